@@ -1,0 +1,56 @@
+"""The rules of tasks and of who owns them, in plain Python. Needs nothing but the standard library.
+
+tasks = TaskService(store)                  # any store that keeps the contract of `Tasks`
+made = await tasks.create(user_id("ann"), title="Buy groceries")
+"""
+
+from todo_domain.changes import Changes, Tombstone
+from todo_domain.errors import (
+    Forbidden,
+    Invalid,
+    KeyReused,
+    NotFound,
+    QuotaReached,
+    Resync,
+    Stale,
+    TodoError,
+    Unauthenticated,
+    Unavailable,
+)
+from todo_domain.owner import UserId, user_id
+from todo_domain.ports import AuditLog, Clock, Created, Once, Tasks, TokenVerifier
+from todo_domain.query import Page, Position, Query, Sort
+from todo_domain.service import TaskService
+from todo_domain.task import Members, Priority, Status, Task
+
+__all__ = [
+    "AuditLog",
+    "Changes",
+    "Clock",
+    "Created",
+    "Forbidden",
+    "Invalid",
+    "KeyReused",
+    "Members",
+    "NotFound",
+    "Once",
+    "Page",
+    "Position",
+    "Priority",
+    "Query",
+    "QuotaReached",
+    "Resync",
+    "Sort",
+    "Stale",
+    "Status",
+    "Task",
+    "TaskService",
+    "Tasks",
+    "TodoError",
+    "TokenVerifier",
+    "Tombstone",
+    "Unauthenticated",
+    "Unavailable",
+    "UserId",
+    "user_id",
+]

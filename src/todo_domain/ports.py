@@ -1,0 +1,115 @@
+"""What the service stands on. Each docstring is the contract that an adapter signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol
+
+from todo_domain.changes import Changes
+from todo_domain.owner import UserId
+from todo_domain.query import Page, Query
+from todo_domain.task import Members, Task
+
+KEYS_KEPT: Final = timedelta(days=7)
+"""How long an Idempotency-Key is remembered; an older one counts as absent whether or not it is still there."""
+
+PURGE_EVERY: Final = 64
+"""A write whose revision this number divides also removes some of that owner's expired keys and tombstones."""
+
+PURGE_AT_MOST: Final = 256
+"""How many of each such a write removes: more than what so many writes can add, so the rest shrinks."""
+
+Clock = Callable[[], datetime]
+"""The time now, in UTC and aware of it."""
+
+
+class Once(NamedTuple):
+    """What makes a repeated create recognisable: the caller's key, and a digest of what was asked for."""
+
+    key: str
+    fingerprint: bytes
+
+
+class Created(NamedTuple):
+    """The answer to a create: the task as it was made, and whether that happened earlier."""
+
+    task: Task
+    replayed: bool
+
+
+class Tasks(Protocol):
+    """Where tasks are kept.
+
+    * Every method takes the owner first and sees nothing of anybody else.
+    * Every write is atomic: after an error, a crash or a cancellation it has happened wholly or not at all.
+    * Every write that changes something advances the owner's counter by exactly one, and the task or tombstone
+      carries the new value. Whoever reads a counter also sees everything up to it.
+    * `updated_at` never goes back, whatever the clock does.
+    * A store that is out of reach raises Unavailable within seconds; it says so if a write's outcome is unknown.
+    """
+
+    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+        """Keep a new task with an id that no task ever had. `members` are what `check_new` returned.
+
+        With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first answer is
+        given again, also beyond the quota; KeyReused if the fingerprint differs. Racing callers wait for each
+        other. Raises QuotaReached if the owner has `quota` tasks.
+        """
+
+    async def get(self, owner: UserId, task_id: int) -> Task:
+        """Return the task, or raise NotFound."""
+
+    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+        """Return what `todo_domain.query.select` would, with the counter of the same snapshot.
+
+        If that counter is `unless`, the tasks may be left out: the caller has them.
+        """
+
+    async def replace(self, owner: UserId, edited: Task) -> Task:
+        """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
+
+        Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.
+        """
+
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+        """Complete an open task or reopen a complete one, and return it. Raises NotFound. No toggle is ever lost."""
+
+    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+        """Remove the task, leave a tombstone, and make room for one more.
+
+        Raises NotFound, and Stale if its revision is not in `expected` (None: any).
+        """
+
+    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+        """Return what changed after `since`, the lowest `limit` revisions of it; the whole state if `since` is 0.
+
+        Raises Resync where `todo_domain.changes.require_known` does. Counter, horizon and rows are one snapshot.
+        """
+
+    async def check(self) -> None:
+        """Return if the store can serve right now, else raise Unavailable with the reason."""
+
+
+class TokenVerifier(Protocol):
+    """Who is calling."""
+
+    async def verify(self, token: str) -> UserId:
+        """Return the subject of a token that is valid now.
+
+        Raises Unauthenticated with a reason, and Unavailable while no key set was ever had or the latest fetch of
+        it failed and the token names a key that is not in it. Never blocks, never reads more than is sensible.
+        """
+
+    async def check(self) -> None:
+        """Return if tokens can be verified right now, else raise Unavailable with the reason."""
+
+
+class AuditLog(Protocol):
+    """Where security events go."""
+
+    def record(self, event: str, **details: str | int | None) -> None:
+        """Note that `event` happened. Must not raise, must not wait, and keeps `details` as they are given.
+
+        Callers never pass a token, a secret, a title or a description.
+        """

@@ -1,0 +1,97 @@
+"""What a user can do with their tasks: one method each, the owner first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Final, Unpack
+
+from todo_domain.changes import LARGEST_PAGE, Changes
+from todo_domain.errors import Stale, Unavailable
+from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
+from todo_domain.ports import Clock, Created, Once, Tasks
+from todo_domain.query import Page, Query
+from todo_domain.task import Members, Task, check, check_new
+
+PATIENCE: Final = 2.0
+"""Seconds for which a write that loses its race is tried again."""
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine's clock."""
+    return datetime.now(UTC)
+
+
+class TaskService:
+    """One user's tasks, over any store that keeps the contract of `Tasks`.
+
+    A method raises the errors that its store's method does, and Invalid for a value that breaks a rule. `if_match`
+    holds the revisions of the task that the caller will accept to change; None accepts any. A task that a store
+    hands out is compared with the owner once more before anybody sees it.
+    """
+
+    def __init__(self, tasks: Tasks, *, clock: Clock = utc_now, quota: int = DEFAULT_QUOTA) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._quota = quota
+
+    async def create(self, owner: UserId, *, once: Once | None = None, **members: Unpack[Members]) -> Created:
+        """Add a task; with `once`, give the first answer again to everyone who asks with the same key and body."""
+        checked = check_new(members)
+        created = await self._tasks.create(owner, checked, now=self._clock(), quota=self._quota, once=once)
+        require_owned(owner, created.task)
+        return created
+
+    async def get(self, owner: UserId, task_id: int) -> Task:
+        """Return one task."""
+        return require_owned(owner, await self._tasks.get(owner, task_id))
+
+    async def list(self, owner: UserId, query: Query = Query(), *, unless: int | None = None) -> Page:  # noqa: B008  immutable
+        """Return the tasks that the query asks for; maybe none of them if the counter is still `unless`."""
+        page = await self._tasks.page(owner, query, unless=unless)
+        return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
+
+    async def edit(
+        self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None, **members: Unpack[Members]
+    ) -> Task:
+        """Change the members that are given, and no others; concurrent edits of other members survive."""
+        checked = check(members)
+        return await self._rewrite(owner, task_id, if_match, lambda task: task.edited(checked, self._clock()))
+
+    async def toggle(self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None) -> Task:
+        """Complete an open task, reopen a complete one."""
+        if if_match is None:
+            return require_owned(owner, await self._tasks.toggle(owner, task_id, now=self._clock()))
+        return await self._rewrite(owner, task_id, if_match, lambda task: task.toggled(self._clock()))
+
+    async def delete(self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None) -> None:
+        """Remove a task for good."""
+        try:
+            await self._tasks.delete(owner, task_id, now=self._clock(), expected=if_match)
+        except Stale as stale:
+            require_owned(owner, stale.current)
+            raise
+
+    async def changes(self, owner: UserId, *, since: int = 0, limit: int = LARGEST_PAGE) -> Changes:
+        """Return what a device that knows everything up to `since` is missing; with 0, everything there is."""
+        changes = await self._tasks.changes(owner, since=since, limit=limit)
+        return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
+
+    async def _rewrite(
+        self, owner: UserId, task_id: int, if_match: Collection[int] | None, change: Callable[[Task], Task]
+    ) -> Task:
+        give_up = monotonic() + PATIENCE
+        task = await self._tasks.get(owner, task_id)
+        while True:
+            edited = change(require_owned(owner, task))
+            if if_match is not None and task.revision not in if_match:
+                raise Stale(task)
+            if edited is task:
+                return task
+            try:
+                return require_owned(owner, await self._tasks.replace(owner, edited))
+            except Stale as lost:
+                task = lost.current
+            if monotonic() > give_up:
+                raise Unavailable("too many others are changing this task: try again")

@@ -1,0 +1,173 @@
+"""A task and its rules: what may be said about one, and how it is created, edited, completed and reopened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from enum import IntEnum
+from typing import Final, Literal, NamedTuple, TypedDict
+
+from todo_domain.errors import Invalid
+from todo_domain.owner import UserId
+from todo_domain.text import fold, free_text, label
+
+LONGEST_TITLE: Final = 255
+LONGEST_DESCRIPTION: Final = 5_000
+LONGEST_TAG: Final = 50
+MOST_TAGS: Final = 20
+
+Status = Literal["incomplete", "complete"]
+
+
+class Priority(IntEnum):
+    """How much a task matters; the numbers are the order, and what stores keep."""
+
+    NONE = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+
+class Members(TypedDict, total=False):
+    """What an owner may say about a task; a key that is not there was not said.
+
+    `status` and `completed` are two spellings of one fact. `revision` is no wish but a statement: the task the caller
+    has in front of them (see `edited`).
+    """
+
+    title: str
+    description: str | None
+    status: Status
+    completed: bool
+    priority: Priority
+    due_date: date | None
+    tags: Sequence[str]
+    revision: int
+
+
+class Task(NamedTuple):
+    """One task of one user, as it stands at `revision`. Immutable; times are UTC, to the microsecond."""
+
+    id: int
+    user_id: UserId
+    title: str
+    description: str | None
+    completed_at: datetime | None
+    priority: Priority
+    due_date: date | None
+    tags: tuple[str, ...]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def completed(self) -> bool:
+        """Whether the task is done."""
+        return self.completed_at is not None
+
+    @property
+    def status(self) -> Status:
+        """The same fact in a word."""
+        return "incomplete" if self.completed_at is None else "complete"
+
+    def toggled(self, now: datetime) -> Task:
+        """Return the task completed if it was open, reopened if it was complete."""
+        return self._with(now, completed_at=now if self.completed_at is None else None)
+
+    def edited(self, members: Members, now: datetime) -> Task:
+        """Return the task with these members, or this very task if they change nothing.
+
+        `members` are what `check` returned. `updated_at` moves only with a change, and never backwards. Where
+        `status` and `completed` contradict each other, the one that differs from this task is the change, but only
+        for a caller whose `revision` is this task's: a task read, altered in one of the two and put back. Otherwise
+        Invalid.
+        """
+        wish: dict[str, object] = {name: value for name, value in members.items() if name in _KEPT_AS_GIVEN}
+        if (completed := self._wished_completion(members)) is not None and completed != self.completed:
+            wish["completed_at"] = now if completed else None
+        if all(getattr(self, name) == value for name, value in wish.items()):
+            return self
+        return self._with(now, **wish)
+
+    def _wished_completion(self, members: Members) -> bool | None:
+        wishes = completions(members)
+        if not wishes:
+            return None
+        if len(wishes) == 1:
+            return wishes.pop()
+        if members["revision"] != self.revision:
+            raise _contradiction()
+        return not self.completed
+
+    def _with(self, now: datetime, **values: object) -> Task:
+        return self._replace(updated_at=max(self.updated_at, now), **values)  # type: ignore[arg-type]  # checked values
+
+
+_KEPT_AS_GIVEN: Final = frozenset({"title", "description", "priority", "due_date", "tags"})
+
+
+def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime) -> Task:
+    """Return the task that these members describe, created at `now`; `members` are what `check_new` returned.
+
+    The same arguments give the same task: a store that remembers them can repeat an answer without keeping it.
+    """
+    return Task(
+        id=id,
+        user_id=owner,
+        title=members["title"],
+        description=members.get("description"),
+        completed_at=now if True in completions(members) else None,
+        priority=members.get("priority", Priority.NONE),
+        due_date=members.get("due_date"),
+        tags=tuple(members.get("tags", ())),
+        revision=revision,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def completions(members: Members) -> set[bool]:
+    """Return what `status` and `completed` say: nothing, one thing, or both."""
+    wishes = {members["completed"]} if "completed" in members else set()
+    if "status" in members:
+        wishes.add(members["status"] == "complete")
+    return wishes
+
+
+def check(members: Members) -> Members:
+    """Return the members in the form in which they are kept, or raise Invalid for the first that breaks its rule.
+
+    `status` and `completed` may contradict each other only beside a `revision`: see `Task.edited`.
+    """
+    checked = members.copy()
+    if "title" in members:
+        checked["title"] = label("title", members["title"], LONGEST_TITLE)
+    if (description := members.get("description")) is not None:
+        free_text("description", description, LONGEST_DESCRIPTION)
+    if "tags" in members:
+        checked["tags"] = _tags(members["tags"])
+    if "revision" not in members and len(completions(members)) > 1:
+        raise _contradiction()
+    return checked
+
+
+def check_new(members: Members) -> Members:
+    """Do what `check` does for a task that does not exist yet: it needs a title, and has no revision."""
+    if "title" not in members:
+        raise Invalid("title", "is required")
+    if "revision" in members:
+        raise Invalid("revision", "is given by the service")
+    return check(members)
+
+
+def _contradiction() -> Invalid:
+    return Invalid("completed", "contradicts status: send one of them, or both alike")
+
+
+def _tags(tags: Sequence[str]) -> tuple[str, ...]:
+    if len(tags) > MOST_TAGS:
+        raise Invalid("tags", f"must be at most {MOST_TAGS}")
+    kept = tuple(label("tags", tag, LONGEST_TAG) for tag in tags)
+    if len({fold(tag) for tag in kept}) < len(kept):
+        raise Invalid("tags", "must be distinct, ignoring case")
+    return kept

@@ -1,0 +1,159 @@
+"""Subprocesses of the tests: started, awaited, and ended even when the test run itself is killed."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from servers.scratch import Account
+
+LOOPBACK = "127.0.0.1"
+_POLL = 0.005
+_TETHER = Path(__file__).with_name("tether.py")
+
+# The kernel reports the death of the THREAD that started a process. This one lives as long as the interpreter, so that
+# a server may be started from a thread that ends sooner.
+_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+
+
+class ProcessEndedError(RuntimeError):
+    """A process ended while it was awaited; the message holds the end of what it wrote to stderr."""
+
+
+class ServerProcess:
+    """A subprocess that runs from construction to `stop`, and on Linux not a moment longer than the test run.
+
+    Its output is in `<name>.out` and `<name>.err` inside `logs`; a second process of the same name appends to them.
+    It leads a session of its own, so Ctrl-C reaches pytest alone, whose fixtures then stop it in order.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        logs: Path,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        account: Account | None = None,
+        death_signal: signal.Signals = signal.SIGKILL,
+    ) -> None:
+        self.name = name
+        self._out, self._err = logs / f"{name}.out", logs / f"{name}.err"
+        uid, gid = (str(account.uid), str(account.gid)) if account else ("-", "-")
+        tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(death_signal)), uid, gid]
+        with self._out.open("ab") as out, self._err.open("ab") as err:
+            self._out_start, self._err_start = out.tell(), err.tell()
+            self._process = _starter.submit(
+                subprocess.Popen[bytes],
+                [*tether, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            ).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process id, which the executed program keeps."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def stdout(self) -> str:
+        """What this process has written to its standard output so far."""
+        return _text_from(self._out, self._out_start)
+
+    @property
+    def stderr(self) -> str:
+        """What this process has written to its standard error so far."""
+        return _text_from(self._err, self._err_start)
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 20) -> None:
+        """Return once `ready()` holds; raise ProcessEndedError if the process ends first, TimeoutError if time does."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                status = self._process.returncode
+                raise ProcessEndedError(f"{self.name} ended with status {status}:\n{self.stderr[-2000:]}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} was not ready within {seconds} s:\n{self.stderr[-2000:]}")
+            time.sleep(_POLL)
+
+    def wait_for_port(self, port: int, *, seconds: float = 20) -> None:
+        """Return once something accepts connections on this port of the loopback address."""
+        self.wait_until(lambda: _accepts(port), seconds=seconds)
+
+    def wait_for_http(self, url: str, *, seconds: float = 20) -> None:
+        """Return once a GET of this http:// URL answers 200."""
+        self.wait_until(lambda: _answers_200(url), seconds=seconds)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone; one that has ended is no error."""
+        self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, seconds: float = 10) -> int:
+        """Ask the process to end, kill its whole group if it has not within the bound, and return its exit status."""
+        self.send_signal(number)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """Kill the process and its group at once, and return its exit status."""
+        if self.running:
+            os.killpg(self.pid, signal.SIGKILL)
+        return self._process.wait()
+
+
+def reserve_port() -> socket.socket:
+    """Return a socket bound to a free port of the loopback address, which keeps the port for one server of ours.
+
+    On Linux a server that sets SO_REUSEADDR, as all of ours do, can listen beside this socket because the socket never
+    does, while the kernel gives the port to nobody else, not even while the server is down. Elsewhere the two would
+    clash, so the socket comes closed and the port is merely likely to be free.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((LOOPBACK, 0))
+    return holder
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that was free a moment ago; whoever uses it must survive losing the race."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the living children of a process."""
+    if sys.platform == "linux":
+        pairs = [pair for status in Path("/proc").glob("[0-9]*/stat") if (pair := _pid_and_parent(status))]
+    else:
+        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+        pairs = [(int(child), int(parent)) for child, parent in map(str.split, table.splitlines())]
+    return [child for child, parent in pairs if parent == pid]
