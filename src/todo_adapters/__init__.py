@@ -1,0 +1,1 @@
+"""What fills the ports of the domain: stores, tokens, HTTP, the audit log."""

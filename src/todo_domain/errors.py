@@ -26,7 +26,7 @@ class Invalid(TodoError):
 
 
 class Unauthenticated(TodoError):
-    """Nobody known is calling. `reason` is a code for the audit log; the sentence says what to do, never why exactly."""
+    """Nobody known is calling. `reason` is a code for the audit log; the sentence says what to do."""
 
     code = "unauthenticated"
 

@@ -1,0 +1,1 @@
+"""Tasks in a relational database: one set of statements, SQLite and PostgreSQL."""
