@@ -1,0 +1,78 @@
+"""The HTTP application: routes, the gate before them, the edge around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Request, Router
+from litestar.exceptions import HTTPException
+
+from todo_adapters.http.audit import note_refusal
+from todo_adapters.http.body import DEFAULT_LIMIT
+from todo_adapters.http.changes import ChangesController
+from todo_adapters.http.cors import Cors
+from todo_adapters.http.edge import Edge
+from todo_adapters.http.errors import bug_answer, error_answer, request_id_of, routing_error
+from todo_adapters.http.gate import Gate
+from todo_adapters.http.methods import Options
+from todo_adapters.http.ops import ops_router
+from todo_adapters.http.request import TaskRequest
+from todo_adapters.http.tasks import TaskController
+from todo_domain import TodoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    from litestar.types import ASGIApp
+
+    from todo_adapters.http.answer import Answer
+    from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
+
+
+def http_application(
+    *,
+    service: TaskService,
+    store: Tasks,
+    verifier: TokenVerifier,
+    audit: AuditLog,
+    lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
+    cors_origins: Iterable[str] = (),
+    body_limit: int = DEFAULT_LIMIT,
+    openapi: bytes | None = None,
+) -> ASGIApp:
+    """Return the ASGI application that keeps the HTTP contract over these parts.
+
+    `lifespan` opens and closes them. `openapi` is the document to serve, None to hide it.
+    """
+
+    def refuse(request: Request[Any, Any, Any], error: TodoError) -> Answer:
+        note_refusal(audit, request, error)
+        token_sent = any(
+            name == b"authorization" and value[:7].lower() == b"bearer " for name, value in request.scope["headers"]
+        )
+        return error_answer(
+            error, request_id_of(request), token_sent=token_sent, patch=request.scope["method"] == "PATCH"
+        )
+
+    def refuse_routing(request: Request[Any, Any, Any], error: HTTPException) -> Answer:
+        return refuse(request, routing_error(error))
+
+    def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
+        return bug_answer(error, request_id_of(request))
+
+    api = Router(
+        "/",
+        route_handlers=[TaskController, ChangesController],
+        middleware=[Gate(service, verifier, body_limit=body_limit)],
+        request_class=TaskRequest,
+    )
+    ops = Router("/", route_handlers=[ops_router(store, verifier, openapi)], middleware=[Options()])
+    app = Litestar(
+        route_handlers=[api, ops],
+        lifespan=[lifespan] if lifespan else [],
+        exception_handlers={TodoError: refuse, HTTPException: refuse_routing, Exception: admit_bug},  # type: ignore[dict-item]  # an Answer answers as a Response does
+        openapi_config=None,
+        logging_config=None,
+    )
+    return Edge(app, Cors(cors_origins))

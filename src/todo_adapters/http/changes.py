@@ -1,0 +1,24 @@
+"""Incremental sync: what changed since a revision."""
+
+from __future__ import annotations
+
+from litestar import Controller, get
+from litestar.types import ASGIApp
+
+from todo_adapters.http.answer import JSON, PRIVATE, Answer, encode
+from todo_adapters.http.parameters import changes_parameters
+from todo_adapters.http.request import TaskRequest
+from todo_adapters.http.wire import changes_out
+
+
+class ChangesController(Controller):
+    """`/api/{user_id}/changes`."""
+
+    path = "/api/{user_id:str}/changes"
+
+    @get(status_code=200)
+    async def list_changes(self, request: TaskRequest) -> ASGIApp:
+        """List what changed after `since`, or everything."""
+        since, limit = changes_parameters(request.query_string)
+        changes = await request.tasks.changes(request.owner, since=since, limit=limit)
+        return Answer(200, encode(changes_out(changes)), [JSON, PRIVATE])

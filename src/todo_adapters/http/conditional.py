@@ -1,0 +1,79 @@
+"""Validators and preconditions: RFC 9110, sections 8.8.3 and 13.1."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from todo_domain import Invalid
+
+if TYPE_CHECKING:
+    from todo_domain import Task, UserId
+
+WIRE_FORMAT: Final = 2
+"""Part of every list's validator; raised by a release that writes a task differently."""
+
+_ETAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_LIST = re.compile(rb"[ \t]*(?:,[ \t]*)*" + _ETAG + rb"(?:[ \t]*,(?:[ \t]*" + _ETAG + rb")?)*[ \t]*")
+_EACH = re.compile(_ETAG)
+_COUNTER = re.compile(rb'(0|[1-9][0-9]{0,15})"')
+_REVISION = re.compile(rb'"([1-9][0-9]{0,15})"')
+
+ANYTHING: Final = b"*"
+
+
+def etag_of(task: Task) -> bytes:
+    """Return the strong validator of a task: its revision in quotes."""
+    return b'"%d"' % task.revision
+
+
+def list_etag(owner: UserId, revision: int) -> bytes:
+    """Return the weak validator of every list of this owner at this counter."""
+    return b'W/"%s.%d"' % (_list_prefix(owner), revision)
+
+
+def if_match(value: bytes | None) -> frozenset[int] | None:
+    """Return the revisions that an `If-Match` accepts, None where any will do.
+
+    Strong comparison: a weak tag accepts nothing. Raises Invalid for a malformed value.
+    """
+    if value is None or value.strip() == ANYTHING:
+        return None
+    return frozenset(int(match[1]) for tag in _tags("If-Match", value) if (match := _REVISION.fullmatch(tag)))
+
+
+def none_match(value: bytes | None) -> tuple[bytes, ...]:
+    """Return the tags of an `If-None-Match` without their W/ (the comparison is weak); `*` stands for itself.
+
+    Raises Invalid for a malformed value.
+    """
+    if value is None:
+        return ()
+    if value.strip() == ANYTHING:
+        return (ANYTHING,)
+    return tuple(tag.removeprefix(b"W/") for tag in _tags("If-None-Match", value))
+
+
+def has_match(tags: tuple[bytes, ...], etag: bytes) -> bool:
+    """Return whether one of the tags stands for the representation that has this validator."""
+    return ANYTHING in tags or etag.removeprefix(b"W/") in tags
+
+
+def known_counter(tags: tuple[bytes, ...], owner: UserId) -> int | None:
+    """Return the highest counter that a client with these tags has the owner's list of, None if it has none."""
+    prefix = b'"%s.' % _list_prefix(owner)
+    counters = (_COUNTER.fullmatch(tag, len(prefix)) for tag in tags if tag.startswith(prefix))
+    return max((int(counter[1]) for counter in counters if counter), default=None)
+
+
+@lru_cache(4096)
+def _list_prefix(owner: UserId) -> bytes:
+    return b"%d.%s" % (WIRE_FORMAT, sha256(owner.encode()).hexdigest()[:8].encode())
+
+
+def _tags(name: str, value: bytes) -> list[bytes]:
+    if not _LIST.fullmatch(value):
+        raise Invalid(name, 'must be a list of entity tags like "17", or *')
+    return _EACH.findall(value)

@@ -1,0 +1,104 @@
+"""The outermost layer: what holds for every request and every answer, whoever makes it."""
+
+from __future__ import annotations
+
+import re
+from os import urandom
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from todo_adapters.http.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
+from todo_domain import TodoError
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+    from todo_adapters.http.answer import Header
+    from todo_adapters.http.cors import Cors
+
+HEADER_SECTION_LIMIT: Final = 16_384
+"""Bytes of request target and headers together, each header with its colon, space and line end."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
+_NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+
+
+class Edge:
+    """An ASGI application around the routed one.
+
+    Gives every request an id and every answer the headers that all have; refuses header sections that are too large
+    and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
+    into a 500. The path is routed as it came, undecoded, so that an encoded slash is no separator.
+    """
+
+    def __init__(self, app: ASGIApp, cors: Cors) -> None:
+        self._app = app
+        self._cors = cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or pass a lifespan on."""
+        if scope["type"] != "http":  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
+            await self._app(scope, receive, send)
+            return
+        http = cast("HTTPScope", scope)
+        request_id, origin, size, head = _prepare(http)
+        common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
+        if http["method"] == "OPTIONS":
+            common += self._cors.preflight(origin)
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *common]
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            await self._pick(scope["raw_path"], size)(scope, receive, send_on)
+        except TodoError as refused:
+            await error_answer(refused, request_id)(scope, receive, send_on)
+        except Exception as error:
+            answer = bug_answer(error, request_id)
+            if started:
+                raise
+            await answer(scope, receive, send_on)
+
+    def _pick(self, path: bytes, size: int) -> ASGIApp:
+        if size > HEADER_SECTION_LIMIT:
+            raise TooLarge(431, f"target and headers must be at most {HEADER_SECTION_LIMIT:,} bytes")
+        if _NOT_ONE_SPELLING.search(path):
+            raise NoSuchRoute
+        return self._app
+
+
+def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
+    """Make the scope what the routes expect; return its id, origin, size before the body, and whether it is HEAD.
+
+    `Host` is left out: nothing here depends on it, and Litestar would refuse an odd one before the token is looked at.
+    """
+    headers = []
+    size = len(scope["raw_path"]) + len(scope["query_string"])
+    request_id = origin = None
+    for header in scope["headers"]:
+        name, value = header
+        size += len(name) + len(value) + 4
+        if name == b"host":
+            continue
+        headers.append(header)
+        if name == b"x-request-id":
+            request_id = value
+        elif name == b"origin":
+            origin = value
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+        request_id = urandom(12).hex().encode()
+    ours = cast("dict[str, Any]", scope)
+    ours["headers"] = headers
+    ours["path"] = scope["raw_path"].decode("latin-1")
+    ours["todo.request_id"] = request_id.decode()
+    head = scope["method"] == "HEAD"
+    if head:
+        ours["method"] = "GET"
+    return request_id.decode(), origin, size, head
