@@ -1,8 +1,8 @@
 """Subprocesses of the tests: started, awaited, and ended even when the test run itself is killed."""
 
+import http
 import http.client
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -68,7 +68,9 @@ class ServerProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -104,7 +106,7 @@ class ServerProcess:
 
     def wait_for_port(self, port: int, *, seconds: float = 20) -> None:
         """Return once something accepts connections on this port of the loopback address."""
-        self.wait_until(lambda: _accepts(port), seconds=seconds)
+        self.wait_until(lambda: accepts(port), seconds=seconds)
 
     def wait_for_http(self, url: str, *, seconds: float = 20) -> None:
         """Return once a GET of this http:// URL answers 200."""
@@ -129,31 +131,52 @@ class ServerProcess:
         return self._process.wait()
 
 
-def reserve_port() -> socket.socket:
-    """Return a socket bound to a free port of the loopback address, which keeps the port for one server of ours.
+def reserve_port() -> tuple[int, socket.socket]:
+    """Return a free port of the loopback address, and a socket that keeps it for one server of ours until it is closed.
 
-    On Linux a server that sets SO_REUSEADDR, as all of ours do, can listen beside this socket because the socket never
-    does, while the kernel gives the port to nobody else, not even while the server is down. Elsewhere the two would
-    clash, so the socket comes closed and the port is merely likely to be free.
+    The kernel then gives the port to nobody else, not even while that server is down. On Linux a server that sets
+    SO_REUSEADDR, as all of ours do, can listen beside the socket because the socket never listens. Elsewhere the two
+    would clash, so there the socket comes closed and the port was merely free a moment ago.
     """
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind((LOOPBACK, 0))
-    return holder
+    port = int(holder.getsockname()[1])
+    if sys.platform != "linux":
+        holder.close()
+    return port, holder
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that was free a moment ago; whoever uses it must survive losing the race."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback address that was free a moment ago, and may be another's a moment later."""
+    port, holder = reserve_port()
+    holder.close()
+    return port
 
 
-def children(pid: int) -> list[int]:
-    """Return the process ids of the living children of a process."""
-    if sys.platform == "linux":
-        pairs = [pair for status in Path("/proc").glob("[0-9]*/stat") if (pair := _pid_and_parent(status))]
-    else:
-        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
-        pairs = [(int(child), int(parent)) for child, parent in map(str.split, table.splitlines())]
-    return [child for child, parent in pairs if parent == pid]
+def accepts(port: int, host: str = LOOPBACK) -> bool:
+    """Whether something accepts a connection there right now."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers_200(url: str) -> bool:
+    # Not urllib.request, which would ask the proxy named in the environment.
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=1)
+    try:
+        connection.request("GET", f"{address.path or '/'}?{address.query}")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _text_from(path: Path, start: int) -> str:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read().decode(errors="replace")

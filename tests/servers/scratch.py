@@ -4,6 +4,7 @@ Each directory carries its owner's process id in its name. An owner removes its 
 removed by the next run, together with any process that still works inside it. POSIX only, like the rest of the package.
 """
 
+import contextlib
 import functools
 import os
 import pwd
@@ -13,6 +14,8 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from servers.process_table import alive, wait_until_gone, working_in
 
 _PREFIX = "todo-test-"
 
@@ -32,7 +35,7 @@ class Account:
 
 @functools.cache
 def unprivileged() -> Account | None:
-    """`nobody` where the tests run as root, whom PostgreSQL and PgBouncer refuse to serve; otherwise None: as we are."""
+    """`nobody` where the tests run as root, whom PostgreSQL and PgBouncer refuse; elsewhere None: they run as we do."""
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")
@@ -40,7 +43,7 @@ def unprivileged() -> Account | None:
 
 
 def reachable(path: Path) -> bool:
-    """Whether the account of `unprivileged` may pass every directory on the way to this path, and enter or execute it."""
+    """Whether the account of `unprivileged` may pass every directory on the way to this path, and then execute it."""
     if unprivileged() is None:
         return os.access(path, os.X_OK)
     real = path.resolve()
@@ -66,31 +69,23 @@ def sweep() -> None:
     """Remove, once per process, the directories of runs that were killed before they could do it themselves."""
     for leftover in _root().glob(f"{_PREFIX}*"):
         owner = leftover.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdigit() and not _exists(int(owner)):
+        if owner.isdigit() and not alive(int(owner)):
             _end_processes_in(leftover)
             remove(leftover)
+
+
+def _end_processes_in(directory: Path) -> None:
+    # On Linux only a server that was frozen when its owner was killed is still here, and has yet to hear of that death.
+    # Once awake it ends in order, and frees the memory that it shares in the kernel.
+    for number in (signal.SIGCONT, signal.SIGKILL):
+        pids = working_in(directory)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        with contextlib.suppress(TimeoutError):
+            wait_until_gone(pids, seconds=5)
 
 
 def _root() -> Path:
     root = Path(tempfile.gettempdir())
     return root if reachable(root) else Path("/tmp")  # a TMPDIR inside root's home is closed to nobody
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _end_processes_in(directory: Path) -> None:
-    # A server that was frozen when its owner was killed cannot act on the signal that tells it so.
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "cwd").readlink().is_relative_to(directory):
-                os.kill(int(process.name), signal.SIGKILL)
-        except OSError:  # it ended meanwhile, or is another user's
-            continue

@@ -1,0 +1,62 @@
+# Everything a newcomer needs: Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint check format audit lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
+	@$(BIN)/todo serve
+
+test: .venv/dev-installed ## run every test; they bring their own PostgreSQL
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev-installed ## format, lint, types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+check: lint ## lint, the hexagon, the migrations' SQL, security lint
+	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
+	@echo "squawk: the SQL of every migration"
+	@$(BIN)/todo migrate --sql --database-url postgresql://nowhere/todo | $(BIN)/squawk
+
+format: .venv/dev-installed ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+audit: .venv/dev-installed ## look the locked packages up among known advisories (needs the network)
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+
+lock: ## write the lock files anew, with the newest versions that fit
+	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
+	.venv/lock/bin/uv pip compile $(COMPILE) --group build pyproject.toml --output-file requirements.txt
+	.venv/lock/bin/uv pip compile $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.txt
+
+COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	--custom-compile-command 'make lock'
+
+clean: ## remove the virtual environment and every cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 run"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run-installed: .venv/python requirements.txt pyproject.toml
+	@echo "installing, once: about half a minute"
+	@$(PIP) install --quiet --require-hashes --requirement requirements.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev-installed: .venv/run-installed requirements-dev.txt
+	@echo "installing what the tests need, once: about half a minute"
+	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $@
