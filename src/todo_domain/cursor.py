@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from todo_domain.errors import Invalid
+from todo_domain.owner import LARGEST_ID, UserId
 from todo_domain.query import Position, Query, SortField, SortValue
-from todo_domain.text import fold
-
-if TYPE_CHECKING:
-    from todo_domain.owner import UserId
+from todo_domain.task import Priority
+from todo_domain.text import fold, refuse_control_characters
 
 _DIGEST_BYTES: Final = 12
 _WRONG = Invalid("cursor", "does not belong to this list: start again without it")
@@ -38,19 +37,41 @@ def decode(owner: UserId, query: Query, cursor: str) -> Position:
         digest, payload = blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
         if digest != _digest(owner, query, payload):
             raise _WRONG
-        value, task_id = json.loads(payload)
-        position = Position(_parsed(value, query.sort.field), task_id)
-    except ValueError as error:
-        raise _WRONG from error
-    if encode(owner, query, position) != cursor:
-        raise _WRONG
+        position = _position(json.loads(payload), query.sort.field)
+        if encode(owner, query, position) != cursor:
+            raise _WRONG
+    except (ValueError, RecursionError, Invalid):
+        raise _WRONG from None
     return position
 
 
-def _parsed(value: str | int | None, field: SortField) -> SortValue:
-    if not isinstance(value, str) or field == "title":
-        return value
-    return date.fromisoformat(value) if field == "due_date" else datetime.fromisoformat(value)
+def _position(payload: object, field: SortField) -> Position:
+    """Return the place that a payload describes; raise ValueError or Invalid if no task can be there."""
+    match payload:
+        case [value, int(task_id)] if type(task_id) is int and 0 < task_id <= LARGEST_ID:
+            return Position(_sort_value(value, field), task_id)
+        case _:
+            raise _WRONG
+
+
+def _sort_value(value: object, field: SortField) -> SortValue:
+    match field, value:
+        case "due_date", None:
+            return None
+        case "due_date", str(text):
+            return date.fromisoformat(text)
+        case (("created_at" | "updated_at"), str(text)):
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is UTC:
+                return moment
+        case "title", str(text):
+            refuse_control_characters("cursor", text)
+            return text
+        case "priority", int(number) if type(number) is int:
+            return Priority(number).value
+        case "id", int(number) if type(number) is int and 0 < number <= LARGEST_ID:
+            return number
+    raise _WRONG
 
 
 def _digest(owner: UserId, query: Query, payload: bytes) -> bytes:

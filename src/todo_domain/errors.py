@@ -103,3 +103,7 @@ class Unavailable(TodoError):
         super().__init__(message)
         self.outcome_unknown = outcome_unknown
         self.retry_after = retry_after
+
+
+class NotIsolated(Unavailable):
+    """The store's own wall between users, where it has one, is down; the service's comparison stands alone."""

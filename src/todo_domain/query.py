@@ -1,4 +1,7 @@
-"""Lists: what a filter keeps, in which order, and where a page ends. This is the reference that every store must match."""
+"""Lists: what a filter keeps, in which order, and where a page ends.
+
+These functions are the reference: every store gives the same answer to the same query.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.audit import note_refusal
@@ -13,10 +13,8 @@ from todo_adapters.http.changes import ChangesController
 from todo_adapters.http.cors import Cors
 from todo_adapters.http.edge import Edge
 from todo_adapters.http.errors import bug_answer, error_answer, request_id_of, routing_error
-from todo_adapters.http.gate import Gate
-from todo_adapters.http.methods import Options
+from todo_adapters.http.gate import Gate, bearer
 from todo_adapters.http.ops import ops_router
-from todo_adapters.http.request import TaskRequest
 from todo_adapters.http.tasks import TaskController
 from todo_domain import TodoError
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
     from todo_adapters.http.answer import Answer
+    from todo_adapters.http.rate import Rate
     from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
 
 
@@ -39,17 +38,20 @@ def http_application(
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
     cors_origins: Iterable[str] = (),
     body_limit: int = DEFAULT_LIMIT,
+    user_rate: Rate | None = None,
+    refused_rate: Rate | None = None,
     openapi: bytes | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
-    `lifespan` opens and closes them. `openapi` is the document to serve, None to hide it.
+    `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
+    valid token. `openapi` is the document to serve, None to hide it.
     """
 
     def refuse(request: Request[Any, Any, Any], error: TodoError) -> Answer:
         note_refusal(audit, request, error)
         token_sent = any(
-            name == b"authorization" and value[:7].lower() == b"bearer " for name, value in request.scope["headers"]
+            name == b"authorization" and bearer(value) is not None for name, value in request.scope["headers"]
         )
         return error_answer(
             error, request_id_of(request), token_sent=token_sent, patch=request.scope["method"] == "PATCH"
@@ -61,15 +63,9 @@ def http_application(
     def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
         return bug_answer(error, request_id_of(request))
 
-    api = Router(
-        "/",
-        route_handlers=[TaskController, ChangesController],
-        middleware=[Gate(service, verifier, body_limit=body_limit)],
-        request_class=TaskRequest,
-    )
-    ops = Router("/", route_handlers=[ops_router(store, verifier, openapi)], middleware=[Options()])
     app = Litestar(
-        route_handlers=[api, ops],
+        route_handlers=[TaskController, ChangesController, ops_router(store, verifier, openapi)],
+        middleware=[Gate(service, verifier, body_limit=body_limit, user_rate=user_rate, refused_rate=refused_rate)],
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={TodoError: refuse, HTTPException: refuse_routing, Exception: admit_bug},  # type: ignore[dict-item]  # an Answer answers as a Response does
         openapi_config=None,

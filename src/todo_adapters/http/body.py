@@ -27,7 +27,7 @@ _EXPECTED: Final = {
     "due_date": "must be a date like 2026-11-22, or null",
     "tags": "must be an array of strings",
 }
-_MEMBER = re.compile(r"`\$\.(\w+)")
+_MEMBER = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
 
 

@@ -15,10 +15,12 @@ class ChangesController(Controller):
     """`/api/{user_id}/changes`."""
 
     path = "/api/{user_id:str}/changes"
+    request_class = TaskRequest
 
     @get(status_code=200)
     async def list_changes(self, request: TaskRequest) -> ASGIApp:
         """List what changed after `since`, or everything."""
         since, limit = changes_parameters(request.query_string)
+        request.none_match()  # no validator could match, but a malformed condition is refused on every GET
         changes = await request.tasks.changes(request.owner, since=since, limit=limit)
         return Answer(200, encode(changes_out(changes)), [JSON, PRIVATE])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from todo_adapters.http.cors import Cors
 
 HEADER_SECTION_LIMIT: Final = 16_384
-"""Bytes of request target and headers together, each header with its colon, space and line end."""
+"""Bytes of all headers, each with its colon, space and line end; and of the request target."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
@@ -67,11 +67,16 @@ class Edge:
             await answer(scope, receive, send_on)
 
     def _pick(self, path: bytes, size: int) -> ASGIApp:
-        if size > HEADER_SECTION_LIMIT:
-            raise TooLarge(431, f"target and headers must be at most {HEADER_SECTION_LIMIT:,} bytes")
+        check_header_section(size)
         if _NOT_ONE_SPELLING.search(path):
             raise NoSuchRoute
         return self._app
+
+
+def check_header_section(size: int) -> None:
+    """Raise TooLarge if the headers, or the request target, are longer than is read."""
+    if size > HEADER_SECTION_LIMIT:
+        raise TooLarge(431, f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
 
 
 def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
@@ -80,7 +85,7 @@ def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
     `Host` is left out: nothing here depends on it, and Litestar would refuse an odd one before the token is looked at.
     """
     headers = []
-    size = len(scope["raw_path"]) + len(scope["query_string"])
+    size = 0
     request_id = origin = None
     for header in scope["headers"]:
         name, value = header
@@ -98,7 +103,8 @@ def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
     ours["headers"] = headers
     ours["path"] = scope["raw_path"].decode("latin-1")
     ours["todo.request_id"] = request_id.decode()
+    ours["todo.method"] = scope["method"]
     head = scope["method"] == "HEAD"
     if head:
         ours["method"] = "GET"
-    return request_id.decode(), origin, size, head
+    return request_id.decode(), origin, max(size, len(scope["raw_path"]) + len(scope["query_string"])), head

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from litestar import Request
     from litestar.exceptions import HTTPException
 
+JSON_TYPES: Final = (b"application/json",)
+PATCH_TYPES: Final = (*JSON_TYPES, b"application/merge-patch+json")
+"""What a body may be; a PATCH may be more."""
+
 log = logging.getLogger("todo.http")
 
 STATUS: Final = {
@@ -73,16 +77,19 @@ class MethodNotAllowed(TodoError):
 
 
 class RateLimited(TodoError):
-    """Too many requests; `retry_after` in seconds."""
+    """Too many requests; `retry_after` in seconds. `reason` says of what, as a code for the audit log."""
 
     code = "rate_limited"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, reason: str = "user") -> None:
         super().__init__(f"too many requests: try again in {retry_after} s")
         self.retry_after = retry_after
+        self.reason = reason
 
 
-class _Internal(TodoError):
+class Bug(TodoError):
+    """What nobody expected; the log has the rest."""
+
     code = "internal"
 
     def __init__(self) -> None:
@@ -95,7 +102,7 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
     `token_sent` tells whether a Bearer token came with the request (RFC 6750, section 3); `patch` whether the method
     was PATCH, whose media types are named then (RFC 5789, section 2.2).
     """
-    out = ErrorOut(str(error), error.code, request_id=request_id)
+    out = ErrorOut(error=str(error), code=error.code, request_id=request_id)
     headers: list[Header] = [JSON, NO_STORE]
     if isinstance(error, Invalid):
         out.fields = [FieldProblem(error.field, error.message)]
@@ -112,7 +119,7 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
     elif isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
     elif isinstance(error, UnsupportedMediaType) and patch:
-        headers.append((b"accept-patch", b"application/json, application/merge-patch+json"))
+        headers.append((b"accept-patch", b", ".join(PATCH_TYPES)))
     status = error.status if isinstance(error, TooLarge) else STATUS[error.code]
     return Answer(status, encode(out), headers)
 
@@ -120,7 +127,7 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
 def bug_answer(error: BaseException, request_id: str) -> Answer:
     """Log a bug with its stack and return the answer that admits it."""
     log.error("unexpected %s", type(error).__name__, exc_info=error, extra={"request_id": request_id})
-    return error_answer(_Internal(), request_id)
+    return error_answer(Bug(), request_id)
 
 
 def routing_error(error: HTTPException) -> TodoError:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from litestar.middleware import ASGIMiddleware
-
 from todo_adapters.http.answer import PRIVATE, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import Scope
 
 
 def allow(methods: Iterable[str]) -> str:
@@ -27,12 +25,3 @@ def options_answer(scope: Scope) -> Answer:
         method for route in scope["litestar_app"].routes if route.path_format == path for method in route.methods
     ]
     return Answer(204, headers=[PRIVATE, (b"allow", allow(methods).encode())])
-
-
-class Options(ASGIMiddleware):
-    """Answers OPTIONS before any handler sees it."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Answer OPTIONS, pass anything else on."""
-        app = options_answer(scope) if scope["method"] == "OPTIONS" else next_app  # type: ignore[typeddict-item]  # HTTP only
-        await app(scope, receive, send)

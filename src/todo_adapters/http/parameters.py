@@ -69,18 +69,20 @@ class Parameters:
             self._parse(query_string, known, repeatable)
 
     def _parse(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str]) -> None:
-        try:
-            pairs = parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
-        except UnicodeDecodeError:
-            raise Invalid("query", "must be percent-encoded UTF-8") from None
-        for name, value in pairs:
+        # As Latin-1 each character is one byte: what they spell is looked at below, where it can be named.
+        for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
             if name not in known:
-                raise Invalid(shown(name), "is not a parameter here" + _list_of(known))
+                raise Invalid(
+                    shown(name.encode("latin-1").decode(errors="replace")), "is not a parameter here" + _list_of(known)
+                )
             if name in self._given and name not in repeatable:
                 raise Invalid(name, "is given twice")
             if not value:
                 raise Invalid(name, "is empty: give it a value or leave it out")
-            self._given.setdefault(name, []).append(value)
+            try:
+                self._given.setdefault(name, []).append(value.encode("latin-1").decode())
+            except UnicodeDecodeError:
+                raise Invalid(name, "must be percent-encoded UTF-8") from None
 
     def all(self, name: str) -> list[str]:
         """Return every value of a repeatable parameter."""

@@ -8,13 +8,12 @@ from litestar import Request
 
 from todo_adapters.http import body
 from todo_adapters.http.conditional import if_match, none_match
+from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.parameters import Parameters, reference, task_id
 from todo_domain import Invalid, TaskService, UserId
 
 T = TypeVar("T")
 
-_JSON_TYPES: Final = (b"application/json",)
-_PATCH_TYPES: Final = (b"application/json", b"application/merge-patch+json")
 _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
 
@@ -46,7 +45,7 @@ class TaskRequest(Request[UserId, None, Any]):
 
     def task_id(self) -> int:
         """Return the id in the path, having seen that there are no parameters beside it."""
-        number = task_id(self.scope["path_params"]["task_id"])
+        number = task_id(self.scope["path_params"]["id"])
         self.no_parameters()
         return number
 
@@ -75,8 +74,8 @@ class TaskRequest(Request[UserId, None, Any]):
         raw = await body.read(self.receive, limit)
         if not raw:
             return None, raw
-        accepted = _PATCH_TYPES if self.scope["method"] == "PATCH" else _JSON_TYPES
-        body.check_media_type(self.single_header(b"content-type"), self.single_header(b"content-encoding"), accepted)
+        accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
+        body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
         body.check_size(raw, limit)
         return body.parse(raw, shape), raw
 

@@ -25,6 +25,7 @@ class TaskController(Controller):
     """`/api/{user_id}/tasks` and what lies below it."""
 
     path = "/api/{user_id:str}/tasks"
+    request_class = TaskRequest
 
     @get(status_code=200)
     async def list_tasks(self, request: TaskRequest) -> ASGIApp:
@@ -56,7 +57,7 @@ class TaskController(Controller):
             answer.headers.append((b"idempotency-replayed", b"true"))
         return answer
 
-    @get("/{task_id:str}", status_code=200)
+    @get("/{id:str}", status_code=200)
     async def read_task(self, request: TaskRequest) -> ASGIApp:
         """Read one task."""
         task_id = request.task_id()
@@ -66,7 +67,7 @@ class TaskController(Controller):
             return Answer(304, headers=[PRIVATE, (b"etag", etag)])
         return task_answer(task)
 
-    @put("/{task_id:str}", status_code=200)
+    @put("/{id:str}", status_code=200)
     async def put_task(self, request: TaskRequest) -> ASGIApp:
         """Update the members given; the others of a task put back are compared or ignored."""
         task_id, if_match = request.task_id(), request.if_match()
@@ -77,20 +78,20 @@ class TaskController(Controller):
             raise Invalid("body", "has no member that can be set")
         return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **said))
 
-    @patch("/{task_id:str}", status_code=200)
+    @patch("/{id:str}", status_code=200)
     async def patch_task(self, request: TaskRequest) -> ASGIApp:
         """Apply a JSON merge patch."""
         task_id, if_match = request.task_id(), request.if_match()
         body, _ = await request.object(TaskPatch)
         return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **members(body)))
 
-    @delete("/{task_id:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete("/{id:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
         await request.tasks.delete(request.owner, request.task_id(), if_match=request.if_match())
         return Answer(204, headers=[PRIVATE])
 
-    @patch("/{task_id:str}/complete", status_code=200)
+    @patch("/{id:str}/complete", status_code=200)
     async def complete_task(self, request: TaskRequest) -> ASGIApp:
         """Toggle a task, or set it to what the body says."""
         task_id, if_match = request.task_id(), request.if_match()

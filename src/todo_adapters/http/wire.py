@@ -9,23 +9,32 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from todo_domain import Changes, Members, Priority, Status, Task, Tombstone
+from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
 
 PriorityName = Literal["none", "low", "medium", "high"]
 PRIORITY_NAMES: tuple[PriorityName, ...] = ("none", "low", "medium", "high")
 """By the number of the priority."""
 
-_TITLE = {"maxLength": LONGEST_TITLE, "minLength": 1, "description": "Trimmed; at least one visible character."}
-_TAG = {"maxLength": LONGEST_TAG, "minLength": 1, "description": "Trimmed; at least one visible character."}
+_TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
+_LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible character.", **_TEXT}
+_TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True, "description": "Distinct, ignoring case; their order is kept."}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
+_ID = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID, "description": "Must be the task's own."}
+_OWNER = {"type": "string", "description": "Must be the task's own."}
+_IGNORED = {"description": "Ignored."}
+_SEEN = {
+    "description": "The revision the client has. If current, one of status and completed may differ from the task."
+}
 
 Instant = Annotated[str, Meta(extra_json_schema=_INSTANT)]
-Title = Annotated[str, Meta(extra_json_schema=_TITLE)]
-Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION})]
-Tag = Annotated[str, Meta(extra_json_schema=_TAG)]
-Tags = Annotated[list[Tag], Meta(extra_json_schema={"maxItems": MOST_TAGS})]
-Id = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-Revision = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Title = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL})]
+Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **_TEXT})]
+Tag = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL})]
+Tags = Annotated[list[Tag], Meta(extra_json_schema=_TAGS)]
+Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+Revision = Annotated[int, Meta(ge=0, le=LARGEST_ID)]
+Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
 
 
 class TaskOut(Struct):
@@ -40,7 +49,7 @@ class TaskOut(Struct):
     completed_at: Instant | None
     priority: PriorityName
     due_date: date | None
-    tags: Annotated[list[Tag], Meta(extra_json_schema={"maxItems": MOST_TAGS})]
+    tags: Tags
     revision: Id
     created_at: Instant
     updated_at: Instant
@@ -86,14 +95,14 @@ class TaskPatch(Settable):
 
 
 class TaskPut(Settable):
-    """The body of a PUT: what `Settable` has, and what a client puts back without meaning to change it."""
+    """The body of a PUT: the members to change, and those that a client puts back without meaning to change them."""
 
-    id: Any = UNSET
-    user_id: Any = UNSET
-    completed_at: Any = UNSET
-    revision: Any = UNSET
-    created_at: Any = UNSET
-    updated_at: Any = UNSET
+    id: Annotated[Any, Meta(extra_json_schema=_ID)] = UNSET
+    user_id: Annotated[Any, Meta(extra_json_schema=_OWNER)] = UNSET
+    completed_at: Ignored = UNSET
+    revision: Annotated[Any, Meta(extra_json_schema=_SEEN)] = UNSET
+    created_at: Ignored = UNSET
+    updated_at: Ignored = UNSET
 
 
 class Completion(Struct, forbid_unknown_fields=True):
@@ -103,6 +112,12 @@ class Completion(Struct, forbid_unknown_fields=True):
     status: Status | UnsetType = UNSET
 
 
+class Health(Struct):
+    """How the service is."""
+
+    status: Literal["live", "ready"]
+
+
 class FieldProblem(Struct):
     """Where in the request the problem is."""
 
@@ -110,15 +125,15 @@ class FieldProblem(Struct):
     message: str
 
 
-class ErrorOut(Struct, omit_defaults=True):
-    """The shape of every error."""
+class ErrorOut(Struct, omit_defaults=True, kw_only=True):
+    """The shape of every error: a sentence for people, a code for programs."""
 
     error: str
     code: str
-    fields: list[FieldProblem] | UnsetType = UNSET
+    fields: Annotated[list[FieldProblem], Meta(min_length=1)] | UnsetType = UNSET
     current: TaskOut | UnsetType = UNSET
     outcome: Literal["unknown"] | UnsetType = UNSET
-    request_id: str = ""
+    request_id: str
 
 
 def instant(moment: datetime) -> str:
@@ -181,6 +196,7 @@ __all__ = [
     "Completion",
     "ErrorOut",
     "FieldProblem",
+    "Health",
     "NewTask",
     "TaskOut",
     "TaskPatch",

@@ -1,0 +1,41 @@
+"""What Alembic runs around the migrations. The way in is `todo_adapters.sql.migrate`: it connects, locks, retries."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from todo_adapters.sql.tables import metadata, sqlite_metadata
+
+_CONNECTION = "connection"
+_DIALECT = "dialect"
+
+
+def _print() -> None:
+    context.configure(
+        dialect_name=context.config.attributes[_DIALECT],
+        literal_binds=True,
+        transactional_ddl=True,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _run() -> None:
+    connection = context.config.attributes.get(_CONNECTION)
+    if connection is None:
+        raise SystemExit("run todo migrate instead of alembic")
+    sqlite = connection.dialect.name == "sqlite"
+    context.configure(
+        connection=connection,
+        target_metadata=[metadata, sqlite_metadata] if sqlite else metadata,
+        transaction_per_migration=not sqlite,  # on SQLite the caller's one transaction is around all of them
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    _print()
+else:
+    _run()

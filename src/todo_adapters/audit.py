@@ -1,0 +1,206 @@
+"""Security events as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from threading import Condition, Thread
+from typing import Final, NamedTuple
+
+LINES_APIECE: Final = 20
+"""Lines for one event, reason and peer in a window. Further ones are counted and told in one line at its end."""
+
+WINDOW: Final = 60.0
+"""Seconds."""
+
+MOST_TRACKED: Final = 1024
+"""Events, reasons and peers told apart in a window; the peers beyond are counted together, and not named."""
+
+MOST_WAITING: Final = 4096
+"""Lines that may wait to be written. An event that finds no room is counted as one of a flood is."""
+
+LONGEST_DETAIL: Final = 512
+"""Characters of one detail at most; the rest is cut off."""
+
+PATIENCE: Final = 5.0
+"""Seconds that closing waits for the last line at most."""
+
+_RETRY: Final = 1.0
+_MODE: Final = 0o600
+_STDERR: Final = 2
+
+_log = logging.getLogger("todo.audit")
+
+_Detail = str | int | None
+
+
+class _Event(NamedTuple):
+    time: datetime
+    name: str
+    details: dict[str, _Detail]
+
+    def line(self) -> bytes:
+        """Return one line of ASCII: all that is beyond, and every control character, is escaped (RFC 8259, 7)."""
+        told = {name: value for name, value in self.details.items() if value is not None}
+        return json.dumps({"time": _text(self.time), "event": self.name, **told}).encode("ascii") + b"\n"
+
+
+class _Kind(NamedTuple):
+    event: str
+    reason: _Detail
+    peer: _Detail
+
+
+class _Tally:
+    """How many lines there were of a kind in a window, and how many events that only count, since when."""
+
+    __slots__ = ("count", "dropped", "lines", "since")
+
+    def __init__(self) -> None:
+        self.lines = self.count = self.dropped = 0
+        self.since: datetime | None = None
+
+
+class AuditLines:
+    """The port AuditLog: one JSON object a line, on standard error or appended to a file.
+
+    A line has `time` (RFC 3339, UTC) and `event`, then the details. One with `count` stands for that many events since
+    `since` that have no line of their own: they came from a `peer` that had caused LINES_APIECE lines already, or, as
+    `dropped` of them did, found MOST_WAITING lines waiting. So the lines of an event, each taken `count` times, are as
+    many as there were events.
+
+    A thread writes, so `record` waits for no disk. What cannot be written is tried again each second. A file that was
+    moved away, as log rotation does, is made anew, and only its owner may read it. Several processes may append to one.
+    The constructor raises OSError for a file that cannot be written; nothing else raises.
+    """
+
+    def __init__(self, target: str, *, window: float = WINDOW) -> None:
+        self._path = None if target == "stderr" else target
+        self._file = _STDERR if self._path is None else _opened(self._path)
+        self._window = window
+        self._news = Condition()
+        self._waiting: list[_Event] = []
+        self._tallies: dict[_Kind, _Tally] = {}
+        self._window_ends: float | None = None
+        self._closing = False
+        self._failing = False
+        self._lost = 0
+        self._writer = Thread(target=self._run, name="audit", daemon=True)
+        self._writer.start()
+
+    def record(self, event: str, **details: str | int | None) -> None:
+        """Note that `event` happened, details of more than LONGEST_DETAIL characters cut. Once closed, do nothing."""
+        kind = _Kind(event, _bounded(details.get("reason")), _bounded(details.get("peer")))
+        strange = "peer" in details  # what no stranger causes is no flood
+        with self._news:
+            if self._closing:
+                return
+            tally = self._tally(kind)
+            room = len(self._waiting) < MOST_WAITING
+            if room and not (strange and tally.lines >= LINES_APIECE):
+                tally.lines += 1
+                told = {name: _bounded(value) for name, value in details.items()}
+                self._waiting.append(_Event(datetime.now(UTC), event, told))
+                self._news.notify()
+                return
+            tally.since = tally.since or datetime.now(UTC)
+            tally.count += 1
+            tally.dropped += not room
+
+    def close(self) -> None:
+        """Write what was recorded before, and end; give up after PATIENCE seconds. A second call does nothing."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
+        self._writer.join(PATIENCE)
+        if self._writer.is_alive():
+            _log.error("the last audit lines are lost: writing them took too long")
+
+    async def aclose(self) -> None:
+        """Close without holding up the event loop."""
+        await asyncio.to_thread(self.close)
+
+    def _tally(self, kind: _Kind) -> _Tally:
+        if self._window_ends is None:
+            self._window_ends = time.monotonic() + self._window
+        if kind not in self._tallies and len(self._tallies) >= MOST_TRACKED:
+            kind = kind._replace(peer=None)
+        return self._tallies.setdefault(kind, _Tally())
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            events, tallies, closing = self._take()
+            for event in (*events, *_told(tallies)):
+                self._write(event.line())
+        if self._lost:
+            _log.error("%d audit lines are lost: they could not be written", self._lost)
+        if self._path is not None:
+            os.close(self._file)
+
+    def _take(self) -> tuple[list[_Event], dict[_Kind, _Tally], bool]:
+        """Wait for lines, for the end of the window or for closing; return what is to be written, and if it is all."""
+        with self._news:
+            left = None if self._window_ends is None else self._window_ends - time.monotonic()
+            self._news.wait_for(lambda: self._waiting or self._closing, left)
+            events, self._waiting = self._waiting, []
+            tallies: dict[_Kind, _Tally] = {}
+            if self._closing or (self._window_ends is not None and time.monotonic() >= self._window_ends):
+                tallies, self._tallies, self._window_ends = self._tallies, {}, None
+            return events, tallies, self._closing
+
+    def _write(self, line: bytes) -> None:
+        # A line at a time: so short a write is never mixed with another process's, not even in a pipe.
+        while line:
+            try:
+                self._reopen_if_moved()
+                line = line[os.write(self._file, line) :]
+                self._failing = False
+            except OSError as problem:
+                if not self._failing:
+                    _log.error("the audit log cannot be written for now: %s", problem.strerror)
+                self._failing = True
+                with self._news:
+                    if self._news.wait_for(lambda: self._closing, _RETRY):
+                        self._lost += 1
+                        return
+
+    def _reopen_if_moved(self) -> None:
+        if self._path is None:
+            return
+        try:
+            moved = not os.path.samestat(os.stat(self._path), os.fstat(self._file))  # noqa: PTH116  like fstat beside it
+        except FileNotFoundError:
+            moved = True
+        if moved:
+            opened = _opened(self._path)
+            os.close(self._file)
+            self._file = opened
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+
+
+def _told(tallies: dict[_Kind, _Tally]) -> Iterator[_Event]:
+    now = datetime.now(UTC)
+    for kind, tally in tallies.items():
+        if tally.since is not None:
+            counts = {"count": tally.count, "dropped": tally.dropped or None, "since": _text(tally.since)}
+            yield _Event(now, kind.event, {"reason": kind.reason, "peer": kind.peer, **counts})
+
+
+def _bounded(value: object) -> _Detail:
+    if value is None or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    text = hex(value) if isinstance(value, int) else str(value)
+    return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

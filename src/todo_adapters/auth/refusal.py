@@ -1,0 +1,72 @@
+"""Why a token is not taken: the codes for audit logs, and what each check is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from todo_domain.errors import Unauthenticated
+
+LONGEST_TOKEN: Final = 8192
+"""Characters in a token at most; a longer one is not looked at."""
+
+LEEWAY: Final = 30.0
+"""Seconds by which the issuer's clock and ours may differ."""
+
+
+class Reason(StrEnum):
+    """Why a token is refused, in the order in which it is checked. The values are stable: audit logs have them."""
+
+    TOO_LONG = "too_long"
+    MALFORMED = "malformed"
+    HEADER = "header"
+    ALGORITHM = "algorithm"
+    KEY_UNKNOWN = "key_unknown"
+    SIGNATURE = "signature"
+    CLAIMS = "claims"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    ISSUED_IN_FUTURE = "issued_in_future"
+    LIFETIME = "lifetime"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    SUBJECT = "subject"
+
+
+PROMISES: Final[Mapping[Reason, str]] = {
+    Reason.TOO_LONG: f"at most {LONGEST_TOKEN} characters",
+    Reason.MALFORMED: "three segments of unpadded canonical base64url (RFC 7515, section 7.1)",
+    Reason.HEADER: "a JSON object of alg, kid and typ alone; typ, if there, is JWT or at+jwt",
+    Reason.ALGORITHM: "alg is one that this service takes",
+    Reason.KEY_UNKNOWN: "kid and alg name a key of the issuer; without kid, there is one key for alg",
+    Reason.SIGNATURE: "that key made the signature",
+    Reason.CLAIMS: "a JSON object, no name twice, no number beyond 2^53; exp, nbf and iat are seconds since 1970",
+    Reason.EXPIRED: f"exp is ahead, or less than {LEEWAY:.0f} s ago",
+    Reason.NOT_YET_VALID: f"nbf, if there, is at most {LEEWAY:.0f} s ahead",
+    Reason.ISSUED_IN_FUTURE: f"iat, if there, is at most {LEEWAY:.0f} s ahead",
+    Reason.LIFETIME: "exp is not further from now, nor from iat, than tokens may live",
+    Reason.ISSUER: "iss is the issuer, if one is configured",
+    Reason.AUDIENCE: "aud is or has the audience, if one is configured",
+    Reason.SUBJECT: "sub is 1 to 255 characters, none of them a control character",
+}
+"""What holds of a token that passed the check for a reason."""
+
+
+class Refused(Unauthenticated):
+    """A token that is not taken. `why` is for whoever holds the token: it quotes nothing from it but its times."""
+
+    def __init__(self, reason: Reason, why: str) -> None:
+        if reason is Reason.EXPIRED:
+            super().__init__(reason.value, "the token has expired: sign in again")
+        else:
+            super().__init__(reason.value)
+        self.why = why
+
+
+class Check(NamedTuple):
+    """One step of a verification: its promise if it passed, else what is wrong."""
+
+    reason: Reason
+    passed: bool
+    sentence: str

@@ -1,0 +1,93 @@
+"""The contract as an OpenAPI 3.1 document, generated from the code that keeps it: structs, limits, errors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from todo_adapters.http.answer import encode
+from todo_adapters.http.body import DEFAULT_LIMIT
+from todo_adapters.http.openapi.answers import HEADERS, common_answers
+from todo_adapters.http.openapi.changes import CHANGES
+from todo_adapters.http.openapi.operation import Operation
+from todo_adapters.http.openapi.ops import CONTRACT, LIVE, READY
+from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
+from todo_adapters.http.openapi.schemas import schemas
+from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
+from todo_domain.owner import DEFAULT_QUOTA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OPERATIONS: Final = (LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, LIVE, READY, CONTRACT)
+"""What is routed, and therefore documented: a test compares."""
+
+_TAGS: Final = [
+    {"name": "tasks", "description": "One user's tasks."},
+    {"name": "sync", "description": "Keeping a copy without reading everything again."},
+    {"name": "operations", "description": "For operators and tools; no token."},
+]
+
+_ABOUT: Final = """Tasks of many users, each behind their own token.
+
+**Whose tasks.** `user_id` in a path is the token's `sub`, percent-encoded; `me` stands for it. Somebody else's path is
+403; somebody else's task is 404, exactly like one that never was.
+
+**Every path** also answers `HEAD` (as `GET` without the body, where there is a `GET`) and `OPTIONS` (204 with `Allow`,
+no token needed). Any other method is 405 with `Allow`, any other path 404: each path has one spelling.
+
+**Revisions.** Each write advances the user's one counter, and the task it touched carries the new value. That number in
+quotes is the task's `ETag`: send it as `If-Match` and nobody's change gets lost. It is also the `since` of `/changes`.
+
+**Errors** have one shape; `code` is for programs. When several things are wrong, the first of these answers: 431, 404
+or 405 of the route, 401, 429, 403, 400 for path and parameters and headers, 415, 413, 400 for the body, 422, 404 of the
+task, 412, 409, 410.
+
+**Every answer** has an `X-Request-ID`: the request's own if it is 1 to 128 of `A-Za-z0-9._-`. Pages of the configured
+origins may read every answer (CORS)."""
+
+
+def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> dict[str, Any]:
+    """Return the document for a deployment with these limits."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Todo",
+            "version": version("todo"),
+            "summary": "The backend that keeps people's tasks for any front end.",
+            "description": _ABOUT,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "tags": _TAGS,
+        "security": [{"bearer": []}],
+        "paths": _paths(OPERATIONS),
+        "components": {
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A JWT of the configured issuer; `sub` is the user. This service issues none.",
+                }
+            },
+            "schemas": schemas(),
+            "parameters": SHARED_PARAMETERS,
+            "headers": HEADERS,
+            "responses": common_answers(body_limit=body_limit, quota=quota),
+        },
+    }
+
+
+def openapi_json(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> bytes:
+    """Return the same as JSON, ready to be served or printed."""
+    return encode(document(body_limit=body_limit, quota=quota))
+
+
+def _paths(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method] = operation.described()
+    return paths
+
+
+__all__ = ["OPERATIONS", "document", "openapi_json"]

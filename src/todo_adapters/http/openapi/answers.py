@@ -1,0 +1,189 @@
+"""The answers: every status with its headers, its schema and examples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from todo_adapters.http.body import check_media_type, check_size
+from todo_adapters.http.conditional import etag_of, list_etag
+from todo_adapters.http.edge import HEADER_SECTION_LIMIT, check_header_section
+from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES, Bug, RateLimited
+from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Example, Named, named, refusal
+from todo_adapters.http.openapi.schemas import reference
+from todo_domain import (
+    Forbidden,
+    KeyReused,
+    NotFound,
+    QuotaReached,
+    Resync,
+    Stale,
+    Unauthenticated,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Answers = dict[str, dict[str, Any]]
+
+_SECONDS: Final = {"type": "integer", "minimum": 0}
+
+
+def _header(description: str, schema: dict[str, Any], example: object, *, required: bool = True) -> dict[str, Any]:
+    return {"description": description, "required": required, "schema": schema, "example": example}
+
+
+HEADERS: Final[dict[str, dict[str, Any]]] = {
+    "X-Request-ID": _header(
+        "The id of this request, in the logs too.",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        REQUEST_ID,
+    ),
+    "X-Content-Type-Options": _header("Always `nosniff`.", {"type": "string", "const": "nosniff"}, "nosniff"),
+    "Cache-Control": _header(
+        "`no-store` on every error, `private, no-cache` on every other answer below `/api`.",
+        {"type": "string", "enum": ["private, no-cache", "no-cache", "no-store"]},
+        "private, no-cache",
+    ),
+    "Vary": _header("`Origin`, where origins are configured.", {"type": "string"}, "Origin", required=False),
+    "Access-Control-Allow-Origin": _header(
+        "The page's origin, if it is one of the configured ones.",
+        {"type": "string"},
+        "https://todo.example",
+        required=False,
+    ),
+    "Access-Control-Expose-Headers": _header(
+        "What such a page may read.", {"type": "string"}, "ETag, Link, Location", required=False
+    ),
+    "ETag": _header(
+        "The task's revision in quotes: what `If-Match` takes.",
+        {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+        etag_of(GROCERIES).decode(),
+    ),
+    "List-ETag": _header(
+        "Opaque and weak; changes with every write of the user. `If-None-Match` takes it.",
+        {"type": "string", "pattern": '^W/"[^"]+"$'},
+        list_etag(OWNER, COUNTER).decode(),
+    ),
+    "Location": _header(
+        "The new task, as a relative reference below the request's own path.",
+        {"type": "string", "format": "uri-reference"},
+        f"/api/{OWNER}/tasks/{GROCERIES.id}",
+    ),
+    "Link": _header(
+        'While more is left: the next page, `<…>; rel="next"` (RFC 8288), a relative reference.',
+        {"type": "string"},
+        f'</api/{OWNER}/tasks?limit=1&cursor=…>; rel="next"',
+        required=False,
+    ),
+    "Idempotency-Replayed": _header(
+        "`true` if this is the first answer again.", {"type": "string", "const": "true"}, "true", required=False
+    ),
+    "WWW-Authenticate": _header(
+        "The challenge of RFC 6750; with `error` if a Bearer token was sent.",
+        {"type": "string"},
+        'Bearer realm="todo", error="invalid_token"',
+    ),
+    "Accept-Patch": _header(
+        "The media types of a PATCH (RFC 5789).", {"type": "string"}, b", ".join(PATCH_TYPES).decode()
+    ),
+    "Retry-After": _header("Seconds to wait before trying again.", _SECONDS, 1),
+}
+"""Every header of an answer; one that is `required` comes with each answer that lists it."""
+
+_EVERYWHERE: Final = (
+    "X-Request-ID",
+    "X-Content-Type-Options",
+    "Cache-Control",
+    "Vary",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+)
+
+
+def answer(
+    description: str,
+    schema: dict[str, Any] | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    examples: Named | None = None,
+    media_type: str = "application/json",
+) -> dict[str, Any]:
+    """Return one answer. `headers` says which shared header each name of it is, beside those of every answer."""
+    listed = dict.fromkeys(_EVERYWHERE, "") | (headers or {})
+    response: dict[str, Any] = {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{shared or name}"} for name, shared in listed.items()},
+    }
+    if schema is not None:
+        response["content"] = {media_type: {"schema": schema, **({"examples": examples} if examples else {})}}
+    return response
+
+
+def refused(description: str, examples: dict[str, Example], *, headers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return one error answer; the examples are bodies by name."""
+    return answer(description, reference("Error"), headers=dict.fromkeys(headers, ""), examples=named(**examples))
+
+
+def invalid(**calls: Callable[[], object]) -> Answers:
+    """Return the 400 of an operation; the examples are what these calls raise."""
+    examples = {name: refusal(call) for name, call in calls.items()}
+    return {"400": refused("A member, parameter, header or path id breaks its rule: `fields` names it.", examples)}
+
+
+def common_answers(*, body_limit: int, quota: int) -> Answers:
+    """Return the errors that several operations share, by name."""
+    not_json = refusal(lambda: check_media_type(b"text/plain", None, JSON_TYPES))
+    too_large = refusal(lambda: check_size(bytes(body_limit + 1), body_limit))
+    too_long = refusal(lambda: check_header_section(HEADER_SECTION_LIMIT + 1))
+    out_of_reach = refusal(Unavailable("the database is out of reach: try again"))
+    went_away = refusal(Unavailable("the database went away: look before you try again", outcome_unknown=True))
+    once_more = ("Retry-After",)
+    return {
+        "Unauthenticated": refused(
+            "No valid token.", {"bad_token": refusal(Unauthenticated("signature"))}, headers=("WWW-Authenticate",)
+        ),
+        "Forbidden": refused("The path's user is not the token's.", {"other_user": refusal(Forbidden())}),
+        "NoSuchTask": refused("No such task of this user.", {"no_such_task": refusal(NotFound())}),
+        "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": refusal(QuotaReached(quota))}),
+        "Resync": refused("That revision is too old, or from another life of the data.", {"resync": refusal(Resync())}),
+        "Stale": refused(
+            "`If-Match` failed; `current` is the task as it is now.",
+            {"stale": refusal(Stale(GROCERIES))},
+            headers=("ETag",),
+        ),
+        "BodyTooLarge": refused(f"The body has more than {body_limit:,} bytes.", {"too_large": too_large}),
+        "NotJson": refused("A body that is not `application/json` in UTF-8 and nothing else.", {"not_json": not_json}),
+        "NotAPatch": refused(
+            "A body of another type than `Accept-Patch` says, not in UTF-8, or encoded further.",
+            {"not_json": not_json},
+            headers=("Accept-Patch",),
+        ),
+        "KeyReused": refused("The key was used for another body.", {"key_reused": refusal(KeyReused())}),
+        "RateLimited": refused(
+            "Too many requests.", {"rate_limited": refusal(RateLimited(retry_after=1))}, headers=once_more
+        ),
+        "HeadersTooLarge": refused(
+            f"The header section, or the request target, has more than {HEADER_SECTION_LIMIT:,} bytes.",
+            {"headers_too_large": too_long},
+        ),
+        "Internal": refused("A bug on our side, logged with the request id.", {"internal": refusal(Bug())}),
+        "Unavailable": refused(
+            "Something this service stands on is out of reach. Nothing was written, unless `outcome` is `unknown`.",
+            {"unavailable": out_of_reach, "outcome_unknown": went_away},
+            headers=once_more,
+        ),
+    }
+
+
+def common(**by_status: str) -> Answers:
+    """Return references to shared answers: `_404="NoSuchTask"`."""
+    return {status.lstrip("_"): {"$ref": f"#/components/responses/{name}"} for status, name in by_status.items()}
+
+
+EVERY_ROUTE: Final = common(_431="HeadersTooLarge", _500="Internal")
+BELOW_API: Final = (
+    common(_401="Unauthenticated", _403="Forbidden", _429="RateLimited", _503="Unavailable") | EVERY_ROUTE
+)
+ONE_TASK: Final = common(_404="NoSuchTask") | BELOW_API
+CONDITIONAL: Final = common(_412="Stale") | ONE_TASK

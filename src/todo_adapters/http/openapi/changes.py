@@ -1,0 +1,37 @@
+"""The sync operation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from todo_adapters.http.openapi import examples as ex
+from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invalid
+from todo_adapters.http.openapi.operation import Operation
+from todo_adapters.http.openapi.parameters import CHANGES_PARAMETERS
+from todo_adapters.http.openapi.schemas import reference
+from todo_adapters.http.parameters import changes_parameters
+
+CHANGES: Final = Operation(
+    "get",
+    "/api/{user_id}/changes",
+    "list_changes",
+    "sync",
+    "List what changed since a revision",
+    {
+        "200": answer(
+            "What changed; or, without `since`, everything.",
+            reference("Changes"),
+            examples=ex.named(
+                everything=ex.whole_state(),
+                what_changed=ex.changes(),
+                a_page_of_it=ex.changes(limit=1),
+                nothing_new={"tasks": [], "deleted": [], "revision": ex.COUNTER, "has_more": False},
+            ),
+        )
+    }
+    | invalid(bad_since=lambda: changes_parameters(b"since=-1"))
+    | common(_410="Resync")
+    | BELOW_API,
+    "Apply the page, then ask again with `since` set to its `revision` until `has_more` is false.",
+    CHANGES_PARAMETERS,
+)

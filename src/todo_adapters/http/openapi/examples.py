@@ -1,0 +1,118 @@
+"""The examples: made by the code that makes the real answers, so that they cannot differ from them.
+
+They all play in one small account at one moment, `NOW`: two tasks and a deletion. Sent there, each request example gets
+the answer example of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import msgspec
+
+from todo_adapters.http.answer import encode
+from todo_adapters.http.body import parse
+from todo_adapters.http.errors import error_answer
+from todo_adapters.http.wire import NewTask, changes_out, members, task_out
+from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
+from todo_domain.changes import LARGEST_PAGE, page_of_changes
+from todo_domain.task import check, check_new, new_task
+
+Example = dict[str, Any]
+Named = dict[str, dict[str, Any]]
+"""Examples by name, as OpenAPI has them."""
+
+OWNER: Final = user_id("user_8f3")
+THEN: Final = datetime(2026, 11, 22, 9, 15, 0, 123456, tzinfo=UTC)
+NOW: Final = datetime(2026, 11, 23, 18, 30, 0, 654321, tzinfo=UTC)
+REQUEST_ID: Final = "9f86d081884c7d659a2feaa0"
+
+RENT: Final = Task(
+    id=40,
+    user_id=OWNER,
+    title="Pay the rent",
+    description="By bank transfer.",
+    completed_at=THEN,
+    priority=Priority.HIGH,
+    due_date=date(2026, 12, 1),
+    tags=("home", "money"),
+    revision=15,
+    created_at=THEN,
+    updated_at=THEN,
+)
+DELETED: Final = Tombstone(id=41, revision=16, deleted_at=THEN)
+GROCERIES: Final = Task(
+    id=42,
+    user_id=OWNER,
+    title="Buy groceries",
+    description=None,
+    completed_at=None,
+    priority=Priority.NONE,
+    due_date=None,
+    tags=(),
+    revision=17,
+    created_at=THEN,
+    updated_at=THEN,
+)
+COUNTER: Final = GROCERIES.revision
+NEXT_ID: Final = GROCERIES.id + 1
+
+
+def as_json(struct: object) -> Example:
+    """Return what a client gets for a struct."""
+    example: Example = msgspec.json.decode(encode(struct))
+    return example
+
+
+def shown(task: Task) -> Example:
+    """Return the task as an answer has it."""
+    return as_json(task_out(task))
+
+
+def created(body: Example) -> Example:
+    """Return the task that a POST of this body makes."""
+    said = check_new(members(parse(encode(body), NewTask)))
+    return shown(new_task(said, id=NEXT_ID, owner=OWNER, revision=COUNTER + 1, now=NOW))
+
+
+def edited(said: Members) -> Example:
+    """Return the groceries after an edit with these members."""
+    task = GROCERIES.edited(check(said), NOW)
+    return shown(task if task is GROCERIES else task._replace(revision=COUNTER + 1))
+
+
+def toggled() -> Example:
+    """Return the groceries after a toggle."""
+    return shown(GROCERIES.toggled(NOW)._replace(revision=COUNTER + 1))
+
+
+def whole_state() -> Example:
+    """Return the answer of `/changes` to a device that knows nothing."""
+    return as_json(changes_out(Changes([RENT, GROCERIES], [], COUNTER, has_more=False)))
+
+
+def changes(limit: int = LARGEST_PAGE) -> Example:
+    """Return the answer of `/changes` to a device that knows everything up to the rent."""
+    return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
+
+
+def refusal(refused: TodoError | Callable[[], object]) -> Example:
+    """Return the body that says this error, or the one that a call raises."""
+    error = refused if isinstance(refused, TodoError) else _raised_by(refused)
+    example: Example = msgspec.json.decode(error_answer(error, REQUEST_ID).body)
+    return example
+
+
+def named(**values: object) -> Named:
+    """Return examples as OpenAPI wants them."""
+    return {name: {"value": value} for name, value in values.items()}
+
+
+def _raised_by(call: Callable[[], object]) -> TodoError:
+    try:
+        call()
+    except TodoError as error:
+        return error
+    raise AssertionError("an example of an error has to be one")

@@ -1,0 +1,140 @@
+"""The parameters: path, query and headers, with the limits that the code has."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
+from todo_adapters.http.parameters import LONGEST_SEARCH, SORTS
+from todo_adapters.http.wire import PRIORITY_NAMES
+from todo_domain.changes import LARGEST_PAGE
+from todo_domain.owner import LARGEST_ID
+from todo_domain.task import LONGEST_TAG, MOST_TAGS
+
+Parameter = dict[str, Any]
+
+_ENTITY_TAG: Final = r'(?:W/)?"[\x21\x23-\x7E\x80-\xFF]*"'
+_CONDITION: Final = rf"^(?:\*|{_ENTITY_TAG}(?:[ \t]*,[ \t]*{_ENTITY_TAG})*)$"
+_KEY: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
+_DATE: Final = {"type": "string", "format": "date"}
+
+
+def _query(name: str, description: str, schema: dict[str, Any], **more: object) -> Parameter:
+    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+
+
+def _header(name: str, description: str, schema: dict[str, Any], **more: object) -> Parameter:
+    return {"name": name, "in": "header", "description": description, "schema": schema, **more}
+
+
+SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
+    "UserId": {
+        "name": "user_id",
+        "in": "path",
+        "required": True,
+        "description": "The token's `sub`, percent-encoded, or `me`. Different encodings of one user id are one user.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": OWNER,
+    },
+    "TaskId": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The task: a plain decimal, spelt in one way.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+        "example": GROCERIES.id,
+    },
+    "IfMatch": _header(
+        "If-Match",
+        "The task's `ETag` as the client knows it, a list of them, or `*`. If the task is at another revision: 412.",
+        {"type": "string", "pattern": _CONDITION},
+    ),
+    "IfNoneMatch": _header(
+        "If-None-Match",
+        "`ETag`s that the client has the answer of, or `*`: 304 if one is current.",
+        {"type": "string", "pattern": _CONDITION},
+    ),
+    "IdempotencyKey": _header(
+        "Idempotency-Key",
+        "Makes the POST safe to repeat for 7 days: a quoted string or bare, 1 to 255 characters from 0x21 to 0x7E.",
+        {"type": "string", "pattern": _KEY},
+    ),
+    "RequestId": _header(
+        "X-Request-ID",
+        "Comes back in the answer if it is 1 to 128 of `A-Za-z0-9._-`; anything else is replaced.",
+        {"type": "string"},
+    ),
+}
+
+_PAGE: Final = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}
+
+LIST_PARAMETERS: Final = [
+    _query(
+        "status",
+        "Only tasks of this status.",
+        {"type": "string", "enum": ["incomplete", "complete"]},
+        examples=named(complete="complete"),
+    ),
+    _query("completed", "The twin of `status`; they must not contradict each other.", {"type": "boolean"}),
+    _query(
+        "q",
+        "A substring of title or description, ignoring case. `%`, `_` and `\\` are ordinary characters.",
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_SEARCH},
+        examples=named(searched="RENT"),
+    ),
+    _query(
+        "priority",
+        "One or several priorities, comma-separated.",
+        {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(PRIORITY_NAMES)}},
+        style="form",
+        explode=False,
+        examples=named(searched=["medium", "high"]),
+    ),
+    _query(
+        "tag",
+        "A task must have all of these tags, ignoring case. May be repeated.",
+        {"type": "array", "maxItems": MOST_TAGS, "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG}},
+        style="form",
+        explode=True,
+        examples=named(searched=["Home", "money"]),
+    ),
+    _query("due_before", "Only tasks due before this day.", _DATE),
+    _query("due_after", "Only tasks due on this day or later.", _DATE, examples=named(searched="2026-11-01")),
+    _query(
+        "due",
+        "Only tasks with any due date, or with none.",
+        {"type": "string", "enum": ["none", "any"]},
+    ),
+    _query(
+        "sort",
+        "The order; `-` turns it round. Without a due date: last, both ways. Ties: by id, in the same direction.",
+        {"type": "string", "enum": list(SORTS), "default": "-created_at"},
+        examples=named(searched="-due_date"),
+    ),
+    _query("limit", "The most tasks in one page. Without it: the whole list.", _PAGE, examples=named(first_page=1)),
+    _query(
+        "cursor",
+        "Where the page begins: from the `Link` of the page before, with the same other parameters. Needs `limit`.",
+        {"type": "string", "minLength": 1},
+    ),
+]
+
+CHANGES_PARAMETERS: Final = [
+    _query(
+        "since",
+        "The `revision` of the client's copy. Without it, or with 0: the whole state, whatever `limit` says.",
+        {"type": "integer", "minimum": 0, "maximum": LARGEST_ID, "default": 0},
+        examples=named(what_changed=RENT.revision, a_page_of_it=RENT.revision, nothing_new=COUNTER),
+    ),
+    _query(
+        "limit",
+        "The most tasks and deletions together in one page.",
+        {**_PAGE, "default": LARGEST_PAGE},
+        examples=named(a_page_of_it=1),
+    ),
+]
+
+
+def shared(name: str) -> dict[str, str]:
+    """Return a reference to a shared parameter."""
+    return {"$ref": f"#/components/parameters/{name}"}

@@ -1,0 +1,188 @@
+"""The task operations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from todo_adapters.http.body import parse
+from todo_adapters.http.conditional import if_match, none_match
+from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES
+from todo_adapters.http.openapi import examples as ex
+from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, Answers, answer, common, invalid
+from todo_adapters.http.openapi.operation import Operation, body, unchanged
+from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
+from todo_adapters.http.openapi.schemas import list_of, reference
+from todo_adapters.http.parameters import list_parameters, query_of, task_id
+from todo_adapters.http.tasks import check_put_back, idempotency_key
+from todo_adapters.http.wire import NewTask, TaskPatch, TaskPut
+from todo_domain.task import check
+
+
+def _task(
+    description: str, *, status: str = "200", headers: dict[str, str] | None = None, **examples: object
+) -> Answers:
+    headers = {"ETag": ""} | (headers or {})
+    return {status: answer(description, reference("Task"), headers=headers, examples=ex.named(**examples))}
+
+
+def _written(media_type_answer: str) -> Answers:
+    return common(_413="BodyTooLarge", _415=media_type_answer)
+
+
+_TASKS: Final = "/api/{user_id}/tasks"
+_TASK: Final = "/api/{user_id}/tasks/{id}"
+_FULL: Final[ex.Example] = {
+    "title": "Call the plumber",
+    "description": "The kitchen tap drips.",
+    "priority": "high",
+    "due_date": "2026-11-30",
+    "tags": ["home", "phone"],
+}
+_PUT_BACK: Final = ex.shown(ex.GROCERIES) | {"completed": True}
+
+LIST: Final = Operation(
+    "get",
+    _TASKS,
+    "list_tasks",
+    "tasks",
+    "List the user's tasks",
+    {
+        "200": answer(
+            "The whole list, or one page of it.",
+            list_of("Task"),
+            headers={"ETag": "List-ETag", "Link": ""},
+            examples=ex.named(
+                newest_first=[ex.shown(ex.GROCERIES), ex.shown(ex.RENT)],
+                first_page=[ex.shown(ex.GROCERIES)],
+                complete=[ex.shown(ex.RENT)],
+                searched=[ex.shown(ex.RENT)],
+            ),
+        )
+    }
+    | unchanged("List-ETag")
+    | invalid(
+        unknown_parameter=lambda: list_parameters(b"stauts=complete"),
+        bad_limit=lambda: query_of(list_parameters(b"limit=0"), ex.OWNER),
+        cursor_of_another_list=lambda: query_of(list_parameters(b"limit=1&cursor=abc"), ex.OWNER),
+    )
+    | BELOW_API,
+    "Without `limit` the list is whole, newest first. Filters combine with AND.",
+    [*LIST_PARAMETERS, shared("IfNoneMatch")],
+)
+
+CREATE: Final = Operation(
+    "post",
+    _TASKS,
+    "create_task",
+    "tasks",
+    "Create a task",
+    _task(
+        "The task.",
+        status="201",
+        headers={"Location": "", "Idempotency-Replayed": ""},
+        only_a_title=ex.created({"title": "Call the plumber"}),
+        everything=ex.created(_FULL),
+    )
+    | invalid(
+        title_missing=lambda: parse(b"{}", NewTask),
+        unknown_member=lambda: parse(b'{"titel": "Call the plumber"}', NewTask),
+        bad_key=lambda: idempotency_key(b'""'),
+    )
+    | common(_409="QuotaReached", _422="KeyReused")
+    | _written("NotJson")
+    | BELOW_API,
+    "With an `Idempotency-Key`, the same body again within 7 days gets the first answer again.",
+    [shared("IdempotencyKey")],
+    body("NewTask", JSON_TYPES, only_a_title={"title": "Call the plumber"}, everything=_FULL),
+)
+
+READ: Final = Operation(
+    "get",
+    _TASK,
+    "read_task",
+    "tasks",
+    "Read one task",
+    _task("The task.", task=ex.shown(ex.GROCERIES))
+    | unchanged("ETag")
+    | invalid(bad_id=lambda: task_id("01"), bad_condition=lambda: none_match(b"17"))
+    | ONE_TASK,
+    parameters=[shared("IfNoneMatch")],
+)
+
+PUT: Final = Operation(
+    "put",
+    _TASK,
+    "put_task",
+    "tasks",
+    "Update the members given",
+    _task(
+        "The task as it is now.",
+        some_members=ex.edited({"title": "Buy groceries and milk"}),
+        put_back=ex.edited({"completed": True}),
+    )
+    | invalid(other_id=lambda: check_put_back(parse(b'{"id": 7, "title": "x"}', TaskPut), ex.GROCERIES.id, ex.OWNER))
+    | _written("NotJson")
+    | CONDITIONAL,
+    "A task may be put back as it was read, with what the client changed: `id` and `user_id` must then be the task's "
+    "own, the other members that a client may not set are ignored.",
+    [shared("IfMatch")],
+    body("TaskPut", JSON_TYPES, some_members={"title": "Buy groceries and milk"}, put_back=_PUT_BACK),
+)
+
+PATCH: Final = Operation(
+    "patch",
+    _TASK,
+    "patch_task",
+    "tasks",
+    "Apply a JSON merge patch (RFC 7396)",
+    _task(
+        "The task as it is now.",
+        status_and_tags=ex.edited({"status": "complete", "tags": ["home"]}),
+        nothing=ex.edited({}),
+    )
+    | invalid(
+        wrong_type=lambda: parse(b'{"completed": "true"}', TaskPatch),
+        contradiction=lambda: check({"status": "complete", "completed": False}),
+    )
+    | _written("NotAPatch")
+    | CONDITIONAL,
+    parameters=[shared("IfMatch")],
+    body=body("TaskPatch", PATCH_TYPES, status_and_tags={"status": "complete", "tags": ["home"]}, nothing={}),
+)
+
+DELETE: Final = Operation(
+    "delete",
+    _TASK,
+    "delete_task",
+    "tasks",
+    "Delete a task",
+    {"204": answer("It is gone.")} | invalid(bad_condition=lambda: if_match(b"17")) | CONDITIONAL,
+    parameters=[shared("IfMatch")],
+)
+
+COMPLETE: Final = Operation(
+    "patch",
+    _TASK + "/complete",
+    "complete_task",
+    "tasks",
+    "Toggle a task, or set it complete or incomplete",
+    _task(
+        "The task as it is now.",
+        toggle=ex.toggled(),
+        complete=ex.edited({"completed": True}),
+        reopen=ex.edited({"status": "incomplete"}),
+    )
+    | invalid(bad_id=lambda: task_id("0"), contradiction=lambda: check({"status": "complete", "completed": False}))
+    | _written("NotAPatch")
+    | CONDITIONAL,
+    "Without a body, or with `{}`: a toggle. No toggle is ever lost.",
+    [shared("IfMatch")],
+    body(
+        "Completion",
+        PATCH_TYPES,
+        required=False,
+        toggle={},
+        complete={"completed": True},
+        reopen={"status": "incomplete"},
+    ),
+)

@@ -1,0 +1,160 @@
+"""Tasks in the memory of one process: to try things out, for tests, and where nothing has to outlive a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import count, islice, takewhile
+from typing import NamedTuple, TypeVar
+
+from todo_domain.changes import TOMBSTONES_KEPT, Changes, Tombstone, page_of_changes, require_known
+from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
+from todo_domain.owner import UserId
+from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
+from todo_domain.query import Page, Query, select
+from todo_domain.task import Members, Task, new_task
+
+_Change = TypeVar("_Change", Task, Tombstone)
+
+
+class _Answer(NamedTuple):
+    """What makes the answer to a create again, beside the members that come with the repetition."""
+
+    fingerprint: bytes
+    task_id: int
+    revision: int
+    created_at: datetime
+
+
+class _Account:
+    """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends."""
+
+    __slots__ = ("answers", "horizon", "revision", "tasks", "tombstones")
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.horizon = 0
+        self.tasks: dict[int, Task] = {}
+        self.tombstones: dict[int, Tombstone] = {}
+        self.answers: dict[str, _Answer] = {}
+
+    def task(self, task_id: int, expected: Collection[int] | None = None) -> Task:
+        task = self.tasks.get(task_id)
+        if task is None:
+            raise NotFound
+        if expected is not None and task.revision not in expected:
+            raise Stale(task)
+        return task
+
+    def answer(self, once: Once, now: datetime) -> _Answer | None:
+        answer = self.answers.get(once.key)
+        if answer is None or answer.created_at <= now - KEYS_KEPT:
+            return None
+        if answer.fingerprint != once.fingerprint:
+            raise KeyReused
+        return answer
+
+    def put(self, task: Task, *, now: datetime) -> Task:
+        self.tasks.pop(task.id, None)
+        self.tasks[task.id] = task
+        self._advance(task.revision, now)
+        return task
+
+    def remove(self, task: Task, *, now: datetime) -> None:
+        del self.tasks[task.id]
+        self.tombstones[task.id] = Tombstone(task.id, self.revision + 1, now)
+        self._advance(self.revision + 1, now)
+
+    def _advance(self, revision: int, now: datetime) -> None:
+        self.revision = revision
+        if revision % PURGE_EVERY == 0:
+            self._purge(now)
+
+    def _purge(self, now: datetime) -> None:
+        forgotten = (key for key, answer in self.answers.items() if answer.created_at <= now - KEYS_KEPT)
+        for key in list(islice(forgotten, PURGE_AT_MOST)):
+            del self.answers[key]
+        buried = (tombstone for tombstone in self.tombstones.values() if tombstone.deleted_at <= now - TOMBSTONES_KEPT)
+        for tombstone in list(islice(buried, PURGE_AT_MOST)):
+            del self.tombstones[tombstone.id]
+            self.horizon = max(self.horizon, tombstone.revision)
+
+
+class MemoryTasks:
+    """The port `Tasks` over dictionaries of one event loop, gone with the process.
+
+    Each call is atomic because none of them ever awaits: nobody else runs in its middle, and nothing cancels it there.
+    """
+
+    def __init__(self) -> None:
+        self._accounts: dict[UserId, _Account] = {}
+        self._ids = count(1)
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to reach for."""
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+        """Keep a new task, or give the answer of an earlier create again."""
+        account = self._account(owner)
+        if once is not None and (first := account.answer(once, now)) is not None:
+            task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
+            return Created(task, replayed=True)
+        if len(account.tasks) >= quota:
+            raise QuotaReached(quota)
+        task = new_task(members, id=next(self._ids), owner=owner, revision=account.revision + 1, now=now)
+        self._accounts[owner] = account
+        if once is not None:
+            account.answers[once.key] = _Answer(once.fingerprint, task.id, task.revision, now)
+        return Created(account.put(task, now=now), replayed=False)
+
+    async def get(self, owner: UserId, task_id: int) -> Task:
+        """Return the task."""
+        return self._account(owner).task(task_id)
+
+    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+        """Return what the query asks for, without its tasks if the counter is `unless`."""
+        account = self._account(owner)
+        if unless == account.revision:
+            return Page([], account.revision, more=False)
+        tasks, more = select(account.tasks.values(), query)
+        return Page(tasks, account.revision, more)
+
+    async def replace(self, owner: UserId, edited: Task) -> Task:
+        """Keep `edited` in the place of the same task at `edited.revision`."""
+        account = self._account(owner)
+        account.task(edited.id, expected={edited.revision})
+        return account.put(edited._replace(revision=account.revision + 1), now=edited.updated_at)
+
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+        """Complete an open task or reopen a complete one."""
+        account = self._account(owner)
+        toggled = account.task(task_id).toggled(now)
+        return account.put(toggled._replace(revision=account.revision + 1), now=now)
+
+    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+        """Remove the task and leave a tombstone."""
+        account = self._account(owner)
+        account.remove(account.task(task_id, expected), now=now)
+
+    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+        """Return what changed after `since`."""
+        account = self._account(owner)
+        require_known(since, revision=account.revision, horizon=account.horizon)
+        if since == 0:
+            return Changes(list(account.tasks.values()), [], account.revision, has_more=False)
+        tasks, deleted = _after(since, account.tasks), _after(since, account.tombstones)
+        return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+
+    async def check(self) -> None:
+        """Return: memory can always serve."""
+
+    def _account(self, owner: UserId) -> _Account:
+        """Return the owner's account, or an empty one that is kept only if something gets written to it."""
+        return self._accounts.get(owner) or _Account()
+
+
+def _after(since: int, kept: dict[int, _Change]) -> list[_Change]:
+    return list(takewhile(lambda change: change.revision > since, reversed(kept.values())))[::-1]

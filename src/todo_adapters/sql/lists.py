@@ -1,0 +1,127 @@
+"""The statements behind a list: one for each order, kind of cursor, and with or without filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from todo_adapters.sql.dialects import Either
+from todo_adapters.sql.statements import OWNER, TASK, at_most, parameter, this_user
+from todo_adapters.sql.tables import DATE, NUMBERS, TEXTS, tasks, users
+from todo_domain.query import SORT_FIELDS, Query, Sort
+
+
+class Shape(NamedTuple):
+    """What of a query shows in the text of its statement; all else is a parameter.
+
+    `behind` is where the page starts: at the top, behind a task with a value, or behind one without.
+    """
+
+    sort: Sort
+    behind: str
+    filtered: bool
+
+
+def shape_of(query: Query) -> Shape:
+    """Return the shape of the statement that answers this query."""
+    if query.after is None:
+        return Shape(query.sort, "nothing", query.filtered)
+    return Shape(query.sort, "nothing due" if query.after.value is None else "value", query.filtered)
+
+
+def all_shapes() -> Iterator[Shape]:
+    """Yield every shape there is."""
+    for field, descending, filtered in product(SORT_FIELDS, (False, True), (False, True)):
+        for behind in ("nothing", "value", *(("nothing due",) if field == "due_date" else ())):
+            yield Shape(Sort(field, descending), behind, filtered)
+
+
+@cache
+def page(shape: Shape) -> sa.Select[Any]:
+    """Return the statement whose rows are at most `most` tasks in order, each beside the user's counter.
+
+    There is one row of nulls beside the counter if no task is left, or if the counter is `unless`; no row for a user
+    who never wrote. Counter and tasks are one statement, hence one snapshot.
+    """
+    order = tasks.c["title_key" if shape.sort.field == "title" else shape.sort.field]
+    found = sa.select(*TASK, tasks.c.title_key).where(tasks.c.user_id == OWNER, ~_unchanged())
+    if shape.filtered:
+        found = found.where(*_FILTERS)
+    if shape.behind != "nothing":
+        found = found.where(_behind(order, shape))
+    found = at_most(found.order_by(*_in_order(order, tasks.c.id, shape.sort)))
+    chosen = found.subquery("page")
+    return (
+        sa.select(*(chosen.c[column.name] for column in TASK), users.c.revision.label("counter"))
+        .select_from(users.outerjoin(chosen, sa.true()))
+        .where(this_user)
+        .order_by(*_in_order(chosen.c[order.name], chosen.c.id, shape.sort))
+    )
+
+
+def _in_order(column: sa.ColumnElement[Any], id_: sa.ColumnElement[int], sort: Sort) -> list[sa.ColumnElement[Any]]:
+    tie = id_.desc() if sort.descending else id_.asc()
+    if sort.field == "id":
+        return [tie]
+    first = column.desc() if sort.descending else column.asc()
+    return [first.nulls_last() if sort.field == "due_date" else first, tie]
+
+
+def _behind(column: sa.Column[Any], shape: Shape) -> sa.ColumnElement[bool]:
+    at, at_id = parameter("at", column.type), parameter("at_id", sa.BigInteger)
+    further_id = tasks.c.id < at_id if shape.sort.descending else tasks.c.id > at_id
+    if shape.behind == "nothing due":
+        return sa.and_(column.is_(None), further_id)
+    if shape.sort.field == "id":
+        return further_id
+    here, there = sa.tuple_(column, tasks.c.id), sa.tuple_(at, at_id)
+    further = here < there if shape.sort.descending else here > there
+    return sa.or_(further, column.is_(None)) if column.nullable else further
+
+
+def _unchanged() -> sa.Exists:
+    counted = users.alias("counted")
+    unless = parameter("unless", sa.BigInteger)
+    # Not correlated, so that it is asked once, not for each task.
+    return sa.exists(sa.select(sa.literal_column("1")).where(counted.c.id == OWNER, counted.c.revision == unless))
+
+
+def _filters() -> list[sa.ColumnElement[bool]]:
+    completed, has_due_date = parameter("completed", sa.Boolean), parameter("has_due_date", sa.Boolean)
+    text, tags = parameter("text", sa.Text), parameter("tags", TEXTS)
+    priorities = parameter("priorities", NUMBERS)
+    due_after, due_before = parameter("due_after", DATE), parameter("due_before", DATE)
+    column = tasks.c
+    return [
+        completed.is_(None) | (column.completed_at.is_not(None) == completed),
+        text.is_(None) | _mentions(column.title_key, text) | _mentions(column.description_key, text),
+        priorities.is_(None)
+        | Either(
+            postgresql=column.priority == sa.func.any(priorities),
+            sqlite=column.priority.in_(_listed(priorities)),
+        ),
+        tags.is_(None)
+        | Either(
+            postgresql=column.tags_key.bool_op("@>")(tags),
+            sqlite=~sa.exists(sa.except_(_listed(tags), _listed(column.tags_key).correlate(tasks))),
+        ),
+        due_after.is_(None) | (column.due_date >= due_after),
+        due_before.is_(None) | (column.due_date < due_before),
+        has_due_date.is_(None) | (column.due_date.is_not(None) == has_due_date),
+    ]
+
+
+def _mentions(key: sa.ColumnElement[Any], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    place = Either(postgresql=sa.func.strpos(key, text), sqlite=sa.func.instr(key, text))
+    return place > sa.literal_column("0")
+
+
+def _listed(array: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    return sa.select(sa.func.json_each(array).table_valued("value").c.value)
+
+
+_FILTERS: Final = _filters()

@@ -1,0 +1,146 @@
+"""Migrations: which there are, where a database stands, and the way from there to here, once, whoever asks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from todo_adapters.sql.addresses import conninfo, sqlite_path
+from todo_adapters.sql.tables import REVISIONS
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from alembic.config import Config
+
+BASE: Final = "base"
+HEAD: Final = "head"
+
+Needed = Callable[[str], bool]
+"""Whether there is something to do, given the revision that the database turns out to be at."""
+
+
+class MigrationError(Exception):
+    """A migration that cannot be done; the text is one sentence without a password, and says what to do."""
+
+
+def head() -> str:
+    """Return the revision that this release needs."""
+    return REVISIONS[-1]
+
+
+def current(url: str) -> str:
+    """Return the revision that the database is at, `base` if it has none. Raises MigrationError."""
+    if (path := sqlite_path(url)) is not None:
+        from todo_adapters.sql import sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+
+        return sqlite_migration.current(path)
+    from todo_adapters.sql import postgres_migration  # noqa: PLC0415
+
+    return postgres_migration.current(_conninfo(url))
+
+
+def pending(url: str) -> list[str]:
+    """Return the revisions that the database lacks, oldest first; none if it is ahead of this release."""
+    return _ahead(current(url), head())
+
+
+def is_current(url: str) -> bool:
+    """Whether this release can serve from the database."""
+    return not pending(url)
+
+
+def upgrade(url: str, to: str = HEAD) -> str:
+    """Bring the database up to a revision and return the one it is then at; one that is further stays where it is.
+
+    Any number of processes may ask at once: one does it, the others wait for that. On SQLite a copy of a file that
+    holds data is left beside it. Raises MigrationError: out of reach, refused, busy for a minute, no such revision.
+    """
+    target = _named(to)
+    return _migrate(url, lambda found: bool(_ahead(found, target)), "upgrade", target)
+
+
+def downgrade(url: str, to: str) -> str:
+    """Bring the database down to a revision or to `base`, and return the revision it is then at."""
+    target = _named(to)
+    return _migrate(url, lambda found: found != target and not _ahead(found, target), "downgrade", target)
+
+
+def move(url: str, to: str = HEAD) -> str:
+    """Go to a revision, up or down, and return the revision that the database is then at."""
+    target = _named(to)
+    return downgrade(url, to) if to != HEAD and not _ahead(current(url), target) else upgrade(url, to)
+
+
+def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
+    """Return the SQL that leads from one revision to another, for somebody else to run. Connects to nothing."""
+    from alembic import command  # noqa: PLC0415  a fifth of a second
+
+    sqlite = sqlite_path(url) is not None
+    output = StringIO()
+    if not sqlite:
+        _conninfo(url)
+        output.write("SET lock_timeout = '200ms';\nSET row_security = off;\n\n")
+    target, start = _named(to), _named(since)
+    step = command.upgrade if _ahead(start, target) else command.downgrade
+    step(_config(output, dialect="sqlite" if sqlite else "postgresql"), f"{start}:{target}", sql=True)
+    return output.getvalue()
+
+
+def scripts() -> Path:
+    """Return the folder of the migrations: inside the installed package, or at the root of a checkout."""
+    here = Path(__file__).resolve()
+    for folder in (here.with_name("migrations"), here.parents[3] / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise MigrationError("the migrations are missing from this installation: install todo again")
+
+
+def _migrate(url: str, needed: Needed, step: str, target: str) -> str:
+    from alembic import command  # noqa: PLC0415
+
+    def change(connection: sa.Connection) -> None:
+        getattr(command, step)(_config(StringIO(), connection=connection), target)
+
+    def known(found: str) -> bool:
+        if step == "downgrade" and found not in (BASE, *REVISIONS):
+            raise MigrationError(f"the database is at {found}, from a newer release: use its todo migrate")
+        return needed(found)
+
+    if (path := sqlite_path(url)) is not None:
+        from todo_adapters.sql import sqlite_migration  # noqa: PLC0415
+
+        return sqlite_migration.migrate(path, known, change)
+    from todo_adapters.sql import postgres_migration  # noqa: PLC0415
+
+    return postgres_migration.migrate(_conninfo(url), known, change)
+
+
+def _ahead(found: str, target: str) -> list[str]:
+    """Return the revisions after `found` up to `target`; none after one that only a newer release knows."""
+    order = (BASE, *REVISIONS)
+    return list(order[order.index(found) + 1 : order.index(target) + 1]) if found in order else []
+
+
+def _named(to: str) -> str:
+    if to == HEAD:
+        return head()
+    if to not in (BASE, *REVISIONS):
+        raise MigrationError(f"there is no such revision: choose one of {', '.join((BASE, *REVISIONS, HEAD))}")
+    return to
+
+
+def _conninfo(url: str) -> str:
+    try:
+        return conninfo(url)
+    except ValueError as error:
+        raise MigrationError(str(error)) from None
+
+
+def _config(output: StringIO, **attributes: Any) -> Config:  # noqa: ANN401  what env.py takes
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(output_buffer=output, attributes=attributes)
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    return config

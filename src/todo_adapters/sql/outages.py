@@ -1,0 +1,83 @@
+"""What an error of PostgreSQL's means to people: told from its SQLSTATE, never from its text."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+
+OUR_OWN: Final = "TD001"
+"""The SQLSTATE of errors that our migrations raise; the message is then ours, and meant for the administrator."""
+
+LOCK_NOT_AVAILABLE: Final = "55P03"
+NO_PRIVILEGE: Final = "42501"
+
+LOST_RACE: Final = {"40001", "40P01"}
+"""Nothing was committed, and the same may well succeed when it is tried again."""
+
+BROKEN: Final = "the connection to the database broke: try again"
+TOO_SLOW: Final = "the database takes too long to answer: try again"
+_RESTARTING: Final = "the database is restarting: try again"
+_BEHIND: Final = "the schema is missing or behind this release: run todo migrate"
+_MISSING: Final = "there is no such database: check its name in the URL, or create it"
+_REFUSED: Final = "the database refuses this user or password: check both in the URL"
+_FULL: Final = "the database is out of space, memory or connections: make room there"
+_CROWDED: Final = "too many others are changing the same data: try again"
+
+_SENTENCES: Final = {
+    "08": BROKEN,
+    "25006": "the database is read-only for now: try again later",
+    "28": _REFUSED,
+    "3D000": _MISSING,
+    "3F000": _BEHIND,
+    "40001": _CROWDED,
+    "40P01": _CROWDED,
+    "42P01": _BEHIND,
+    "42703": _BEHIND,
+    "53": _FULL,
+    LOCK_NOT_AVAILABLE: _CROWDED,
+    "57014": TOO_SLOW,
+    "57P01": _RESTARTING,
+    "57P02": _RESTARTING,
+    "57P03": _RESTARTING,
+    "57P04": _MISSING,
+    "57P05": _RESTARTING,
+    "58": "the database's own disk failed: look at its log",
+}
+
+_HUNG_UP: Final = ("08", "57P01", "57P02", "57P05")
+
+
+def sentence_for(error: psycopg.Error) -> str | None:
+    """Return what is wrong and what to do, or None if the mistake is ours."""
+    state = error.sqlstate
+    if state is None:
+        return BROKEN if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) else None
+    return _SENTENCES.get(state) or _SENTENCES.get(state[:2])
+
+
+def left_open(error: psycopg.Error) -> bool:
+    """Whether the error says nothing about a batch that was sent: the connection ended before the answer.
+
+    A pooler in between reports that as an error of class 08, and a server that ends a connection may already have
+    committed what ran on it.
+    """
+    return error.sqlstate is None or error.sqlstate.startswith(_HUNG_UP)
+
+
+def why_not_connected(info: str) -> str:
+    """Return why a connection cannot be had, after asking the same server for another database. Takes up to 2 s.
+
+    libpq gives no code for a refusal, but it knows how far it came.
+    """
+    try:
+        psycopg.connect(info, dbname="postgres", connect_timeout=2).close()
+    except psycopg.Error as error:
+        if error.pgconn is None:
+            return "the database URL cannot be understood: check its spelling"
+        if error.pgconn.needs_password:
+            return "the database asks for a password: put it into the URL"
+        if error.pgconn.used_password:
+            return _REFUSED
+        return "the database cannot be reached: check that it runs, and the host and the port in the URL"
+    return _MISSING

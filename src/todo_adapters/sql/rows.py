@@ -1,0 +1,115 @@
+"""Rows and entities: what a task becomes on its way into each engine, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, NamedTuple
+
+from todo_domain.changes import Tombstone
+from todo_domain.query import Query
+from todo_domain.task import Priority, Task
+from todo_domain.text import fold
+
+Row = tuple[Any, ...]
+Values = dict[str, Any]
+
+_PRIORITIES: Final = tuple(Priority)
+
+
+class Forms(NamedTuple):
+    """How an engine takes an instant, a date and a list of texts or numbers."""
+
+    instant: Callable[[datetime], Any]
+    day: Callable[[date], Any]
+    several: Callable[[Sequence[Any]], Any]
+
+
+def text_of_instant(instant: datetime) -> str:
+    """Return an aware time as text of fixed width, which sorts like the time: `2026-11-22T09:15:00.123456Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401  whatever it is
+    return value
+
+
+def _json(values: Sequence[Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) if values else "[]"
+
+
+POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=list)
+SQLITE: Final = Forms(instant=text_of_instant, day=date.isoformat, several=_json)
+
+
+def columns(task: Task, forms: Forms) -> Values:
+    """Return the parameters for everything about a task that its owner may say."""
+    return {
+        "title": task.title,
+        "description": task.description,
+        "completed_at": task.completed_at and forms.instant(task.completed_at),
+        "priority": int(task.priority),
+        "due_date": task.due_date and forms.day(task.due_date),
+        "tags": forms.several(task.tags),
+        "title_key": fold(task.title),
+        "description_key": None if task.description is None else fold(task.description),
+        "tags_key": forms.several([fold(tag) for tag in task.tags]),
+    }
+
+
+def conditions(query: Query, forms: Forms) -> Values:
+    """Return the parameters for the filters and the position of a query."""
+    values: Values = {}
+    if query.filtered:
+        values = {
+            "completed": query.completed,
+            "text": None if query.text is None else fold(query.text),
+            "priorities": forms.several([int(priority) for priority in query.priorities]) if query.priorities else None,
+            "tags": forms.several([fold(tag) for tag in query.tags]) if query.tags else None,
+            "due_after": query.due_after and forms.day(query.due_after),
+            "due_before": query.due_before and forms.day(query.due_before),
+            "has_due_date": query.has_due_date,
+        }
+    if query.after is not None:
+        values["at"], values["at_id"] = _place(query.after.value, forms), query.after.id
+    return values
+
+
+def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sort field
+    match value:
+        case datetime():
+            return forms.instant(value)
+        case date():
+            return forms.day(value)
+        case Priority():
+            return int(value)
+        case _:
+            return value
+
+
+def task_from_postgresql(row: Row) -> Task:
+    """Return the task in the first columns of a row of PostgreSQL's."""
+    return Task._make((*row[:5], _PRIORITIES[row[5]], row[6], tuple(row[7]), *row[8:11]))
+
+
+def task_from_sqlite(row: Row) -> Task:
+    """Return the task in the first columns of a row of SQLite's."""
+    completed_at, priority, due_date, tags, revision, created_at, updated_at = row[4:11]
+    return Task._make(
+        (
+            *row[:4],
+            completed_at and datetime.fromisoformat(completed_at),
+            _PRIORITIES[priority],
+            due_date and date.fromisoformat(due_date),
+            () if tags == "[]" else tuple(json.loads(tags)),
+            revision,
+            datetime.fromisoformat(created_at),
+            datetime.fromisoformat(updated_at),
+        )
+    )
+
+
+def tombstone(row: Row, deleted_at: datetime) -> Tombstone:
+    """Return the tombstone in a row of changes."""
+    return Tombstone(row[0], row[8], deleted_at)

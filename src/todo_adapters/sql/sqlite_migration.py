@@ -1,0 +1,89 @@
+"""Migrations of a SQLite file: one transaction for all of them, and a copy of the file from before."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from todo_adapters.sql.migrate import BASE, MigrationError, Needed
+from todo_adapters.sql.sqlite_file import connect, explain
+
+_PATIENCE_MS: Final = 60_000
+
+
+def current(path: Path) -> str:
+    """Return the revision that the file is at; `base` for a missing or an empty one, which is left as it is."""
+    if not path.exists():
+        return BASE
+    with _failures(), closing(connect(path)) as connection:
+        return _revision(connection)
+
+
+def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> str:
+    """Do the change if it is needed, while nobody else writes, and return the revision that the file is then at.
+
+    Others wait up to a minute for that. The change is done wholly or not at all.
+    """
+    with _failures(), closing(_open(path)) as connection:
+        engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
+        sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+        with engine.begin() as transaction:
+            found = _revision(connection)
+            if needed(found):
+                if found != BASE and _holds_data(connection):
+                    _copy(path, found)
+                change(transaction)
+        return _revision(connection)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = connect(path, create=True)
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    return connection
+
+
+def _revision(connection: sqlite3.Connection) -> str:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        return BASE
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return BASE if row is None else str(row[0])
+
+
+def _holds_data(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM users LIMIT 1").fetchone() is not None
+
+
+def _copy(path: Path, revision: str) -> None:
+    """Copy what is committed into a file beside this one, named after the revision; an older copy stays."""
+    names = (f"{path.name}.at-{revision}{f'.{number}' if number > 1 else ''}" for number in count(1))
+    copy = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
+    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o777))
+    try:
+        # A connection of its own reads the last commit; the one that holds the lock would copy itself.
+        with closing(connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
+    except BaseException:
+        copy.unlink()
+        raise
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, sa.exc.DBAPIError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        sentence = explain(cause) if isinstance(cause, sqlite3.Error) else None
+        if sentence is None:
+            raise
+        raise MigrationError(sentence) from error
+    except OSError as error:
+        raise MigrationError("no copy can be made beside the database: check the disk and its permissions") from error

@@ -1,0 +1,132 @@
+"""The statements that read, and the parameters of all of them; each statement is written once, for both engines.
+
+Every statement names its user by the parameter `owner` for each table it touches, and carries no value of its own: so
+it stays on one user's rows, and on one shard, whatever else goes wrong. `lists.py` holds the pages, `writes.py` what
+PostgreSQL writes, `steps.py` what SQLite does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.sql.type_api import TypeEngine
+
+from todo_adapters.sql.tables import INSTANT, idempotency_keys, tasks, tombstones, users
+
+
+def parameter(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]]) -> sa.BindParameter[Any]:
+    """Return the named parameter, which has no value until the statement is run."""
+    return sa.bindparam(name, type_=type_, required=True)
+
+
+# A number as a Python value would become a parameter with a made-up name.
+ONE: Final = sa.literal_column("1", sa.BigInteger)
+ZERO: Final = sa.literal_column("0", sa.BigInteger)
+
+OWNER: Final = parameter("owner", sa.Text)
+ID: Final = parameter("id", sa.BigInteger)
+NOW: Final = parameter("now", INSTANT)
+QUOTA: Final = parameter("quota", sa.Integer)
+SINCE: Final = parameter("since", sa.BigInteger)
+MOST: Final = parameter("most", sa.Integer)
+KEY: Final = parameter("key", sa.Text)
+KEYS_SINCE: Final = parameter("keys_since", INSTANT)
+TOMBSTONES_SINCE: Final = parameter("tombstones_since", INSTANT)
+
+_TASK: Final = (
+    "id",
+    "user_id",
+    "title",
+    "description",
+    "completed_at",
+    "priority",
+    "due_date",
+    "tags",
+    "revision",
+    "created_at",
+    "updated_at",
+)
+TASK: Final = [tasks.c[name] for name in _TASK]
+"""The columns of a task, in the order of the entity's fields."""
+
+MEMBERS: Final = {
+    name: parameter(name, tasks.c[name].type)
+    for name in (
+        "title",
+        "description",
+        "completed_at",
+        "priority",
+        "due_date",
+        "tags",
+        "title_key",
+        "description_key",
+        "tags_key",
+    )
+}
+"""The columns that a member of the task goes into, each with the parameter of its name."""
+
+this_user: Final = users.c.id == OWNER
+this_task: Final = sa.and_(tasks.c.user_id == OWNER, tasks.c.id == ID)
+remembered: Final = sa.and_(
+    idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == KEY, idempotency_keys.c.created_at > KEYS_SINCE
+)
+
+get: Final = sa.select(*TASK).where(this_task)
+
+seen: Final = sa.select(
+    idempotency_keys.c.fingerprint,
+    idempotency_keys.c.task_id,
+    idempotency_keys.c.revision,
+    idempotency_keys.c.created_at,
+).where(remembered)
+
+
+def at_most(select: sa.Select[Any]) -> sa.Select[Any]:
+    """Return the statement cut to its first `most` rows."""
+    return select.limit(MOST).offset(ZERO)  # without the offset, SQLite's compiler adds one as a value of its own
+
+
+def _state() -> sa.Select[Any]:
+    """All tasks of the user by revision, each beside the counter; one row of nulls beside it if there are none."""
+    live = sa.select(*TASK).where(tasks.c.user_id == OWNER).subquery("live")
+    return (
+        sa.select(*live.c, users.c.revision.label("counter"))
+        .select_from(users.outerjoin(live, sa.true()))
+        .where(this_user)
+        .order_by(live.c.revision)
+    )
+
+
+def _changes() -> sa.Select[Any]:
+    """At most `most` tasks and at most `most` tombstones after `since`, each beside the counter and the horizon.
+
+    One statement, hence one snapshot: between two, a purge could move the horizon past a deletion not yet told.
+    """
+    deleted_at = tombstones.c.deleted_at.type
+    live = (
+        sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at"))
+        .where(tasks.c.user_id == OWNER, tasks.c.revision > SINCE)
+        .order_by(tasks.c.revision)
+    )
+    known = {"id": tombstones.c.task_id, "user_id": tombstones.c.user_id, "revision": tombstones.c.revision}
+    gone = (
+        sa.select(
+            *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in _TASK),
+            tombstones.c.deleted_at,
+        )
+        .where(tombstones.c.user_id == OWNER, tombstones.c.revision > SINCE)
+        .order_by(tombstones.c.revision)
+    )
+    branches = (at_most(live).subquery("live"), at_most(gone).subquery("gone"))
+    change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
+    return (
+        sa.select(*change.c, users.c.revision.label("counter"), users.c.horizon)
+        .select_from(users.outerjoin(change, sa.true()))
+        .where(this_user)
+        .order_by(change.c.revision)
+    )
+
+
+state: Final = _state()
+changes: Final = _changes()

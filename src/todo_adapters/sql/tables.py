@@ -1,0 +1,131 @@
+"""The tables as SQLAlchemy Core knows them. Each key begins with the user, so nobody's rows lie among another's.
+
+The types are chosen so that one statement compiles for both engines: SQLite keeps instants as text of fixed width in
+UTC (`2026-11-22T09:15:00.123456Z`), dates as ISO text and lists as JSON text; each sorts and compares like its value.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from todo_adapters.sql.dialects import Either
+
+REVISIONS: Final = ("0001", "0002")
+"""The revisions of the schema that this release knows, oldest first; it needs the last one."""
+
+ROLE: Final = "todo_app"
+"""The role that every statement runs as on PostgreSQL, whoever logged in."""
+
+INSTANT: Final = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
+DATE: Final = sa.Date().with_variant(sa.Text(), "sqlite")
+TEXTS: Final = sa.Text().with_variant(ARRAY(sa.Text()), "postgresql")
+NUMBERS: Final = sa.Text().with_variant(ARRAY(sa.BigInteger()), "postgresql")
+FOLDED: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+metadata: Final = sa.MetaData()
+
+_EMPTY: Final = Either(postgresql=sa.text("'{}'"), sqlite=sa.text("'[]'"))
+_OF_A_USER: Final = "users.id"
+
+
+def _count(column: str) -> Either:
+    return Either(postgresql=sa.text(f"cardinality({column})"), sqlite=sa.text(f"json_array_length({column})"))
+
+
+def _owner(table: str) -> sa.Column[str]:
+    owner = sa.ForeignKey(_OF_A_USER, name=f"{table}_user_id_fkey", ondelete="CASCADE")
+    return sa.Column("user_id", sa.Text, owner, nullable=False)
+
+
+users: Final = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("task_count", sa.Integer, nullable=False),
+    sa.Column("horizon", sa.BigInteger, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.PrimaryKeyConstraint("id", name="users_pkey"),
+    sa.CheckConstraint("length(id) BETWEEN 1 AND 255", name="users_id_length"),
+    sa.CheckConstraint("revision BETWEEN 0 AND 9007199254740991", name="users_revision_range"),
+    sa.CheckConstraint("task_count >= 0", name="users_task_count_range"),
+    sa.CheckConstraint("horizon BETWEEN 0 AND revision", name="users_horizon_range"),
+    # Every write rewrites its user's row, on the same page while there is room.
+    postgresql_with={"fillfactor": 70},
+    sqlite_with_rowid=False,
+)
+
+tasks: Final = sa.Table(
+    "tasks",
+    metadata,
+    _owner("tasks"),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("completed_at", INSTANT),
+    sa.Column("title_key", FOLDED, nullable=False),
+    sa.Column("description_key", FOLDED),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("updated_at", INSTANT, nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("due_date", DATE),
+    sa.Column("tags", TEXTS, nullable=False, server_default=_EMPTY),
+    sa.Column("tags_key", TEXTS, nullable=False, server_default=_EMPTY),
+    sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
+    sa.CheckConstraint("id BETWEEN 1 AND 9007199254740991", name="tasks_id_range"),
+    sa.CheckConstraint("length(title) BETWEEN 1 AND 255", name="tasks_title_length"),
+    sa.CheckConstraint("length(description) <= 5000", name="tasks_description_length"),
+    # Folding makes a text at most three times as long.
+    sa.CheckConstraint("length(title_key) BETWEEN 1 AND 765", name="tasks_title_key_length"),
+    sa.CheckConstraint("length(description_key) <= 15000", name="tasks_description_key_length"),
+    sa.CheckConstraint("revision >= 1", name="tasks_revision_range"),
+    sa.CheckConstraint("priority BETWEEN 0 AND 3", name="tasks_priority_range"),
+    sa.CheckConstraint(_count("tags") <= sa.literal_column("20"), name="tasks_tags_count"),
+    sa.CheckConstraint(_count("tags_key") <= sa.literal_column("20"), name="tasks_tags_key_count"),
+    sa.Index("tasks_newest", "user_id", sa.desc("created_at"), sa.desc("id")),
+    sa.Index("tasks_revision", "user_id", "revision", unique=True),
+    sqlite_with_rowid=False,
+)
+
+tombstones: Final = sa.Table(
+    "tombstones",
+    metadata,
+    _owner("tombstones"),
+    sa.Column("task_id", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("deleted_at", INSTANT, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "task_id", name="tombstones_pkey"),
+    sa.Index("tombstones_revision", "user_id", "revision", unique=True),
+    sqlite_with_rowid=False,
+)
+
+idempotency_keys: Final = sa.Table(
+    "idempotency_keys",
+    metadata,
+    _owner("idempotency_keys"),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("task_id", sa.BigInteger, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
+    sa.CheckConstraint("length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_length"),
+    sa.CheckConstraint("length(fingerprint) BETWEEN 1 AND 64", name="idempotency_keys_fingerprint_length"),
+    sa.Index("idempotency_keys_age", "user_id", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+sqlite_metadata: Final = sa.MetaData()
+"""What SQLite needs besides: it numbers no column of a composite key."""
+
+task_ids: Final = sa.Table(
+    "task_ids",
+    sqlite_metadata,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("one = 1", name="task_ids_one_row"),
+)

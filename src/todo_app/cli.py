@@ -1,0 +1,128 @@
+"""The command line: `todo serve | migrate | token | doctor | openapi`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from todo_adapters.sql.migrate import MigrationError
+
+from todo_app.serving import CannotStart, serve, tell
+from todo_app.settings import BadSetting, read_settings
+from todo_domain import Invalid, user_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from todo_app.settings import Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, or 1 after one sentence that says what is wrong."""
+    arguments = _parser().parse_args(argv)
+    overrides = {name: value for name, value in vars(arguments).items() if name.startswith("TODO_") and value}
+    try:
+        settings = read_settings(overrides)
+        for name, value in overrides.items():
+            _hand_on(name, value)
+        return int(arguments.run(settings, arguments) or 0)
+    except (BadSetting, CannotStart, MigrationError, Invalid) as problem:
+        return tell(problem)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _hand_on(name: str, value: str) -> None:
+    """Let worker processes, which read the environment again, see what the command line said."""
+    import os  # noqa: PLC0415  writing for children, not reading: settings.py alone reads
+
+    os.environ[name] = value
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> None:
+    serve(settings)
+
+
+def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from todo_adapters.sql import migrate  # noqa: PLC0415  Alembic takes a while to import
+
+    database = settings.database
+    if database.kind == "memory":
+        print("memory: needs no migration")
+        return 0
+    url = settings.direct_url or database.url or f"sqlite:///{database.file}"
+    if arguments.sql:
+        print(migrate.offline_sql(url, to=arguments.to))
+        return 0
+    if arguments.check:
+        behind = migrate.pending(url)
+        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {migrate.head()}")
+        return 1 if behind else 0
+    print(f"at {migrate.move(url, to=arguments.to)}")
+    return 0
+
+
+def _token(settings: Settings, arguments: argparse.Namespace) -> None:
+    from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
+
+    if settings.jwks_url is not None:
+        raise BadSetting("TODO_JWKS_URL is set, so tokens come from your provider: todo token only signs with a secret")
+    if not settings.jwt_secrets:
+        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
+    if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
+        raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
+    print(tokens.sign(settings, user_id(arguments.user), arguments.ttl))
+
+
+def _doctor(settings: Settings, _: argparse.Namespace) -> int:
+    from todo_app.doctor import examine  # noqa: PLC0415  only this command needs it
+
+    return 0 if examine(settings) else 1
+
+
+def _openapi(_: Settings, __: argparse.Namespace) -> None:
+    from todo_adapters.http.openapi import openapi_json  # noqa: PLC0415  only this command needs it
+
+    sys.stdout.write(openapi_json().decode() + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="todo", description="The backend that keeps people's tasks for any front end."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    database = argparse.ArgumentParser(add_help=False)
+    database.add_argument(
+        "--database-url", dest="TODO_DATABASE_URL", metavar="URL", help="sqlite:///file, postgresql://… or memory:"
+    )
+
+    command = commands.add_parser("serve", parents=[database], help="serve the HTTP API")
+    command.add_argument("--host", dest="TODO_HOST", help="address to listen on (127.0.0.1)")
+    command.add_argument("--port", dest="TODO_PORT", help="port to listen on (8000)")
+    command.add_argument("--workers", dest="TODO_WORKERS", help="processes (1)")
+    command.set_defaults(run=_serve)
+
+    command = commands.add_parser("migrate", parents=[database], help="bring the database to this release's schema")
+    mode = command.add_mutually_exclusive_group()
+    mode.add_argument("--check", action="store_true", help="only tell what is missing; exit 1 if anything is")
+    mode.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
+    command.add_argument("--to", default="head", metavar="REV", help="go to this revision, up or down (head)")
+    command.set_defaults(run=_migrate)
+
+    command = commands.add_parser("token", parents=[database], help="sign a token with the shared secret")
+    command.add_argument("--user", required=True, help="the user id it is for")
+    command.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="how long it is valid (3600)")
+    command.set_defaults(run=_token)
+
+    command = commands.add_parser("doctor", parents=[database], help="check everything that serving needs")
+    command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("openapi", help="print the OpenAPI document")
+    command.set_defaults(run=_openapi)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

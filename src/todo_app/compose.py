@@ -1,0 +1,117 @@
+"""Settings in, application out: the one place that knows every adapter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from todo_adapters.http.openapi import openapi_json
+
+from todo_adapters.audit import AuditLines
+from todo_adapters.auth.keys import SharedSecrets
+from todo_adapters.auth.verifier import Verifier
+from todo_adapters.http.application import http_application
+from todo_adapters.memory import MemoryTasks
+from todo_app.logs import configure_logging
+from todo_app.settings import BadSetting, Settings, read_settings
+from todo_domain import AuditLog, Clock, Tasks, TaskService, TokenVerifier
+from todo_domain.service import utc_now
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+    from litestar.types import ASGIApp
+
+log = logging.getLogger("todo")
+
+
+class Store(Tasks, Protocol):
+    """A store with a beginning and an end."""
+
+    async def open(self) -> None:
+        """Become ready to serve."""
+
+    async def aclose(self) -> None:
+        """Let go of every connection, file and thread."""
+
+
+def application(
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    verifier: TokenVerifier | None = None,
+    audit: AuditLog | None = None,
+    clock: Clock = utc_now,
+) -> ASGIApp:
+    """Return the ASGI application of a deployment; tests and other front doors may replace any part."""
+    audit = audit or AuditLines(settings.audit_log)
+    store = store or store_of(settings)
+    verifier = verifier or verifier_of(settings, audit)
+    service = TaskService(store, clock=clock, quota=settings.max_tasks_per_user)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await store.open()
+        audit.record("start", **settings.public())
+        try:
+            yield
+        finally:
+            audit.record("stop")
+            await store.aclose()
+
+    return http_application(
+        service=service,
+        store=store,
+        verifier=verifier,
+        audit=audit,
+        lifespan=lifespan,
+        cors_origins=settings.cors_origins,
+        body_limit=settings.max_body_bytes,
+        openapi=openapi_json() if settings.docs else None,
+    )
+
+
+def from_environment() -> ASGIApp:
+    """Return the application of this process's environment: what a worker process or another ASGI server calls."""
+    settings = read_settings()
+    configure_logging(settings)
+    return application(settings)
+
+
+def store_of(settings: Settings) -> Store:
+    """Return the store that the settings name, not yet open."""
+    database = settings.database
+    if database.url is not None:
+        from todo_adapters.sql.postgres import PostgresTasks  # noqa: PLC0415  a SQLite deployment loads no PostgreSQL driver
+
+        return PostgresTasks(database.url, pool_size=settings.pool_size)
+    if database.file is not None:
+        from todo_adapters.sql.sqlite import SqliteTasks  # noqa: PLC0415  a PostgreSQL deployment loads no SQLite
+
+        return SqliteTasks(database.file)
+    return MemoryTasks()
+
+
+def verifier_of(settings: Settings, audit: AuditLog) -> Verifier:
+    """Return the verifier that the settings describe, or raise BadSetting if they describe none."""
+    if settings.jwks_url is not None:
+        from todo_adapters.auth.jwks import JwksKeys  # noqa: PLC0415  shared secrets need no HTTP client
+
+        try:
+            jwks = JwksKeys(settings.jwks_url, on_change=lambda keys: audit.record("key_set_changed", keys=keys))
+        except ValueError as problem:
+            raise BadSetting(f"TODO_JWKS_URL cannot be used: {problem}") from None
+        return _verifier(settings, jwks)
+    if not settings.jwt_secrets:
+        raise BadSetting("TODO_JWT_SECRET or TODO_JWKS_URL must be set: without one, nobody can prove who they are")
+    return _verifier(settings, SharedSecrets([secret.encode() for secret in settings.jwt_secrets]))
+
+
+def _verifier(settings: Settings, keys: object) -> Verifier:
+    return Verifier(
+        keys,  # type: ignore[arg-type]
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        max_lifetime=settings.jwt_max_lifetime,
+    )

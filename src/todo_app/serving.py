@@ -1,0 +1,117 @@
+"""Starting the server: everything that can be wrong is said before the first request."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from msgspec.structs import replace
+from uvicorn.supervisors import Multiprocess
+
+from todo_adapters.sql import migrate
+from todo_app import tokens
+from todo_app.compose import application
+from todo_app.logs import configure_logging
+from todo_app.settings import BadSetting
+from todo_domain import user_id
+
+if TYPE_CHECKING:
+    from todo_app.settings import Settings
+
+SHUTDOWN_PATIENCE: Final = 30
+"""Seconds that requests in flight get to finish; longer than any request is allowed to take."""
+
+
+class CannotStart(Exception):
+    """What keeps the server from starting, and what to do about it, in one sentence."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop. Raises BadSetting, CannotStart or MigrationError before anything is served."""
+    configure_logging(settings)
+    hint = ""
+    if not settings.jwt_secrets and settings.jwks_url is None:
+        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
+        os.environ["TODO_JWT_SECRET"] = settings.jwt_secrets[0]  # for the worker processes
+        hint = _try_it(settings)
+    _prepare_database(settings)
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    print(f"todo serves http://{_in_url(settings.host)}:{port} with tasks in {settings.database!r}", flush=True)
+    print(hint.replace("PORT", str(port)), end="", flush=True)
+    several = settings.workers > 1
+    config = uvicorn.Config(
+        "todo_app.compose:from_environment" if several else application(settings),
+        factory=several,
+        workers=settings.workers,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=SHUTDOWN_PATIENCE,
+    )
+    server = uvicorn.Server(config)
+    if several:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        server.run(sockets=[listener])
+    if not several and not server.started:
+        raise CannotStart("the server stopped before it served: the line above says why")
+
+
+def _prepare_database(settings: Settings) -> None:
+    database = settings.database
+    if database.file is not None:
+        try:
+            migrate.upgrade(f"sqlite:///{database.file}")
+        except migrate.MigrationError as problem:
+            raise CannotStart(f"{database.file} cannot be used: {problem}") from None
+    elif database.url is not None and (behind := migrate.pending(database.url)):
+        raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except socket.gaierror:
+        raise BadSetting(f"TODO_HOST must be an address of this machine, not {host!r}") from None
+    except PermissionError:
+        raise CannotStart(f"port {port} needs more rights than this user has: choose another with --port") from None
+    except OSError as problem:
+        reason = "is taken" if problem.errno == 98 else f"cannot be used ({problem.strerror})"
+        raise CannotStart(
+            f"port {port} on {host} {reason}: stop the other program or choose another with --port"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _try_it(settings: Settings) -> str:
+    token = tokens.sign(settings, user_id("demo"), settings.jwt_max_lifetime)
+    where = tokens.secret_file(settings)
+    return (
+        f"No TODO_JWT_SECRET is set, so tokens are signed with the secret in {where}. Try:\n\n"
+        f"curl -i http://{_in_url(settings.host)}:PORT/api/me/tasks -H 'Authorization: Bearer {token}'"
+        " -H 'Content-Type: application/json' -d '{\"title\": \"Buy groceries\"}'\n\n"
+    )
+
+
+def tell(problem: Exception) -> int:
+    """Print what is wrong in one line, and return the exit status that says so."""
+    print(f"todo: {problem}", file=sys.stderr)
+    return 1

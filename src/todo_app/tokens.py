@@ -1,0 +1,56 @@
+"""Tokens for trying things out: signed with the deployment's own secret, or with one made for this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Final
+
+import jwt
+
+from todo_app.settings import BadSetting
+
+if TYPE_CHECKING:
+    from todo_app.settings import Settings
+    from todo_domain import UserId
+
+_MODE: Final = 0o600
+
+
+def secret_file(settings: Settings) -> Path:
+    """Return where the secret of a deployment without one is kept: beside the SQLite file, or here."""
+    file = settings.database.file
+    return Path("todo.secret") if file is None else file.with_name(file.name + ".secret")
+
+
+def machine_secret(settings: Settings) -> str:
+    """Return the secret made for this machine; the first call makes it, and only its owner may read the file.
+
+    Raises BadSetting where a secret of the deployment's own is needed: on a host that others can reach.
+    """
+    if not settings.loopback:
+        raise BadSetting(
+            f"TODO_JWT_SECRET or TODO_JWKS_URL must be set to serve on {settings.host}: others can reach it"
+        )
+    path = secret_file(settings)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "w") as file:
+            file.write(token_urlsafe(48))
+    except FileExistsError:
+        pass
+    except OSError as problem:
+        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
+    try:
+        return path.read_text().strip()
+    except OSError as problem:
+        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be read: {problem.strerror}") from None
+
+
+def sign(settings: Settings, user: UserId, ttl: int) -> str:
+    """Return an HS256 token for `user` that is valid for `ttl` seconds, signed with the first secret."""
+    now = int(time.time())
+    claims = {"sub": user, "iat": now, "exp": now + ttl, "iss": settings.jwt_issuer, "aud": settings.jwt_audience}
+    told = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(told, settings.jwt_secrets[0], algorithm="HS256")

@@ -1,0 +1,138 @@
+"""`todo serve` on SQLite, as a newcomer meets it: what it prints, what it refuses, how soon it is there."""
+
+import json
+import shlex
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from servers.todo import Served, todo
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_the_printed_curl_line_works_when_pasted(tmp_path):
+    with Served(tmp_path) as served:
+        line = next(line for line in served.process.stdout.splitlines() if line.startswith("curl "))
+        ran = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True, timeout=20)
+    assert ran.stdout.startswith("HTTP/1.1 201 Created")
+
+
+def test_the_secret_made_for_this_machine_is_for_its_owner_only_and_stays(tmp_path):
+    with Served(tmp_path) as served:
+        token = served.token("ann")
+    assert stat.S_IMODE((tmp_path / "todo.db.secret").stat().st_mode) == 0o600
+    with Served(tmp_path) as served:
+        assert served.request("GET", "/api/ann/tasks", token).status == 200
+
+
+def test_tasks_survive_a_restart(tmp_path):
+    with Served(tmp_path) as served:
+        made = served.request("POST", "/api/ann/tasks", served.token("ann"), {"title": "Buy groceries"})
+    with Served(tmp_path) as served:
+        read = served.request("GET", made.headers["location"], served.token("ann"))
+    assert read.body == made.body
+
+
+def test_a_second_start_is_ready_within_seconds_even_on_a_busy_machine(tmp_path):
+    with Served(tmp_path):
+        pass
+    took = []
+    for _ in range(3):
+        begun = time.monotonic()
+        with Served(tmp_path):
+            took.append(time.monotonic() - begun)
+    assert min(took) < 4  # 1.1 s where nothing else runs
+
+
+def test_two_workers_serve_one_file(tmp_path):
+    with Served(tmp_path, "--workers", "2") as served:
+        token = served.token("ann")
+        made = [served.request("POST", "/api/me/tasks", token, {"title": f"{number}"}) for number in range(20)]
+        listed = served.request("GET", "/api/me/tasks", token)
+    assert [answer.status for answer in made] == [201] * 20
+    assert [task["revision"] for task in listed.body] == list(range(20, 0, -1))
+
+
+def _refused(tmp_path, *arguments, **settings):
+    ran = todo("serve", *arguments, cwd=tmp_path, **settings)
+    assert ran.returncode == 1
+    sentence = ran.stderr.strip().splitlines()[-1]
+    assert sentence.startswith("todo: ")
+    assert "Traceback" not in ran.stderr
+    return sentence
+
+
+def test_a_taken_port_is_said_in_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port} on 127.0.0.1 is taken" in _refused(tmp_path, "--port", port)
+
+
+def test_a_file_that_is_no_database_is_said_in_one_sentence_and_left_alone(tmp_path):
+    (tmp_path / "notes.db").write_text("Dear diary, this is no database at all. " * 50)
+    before = (tmp_path / "notes.db").read_bytes()
+    assert "notes.db" in _refused(tmp_path, "--database-url", "sqlite:///notes.db")
+    assert (tmp_path / "notes.db").read_bytes() == before
+
+
+def test_a_directory_that_does_not_exist_is_said_in_one_sentence(tmp_path):
+    assert "nowhere" in _refused(tmp_path, "--database-url", "sqlite:///nowhere/todo.db")
+
+
+def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
+    assert "TODO_JWT_SECRET" in _refused(tmp_path, "--host", "0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TODO_PORT", "http"),
+        ("TODO_PORT", "70000"),
+        ("TODO_WORKERS", "0"),
+        ("TODO_JWT_SECRET", "short"),
+        ("TODO_JWT_SECRET", f"{SECRET} short"),
+        ("TODO_DATABASE_URL", "mysql://root@localhost/todo"),
+        ("TODO_DATABASE_URL", "todo.db"),
+        ("TODO_CORS_ORIGINS", "https://app.example.com/"),
+        ("TODO_CORS_ORIGINS", "*"),
+        ("TODO_MAX_TASKS_PER_USER", "-1"),
+        ("TODO_TRUSTED_PROXIES", "proxy.example.com"),
+        ("TODO_LOG_LEVEL", "loud"),
+        ("TODO_JWKS_URL", "http://example.com/jwks"),
+        ("TODO_HOST", "no such host"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_sentence_without_secrets(tmp_path, name, value):
+    more = {"TODO_JWT_ISSUER": "https://a", "TODO_JWT_AUDIENCE": "b"} if name == "TODO_JWKS_URL" else {}
+    if name == "TODO_HOST":
+        more["TODO_JWT_SECRET"] = SECRET
+    sentence = _refused(tmp_path, **{name: value}, **more)
+    assert name in sentence
+    assert SECRET not in sentence
+
+
+def test_an_env_file_is_read_the_environment_wins_and_the_command_line_wins_over_both(tmp_path):
+    (tmp_path / ".env").write_text(f"TODO_JWT_SECRET={SECRET}\nTODO_PORT=1\nTODO_MAX_TASKS_PER_USER=1\n")
+    with Served(tmp_path, TODO_PORT="2") as served:
+        token = served.token("ann")
+        assert served.request("POST", "/api/me/tasks", token, {"title": "first"}).status == 201
+        assert served.request("POST", "/api/me/tasks", token, {"title": "second"}).status == 409
+    assert not (tmp_path / "todo.db.secret").exists()
+
+
+def test_ctrl_c_and_sigterm_end_it_without_a_stack(tmp_path):
+    with Served(tmp_path) as served:
+        pass
+    assert served.process.stop() in {0, -15}
+    assert "Traceback" not in served.process.stderr
+
+
+def test_the_openapi_document_can_be_printed_without_any_setting(tmp_path):
+    ran = todo("openapi", cwd=tmp_path)
+    assert ran.returncode == 0
+    assert json.loads(ran.stdout)["openapi"].startswith("3.1")
+    assert list(tmp_path.iterdir()) == []
