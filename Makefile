@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check format audit lock clean
+.PHONY: help run test timing lint check format audit lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
 
 test: .venv/dev-installed ## run every test; they bring their own PostgreSQL
 	@$(BIN)/python -m pytest
+
+timing: .venv/dev-installed ## a task of somebody else takes as long as none: 10,000 pairs each, two minutes
+	@TODO_TEST_TIMING_PAIRS=10000 $(BIN)/python -m pytest tests/http/test_http_timing.py
 
 lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/ruff format --check

@@ -54,7 +54,7 @@ BEGIN
                     || 'administrator run ' || membership || ';';
         END;
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO todo_app', current_schema());
+    EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO todo_app';
 END
 $$
 """

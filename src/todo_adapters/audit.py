@@ -184,7 +184,7 @@ class AuditLines:
 
 
 def _opened(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
 
 
 def _told(tallies: dict[_Kind, _Tally]) -> Iterator[_Event]:

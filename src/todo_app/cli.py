@@ -1,15 +1,19 @@
-"""The command line: `todo serve | migrate | token | doctor | openapi`."""
+"""The command line: `todo serve | migrate | token | doctor | backup | openapi`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
-from todo_adapters.sql.migrate import MigrationError
 
-from todo_app.serving import CannotStart, serve, tell
+from todo_adapters.sql.migrate import MigrationError
+from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
+from todo_app.compose import audit_of
+from todo_app.serving import CannotStart, note_migration, serve, tell
 from todo_app.settings import BadSetting, read_settings
 from todo_domain import Invalid, user_id
 
@@ -28,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, value in overrides.items():
             _hand_on(name, value)
         return int(arguments.run(settings, arguments) or 0)
-    except (BadSetting, CannotStart, MigrationError, Invalid) as problem:
+    except (BadSetting, CannotBackUp, CannotStart, MigrationError, Invalid) as problem:
         return tell(problem)
     except KeyboardInterrupt:
         return 130
@@ -60,26 +64,41 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
         behind = migrate.pending(url)
         print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {migrate.head()}")
         return 1 if behind else 0
-    print(f"at {migrate.move(url, to=arguments.to)}")
+    with closing(audit_of(settings)) as audit:
+        print(f"at {note_migration(audit, url, lambda: migrate.move(url, to=arguments.to))}")
     return 0
 
 
-def _token(settings: Settings, arguments: argparse.Namespace) -> None:
+def _token(settings: Settings, arguments: argparse.Namespace) -> int:
     from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
 
+    if not settings.jwt_secrets and settings.jwks_url is None:
+        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
+    if arguments.explain:
+        return 0 if tokens.explain(settings, sys.stdin.read().strip()) else 1
     if settings.jwks_url is not None:
         raise BadSetting("TODO_JWKS_URL is set, so tokens come from your provider: todo token only signs with a secret")
-    if not settings.jwt_secrets:
-        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
     if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
         raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
     print(tokens.sign(settings, user_id(arguments.user), arguments.ttl))
+    return 0
 
 
 def _doctor(settings: Settings, _: argparse.Namespace) -> int:
     from todo_app.doctor import examine  # noqa: PLC0415  only this command needs it
 
     return 0 if examine(settings) else 1
+
+
+def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
+    database = settings.database
+    if arguments.after_restore:
+        print(AFTER_RESTORE.get(database.kind, ""), end="")
+        return
+    target = Path(arguments.file)
+    print(f"{target}: {back_up(database, target):,} bytes, a copy of {database.file}, checked")
+    print("Once it was put back, before anybody is served, make every device start anew:", end="\n\n")
+    print(AFTER_RESTORE[database.kind], end="")
 
 
 def _openapi(_: Settings, __: argparse.Namespace) -> None:
@@ -111,13 +130,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--to", default="head", metavar="REV", help="go to this revision, up or down (head)")
     command.set_defaults(run=_migrate)
 
-    command = commands.add_parser("token", parents=[database], help="sign a token with the shared secret")
-    command.add_argument("--user", required=True, help="the user id it is for")
+    command = commands.add_parser("token", parents=[database], help="sign a token, or explain one")
+    mode = command.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--user", help="sign one for this user id with the shared secret")
+    mode.add_argument("--explain", action="store_true", help="read one on standard input, tell which check fails")
     command.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="how long it is valid (3600)")
     command.set_defaults(run=_token)
 
     command = commands.add_parser("doctor", parents=[database], help="check everything that serving needs")
     command.set_defaults(run=_doctor)
+
+    command = commands.add_parser("backup", parents=[database], help="copy the SQLite file while it is served")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", nargs="?", help="the copy, which must not be there yet")
+    what.add_argument("--after-restore", action="store_true", help="print the SQL to run once a copy was put back")
+    command.set_defaults(run=_backup)
 
     command = commands.add_parser("openapi", help="print the OpenAPI document")
     command.set_defaults(run=_openapi)

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from todo_adapters.http.openapi import openapi_json
-
 from todo_adapters.audit import AuditLines
-from todo_adapters.auth.keys import SharedSecrets
+from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
+from todo_adapters.http.metrics import Metrics, Pooled
+from todo_adapters.http.openapi import openapi_json
 from todo_adapters.memory import MemoryTasks
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
-from todo_domain import AuditLog, Clock, Tasks, TaskService, TokenVerifier
+from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
 from todo_domain.service import utc_now
 
 if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
+
+    from todo_adapters.http.rate import Rate
 
 log = logging.getLogger("todo")
 
@@ -45,30 +48,38 @@ def application(
     clock: Clock = utc_now,
 ) -> ASGIApp:
     """Return the ASGI application of a deployment; tests and other front doors may replace any part."""
-    audit = audit or AuditLines(settings.audit_log)
+    audit = audit or audit_of(settings)
     store = store or store_of(settings)
     verifier = verifier or verifier_of(settings, audit)
-    service = TaskService(store, clock=clock, quota=settings.max_tasks_per_user)
+    metrics = Metrics(store if isinstance(store, Pooled) else None)
+    timed = metrics.timed(store)
+    service = TaskService(timed, clock=clock, quota=settings.max_tasks_per_user)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await store.open()
-        audit.record("start", **settings.public())
         try:
+            await store.open()
+            audit.record("start", pid=os.getpid(), **settings.public())
+            await _note_isolation(store, audit)
             yield
         finally:
-            audit.record("stop")
+            audit.record("stop", pid=os.getpid())
             await store.aclose()
+            if isinstance(audit, AuditLines):
+                await audit.aclose()
 
     return http_application(
         service=service,
-        store=store,
+        store=timed,
         verifier=verifier,
         audit=audit,
         lifespan=lifespan,
         cors_origins=settings.cors_origins,
         body_limit=settings.max_body_bytes,
+        user_rate=_rate(settings.rate_limit_user, "user"),
+        refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
         openapi=openapi_json() if settings.docs else None,
+        metrics=metrics,
     )
 
 
@@ -77,6 +88,32 @@ def from_environment() -> ASGIApp:
     settings = read_settings()
     configure_logging(settings)
     return application(settings)
+
+
+def audit_of(settings: Settings) -> AuditLines:
+    """Return the audit log that the settings name, or raise BadSetting if it cannot be written."""
+    try:
+        return AuditLines(settings.audit_log)
+    except OSError as problem:
+        raise BadSetting(f"TODO_AUDIT_LOG must be stderr or a file to append to: {problem.strerror}") from None
+
+
+async def _note_isolation(store: Store, audit: AuditLog) -> None:
+    """Tell the audit log if the database does not keep users apart; readiness tells whoever else asks."""
+    try:
+        await store.check()
+    except NotIsolated as problem:
+        audit.record("rls_not_in_force", reason="start", problem=str(problem))
+    except Unavailable as problem:
+        log.warning("the store is not ready yet: %s", problem)
+
+
+def _rate(limit: str | None, reason: str) -> Rate | None:
+    if limit is None:
+        return None
+    from todo_adapters.http.rate import Rate  # noqa: PLC0415  its library takes a while to import
+
+    return Rate(limit, reason=reason)
 
 
 def store_of(settings: Settings) -> Store:
@@ -105,12 +142,15 @@ def verifier_of(settings: Settings, audit: AuditLog) -> Verifier:
         return _verifier(settings, jwks)
     if not settings.jwt_secrets:
         raise BadSetting("TODO_JWT_SECRET or TODO_JWKS_URL must be set: without one, nobody can prove who they are")
-    return _verifier(settings, SharedSecrets([secret.encode() for secret in settings.jwt_secrets]))
+    try:
+        return _verifier(settings, SharedSecrets([secret.encode() for secret in settings.jwt_secrets]))
+    except ValueError as problem:
+        raise BadSetting(f"TODO_JWT_SECRET cannot be used: {problem}") from None
 
 
-def _verifier(settings: Settings, keys: object) -> Verifier:
+def _verifier(settings: Settings, keys: KeySource) -> Verifier:
     return Verifier(
-        keys,  # type: ignore[arg-type]
+        keys,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         max_lifetime=settings.jwt_max_lifetime,

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from msgspec.structs import replace
-from uvicorn.supervisors import Multiprocess
 
 from todo_adapters.sql import migrate
 from todo_app import tokens
-from todo_app.compose import application
+from todo_app.compose import application, audit_of
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting
+from todo_app.workers import run_workers
 from todo_domain import user_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from todo_app.settings import Settings
+    from todo_domain import AuditLog
 
 SHUTDOWN_PATIENCE: Final = 30
 """Seconds that requests in flight get to finish; longer than any request is allowed to take."""
@@ -37,7 +41,8 @@ def serve(settings: Settings) -> None:
         settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
         os.environ["TODO_JWT_SECRET"] = settings.jwt_secrets[0]  # for the worker processes
         hint = _try_it(settings)
-    _prepare_database(settings)
+    with closing(audit_of(settings)) as audit:
+        _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     print(f"todo serves http://{_in_url(settings.host)}:{port} with tasks in {settings.database!r}", flush=True)
@@ -59,22 +64,32 @@ def serve(settings: Settings) -> None:
     )
     server = uvicorn.Server(config)
     if several:
-        Multiprocess(config, sockets=[listener]).run()
+        run_workers(config, listener)
     else:
         server.run(sockets=[listener])
     if not several and not server.started:
         raise CannotStart("the server stopped before it served: the line above says why")
 
 
-def _prepare_database(settings: Settings) -> None:
+def _prepare_database(settings: Settings, audit: AuditLog) -> None:
     database = settings.database
     if database.file is not None:
         try:
-            migrate.upgrade(f"sqlite:///{database.file}")
+            url = f"sqlite:///{database.file}"
+            note_migration(audit, url, lambda: migrate.upgrade(url))
         except migrate.MigrationError as problem:
             raise CannotStart(f"{database.file} cannot be used: {problem}") from None
     elif database.url is not None and (behind := migrate.pending(database.url)):
         raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
+
+
+def note_migration(audit: AuditLog, url: str, move: Callable[[], str]) -> str:
+    """Call `move`, tell the audit log if the database then is at another revision, and return which."""
+    before = migrate.current(url)
+    after = move()
+    if after != before:
+        audit.record("migration_applied", before=before, after=after)
+    return after
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import jwt
 
+from todo_adapters.audit import AuditLines
+from todo_app.compose import verifier_of
 from todo_app.settings import BadSetting
+from todo_domain import Unavailable
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
@@ -54,3 +58,15 @@ def sign(settings: Settings, user: UserId, ttl: int) -> str:
     claims = {"sub": user, "iat": now, "exp": now + ttl, "iss": settings.jwt_issuer, "aud": settings.jwt_audience}
     told = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(told, settings.jwt_secrets[0], algorithm="HS256")
+
+
+def explain(settings: Settings, token: str) -> bool:
+    """Print each check that the service makes of a token, and return whether all pass; the token is never printed."""
+    try:
+        checks = asyncio.run(verifier_of(settings, AuditLines("stderr")).explain(token))
+    except Unavailable as problem:
+        print(f"FAIL  {problem}")
+        return False
+    for check in checks:
+        print(f"{'ok   ' if check.passed else 'FAIL '} {check.reason}: {check.sentence}")
+    return checks[-1].passed

@@ -109,7 +109,7 @@ class AuditLog(Protocol):
     """Where security events go."""
 
     def record(self, event: str, **details: str | int | None) -> None:
-        """Note that `event` happened. Must not raise, must not wait, and keeps `details` as they are given.
+        """Note that `event` happened. Must not raise, must not wait, and keeps `details` but for the end of long ones.
 
         Callers never pass a token, a secret, a title or a description.
         """

@@ -46,7 +46,7 @@ def test_the_wheel_holds_the_migrations_and_the_types(wheel):
 
 
 def test_the_installed_wheel_serves(wheel, tmp_path):
-    """The dependencies are those of the running Python, added by path; of the project itself there is only the wheel."""
+    """Its dependencies are those of the running Python, added by path; of the project there is only the wheel."""
     place = tmp_path / "venv"
     venv.create(place, with_pip=True)
     python = place / "bin" / "python"

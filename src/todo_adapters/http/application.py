@@ -14,6 +14,7 @@ from todo_adapters.http.cors import Cors
 from todo_adapters.http.edge import Edge
 from todo_adapters.http.errors import bug_answer, error_answer, request_id_of, routing_error
 from todo_adapters.http.gate import Gate, bearer
+from todo_adapters.http.metrics import Metrics
 from todo_adapters.http.ops import ops_router
 from todo_adapters.http.tasks import TaskController
 from todo_domain import TodoError
@@ -41,12 +42,14 @@ def http_application(
     user_rate: Rate | None = None,
     refused_rate: Rate | None = None,
     openapi: bytes | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
-    valid token. `openapi` is the document to serve, None to hide it.
+    valid token. `openapi` is the document to serve, None to hide it. `metrics` counts, and is served.
     """
+    metrics = metrics or Metrics()
 
     def refuse(request: Request[Any, Any, Any], error: TodoError) -> Answer:
         note_refusal(audit, request, error)
@@ -63,12 +66,20 @@ def http_application(
     def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
         return bug_answer(error, request_id_of(request))
 
+    gate = Gate(
+        service,
+        verifier,
+        metrics=metrics,
+        body_limit=body_limit,
+        user_rate=user_rate,
+        refused_rate=refused_rate,
+    )
     app = Litestar(
-        route_handlers=[TaskController, ChangesController, ops_router(store, verifier, openapi)],
-        middleware=[Gate(service, verifier, body_limit=body_limit, user_rate=user_rate, refused_rate=refused_rate)],
-        lifespan=[lifespan] if lifespan else [],
+        route_handlers=[TaskController, ChangesController, ops_router(store, verifier, openapi, metrics)],
+        middleware=[gate],
+        lifespan=[*([lifespan] if lifespan else []), metrics.told],
         exception_handlers={TodoError: refuse, HTTPException: refuse_routing, Exception: admit_bug},  # type: ignore[dict-item]  # an Answer answers as a Response does
         openapi_config=None,
         logging_config=None,
     )
-    return Edge(app, Cors(cors_origins))
+    return Edge(app, Cors(cors_origins), metrics)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from todo_adapters.http.errors import RateLimited
 from todo_adapters.http.gate import bearer
-from todo_domain import Forbidden, NotFound, TodoError, Unauthenticated
+from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def note_refusal(audit: AuditLog, request: Request[Any, Any, Any], error: TodoError) -> None:
-    """Record a 401, a 403, a 429, and a task id that the caller does not have; nothing else.
+    """Record a 401, a 403, a 429, a task id that the caller does not have, and a store without its wall; nothing else.
 
     Of the token only the beginning of its SHA-256 is noted, and a subject only once the token was verified. The peer is
     whoever the server below says: with trusted proxies, the address that these tell of.
@@ -29,6 +29,8 @@ def note_refusal(audit: AuditLog, request: Request[Any, Any, Any], error: TodoEr
         event, reason = "path_refused", "other_user"
     elif isinstance(error, RateLimited):
         event, reason = "rate_limited", error.reason
+    elif isinstance(error, NotIsolated):
+        event, reason = "rls_not_in_force", "readiness"
     elif isinstance(error, NotFound):
         event, reason = "task_not_found", "no_such_task"
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ _EXPECTED: Final = {
     "tags": "must be an array of strings",
 }
 _MEMBER = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
 
 
@@ -42,9 +44,10 @@ async def read(receive: Receive, limit: int) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise Invalid("body", "ended before it was complete")
-        chunks.append(message["body"])
-        size += len(message["body"])
-        if not message["more_body"] or size > limit:
+        chunk = message.get("body", b"")  # ASGI lets a server leave out what is empty or false
+        chunks.append(chunk)
+        size += len(chunk)
+        if not message.get("more_body", False) or size > limit:
             return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 
 
@@ -86,6 +89,8 @@ def parse(body: bytes, shape: type[T]) -> T:
         return msgspec.convert(document, shape, strict=True)
     except msgspec.ValidationError as error:
         raise _in_our_words(str(error), document, shape) from None
+    except UnicodeEncodeError:  # a lone surrogate, in a name or where msgspec looks at the text of a value
+        raise _no_text(document, shape) from None
 
 
 def shown(name: str) -> str:
@@ -97,8 +102,7 @@ def shown(name: str) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise Invalid(shown(twice), "is given twice")
     return members
 
@@ -108,8 +112,22 @@ def _no_constant(_: str) -> NoReturn:
 
 
 def _in_our_words(problem: str, document: dict[str, Any], shape: type) -> Invalid:
-    if unknown := [name for name in document if name not in shape.__struct_fields__]:  # type: ignore[attr-defined]  # a Struct
-        return Invalid(shown(unknown[0]), "is not a member that can be set here")
+    if (unknown := _unknown_member(document, shape)) is not None:
+        return unknown
     if at := _MEMBER.search(problem):
         return Invalid(at[1], _EXPECTED[at[1]])
     return Invalid("title", "is required")
+
+
+def _no_text(document: dict[str, Any], shape: type) -> Invalid:
+    if (unknown := _unknown_member(document, shape)) is not None:
+        return unknown
+    texts = ((name, value) for name, value in document.items() if name in _EXPECTED and isinstance(value, str))
+    surrogate = next((name for name, value in texts if _SURROGATE.search(value)), "body")
+    return Invalid(surrogate, "must be Unicode text, without half of a surrogate pair")
+
+
+def _unknown_member(document: dict[str, Any], shape: type) -> Invalid | None:
+    known = shape.__struct_fields__  # type: ignore[attr-defined]  # a Struct
+    unknown = next((name for name in document if name not in known), None)
+    return None if unknown is None else Invalid(shown(unknown), "is not a member that can be set here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from os import urandom
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from todo_adapters.http.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.answer import Header
     from todo_adapters.http.cors import Cors
+    from todo_adapters.http.metrics import Metrics
 
 HEADER_SECTION_LIMIT: Final = 16_384
 """Bytes of all headers, each with its colon, space and line end; and of the request target."""
@@ -28,43 +30,52 @@ class Edge:
 
     Gives every request an id and every answer the headers that all have; refuses header sections that are too large
     and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
-    into a 500. The path is routed as it came, undecoded, so that an encoded slash is no separator.
+    into a 500; counts and times each answer. The path is routed as it came, undecoded, so that an encoded slash is no
+    separator.
     """
 
-    def __init__(self, app: ASGIApp, cors: Cors) -> None:
+    def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics) -> None:
         self._app = app
         self._cors = cors
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass a lifespan on."""
         if scope["type"] != "http":  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
             await self._app(scope, receive, send)
             return
+        begun = perf_counter()
         http = cast("HTTPScope", scope)
         request_id, origin, size, head = _prepare(http)
         common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
         if http["method"] == "OPTIONS":
             common += self._cors.preflight(origin)
-        started = False
+        status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 message["headers"] = [*message["headers"], *common]
             elif head and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
 
+        self._metrics.in_flight += 1
         try:
             await self._pick(scope["raw_path"], size)(scope, receive, send_on)
         except TodoError as refused:
             await error_answer(refused, request_id)(scope, receive, send_on)
         except Exception as error:
             answer = bug_answer(error, request_id)
-            if started:
+            if status:
                 raise
             await answer(scope, receive, send_on)
+        finally:
+            self._metrics.in_flight -= 1
+            if status:
+                route = scope.get("path_template")
+                self._metrics.answered(http["todo.method"], route, status, perf_counter() - begun)  # type: ignore[typeddict-item]  # ours
 
     def _pick(self, path: bytes, size: int) -> ASGIApp:
         check_header_section(size)

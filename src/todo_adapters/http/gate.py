@@ -9,7 +9,7 @@ from litestar.middleware import ASGIMiddleware
 from todo_adapters.http.methods import options_answer
 from todo_adapters.http.parameters import path_user
 from todo_adapters.http.request import TaskRequest
-from todo_domain import TaskService, TokenVerifier, Unauthenticated, UserId
+from todo_domain import TaskService, TokenVerifier, Unauthenticated, Unavailable, UserId
 from todo_domain.owner import require_own_place
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
+    from todo_adapters.http.metrics import Metrics
     from todo_adapters.http.rate import Rate
 
 PUBLIC: Final = "public"
@@ -40,12 +41,14 @@ class Gate(ASGIMiddleware):
         tasks: TaskService,
         verifier: TokenVerifier,
         *,
+        metrics: Metrics,
         body_limit: int,
         user_rate: Rate | None = None,
         refused_rate: Rate | None = None,
     ) -> None:
         self._tasks = tasks
         self._verifier = verifier
+        self._metrics = metrics
         self._body_limit = body_limit
         self._user_rate = user_rate
         self._refused_rate = refused_rate
@@ -70,12 +73,18 @@ class Gate(ASGIMiddleware):
 
     async def _caller(self, scope: Scope) -> UserId:
         try:
-            return await authenticate(scope, self._verifier)
-        except Unauthenticated:
+            user = await authenticate(scope, self._verifier)
+        except Unauthenticated as refused:
+            self._metrics.called(refused.reason)
             if self._refused_rate is not None:
                 client = scope["client"]
                 self._refused_rate.spend_address(client[0] if client else None)
             raise
+        except Unavailable as outage:
+            self._metrics.called(outage.code)
+            raise
+        self._metrics.called("ok")
+        return user
 
 
 def bearer(authorization: bytes) -> bytes | None:

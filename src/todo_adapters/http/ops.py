@@ -1,22 +1,27 @@
-"""What operators and tools ask for: health, and the contract itself."""
+"""What operators and tools ask for: health, numbers, and the contract itself."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from litestar import Router, get
+from litestar.params import FromPath
 from litestar.types import ASGIApp
 
+from todo_adapters.http import docs
 from todo_adapters.http.answer import JSON, NO_STORE, Answer, encode
 from todo_adapters.http.gate import PUBLIC
+from todo_adapters.http.metrics import MEDIA_TYPE
 from todo_adapters.http.wire import Health
 
 if TYPE_CHECKING:
+    from todo_adapters.http.metrics import Metrics
     from todo_domain import Tasks, TokenVerifier
 
 
-def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None) -> Router:
-    """Return the routes outside `/api`; they need no token. Without `openapi`, the document is not served."""
+def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, metrics: Metrics) -> Router:
+    """Return the routes outside `/api`; they need no token. Without `openapi`, neither it nor its page is served."""
 
     @get("/health/live", status_code=200)
     async def live() -> ASGIApp:
@@ -30,9 +35,27 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None) -> 
         await verifier.check()
         return Answer(200, encode(Health("ready")), [JSON, NO_STORE])
 
+    @get("/metrics", status_code=200)
+    async def numbers() -> ASGIApp:
+        """Serve the numbers."""
+        return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
+
     @get("/openapi.json", status_code=200)
     async def contract() -> ASGIApp:
         """Serve the OpenAPI document."""
         return Answer(200, openapi or b"", [JSON, (b"cache-control", b"no-cache")])
 
-    return Router("/", route_handlers=[live, ready] if openapi is None else [live, ready, contract], opt={PUBLIC: True})
+    @get("/docs", status_code=200)
+    async def page() -> ASGIApp:
+        """Serve the page over the document."""
+        return docs.page()
+
+    @get("/docs/{name:str}", status_code=200)
+    async def page_file(name: FromPath[str]) -> ASGIApp:
+        """Serve a file of the page."""
+        return docs.file(name)
+
+    handlers = [live, ready, numbers]
+    if openapi is not None:
+        handlers += [contract, page, page_file]
+    return Router("/", route_handlers=handlers, opt={PUBLIC: True})

@@ -16,7 +16,7 @@ from limits.strategies import FixedWindowRateLimiter
 from todo_adapters.http.errors import RateLimited
 
 MOST_TRACKED: Final = 50_000
-"""Callers that one limit remembers, some 10 MB; then the one whose window began first is forgotten."""
+"""Callers that one limit remembers, some 15 MB; then the one whose window began first is forgotten."""
 
 
 class Rate:

@@ -16,8 +16,8 @@ PriorityName = Literal["none", "low", "medium", "high"]
 PRIORITY_NAMES: tuple[PriorityName, ...] = ("none", "low", "medium", "high")
 """By the number of the priority."""
 
-_TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
-_LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible character.", **_TEXT}
+TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
+_LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible character.", **TEXT}
 _TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True, "description": "Distinct, ignoring case; their order is kept."}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
 _ID = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID, "description": "Must be the task's own."}
@@ -29,7 +29,7 @@ _SEEN = {
 
 Instant = Annotated[str, Meta(extra_json_schema=_INSTANT)]
 Title = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL})]
-Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **_TEXT})]
+Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT})]
 Tag = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL})]
 Tags = Annotated[list[Tag], Meta(extra_json_schema=_TAGS)]
 Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
@@ -192,6 +192,7 @@ def members(body: Settable | Completion) -> Members:
 
 __all__ = [
     "PRIORITY_NAMES",
+    "TEXT",
     "ChangesOut",
     "Completion",
     "ErrorOut",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from hashlib import sha256
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.types import NullType
 
 from todo_adapters.sql.dialects import POSTGRESQL, text_of
 from todo_adapters.sql.statements import OWNER, parameter
 from todo_adapters.sql.tables import ROLE
-
-LONGEST: Final = 4_096
-"""Characters beyond which psycopg parses a text anew on every call."""
 
 _CONTEXT: Final = sa.select(
     sa.func.set_config(sa.literal_column("'role'"), sa.literal_column(f"'{ROLE}'"), sa.true()),
@@ -20,17 +20,49 @@ _CONTEXT: Final = sa.select(
 )
 """Says who is acting, for this transaction only: nothing of it is left on the connection, or in a pooler, after it."""
 
+_PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
-class Batch:
-    """The text of a context and some statements. All share one set of named parameters.
 
-    Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement. `writes` says
-    whether running it twice would differ from running it once. Raises TypeError for a statement with a value of its
-    own, and ValueError for a text that is too long to be remembered.
+class Statement(NamedTuple):
+    """One statement as it travels; `places` says which of the batch's parameters its own are, in order.
+
+    The name is a digest of the text: whoever has prepared something under it has prepared the same.
     """
 
-    def __init__(self, *statements: sa.ClauseElement, writes: bool = False) -> None:
-        self.sql = ";\n".join(text_of(statement, POSTGRESQL) for statement in (_CONTEXT, *statements))
+    name: bytes
+    text: bytes
+    places: tuple[int, ...]
+
+
+class Batch:
+    """A context and some statements. All share one set of named parameters.
+
+    Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement. `writes` says
+    whether running it twice would differ from running it once; `alone` whether it may have to wait or take long, and so
+    must not have others behind it. Raises TypeError for a statement with a value of its own.
+    """
+
+    def __init__(self, *statements: sa.ClauseElement, writes: bool = False, alone: bool = False) -> None:
         self.writes = writes
-        if len(self.sql) > LONGEST:
-            raise ValueError(f"{len(self.sql)} characters are too many for a batch: at most {LONGEST}")
+        self.alone = writes or alone
+        names: dict[str, int] = {}
+        self.statements = tuple(_travelling(each, names) for each in (_CONTEXT, *statements))
+        self.parameters = tuple(names)
+
+
+def _travelling(statement: sa.ClauseElement, names: dict[str, int]) -> Statement:
+    """Return the statement with numbered parameters, each of a certain type, adding those that are new to `names`."""
+    binds = statement.compile(dialect=POSTGRESQL).binds  # type: ignore[attr-defined]  # a SQLCompiler has them
+    own: dict[str, int] = {}
+
+    def numbered(match: re.Match[str]) -> str:
+        if (name := match[1]) is None:
+            return "%"
+        names.setdefault(name, len(names))
+        number = own.setdefault(name, len(own) + 1)
+        # SQLAlchemy leaves some types to the driver; PostgreSQL has to know them when it prepares.
+        known = match[2] or isinstance(binds[name].type, NullType)
+        return f"${number}" if known else f"${number}::{binds[name].type.compile(POSTGRESQL)}"
+
+    sql = _PARAMETER.sub(numbered, text_of(statement, POSTGRESQL)).encode()
+    return Statement(b"todo_" + sha256(sql).hexdigest()[:24].encode(), sql, tuple(names[name] for name in own))

@@ -40,27 +40,43 @@ def all_shapes() -> Iterator[Shape]:
             yield Shape(Sort(field, descending), behind, filtered)
 
 
+def name_of(shape: Shape) -> str:
+    """Return a name for the shape, such as `page by -created_at behind value, filtered`."""
+    sign = "-" if shape.sort.descending else ""
+    return f"page by {sign}{shape.sort.field} behind {shape.behind}{', filtered' if shape.filtered else ''}"
+
+
+@cache
+def found(shape: Shape) -> sa.Select[Any]:
+    """Return the statement whose rows are at most `most` tasks in order."""
+    order = _order(shape)
+    chosen = sa.select(*TASK).where(tasks.c.user_id == OWNER)
+    if shape.filtered:
+        chosen = chosen.where(*_FILTERS)
+    if shape.behind != "nothing":
+        chosen = chosen.where(_behind(order, shape))
+    return at_most(chosen.order_by(*_in_order(order, tasks.c.id, shape.sort)))
+
+
 @cache
 def page(shape: Shape) -> sa.Select[Any]:
-    """Return the statement whose rows are at most `most` tasks in order, each beside the user's counter.
+    """Return the statement whose rows are those tasks, each beside the user's counter.
 
     There is one row of nulls beside the counter if no task is left, or if the counter is `unless`; no row for a user
     who never wrote. Counter and tasks are one statement, hence one snapshot.
     """
-    order = tasks.c["title_key" if shape.sort.field == "title" else shape.sort.field]
-    found = sa.select(*TASK, tasks.c.title_key).where(tasks.c.user_id == OWNER, ~_unchanged())
-    if shape.filtered:
-        found = found.where(*_FILTERS)
-    if shape.behind != "nothing":
-        found = found.where(_behind(order, shape))
-    found = at_most(found.order_by(*_in_order(order, tasks.c.id, shape.sort)))
-    chosen = found.subquery("page")
+    order = _order(shape)
+    chosen = found(shape).add_columns(order.label("place")).where(~_unchanged()).subquery("page")
     return (
         sa.select(*(chosen.c[column.name] for column in TASK), users.c.revision.label("counter"))
         .select_from(users.outerjoin(chosen, sa.true()))
         .where(this_user)
-        .order_by(*_in_order(chosen.c[order.name], chosen.c.id, shape.sort))
+        .order_by(*_in_order(chosen.c.place, chosen.c.id, shape.sort))
     )
+
+
+def _order(shape: Shape) -> sa.Column[Any]:
+    return tasks.c["title_key" if shape.sort.field == "title" else shape.sort.field]
 
 
 def _in_order(column: sa.ColumnElement[Any], id_: sa.ColumnElement[int], sort: Sort) -> list[sa.ColumnElement[Any]]:

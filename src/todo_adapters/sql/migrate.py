@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,10 @@ HEAD: Final = "head"
 
 Needed = Callable[[str], bool]
 """Whether there is something to do, given the revision that the database turns out to be at."""
+
+
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps what it is doing in the module, so that a process can do one thing at a time."""
 
 
 class MigrationError(Exception):
@@ -81,10 +86,11 @@ def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
     output = StringIO()
     if not sqlite:
         _conninfo(url)
-        output.write("SET lock_timeout = '200ms';\nSET row_security = off;\n\n")
+        output.write("SET lock_timeout = '200ms';\nSET statement_timeout = 0;\nSET row_security = off;\n\n")
     target, start = _named(to), _named(since)
     step = command.upgrade if _ahead(start, target) else command.downgrade
-    step(_config(output, dialect="sqlite" if sqlite else "postgresql"), f"{start}:{target}", sql=True)
+    with _ALEMBIC:
+        step(_config(output, dialect="sqlite" if sqlite else "postgresql"), f"{start}:{target}", sql=True)
     return output.getvalue()
 
 
@@ -101,7 +107,8 @@ def _migrate(url: str, needed: Needed, step: str, target: str) -> str:
     from alembic import command  # noqa: PLC0415
 
     def change(connection: sa.Connection) -> None:
-        getattr(command, step)(_config(StringIO(), connection=connection), target)
+        with _ALEMBIC:
+            getattr(command, step)(_config(StringIO(), connection=connection), target)
 
     def known(found: str) -> bool:
         if step == "downgrade" and found not in (BASE, *REVISIONS):

@@ -15,6 +15,9 @@ NO_PRIVILEGE: Final = "42501"
 LOST_RACE: Final = {"40001", "40P01"}
 """Nothing was committed, and the same may well succeed when it is tried again."""
 
+NOT_PREPARED: Final = {"26000", "42P05", "0A000"}
+"""A statement sent by name met a server that does not know it, knows it already, or knows it by an older schema."""
+
 BROKEN: Final = "the connection to the database broke: try again"
 TOO_SLOW: Final = "the database takes too long to answer: try again"
 _RESTARTING: Final = "the database is restarting: try again"

@@ -19,11 +19,13 @@ from todo_adapters.sql.outages import (
     sentence_for,
     why_not_connected,
 )
+from todo_adapters.sql.tables import ROLE
 
 _PATIENCE: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
 
 _POLL: Final = 0.1
+_FOUND: Final = sa.text("SELECT version_num FROM alembic_version")
 _TURN: Final = 0x746F_646F  # "todo" in ASCII; any number would do that nobody else takes
 
 # A lock that is waited for holds up everybody behind it: so only briefly, then again. Row-level security would turn a
@@ -75,7 +77,14 @@ def _take_turn(connection: sa.Connection, give_up: float) -> None:
 
 def _revision(connection: sa.Connection) -> str:
     known = connection.scalar(sa.text("SELECT to_regclass('alembic_version')"))
-    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+    try:
+        found = connection.scalar(_FOUND) if known else None
+    except sa.exc.DBAPIError as error:
+        if _state(error) != NO_PRIVILEGE:
+            raise
+        connection.rollback()  # a login that may do nothing but become the role that may read it
+        connection.exec_driver_sql(f"SET LOCAL ROLE {ROLE}")
+        found = connection.scalar(_FOUND)
     connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
     return found or BASE
 

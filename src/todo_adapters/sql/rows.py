@@ -88,24 +88,43 @@ def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sor
             return value
 
 
+# In the order of the columns in `statements.TASK`; by index, because a list has ten thousand of these.
+
+
 def task_from_postgresql(row: Row) -> Task:
     """Return the task in the first columns of a row of PostgreSQL's."""
-    return Task._make((*row[:5], _PRIORITIES[row[5]], row[6], tuple(row[7]), *row[8:11]))
+    return Task._make(
+        (
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            _PRIORITIES[row[5]],
+            row[6],
+            tuple(row[7]),
+            row[8],
+            row[9],
+            row[10],
+        )
+    )
 
 
 def task_from_sqlite(row: Row) -> Task:
     """Return the task in the first columns of a row of SQLite's."""
-    completed_at, priority, due_date, tags, revision, created_at, updated_at = row[4:11]
     return Task._make(
         (
-            *row[:4],
-            completed_at and datetime.fromisoformat(completed_at),
-            _PRIORITIES[priority],
-            due_date and date.fromisoformat(due_date),
-            () if tags == "[]" else tuple(json.loads(tags)),
-            revision,
-            datetime.fromisoformat(created_at),
-            datetime.fromisoformat(updated_at),
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4] and datetime.fromisoformat(row[4]),
+            _PRIORITIES[row[5]],
+            row[6] and date.fromisoformat(row[6]),
+            () if row[7] == "[]" else tuple(json.loads(row[7])),
+            row[8],
+            datetime.fromisoformat(row[9]),
+            datetime.fromisoformat(row[10]),
         )
     )
 

@@ -13,7 +13,7 @@ from todo_adapters.sql import lists, statements, steps
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
-from todo_adapters.sql.sqlite_file import Lane
+from todo_adapters.sql.sqlite_file import File, Lane
 from todo_adapters.sql.tables import REVISIONS
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
@@ -23,6 +23,7 @@ from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = text_of(statements.get, SQLITE)
+_COUNTER: Final = text_of(statements.counter, SQLITE)
 _SEEN: Final = text_of(statements.seen, SQLITE)
 _STATE: Final = text_of(statements.state, SQLITE)
 _CHANGES: Final = text_of(statements.changes, SQLITE)
@@ -42,7 +43,33 @@ _EXHUME: Final = text_of(steps.exhume, SQLITE)
 _RAISE_HORIZON: Final = text_of(steps.raise_horizon, SQLITE)
 
 _NO_LIMIT: Final = -1
-_page = cache(lambda shape: text_of(lists.page(shape), SQLITE))
+_found = cache(lambda shape: text_of(lists.found(shape), SQLITE))
+
+
+def texts() -> dict[str, str]:
+    """Return every statement that is ever run for a user, each by a name: what tests read, and have explained."""
+    fixed = {
+        "get": _GET,
+        "counter": _COUNTER,
+        "seen": _SEEN,
+        "state": _STATE,
+        "changes": _CHANGES,
+        "provision": _PROVISION,
+        "admit": _ADMIT,
+        "turn": _TURN,
+        "dismiss": _DISMISS,
+        "next id": _NEXT_ID,
+        "insert": _INSERT,
+        "remember": _REMEMBER,
+        "replace": _REPLACE,
+        "toggle": _TOGGLE,
+        "remove": _REMOVE,
+        "bury": _BURY,
+        "forget": _FORGET,
+        "exhume": _EXHUME,
+        "raise horizon": _RAISE_HORIZON,
+    }
+    return fixed | {lists.name_of(shape): _found(shape) for shape in lists.all_shapes()}
 
 
 class SqliteTasks:
@@ -53,8 +80,9 @@ class SqliteTasks:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._writer = Lane(Path(path), writes=True)
-        self._reader = Lane(Path(path), writes=False)
+        file = File(Path(path))
+        self._writer = Lane(file, writes=True)
+        self._reader = Lane(file, writes=False)
 
     async def open(self) -> None:
         """Open the file, or raise Unavailable; without this call, the first use does so."""
@@ -97,14 +125,16 @@ class SqliteTasks:
     async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
         """Keep the port's promise of this name."""
         most = _NO_LIMIT if query.limit is None else query.limit + 1
-        values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        sql = _page(lists.shape_of(query))
+        values = {"owner": owner, "most": most, **conditions(query, FORMS)}
+        sql = _found(lists.shape_of(query))
 
         def work(connection: sqlite3.Connection) -> Page:
-            rows = connection.execute(sql, values).fetchall()
-            tasks = [task_from_sqlite(row) for row in rows if row[0] is not None]
+            (counter,) = connection.execute(_COUNTER, values).fetchone() or (0,)
+            if counter == unless:
+                return Page([], counter, more=False)
+            tasks = [task_from_sqlite(row) for row in connection.execute(sql, values)]
             more = query.limit is not None and len(tasks) > query.limit
-            return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
+            return Page(tasks[: query.limit], counter, more)
 
         return await self._reader.run(work)
 

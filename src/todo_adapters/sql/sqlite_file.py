@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -75,19 +75,49 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+class File:
+    """The file that was opened first under a path: another one that takes its place is not it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity: tuple[int, int] | None = None
+
+    def connect(self) -> sqlite3.Connection:
+        """Return a new connection to it. Raises Unavailable if it is missing or another, and sqlite3.Error."""
+        self.require_same()
+        if not self.path.exists():
+            raise Unavailable("the database file is missing: run todo migrate")
+        connection = connect(self.path)
+        self._identity = self._identity or self._find()
+        self.require_same()
+        return connection
+
+    def require_same(self, *, committing: bool = False) -> None:
+        """Raise Unavailable if it is gone or another. Before it is first opened, anything is the same."""
+        # SQLite itself goes on with a file that has no name any more, and would lose whatever it says it has kept.
+        if self._identity is not None and self._find() != self._identity:
+            raise Unavailable(_REPLACED, outcome_unknown=committing)
+
+    def _find(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)  # noqa: PTH116  half the time of Path.stat, on every call
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
 class Lane:
     """One thread with one connection, which does what it is given in the order it was given.
 
     A writing lane makes a transaction of each piece of work: it commits if the work returns, and rolls back if it
-    raises. A reading lane runs statements by themselves. Work whose caller is cancelled is not done if it has not
+    raises. A reading lane shows it one snapshot. Work whose caller is cancelled is not done if it has not
     begun, and is finished if it has. Trouble with the file is Unavailable, within PATIENCE and a little.
     """
 
-    def __init__(self, path: Path, *, writes: bool) -> None:
-        self._path = path
+    def __init__(self, file: File, *, writes: bool) -> None:
+        self._file = file
         self._writes = writes
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
         name = "todo-sqlite-writer" if writes else "todo-sqlite-reader"
         self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
@@ -98,12 +128,29 @@ class Lane:
         deadline = time.monotonic() + PATIENCE
         ticket = threading.Lock()  # taken once: by the thread to commit, or by the caller who gives up
         do = self._transaction if self._writes else self._reading
+        job: Future[Result] = self._thread.submit(do, work, deadline, ticket)
         try:
-            async with asyncio.timeout(PATIENCE + _GRACE):
-                return await asyncio.get_running_loop().run_in_executor(self._thread, do, work, deadline, ticket)
+            async with asyncio.timeout(PATIENCE + _GRACE) as limit:
+                try:
+                    return await asyncio.wrap_future(job)
+                except asyncio.CancelledError:
+                    if self._writes and not limit.expired() and not job.cancelled():
+                        # What has begun is finished: whoever cancelled may know that it is decided.
+                        await asyncio.shield(self._end_of(job))
+                    raise
         except TimeoutError:
             unknown = self._writes and not ticket.acquire(blocking=False)
             raise Unavailable("the database takes too long to answer", outcome_unknown=unknown) from None
+
+    async def _end_of(self, job: Future[Result]) -> None:
+        done, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def tell(_: Future[Result]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(done.set)
+
+        job.add_done_callback(tell)
+        await done.wait()
 
     async def aclose(self) -> None:
         """Finish what has begun, close the connection and end the thread."""
@@ -114,7 +161,13 @@ class Lane:
 
     def _reading(self, work: Work[Result], deadline: float, _: threading.Lock) -> Result:
         try:
-            return work(self._ready(deadline))
+            connection = self._ready(deadline)
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")  # which a transaction that only reads need not be spared
         except sqlite3.Error as error:
             raise self._trouble(error, committing=False) from error
 
@@ -132,45 +185,21 @@ class Lane:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise self._trouble(error, committing=committing) from error
-        self._require_same_file(committing=True)
+        self._file.require_same(committing=True)
         return result
 
     def _ready(self, deadline: float) -> sqlite3.Connection:
         left = deadline - time.monotonic()
         if left <= 0:
             raise Unavailable("too many others are using the database: try again")
+        self._file.require_same()
         if self._connection is None:
-            self._open()
-        else:
-            self._require_same_file(committing=False)
-        assert self._connection is not None  # noqa: S101  for the type checker
+            self._connection = self._file.connect()
+            if not self._writes:
+                self._connection.execute("PRAGMA query_only = ON")
         if self._writes:
             self._connection.execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
         return self._connection
-
-    def _open(self) -> None:
-        if not self._path.exists():
-            raise Unavailable("the database file is missing: run todo migrate")
-        connection = connect(self._path)
-        if not self._writes:
-            connection.execute("PRAGMA query_only = ON")
-        self._connection = connection
-        found = self._find()
-        if self._identity not in {None, found}:
-            self._require_same_file(committing=False)
-        self._identity = found
-
-    def _find(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path)  # noqa: PTH116  half the time of Path.stat, on every call
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    def _require_same_file(self, *, committing: bool) -> None:
-        # SQLite itself goes on with a file that has no name any more, and would lose whatever it says it has kept.
-        if self._find() != self._identity:
-            raise Unavailable(_REPLACED, outcome_unknown=committing)
 
     def _trouble(self, error: sqlite3.Error, *, committing: bool) -> Exception:
         code = _primary_code(error)

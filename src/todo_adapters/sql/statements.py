@@ -73,6 +73,7 @@ remembered: Final = sa.and_(
 )
 
 get: Final = sa.select(*TASK).where(this_task)
+counter: Final = sa.select(users.c.revision).where(this_user)
 
 seen: Final = sa.select(
     idempotency_keys.c.fingerprint,

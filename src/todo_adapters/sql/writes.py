@@ -24,17 +24,15 @@ from todo_adapters.sql.statements import (
     TASK,
     TOMBSTONES_SINCE,
     ZERO,
+    at_most,
     parameter,
     remembered,
     this_task,
     this_user,
 )
 from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, users
-from todo_domain.ports import PURGE_AT_MOST, PURGE_EVERY
 
 _BUMPED: Final = users.c.revision + ONE
-_EVERY: Final = sa.literal_column(str(PURGE_EVERY), sa.BigInteger)
-_AT_MOST: Final = sa.literal_column(str(PURGE_AT_MOST), sa.Integer)
 
 lock: Final = sa.select(users.c.revision).where(this_user).with_for_update(key_share=True)
 """Waits for the user's turn. `FOR NO KEY UPDATE`, which does not hold up foreign keys."""
@@ -134,26 +132,19 @@ def _remove() -> sa.Insert:
 
 
 def _purge() -> sa.Update:
-    """At every PURGE_EVERYth revision, forget what has expired, and raise the horizon over the tombstones.
+    """Forget what has expired, and raise the horizon over the tombstones.
 
     Only the oldest PURGE_AT_MOST tombstones and keys are looked at, so the work is bounded whatever there is.
     """
-    due = sa.exists(sa.select(ONE).where(this_user, users.c.revision % _EVERY == ZERO))
     old_keys = (
         sa.select(idempotency_keys.c.key)
-        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE, due)
+        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE)
         .order_by(idempotency_keys.c.created_at)
-        .limit(_AT_MOST)
     )
-    oldest = (
-        sa.select(tombstones.c.task_id)
-        .where(tombstones.c.user_id == OWNER, due)
-        .order_by(tombstones.c.revision)
-        .limit(_AT_MOST)
-    )
+    oldest = sa.select(tombstones.c.task_id).where(tombstones.c.user_id == OWNER).order_by(tombstones.c.revision)
     forgotten = (
         sa.delete(idempotency_keys)
-        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key.in_(old_keys))
+        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key.in_(at_most(old_keys)))
         .cte("forgotten")
     )
     gone = (
@@ -161,7 +152,7 @@ def _purge() -> sa.Update:
         .where(
             tombstones.c.user_id == OWNER,
             tombstones.c.deleted_at <= TOMBSTONES_SINCE,
-            tombstones.c.task_id.in_(oldest),
+            tombstones.c.task_id.in_(at_most(oldest)),
         )
         .returning(tombstones.c.revision)
         .cte("gone")

@@ -10,7 +10,7 @@ from todo_adapters.http.body import DEFAULT_LIMIT
 from todo_adapters.http.openapi.answers import HEADERS, common_answers
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.operation import Operation
-from todo_adapters.http.openapi.ops import CONTRACT, LIVE, READY
+from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
@@ -19,7 +19,10 @@ from todo_domain.owner import DEFAULT_QUOTA
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OPERATIONS: Final = (LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, LIVE, READY, CONTRACT)
+OPERATIONS: Final = (
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES),
+    *(LIVE, READY, METRICS, CONTRACT, DOCS, DOCS_FILE),
+)
 """What is routed, and therefore documented: a test compares."""
 
 _TAGS: Final = [

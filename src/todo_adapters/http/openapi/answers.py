@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.body import check_media_type, check_size
 from todo_adapters.http.conditional import etag_of, list_etag
+from todo_adapters.http.docs import POLICY
 from todo_adapters.http.edge import HEADER_SECTION_LIMIT, check_header_section
-from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES, Bug, RateLimited
+from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES, Bug, NoSuchRoute, RateLimited
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Example, Named, named, refusal
 from todo_adapters.http.openapi.schemas import reference
 from todo_domain import (
@@ -42,7 +43,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Content-Type-Options": _header("Always `nosniff`.", {"type": "string", "const": "nosniff"}, "nosniff"),
     "Cache-Control": _header(
         "`no-store` on every error, `private, no-cache` on every other answer below `/api`.",
-        {"type": "string", "enum": ["private, no-cache", "no-cache", "no-store"]},
+        {"type": "string", "enum": ["private, no-cache", "no-cache", "no-store", "max-age=3600"]},
         "private, no-cache",
     ),
     "Vary": _header("`Origin`, where origins are configured.", {"type": "string"}, "Origin", required=False),
@@ -87,6 +88,8 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Accept-Patch": _header(
         "The media types of a PATCH (RFC 5789).", {"type": "string"}, b", ".join(PATCH_TYPES).decode()
     ),
+    "Content-Security-Policy": _header("The page may speak to this service alone.", {"type": "string"}, POLICY),
+    "Referrer-Policy": _header("Always `no-referrer`.", {"type": "string"}, "no-referrer"),
     "Retry-After": _header("Seconds to wait before trying again.", _SECONDS, 1),
 }
 """Every header of an answer; one that is `required` comes with each answer that lists it."""
@@ -145,6 +148,7 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
         ),
         "Forbidden": refused("The path's user is not the token's.", {"other_user": refusal(Forbidden())}),
         "NoSuchTask": refused("No such task of this user.", {"no_such_task": refusal(NotFound())}),
+        "NoSuchRoute": refused("There is no such path.", {"no_such_path": refusal(NoSuchRoute())}),
         "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": refusal(QuotaReached(quota))}),
         "Resync": refused("That revision is too old, or from another life of the data.", {"resync": refusal(Resync())}),
         "Stale": refused(

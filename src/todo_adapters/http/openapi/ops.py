@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from todo_adapters.http.docs import FILES
 from todo_adapters.http.openapi.answers import EVERY_ROUTE, answer, common
 from todo_adapters.http.openapi.examples import named
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.schemas import reference
+
+_GUARD: Final = {"Content-Security-Policy": "", "Referrer-Policy": ""}
 
 LIVE: Final = Operation(
     "get",
@@ -53,6 +56,31 @@ DOCS: Final = Operation(
     "docs",
     "operations",
     "This document for people",
-    {"200": answer("A page that loads nothing from other hosts.", {"type": "string"}, media_type="text/html")}
+    {
+        "200": answer(
+            "A page that loads nothing from other hosts.", {"type": "string"}, media_type="text/html", headers=_GUARD
+        )
+    }
     | EVERY_ROUTE,
+)
+
+_FILE: Final = answer("The file.", {"type": "string"}, headers=_GUARD)
+_FILE["content"] = {media_type: {"schema": {"type": "string"}} for media_type in FILES.values()}
+
+DOCS_FILE: Final = Operation(
+    "get",
+    "/docs/{name}",
+    "docs_file",
+    "operations",
+    "What that page consists of",
+    {"200": _FILE} | common(_404="NoSuchRoute") | EVERY_ROUTE,
+    parameters=[
+        {
+            "name": "name",
+            "in": "path",
+            "required": True,
+            "description": "A file of the page.",
+            "schema": {"type": "string", "enum": list(FILES)},
+        }
+    ],
 )

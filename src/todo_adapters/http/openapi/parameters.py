@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from todo_adapters.http.conditional import etag_of, list_etag
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
 from todo_adapters.http.parameters import LONGEST_SEARCH, SORTS
-from todo_adapters.http.wire import PRIORITY_NAMES
+from todo_adapters.http.wire import PRIORITY_NAMES, TEXT
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
 
 Parameter = dict[str, Any]
 
-_ENTITY_TAG: Final = r'(?:W/)?"[\x21\x23-\x7E\x80-\xFF]*"'
-_CONDITION: Final = rf"^(?:\*|{_ENTITY_TAG}(?:[ \t]*,[ \t]*{_ENTITY_TAG})*)$"
+_ENTITY_TAG: Final = '(?:W/)?"[!#-~]*"'
+_CONDITION: Final = rf"^(?:\*|{_ENTITY_TAG}(?:, ?{_ENTITY_TAG})*)$"
 _KEY: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
 _DATE: Final = {"type": "string", "format": "date"}
 
@@ -34,7 +35,7 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "required": True,
         "description": "The token's `sub`, percent-encoded, or `me`. Different encodings of one user id are one user.",
         "schema": {"type": "string", "minLength": 1},
-        "example": OWNER,
+        "example": "me",
     },
     "TaskId": {
         "name": "id",
@@ -48,16 +49,19 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "If-Match",
         "The task's `ETag` as the client knows it, a list of them, or `*`. If the task is at another revision: 412.",
         {"type": "string", "pattern": _CONDITION},
+        example=etag_of(GROCERIES).decode(),
     ),
     "IfNoneMatch": _header(
         "If-None-Match",
         "`ETag`s that the client has the answer of, or `*`: 304 if one is current.",
         {"type": "string", "pattern": _CONDITION},
+        example=list_etag(OWNER, COUNTER).decode(),
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
         "Makes the POST safe to repeat for 7 days: a quoted string or bare, 1 to 255 characters from 0x21 to 0x7E.",
         {"type": "string", "pattern": _KEY},
+        example="8e03978e-40d5-43e8-bc93-6894a57f9324",
     ),
     "RequestId": _header(
         "X-Request-ID",
@@ -79,7 +83,7 @@ LIST_PARAMETERS: Final = [
     _query(
         "q",
         "A substring of title or description, ignoring case. `%`, `_` and `\\` are ordinary characters.",
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_SEARCH},
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_SEARCH, **TEXT},
         examples=named(searched="RENT"),
     ),
     _query(
@@ -93,7 +97,11 @@ LIST_PARAMETERS: Final = [
     _query(
         "tag",
         "A task must have all of these tags, ignoring case. May be repeated.",
-        {"type": "array", "maxItems": MOST_TAGS, "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG}},
+        {
+            "type": "array",
+            "maxItems": MOST_TAGS,
+            "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG, **TEXT},
+        },
         style="form",
         explode=True,
         examples=named(searched=["Home", "money"]),

@@ -1,0 +1,20 @@
+"""Time that stands still until a test moves it."""
+
+from datetime import UTC, datetime, timedelta
+
+MIDDAY = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+class FakeClock:
+    """A `Clock` that tells `now`, which a test may set, also backwards."""
+
+    def __init__(self, now: datetime = MIDDAY) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> datetime:
+        """Move on by what `timedelta` takes, `days=7` say, and return the new time."""
+        self.now += timedelta(**by)
+        return self.now

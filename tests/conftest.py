@@ -1,0 +1,111 @@
+"""Fixtures that tests of every kind share. What needs a server is made when the first test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+from shutil import copyfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clock import FakeClock
+from places import MemoryPlace, Place
+from todo_domain import Tasks, TaskService, UserId, user_id
+
+if TYPE_CHECKING:
+    from servers.postgres import PostgresServer
+    from sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
+
+pytest.register_assert_rewrite("household", "store_contract")
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that stands still until the test moves it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def ann() -> UserId:
+    """A user nobody has seen before."""
+    return user_id(f"ann-{next(_numbers)}")
+
+
+@pytest.fixture
+def bob() -> UserId:
+    """Another one."""
+    return user_id(f"bob-{next(_numbers)}")
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[Tasks]:
+    """An open store over `place`, which each test module or class chooses."""
+    async with place.open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tasks(store: Tasks, clock: FakeClock) -> TaskService:
+    """The service over that store and clock, with the default quota."""
+    return TaskService(store, clock=clock)
+
+
+@pytest.fixture
+def memory_place() -> MemoryPlace:
+    """A memory store of the test's own."""
+    return MemoryPlace()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file without data, to be copied."""
+    from todo_adapters.sql.migrate import upgrade
+
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_place(sqlite_template: Path, tmp_path: Path) -> SqlitePlace:
+    """A SQLite file of the test's own."""
+    from sql_places import SqlitePlace
+
+    return SqlitePlace(copyfile(sqlite_template, tmp_path / "todo.db"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole run; tests that stop it or change its settings start their own."""
+    from servers.postgres import PostgresServer
+
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
+    """Migrated databases on that server, a new one in about 30 ms."""
+    from sql_places import PostgresDatabases
+
+    return PostgresDatabases(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def postgres_database(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """The name of a database of the test module's own; its tests keep apart by their users."""
+    with postgres_databases.another() as name:
+        yield name
+
+
+@pytest.fixture
+def postgres_place(postgres_databases: PostgresDatabases, postgres_database: str) -> PostgresPlace:
+    """That database, by a login without any right but to become `todo_app`."""
+    from sql_places import PostgresPlace
+
+    url = postgres_databases.url(postgres_database)
+    return PostgresPlace(postgres_databases.server, postgres_database, url)

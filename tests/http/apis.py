@@ -1,0 +1,215 @@
+"""The service as the contract tests see it: somewhere to send requests, and tokens for whoever they need."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote
+
+import jwt
+import uvicorn
+from client import Answer, Client, InProcess, OverSocket
+from conformance import Conforming
+
+from servers.todo import Served
+from todo_adapters.auth.keys import SharedSecrets
+from todo_adapters.auth.verifier import Verifier
+from todo_adapters.http.application import http_application
+from todo_adapters.http.body import DEFAULT_LIMIT
+from todo_adapters.http.openapi import openapi_json
+from todo_adapters.memory import MemoryTasks
+from todo_domain import Clock, Tasks, TaskService, TokenVerifier
+from todo_domain.owner import DEFAULT_QUOTA
+from todo_domain.service import utc_now
+
+_run = os.urandom(3).hex()
+_numbers = count(1)
+
+
+class Caller:
+    """One user with a token. `await ann("GET", "/tasks")` asks below their own path."""
+
+    def __init__(self, api: Api, sub: str) -> None:
+        self.api = api
+        self.id = sub
+        self.token = api.token(sub)
+        self.path = f"/api/{quote(sub, safe='')}"
+
+    async def __call__(self, method: str, below: str = "", **how: Any) -> Answer:
+        """Send a request below `/api/{user_id}` with this user's token; `how` is what `Client.request` takes."""
+        return await self.api.client.request(method, self.path + below, **{"token": self.token} | how)
+
+    async def task(self, **members: Any) -> dict[str, Any]:
+        """Create a task and return it."""
+        answer = await self("POST", "/tasks", json={"title": "Buy groceries"} | members)
+        assert answer.status == 201, answer
+        return answer.json()
+
+    async def read(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Return a task as it is now."""
+        answer = await self("GET", f"/tasks/{task['id']}")
+        assert answer.status == 200, answer
+        return answer.json()
+
+    async def list(self, query: str = "") -> list[dict[str, Any]]:
+        """Return the list that a query string asks for."""
+        answer = await self("GET", "/tasks" + query)
+        assert answer.status == 200, answer
+        return answer.json()
+
+    async def titles(self, query: str = "") -> list[str]:
+        """Return the titles of that list."""
+        return [task["title"] for task in await self.list(query)]
+
+    async def state(self) -> dict[str, Any]:
+        """Return everything there is of this user, the counter included: it tells whether anything was written."""
+        answer = await self("GET", "/changes")
+        assert answer.status == 200, answer
+        return answer.json()
+
+
+class Api:
+    """A running service. `store` is at hand only where it runs in this process."""
+
+    def __init__(self, client: Client, secret: bytes, *, store: Tasks | None = None) -> None:
+        self.bare = client
+        self.client: Client = Conforming(client)
+        self.store = store
+        self._secret = secret
+
+    def token(self, sub: str, /, **claims: Any) -> str:
+        """Return a token of this user; a claim that is None is left out."""
+        claims = {"sub": sub, "exp": int(time.time()) + 600} | claims
+        said = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(said, self._secret, "HS256")
+
+    def user(self, sub: str | None = None) -> Caller:
+        """Return a user; without `sub`, one that nobody has seen before."""
+        return Caller(self, sub or f"user-{_run}-{next(_numbers)}")
+
+    async def request(self, method: str, target: str | bytes, **how: Any) -> Answer:
+        """Send a request as nobody in particular, and hold the answer against the contract."""
+        return await self.client.request(method, target, **how)
+
+
+Serve = Callable[..., AbstractContextManager[Api]]
+"""Starts a service with `quota`, `cors_origins` and `body_limit`, in this process or in another one."""
+
+
+@contextmanager
+def in_memory(
+    *,
+    quota: int = DEFAULT_QUOTA,
+    cors_origins: Iterable[str] = (),
+    body_limit: int = DEFAULT_LIMIT,
+    clock: Clock = utc_now,
+    store: Tasks | None = None,
+    verifier: TokenVerifier | None = None,
+    **parts: Any,
+) -> Iterator[Api]:
+    """Serve in this process, over the memory store, without a socket; `parts` are more of `http_application`."""
+    app, store, secret = _composed(quota, cors_origins, body_limit, clock, store, verifier, **parts)
+    yield Api(InProcess(app), secret, store=store)
+
+
+@contextmanager
+def over_uvicorn(
+    *, quota: int = DEFAULT_QUOTA, cors_origins: Iterable[str] = (), body_limit: int = DEFAULT_LIMIT
+) -> Iterator[Api]:
+    """Serve the same through uvicorn and a socket, from another thread."""
+    app, _, secret = _composed(quota, cors_origins, body_limit, utc_now, None, None)
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
+    )
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Api(OverSocket("127.0.0.1", port), secret)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def over_todo_serve(
+    *,
+    quota: int = DEFAULT_QUOTA,
+    cors_origins: Iterable[str] = (),
+    body_limit: int = DEFAULT_LIMIT,
+    **settings: str,
+) -> Iterator[Api]:
+    """Serve with the installed command, in a process of its own; on a SQLite file unless `settings` say otherwise."""
+    secret = os.urandom(32).hex()
+    settings |= {
+        "TODO_JWT_SECRET": secret,
+        "TODO_MAX_TASKS_PER_USER": str(quota),
+        "TODO_MAX_BODY_BYTES": str(body_limit),
+        "TODO_CORS_ORIGINS": " ".join(cors_origins),
+    }
+    settings = {name: value for name, value in settings.items() if value}
+    with TemporaryDirectory() as directory, Served(Path(directory), **settings) as served:
+        yield Api(OverSocket("127.0.0.1", served.port), secret.encode())
+
+
+@contextmanager
+def over_todo_serve_on_postgres(**settings: Any) -> Iterator[Api]:
+    """The same on a PostgreSQL server that is started for it."""
+    from servers.postgres import PostgresServer
+    from sql_places import PostgresDatabases
+
+    with PostgresServer() as server:
+        databases = PostgresDatabases(server)
+        with databases.another() as name, over_todo_serve(TODO_DATABASE_URL=databases.url(name), **settings) as api:
+            yield api
+
+
+APIS: dict[str, Serve] = {
+    "memory": in_memory,
+    "uvicorn": over_uvicorn,
+    "sqlite": over_todo_serve,
+    "postgres": over_todo_serve_on_postgres,
+}
+"""Every way to run the contract. To add one: a context manager that takes what `Serve` says and yields an Api."""
+
+CHOSEN = os.environ.get("TODO_TEST_APIS", "memory").split()
+"""Which of them this run takes: `TODO_TEST_APIS="sqlite postgres" pytest tests/http`."""
+
+
+def _composed(
+    quota: int,
+    cors_origins: Iterable[str],
+    body_limit: int,
+    clock: Clock,
+    store: Tasks | None,
+    verifier: TokenVerifier | None,
+    **parts: Any,
+) -> tuple[Any, Tasks, bytes]:
+    secret = os.urandom(32)
+    store = store or MemoryTasks()
+    app = http_application(
+        service=TaskService(store, clock=clock, quota=quota),
+        store=store,
+        verifier=verifier or Verifier(SharedSecrets([secret])),
+        cors_origins=cors_origins,
+        body_limit=body_limit,
+        **{"audit": Silence(), "openapi": openapi_json(body_limit=body_limit, quota=quota)} | parts,
+    )
+    return app, store, secret
+
+
+class Silence:
+    """An audit log that keeps nothing."""
+
+    def record(self, event: str, **details: str | int | None) -> None:
+        """Forget it."""

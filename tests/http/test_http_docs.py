@@ -1,0 +1,56 @@
+"""api.md, section 1, `/docs`: what the page is made of and may do. A browser uses it in tests/integration."""
+
+import re
+
+import pytest
+from apis import in_memory
+
+from todo_adapters.http.docs import FILES, POLICY
+
+
+@pytest.fixture(scope="module")
+def api():
+    with in_memory() as api:
+        yield api
+
+
+async def test_the_page_may_load_and_ask_nothing_but_this_service(api):
+    answer = await api.request("GET", "/docs")
+    assert answer.status == 200
+    assert answer.header("content-type") == "text/html; charset=utf-8"
+    assert answer.header("content-security-policy") == POLICY
+    directives = dict(directive.split(" ", 1) for directive in POLICY.split("; "))
+    assert directives["default-src"] == "'none'"
+    assert set(" ".join(directives.values()).split()) == {"'none'", "'self'", "data:"}
+    assert directives["script-src"] == "'self'"
+
+
+async def test_the_page_has_no_script_or_style_of_its_own_and_names_no_host(api):
+    page = (await api.request("GET", "/docs")).body.decode()
+    assert not re.search(r"<style|style=|\son\w+=|//", page)
+    assert all(inside == "" for inside in re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL))
+
+
+async def test_every_file_that_the_page_names_is_there_with_its_type(api):
+    page = (await api.request("GET", "/docs")).body.decode()
+    named = re.findall(r'(?:src|href)="docs/([^"]+)"', page)
+    assert set(named) == set(FILES)
+    for name in named:
+        answer = await api.request("GET", f"/docs/{name}")
+        assert answer.status == 200
+        assert answer.header("content-type") == FILES[name]
+        assert answer.body
+
+
+@pytest.mark.parametrize(
+    "name", ["index.html", "..", "%2e%2e", "..%2F..%2Fpyproject.toml", "START.JS", "start.js/", "swagger-ui.css.map"]
+)
+async def test_no_other_file_is_there(api, name):
+    assert (await api.request("GET", f"/docs/{name}")).status == 404
+
+
+async def test_without_docs_neither_the_page_nor_the_document_is_there():
+    with in_memory(openapi=None) as api:
+        for path in ("/docs", "/docs/start.js", "/openapi.json"):
+            assert (await api.bare.request("GET", path)).status == 404
+        assert (await api.request("GET", "/health/live")).status == 200

@@ -1,0 +1,415 @@
+"""The OpenAPI document: valid, complete, and true, examples included."""
+
+import json
+import re
+from collections import Counter
+from itertools import chain, count
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from apis import Api, Caller, in_memory
+from conformance import Conforming, resolved, validate
+from schemathesis.specs.openapi.definitions import OPENAPI_31
+
+from clock import FakeClock
+from todo_adapters.auth.keys import SharedSecrets
+from todo_adapters.auth.verifier import Verifier
+from todo_adapters.http.application import http_application
+from todo_adapters.http.openapi import document, openapi_json
+from todo_adapters.http.openapi.examples import GROCERIES, NOW, OWNER, RENT, THEN
+from todo_adapters.http.rate import Rate
+from todo_adapters.memory import MemoryTasks
+from todo_domain import Invalid, TaskService, Unavailable
+from todo_domain.text import refuse_control_characters
+
+DOCUMENT: dict[str, Any] = json.loads(openapi_json())
+OPERATIONS = {
+    operation["operationId"]: (method, path, operation)
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+BODIES = ("NewTask", "TaskPut", "TaskPatch", "Completion")
+QUOTA = 8
+
+
+def parameters(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    return [resolved(parameter) for parameter in operation["parameters"]]
+
+
+def everything(part: Any) -> list[dict[str, Any]]:
+    """Every object in the document, however deep."""
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return [*([part] if isinstance(part, dict) else []), *chain.from_iterable(map(everything, parts))]
+
+
+# Valid.
+
+
+def test_it_is_valid_openapi_3_1():
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    jsonschema_rs.validator_for(OPENAPI_31).validate(DOCUMENT)
+
+
+def test_every_schema_is_a_json_schema():
+    assert DOCUMENT["components"]["schemas"]
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
+    for header in DOCUMENT["components"]["headers"].values():
+        assert header["schema"]
+        jsonschema_rs.meta.validate(header["schema"])
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used():
+    used = {part["$ref"] for part in everything(DOCUMENT) if "$ref" in part}
+    there = {f"#/components/{kind}/{name}" for kind, parts in DOCUMENT["components"].items() for name in parts}
+    assert used <= there
+    assert there - used == {"#/components/securitySchemes/bearer"}
+
+
+def test_operations_have_names_of_their_own_summaries_and_their_paths_parameters():
+    assert max(Counter(operation["operationId"] for _, _, operation in OPERATIONS.values()).values()) == 1
+    assert len(OPERATIONS) == sum(len(methods) for methods in DOCUMENT["paths"].values())
+    for _, path, operation in OPERATIONS.values():
+        assert operation["summary"]
+        in_path = {parameter["name"] for parameter in parameters(operation) if parameter["in"] == "path"}
+        assert in_path == set(re.findall(r"\{(\w+)\}", path))
+
+
+# Complete.
+
+
+def test_what_is_documented_is_what_is_routed():
+    store = MemoryTasks()
+    app = http_application(
+        service=TaskService(store),
+        store=store,
+        verifier=Verifier(SharedSecrets([b"x" * 32])),
+        audit=None,
+        openapi=b"{}",
+    )
+    routed = {
+        (route.path_format, method.lower())
+        for route in app._app.routes
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+    documented = {(path, method) for method, path, _ in OPERATIONS.values()}
+    assert documented == routed
+
+
+async def test_the_service_serves_it_and_can_hide_it():
+    with in_memory() as api:
+        assert (await api.request("GET", "/openapi.json")).body == openapi_json()
+    with in_memory(openapi=None) as api:
+        assert (await api.bare.request("GET", "/openapi.json")).status == 404
+
+
+STATUSES = {
+    "list_tasks": "200 304 400",
+    "create_task": "201 400 409 413 415 422",
+    "read_task": "200 304 400 404",
+    "put_task": "200 400 404 412 413 415",
+    "patch_task": "200 400 404 412 413 415",
+    "delete_task": "204 400 404 412",
+    "complete_task": "200 400 404 412 413 415",
+    "list_changes": "200 400 410",
+    "ready": "200 503",
+    "docs_file": "200 404",
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_status_that_an_operation_gives_is_documented_and_no_other(operation: str):
+    common = "401 403 429 431 500 503" if OPERATIONS[operation][1].startswith("/api/") else "431 500"
+    own = STATUSES.get(operation, "200")
+    assert set(OPERATIONS[operation][2]["responses"]) == {*own.split(), *common.split()}
+
+
+def test_below_api_a_token_is_needed_and_nowhere_else():
+    assert DOCUMENT["security"] == [{"bearer": []}]
+    scheme = DOCUMENT["components"]["securitySchemes"]["bearer"]
+    assert (scheme["type"], scheme["scheme"], scheme["bearerFormat"]) == ("http", "bearer", "JWT")
+    for _, path, operation in OPERATIONS.values():
+        assert operation.get("security", "inherited") == ("inherited" if path.startswith("/api/") else [])
+
+
+def test_every_answer_documents_the_headers_that_all_have_each_with_a_schema():
+    for _, _, operation in OPERATIONS.values():
+        for status, response in operation["responses"].items():
+            headers = {name: resolved(header) for name, header in resolved(response)["headers"].items()}
+            assert {"X-Request-ID", "Cache-Control", "X-Content-Type-Options"} <= headers.keys()
+            assert all(header["schema"] for header in headers.values())
+            assert ("Retry-After" in headers) == (status in {"429", "503"})
+            assert ("WWW-Authenticate" in headers) == (status == "401")
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_request_bodies_take_no_unknown_member(name: str):
+    assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False
+
+
+def test_limits_are_those_of_the_code_list_items_included():
+    for name in ("Task", "NewTask", "TaskPut", "TaskPatch"):
+        members = DOCUMENT["components"]["schemas"][name]["properties"]
+        assert (members["title"]["minLength"], members["title"]["maxLength"]) == (1, 255)
+        assert members["description"]["anyOf"][0]["maxLength"] == 5_000
+        assert (members["tags"]["maxItems"], members["tags"]["uniqueItems"]) == (20, True)
+        assert (members["tags"]["items"]["minLength"], members["tags"]["items"]["maxLength"]) == (1, 50)
+    id_schema = next(parameter for parameter in parameters(OPERATIONS["read_task"][2]) if parameter["name"] == "id")[
+        "schema"
+    ]
+    assert (id_schema["minimum"], id_schema["maximum"]) == (1, 2**53 - 1)
+    small = json.dumps(document(body_limit=123, quota=7))
+    assert "123 bytes" in small
+    assert "you have 7 tasks" in small
+
+
+def test_structs_tell_what_they_are():
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert schema["title"] == name
+        assert schema["description"]
+
+
+def test_the_pattern_of_text_refuses_what_the_domain_refuses():
+    pattern = re.compile(DOCUMENT["components"]["schemas"]["NewTask"]["properties"]["title"]["pattern"])
+    for code in range(0x300):
+        try:
+            refuse_control_characters("title", chr(code))
+        except Invalid:
+            assert not pattern.search(chr(code))
+        else:
+            assert pattern.search(chr(code))
+
+
+def test_every_parameter_that_the_list_reads_is_documented():
+    from todo_adapters.http.parameters import CHANGES_PARAMETERS, LIST_PARAMETERS
+
+    for operation, known in (("list_tasks", LIST_PARAMETERS), ("list_changes", CHANGES_PARAMETERS)):
+        said = {parameter["name"] for parameter in parameters(OPERATIONS[operation][2]) if parameter["in"] == "query"}
+        assert said == known
+
+
+# True: the examples, sent where they play.
+
+
+class Scene:
+    """The account that the examples are about, at the moment at which they are."""
+
+    def __init__(self, api: Api, clock: FakeClock) -> None:
+        self.api = api
+        self.clock = clock
+        self.user = api.user(OWNER)
+
+    async def set(self) -> None:
+        """Make the two tasks and the deletion, with just these ids and revisions."""
+        numbers = chain(range(1, 7), (41, RENT.id, GROCERIES.id), count(GROCERIES.id + 1))
+        self.api.store._ids = numbers
+        passing = [await self.user.task() for _ in range(6)]
+        deleted = await self.user.task()
+        for task in passing:
+            await self.user("DELETE", f"/tasks/{task['id']}")
+        await self.user("PATCH", f"/tasks/{deleted['id']}", json={"title": "x"})
+        await self.user.task(
+            title=RENT.title,
+            description=RENT.description,
+            completed=True,
+            priority="high",
+            due_date="2026-12-01",
+            tags=list(RENT.tags),
+        )
+        await self.user("DELETE", f"/tasks/{deleted['id']}")
+        await self.user.task(title=GROCERIES.title)
+        self.clock.now = NOW
+
+
+@pytest.fixture
+async def scene():
+    clock = FakeClock(THEN)
+    with in_memory(clock=clock, quota=QUOTA, openapi=json.dumps(document(quota=QUOTA)).encode()) as api:
+        scene = Scene(api, clock)
+        await scene.set()
+        yield scene
+
+
+SUCCESSES = [
+    (operation, status, name)
+    for operation, (_, _, described) in OPERATIONS.items()
+    for status in ("200", "201")
+    for media_type in resolved(described["responses"].get(status, {})).get("content", {}).values()
+    for name in media_type.get("examples", {})
+]
+REFUSALS = sorted(
+    {
+        (operation if "$ref" not in response else response["$ref"].rpartition("/")[2], name)
+        for operation, (_, _, described) in OPERATIONS.items()
+        for status, response in described["responses"].items()
+        if int(status) >= 400
+        for media_type in resolved(response)["content"].values()
+        for name in media_type["examples"]
+    }
+)
+
+
+def request_of(operation: str, name: str) -> tuple[str, str, dict[str, Any]]:
+    """The request of an operation's example, as a reader of the document would send it."""
+    method, path, described = OPERATIONS[operation]
+    query, headers = [], []
+    for parameter in parameters(described):
+        value = parameter.get("examples", {}).get(name, {}).get("value")
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+        elif value is not None and parameter["in"] == "header":
+            headers.append((parameter["name"], value))
+        elif value is not None:
+            values = value if isinstance(value, list) else [value]
+            if isinstance(value, list) and not parameter["explode"]:
+                values = [",".join(value)]
+            query += [f"{parameter['name']}={one}" for one in values]
+    how: dict[str, Any] = {"headers": headers}
+    for media_type in described.get("requestBody", {}).get("content", {}).values():
+        if name in media_type["examples"]:
+            how["json"] = media_type["examples"][name]["value"]
+    return method.upper(), path + ("?" + "&".join(query) if query else ""), how
+
+
+@pytest.mark.parametrize(("operation", "status", "name"), SUCCESSES)
+async def test_a_request_example_gets_the_answer_example_of_its_name(
+    scene: Scene, operation: str, status: str, name: str
+):
+    method, target, how = request_of(operation, name)
+    answer = await scene.api.request(method, target, token=scene.user.token, **how)
+    assert answer.status == int(status)
+    described = resolved(OPERATIONS[operation][2]["responses"][status])["content"]["application/json"]
+    assert answer.json() == described["examples"][name]["value"]
+
+
+def test_every_request_example_has_an_answer_example():
+    for operation, (_, _, described) in OPERATIONS.items():
+        asked = {name for parameter in parameters(described) for name in parameter.get("examples", {})}
+        for media_type in described.get("requestBody", {}).get("content", {}).values():
+            asked |= media_type["examples"].keys()
+        assert asked <= {name for at, _, name in SUCCESSES if at == operation}
+
+
+def test_every_example_keeps_its_schema():
+    checked = 0
+    for part in (
+        everything(DOCUMENT["paths"])
+        + everything(DOCUMENT["components"]["responses"])
+        + everything(DOCUMENT["components"]["parameters"])
+    ):
+        if "schema" in part:
+            values = [example["value"] for example in part.get("examples", {}).values()]
+            for value in [*values, *([part["example"]] if "example" in part else [])]:
+                validate(value, part["schema"])
+                checked += 1
+    assert checked > 50
+
+
+LIST, TASK = f"/api/{OWNER}/tasks", f"/api/{OWNER}/tasks/{GROCERIES.id}"
+HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
+    ("list_tasks", "unknown_parameter"): ("GET", LIST + "?stauts=complete", {}),
+    ("list_tasks", "bad_limit"): ("GET", LIST + "?limit=0", {}),
+    ("list_tasks", "cursor_of_another_list"): ("GET", LIST + "?limit=1&cursor=abc", {}),
+    ("create_task", "title_missing"): ("POST", LIST, {"json": {}}),
+    ("create_task", "unknown_member"): ("POST", LIST, {"json": {"titel": "Call the plumber"}}),
+    ("create_task", "bad_key"): ("POST", LIST, {"json": {"title": "x"}, "headers": [("idempotency-key", '""')]}),
+    ("read_task", "bad_id"): ("GET", LIST + "/01", {}),
+    ("read_task", "bad_condition"): ("GET", TASK, {"headers": [("if-none-match", "17")]}),
+    ("put_task", "other_id"): ("PUT", TASK, {"json": {"id": 7, "title": "x"}}),
+    ("patch_task", "wrong_type"): ("PATCH", TASK, {"json": {"completed": "true"}}),
+    ("patch_task", "contradiction"): ("PATCH", TASK, {"json": {"status": "complete", "completed": False}}),
+    ("delete_task", "bad_condition"): ("DELETE", TASK, {"headers": [("if-match", "17")]}),
+    ("complete_task", "bad_id"): ("PATCH", LIST + "/0/complete", {}),
+    ("complete_task", "contradiction"): (
+        "PATCH",
+        TASK + "/complete",
+        {"json": {"status": "complete", "completed": False}},
+    ),
+    ("list_changes", "bad_since"): ("GET", f"/api/{OWNER}/changes?since=-1", {}),
+    ("Unauthenticated", "bad_token"): ("GET", LIST, {"token": "x.y.z"}),
+    ("Forbidden", "other_user"): ("GET", "/api/user_9k1/tasks", {}),
+    ("NoSuchRoute", "no_such_path"): ("GET", "/docs/nothing", {}),
+    ("NoSuchTask", "no_such_task"): ("GET", LIST + "/999", {}),
+    ("QuotaReached", "quota"): ("POST", LIST, {"json": {"title": "one too many"}}),
+    ("Resync", "resync"): ("GET", f"/api/{OWNER}/changes?since=99", {}),
+    ("Stale", "stale"): ("PATCH", TASK, {"json": {"title": "x"}, "headers": [("if-match", '"16"')]}),
+    ("BodyTooLarge", "too_large"): ("POST", LIST, {"json": "x" * 70_000}),
+    ("NotJson", "not_json"): ("POST", LIST, {"body": b"{}", "headers": [("content-type", "text/plain")]}),
+    ("NotAPatch", "not_json"): ("PATCH", TASK, {"body": b"{}", "headers": [("content-type", "text/plain")]}),
+    ("KeyReused", "key_reused"): ("POST", LIST, {"json": {"title": "other"}, "headers": [("idempotency-key", "used")]}),
+    ("HeadersTooLarge", "headers_too_large"): ("GET", LIST, {"headers": [("x-filler", "a" * 17_000)]}),
+}
+
+
+def said_about(key: tuple[str, str]) -> Any:
+    component, name = key
+    responses = document(quota=QUOTA)["components"]["responses"]
+    response = responses.get(component) or OPERATIONS[component][2]["responses"]["400"]
+    return response["content"]["application/json"]["examples"][name]["value"]
+
+
+@pytest.mark.parametrize("key", HOW_TO_FAIL, ids=" ".join)
+async def test_an_example_of_an_error_is_what_a_client_gets(scene: Scene, key: tuple[str, str]):
+    if key[0] == "QuotaReached":
+        for _ in range(QUOTA - 2):
+            await scene.user.task()
+    if key[0] == "KeyReused":
+        await scene.user("POST", "/tasks", json={"title": "x"}, headers=[("idempotency-key", "used")])
+    expected = said_about(key)
+    method, target, how = HOW_TO_FAIL[key]
+    headers = [*how.get("headers", []), ("x-request-id", expected["request_id"])]
+    answer = await scene.api.request(method, target, **{"token": scene.user.token} | how | {"headers": headers})
+    assert answer.json() == expected
+
+
+class Failing(MemoryTasks):
+    """A store whose reads raise what it is told to."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def page(self, *_, **__):
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("key", "error"),
+    [
+        (("Internal", "internal"), KeyError("x")),
+        (("Unavailable", "unavailable"), Unavailable("the database is out of reach: try again")),
+        (
+            ("Unavailable", "outcome_unknown"),
+            Unavailable("the database went away: look before you try again", outcome_unknown=True),
+        ),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+async def test_an_example_of_a_failure_is_what_a_client_gets(key: tuple[str, str], error: Exception):
+    expected = said_about(key)
+    with in_memory(store=Failing(error)) as api:
+        api.client = Conforming(api.bare, failures=True)
+        answer = await api.user()("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
+    assert answer.json() == expected
+
+
+async def test_the_example_of_a_rate_limit_is_what_a_client_gets():
+    expected = said_about(("RateLimited", "rate_limited"))
+    with in_memory(user_rate=Rate("1/second", reason="user", clock=lambda: 0.0)) as api:
+        ann: Caller = api.user()
+        await ann("GET", "/tasks")
+        answer = await ann("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
+    assert (answer.status, answer.json(), answer.header("retry-after")) == (429, expected, "1")
+
+
+def test_every_example_of_an_error_is_tried():
+    tried = {
+        *HOW_TO_FAIL,
+        ("Internal", "internal"),
+        ("Unavailable", "unavailable"),
+        ("Unavailable", "outcome_unknown"),
+        ("RateLimited", "rate_limited"),
+    }
+    assert set(REFUSALS) == tried

@@ -1,0 +1,556 @@
+"""api.md, section 2: what may be said about a task, and what comes back."""
+
+import json
+from unicodedata import category
+
+import pytest
+from apis import Api, Caller
+
+from todo_domain.owner import LARGEST_ID
+
+SETTABLE = {
+    "title": "Call the plumber",
+    "description": "The tap drips.",
+    "status": "complete",
+    "completed": True,
+    "priority": "high",
+    "due_date": "2026-11-30",
+    "tags": ["home"],
+}
+GIVEN_BY_THE_SERVICE = ["id", "user_id", "completed_at", "revision", "created_at", "updated_at"]
+WRITES = ["POST", "PUT", "PATCH"]
+WHITE_SPACE = [chr(code) for code in range(0x10000) if chr(code).isspace() and category(chr(code)) != "Cc"] + [
+    "\t",
+    "\n",
+    "\r",
+]
+REFUSED = [chr(code) for code in [*range(0x20), *range(0x7F, 0xA0)] if chr(code) not in "\t\n\r"] + [
+    "\ud800",
+    "\udfff",
+    "\udc00",
+]
+INVISIBLE = [
+    "\u115f",
+    "\u1160",
+    "\u2800",
+    "\u3164",
+    "\uffa0",
+    "\u200b",
+    "\u200d",
+    "\ufeff",
+    "\u00ad",
+    "\u2060",
+    "\u0301",
+    "\u20dd",
+    "\ufe0f",
+    "\U000e0001",
+]
+
+
+async def write(user: Caller, method: str, body: object):
+    """Send a body where a task is written: a new one, or one that exists."""
+    if method == "POST":
+        return await user("POST", "/tasks", json=body)
+    task = await user.task()
+    return await user(method, f"/tasks/{task['id']}", json=body)
+
+
+async def assert_refused(user: Caller, method: str, body: object, field: str):
+    state = await user.state() if method == "POST" else None
+    answer = await write(user, method, body)
+    assert answer.status == 400, answer
+    assert answer.json()["code"] == "invalid"
+    assert answer.json()["fields"][0]["field"] == field
+    if state is not None:
+        assert await user.state() == state
+    else:
+        assert (await user.list())[0]["revision"] == (await user.state())["revision"], "something was written"
+
+
+# Members.
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_every_settable_member_is_kept(ann: Caller, method: str):
+    answer = await write(ann, method, SETTABLE)
+    assert answer.status in {200, 201}
+    task = answer.json()
+    assert task | SETTABLE == task
+    assert task["completed_at"] == task["updated_at"]
+    assert await ann.read(task) == task
+
+
+UNKNOWN = ["titel", "Title", "", "__class__", "$ref", "title ", "constructor", "\x00", "x" * 500]
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [(method, name) for method in WRITES for name in UNKNOWN]
+    + [(method, name) for method in ("POST", "PATCH") for name in GIVEN_BY_THE_SERVICE],
+    ids=lambda text: ascii(text)[:20],
+)
+async def test_a_member_that_cannot_be_set_is_refused_and_named(ann: Caller, method: str, name: str):
+    named = {"\x00": "\\x00", "x" * 500: "x" * 40 + "…"}.get(name, name)
+    await assert_refused(ann, method, {"title": "x", name: 1}, named)
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_an_unknown_member_is_refused_even_as_null(ann: Caller, method: str):
+    await assert_refused(ann, method, {"title": "x", "note": None}, "note")
+
+
+async def test_a_title_is_required_on_create(ann: Caller):
+    for body in ({}, {"description": "x"}):
+        await assert_refused(ann, "POST", body, "title")
+
+
+# Types are strict, and null is a value of two members only.
+
+WRONG_TYPES = {
+    "title": [None, 1, 1.5, True, [], ["x"], {}],
+    "description": [1, True, [], {}],
+    "status": [None, "Complete", "COMPLETE", "done", "", "complete ", True, 1, ["complete"], {}, "`$.foo",
+    "' - at `$.foo`"],
+    "completed": [None, "true", "false", "", 0, 1, 1.0, 0.0, [], {}],
+    "priority": [None, "High", "urgent", "", 0, 3, True, ["high"], "none "],
+    "due_date": [
+        "", "2026-11-31", "2026-02-29", "2026-13-01", "2026-00-10", "2026-1-2", "20261122", "22.11.2026",
+        "2026-11-22T00:00:00Z",
+        "2026-11-22 ", " 2026-11-22", "2026-11-22Z", "+2026-11-22", "-2026-11-22", "0000-01-01", "10000-01-01",
+        "2026-W47-7",
+        "٢٠٢٦-11-22", "\uff12\uff10\uff12\uff16-11-22", "2026\u201311\u201322", "tomorrow", 20261122, True, [], {},
+    ],
+    "tags": [None, "home", {}, 1, True, [1], [None], [["home"]], [True], {"0": "home"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG_TYPES.items() for value in values], ids=repr
+)
+async def test_a_value_of_another_type_is_refused_and_named(ann: Caller, name: str, value: object):
+    for method in WRITES:
+        await assert_refused(ann, method, {"title": "x", name: value} if method == "POST" else {name: value}, name)
+
+
+@pytest.mark.parametrize("value", [None, "true", 1, 0, 1.0, "", [], {}], ids=repr)
+async def test_complete_is_as_strict(ann: Caller, value: object):
+    task = await ann.task()
+    for name in ("completed", "status"):
+        answer = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: value})
+        assert answer.status == 400
+        assert answer.json()["fields"][0]["field"] == name
+    assert await ann.read(task) == task
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(SETTABLE.keys() - {"status", "completed"}), *GIVEN_BY_THE_SERVICE, "Completed"]
+)
+async def test_complete_knows_status_and_completed_only(ann: Caller, name: str):
+    task = await ann.task()
+    answer = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: SETTABLE.get(name, 1)})
+    assert answer.status == 400
+    assert answer.json()["fields"][0]["field"] == name
+
+
+@pytest.mark.parametrize("name", ["description", "due_date"])
+@pytest.mark.parametrize("method", WRITES)
+async def test_null_is_a_value_of_description_and_due_date(ann: Caller, method: str, name: str):
+    task = await ann.task(**{name: SETTABLE[name]})
+    target = "/tasks" if method == "POST" else f"/tasks/{task['id']}"
+    answer = await ann(method, target, json={"title": "x", name: None})
+    assert answer.status in {200, 201}
+    assert answer.json()[name] is None
+
+
+@pytest.mark.parametrize(
+    "day", ["0001-01-01", "1582-10-10", "1900-01-01", "2000-02-29", "2024-02-29", "2038-01-20", "9999-12-31"]
+)
+async def test_a_due_date_is_a_day_and_comes_back_as_given(ann: Caller, day: str):
+    task = await ann.task(due_date=day)
+    assert task["due_date"] == day
+    assert [found["id"] for found in await ann.list(f"?due_after={day}")] == [task["id"]]
+    assert await ann.list(f"?due_before={day}") == []
+
+
+@pytest.mark.parametrize("priority", ["none", "low", "medium", "high"])
+async def test_priorities(ann: Caller, priority: str):
+    assert (await ann.task(priority=priority))["priority"] == priority
+
+
+# JSON, strictly.
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"title": "a", "title": "b"}', "title"),
+        (b'{"title": "a", "title": "a"}', "title"),
+        (b'{"title": "a", "t\\u0069tle": "b"}', "title"),
+        (b'{"title": "a", "x": {"y": 1, "y": 2}}', "y"),
+        (b'{"title": "a", "tags": [{"y": 1, "y": 2}]}', "y"),
+        (b'{"title": "a", "x": [[[{"y": {"z": 1, "z": 1}}]]]}', "z"),
+        (b'{"a": 1, "a": 2, "title": "x"}', "a"),
+        (b'{"title": "x", "": 1, "": 2}', ""),
+    ],
+    ids=str,
+)
+async def test_a_member_given_twice_is_refused_at_any_depth(ann: Caller, body: bytes, field: str):
+    task = await ann.task()
+    headers = [("content-type", "application/json")]
+    for method, below in [("POST", "/tasks"), ("PUT", f"/tasks/{task['id']}"), ("PATCH", f"/tasks/{task['id']}")]:
+        answer = await ann(method, below, body=body, headers=headers)
+        assert answer.status == 400
+        assert answer.json()["fields"] == [{"field": field, "message": "is given twice"}]
+    assert await ann.list() == [task]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null", b"true", b"1", b'"title"', b"[]", b"[{}]", b'[["title", "x"]]', b"{", b"}", b'{"title"',
+        b'{"title": "x"', b'{"title": "x",}',
+        b"{'title': 'x'}", b"{title: 1}", b'{"title": "x"} {}', b'{"title": "x"}]', b"title=x",
+        b'{"title": "x", "due_date": NaN}', b'{"title": Infinity}',
+        b'{"title": -Infinity}', b'{"title": 01}', b'{"title": 1.}', b'{"title": .5}', b'{"title": +1}',
+        b'{"title": 0x1}', b'{"title": "a\nb"}', b'{"title": "a\x00b"}',
+        b'{"title": "\\x41"}', b'{"title": "\\ud8"}', b'\xef\xbb\xbf{"title": "x"}', b'{"title": "\xff"}',
+        b'{"title": "\xed\xa0\x80"}', b'{"title": "\xc0\x80"}', b'{"title": "\xf4\x90\x80\x80"}',
+        '{"title": "x"}'.encode("utf-16"), '{"title": "x"}'.encode("utf-32"), '{"title": "é"}'.encode("latin-1"),
+        b"\x00", b" ", b"\n\n", b"/* */{}", b"{} // no",
+        b'{"title": "x"}\x00', b"\x1f\x8b\x08\x00", b"--x\r\ncontent-disposition: form-data\r\n\r\n", b"<task/>",
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_body_that_is_no_json_object_is_refused_as_a_whole(ann: Caller, body: bytes):
+    task = await ann.task()
+    state = await ann.state()
+    headers = [("content-type", "application/json")]
+    for method, below in [
+        ("POST", ""),
+        ("PUT", f"/{task['id']}"),
+        ("PATCH", f"/{task['id']}"),
+        ("PATCH", f"/{task['id']}/complete"),
+    ]:
+        answer = await ann(method, "/tasks" + below, body=body, headers=headers)
+        assert answer.status == 400
+        assert answer.json()["fields"][0]["field"] == "body"
+    assert await ann.state() == state
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize(
+    "headers",
+    [[], [("content-type", "application/json")], [("content-type", "text/plain")], [("content-encoding", "gzip")]],
+    ids=str,
+)
+@pytest.mark.parametrize("body", [None, b"", [b""], []], ids=repr)
+async def test_an_empty_body_is_no_body_whatever_its_type(ann: Caller, method: str, headers, body):
+    task = await ann.task()
+    answer = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", headers=headers, body=body)
+    assert answer.status == 400
+    assert answer.json()["fields"][0]["field"] == "body"
+
+
+async def test_a_body_in_pieces_is_a_body(ann: Caller):
+    body = json.dumps({"title": "Grüße 😀"}, ensure_ascii=False).encode()
+    headers = [("content-type", "application/json")]
+    answer = await ann("POST", "/tasks", body=[body[i : i + 1] for i in range(len(body))], headers=headers)
+    assert (answer.status, answer.json()["title"]) == (201, "Grüße 😀")
+
+
+# Text.
+
+
+@pytest.mark.parametrize("character", REFUSED, ids=lambda c: f"U+{ord(c):04X}")
+async def test_control_characters_and_lone_surrogates_are_refused_before_trimming(ann: Caller, character: str):
+    for text in (f"a{character}b", f"{character}ab", f"ab{character}"):
+        await assert_refused(ann, "POST", {"title": text}, "title")
+    await assert_refused(ann, "PATCH", {"description": character}, "description")
+    await assert_refused(ann, "PUT", {"tags": ["a", f"b{character}"]}, "tags")
+
+
+@pytest.mark.parametrize("space", WHITE_SPACE, ids=lambda c: f"U+{ord(c):04X}")
+async def test_titles_and_tags_are_trimmed_of_white_space_and_descriptions_are_not(ann: Caller, space: str):
+    text = f"{space}{space}a{space}b{space}"
+    task = await ann.task(title=text, tags=[text], description=text)
+    assert (task["title"], task["tags"], task["description"]) == (f"a{space}b", [f"a{space}b"], text)
+    await assert_refused(ann, "POST", {"title": space * 3}, "title")
+    await assert_refused(ann, "PATCH", {"tags": [space]}, "tags")
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=lambda c: f"U+{ord(c):04X}")
+async def test_something_in_a_title_and_in_a_tag_must_be_visible(ann: Caller, character: str):
+    for text in (character, character * 5, f" {character} {character} "):
+        await assert_refused(ann, "POST", {"title": text}, "title")
+        await assert_refused(ann, "PATCH", {"tags": ["home", text]}, "tags")
+    task = await ann.task(title=f"{character}a{character}", description=character, tags=[f"a{character}"])
+    assert (task["title"], task["description"]) == (f"{character}a{character}", character)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "é",
+        "e\u0301",
+        "ß",
+        "İ",
+        "ﬁ",
+        "\u212b",
+        "שלום",
+        "مرحبا",
+        "\u202eabc",
+        "👩‍👩‍👧",
+        "a\tb\nc\rd",
+        "<script>",
+        "'; DROP TABLE tasks; --",
+        "%_\\",
+        "${x}",
+        "\ufffd",
+        "\uffff",
+        "\U0010ffff",
+        "\u00ad-",
+    ],
+    ids=ascii,
+)
+async def test_text_comes_back_byte_for_byte(ann: Caller, text: str):
+    task = await ann.task(title=text, description=text, tags=[text])
+    assert (task["title"], task["description"], task["tags"]) == (text, text, [text])
+    assert await ann.read(task) == task
+
+
+@pytest.mark.parametrize("character", ["a", "é", "😀", "e\u0301"])
+async def test_lengths_are_counted_in_code_points_after_trimming(ann: Caller, character: str):
+    longest = (character * 255)[:255]
+    assert (await ann.task(title=f"   {longest}   "))["title"] == longest
+    await assert_refused(ann, "POST", {"title": longest + "a"}, "title")
+    longest = (character * 50)[:50]
+    assert (await ann.task(tags=[f" {longest} "]))["tags"] == [longest]
+    await assert_refused(ann, "POST", {"title": "x", "tags": [longest + "a"]}, "tags")
+    longest = (character * 5_000)[:5_000]
+    assert (await ann.task(description=longest))["description"] == longest
+    await assert_refused(ann, "POST", {"title": "x", "description": longest + " "}, "description")
+
+
+async def test_an_empty_description_stays_empty(ann: Caller):
+    task = await ann.task(description="")
+    assert task["description"] == ""
+    assert (await ann.read(task))["description"] == ""
+
+
+# Tags.
+
+
+async def test_twenty_tags_keep_their_order_and_a_twenty_first_is_refused(ann: Caller):
+    tags = [f"tag {number}" for number in range(20, 0, -1)]
+    assert (await ann.task(tags=tags))["tags"] == tags
+    await assert_refused(ann, "POST", {"title": "x", "tags": [*tags, "one more"]}, "tags")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ["a", "a"],
+        ["a", "A"],
+        ["a", " a "],
+        ["ß", "SS"],
+        ["é", "e\u0301"],
+        ["\u212a", "k"],
+        ["\u017f", "s"],
+        ["ﬁ", "FI"],
+        ["Σ", "ς"],
+        ["İ", "i̇"],
+        ["ǆ", "ǅ"],
+    ],
+    ids=ascii,
+)
+async def test_tags_are_distinct_ignoring_case(ann: Caller, tags):
+    await assert_refused(ann, "POST", {"title": "x", "tags": tags}, "tags")
+    assert (await ann.task(tags=tags[:1]))["tags"] == [tags[0].strip()]
+
+
+@pytest.mark.parametrize("tags", [["i", "\u0131"], ["a", "å"], ["o", "0"], ["a", "\u0430"]], ids=ascii)
+async def test_tags_that_only_look_alike_are_two(ann: Caller, tags):
+    assert (await ann.task(tags=tags))["tags"] == tags
+
+
+# The twins.
+
+
+@pytest.mark.parametrize("method", WRITES)
+@pytest.mark.parametrize(("status", "completed"), [("complete", False), ("incomplete", True)])
+async def test_twins_that_contradict_each_other_are_refused(ann: Caller, method: str, status: str, completed: bool):
+    answer = await write(ann, method, {"title": "x", "status": status, "completed": completed})
+    assert answer.status == 400
+    assert answer.json()["fields"][0]["field"] in {"status", "completed"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"status": "complete"}, {"completed": True}, {"status": "complete", "completed": True}], ids=str
+)
+@pytest.mark.parametrize("method", WRITES)
+async def test_either_twin_may_be_given_and_both_are_sent(ann: Caller, method: str, said):
+    task = (await write(ann, method, {"title": "x"} | said)).json()
+    assert (task["status"], task["completed"], task["completed_at"]) == ("complete", True, task["updated_at"])
+
+
+async def test_completed_at_is_set_when_it_becomes_complete_kept_after_and_null_when_reopened(ann: Caller):
+    task = await ann.task()
+    done = (await ann("PATCH", f"/tasks/{task['id']}", json={"completed": True})).json()
+    again = (await ann("PATCH", f"/tasks/{task['id']}", json={"status": "complete", "title": "Buy milk"})).json()
+    assert again["completed_at"] == done["completed_at"] == done["updated_at"] > task["updated_at"]
+    reopened = (await ann("PATCH", f"/tasks/{task['id']}", json={"completed": False})).json()
+    assert reopened["completed_at"] is None
+
+
+@pytest.mark.parametrize("flip", [{"completed": True}, {"status": "complete"}], ids=str)
+async def test_a_task_put_back_with_one_twin_changed_means_that_change(ann: Caller, flip):
+    task = await ann.task(tags=["home"])
+    for completed in (True, False):
+        flip = {
+            name: completed if name == "completed" else ("complete" if completed else "incomplete") for name in flip
+        }
+        answer = await ann("PUT", f"/tasks/{task['id']}", json=task | flip)
+        assert answer.status == 200
+        assert answer.json()["completed"] is completed
+        task = answer.json()
+
+
+async def test_a_task_put_back_as_it_was_changes_nothing(ann: Caller):
+    task = await ann.task(completed=True, description="x")
+    answer = await ann("PUT", f"/tasks/{task['id']}", json=task)
+    assert (answer.status, answer.json()) == (200, task)
+
+
+@pytest.mark.parametrize(
+    "revision", [0, 1, 3, -1, "2", None, 2.0, True, LARGEST_ID, 10**400, [2]], ids=lambda value: repr(value)[:20]
+)
+async def test_put_back_twins_need_the_current_revision(ann: Caller, revision):
+    task = await ann.task()
+    task = (await ann("PATCH", f"/tasks/{task['id']}", json={"title": "Buy milk"})).json()
+    assert task["revision"] == 2
+    answer = await ann("PUT", f"/tasks/{task['id']}", json=task | {"completed": True, "revision": revision})
+    assert answer.status == 400
+    assert await ann.read(task) == task
+
+
+async def test_only_a_put_may_carry_contradicting_twins(ann: Caller):
+    task = await ann.task()
+    body = {"status": "incomplete", "completed": True, "revision": task["revision"]}
+    assert (await ann("PUT", f"/tasks/{task['id']}", json=body)).status == 200
+    task = await ann.task()
+    for method, below in [("PATCH", ""), ("PATCH", "/complete")]:
+        assert (await ann(method, f"/tasks/{task['id']}{below}", json=body)).status == 400
+
+
+# What a PUT may carry.
+
+
+@pytest.mark.parametrize("value", [None, "x", 0, [], {}, {"a": [1]}, 1e400, "2026-11-22T09:15:00.123456Z"], ids=repr)
+@pytest.mark.parametrize("name", ["completed_at", "revision", "created_at", "updated_at"])
+async def test_a_put_ignores_what_it_cannot_set(ann: Caller, name: str, value):
+    task = await ann.task()
+    body = json.dumps({"title": "Buy milk", name: value}).replace("Infinity", "1e400")
+    answer = await ann(
+        "PUT", f"/tasks/{task['id']}", body=body.encode(), headers=[("content-type", "application/json")]
+    )
+    assert answer.status == 200
+    now = answer.json()
+    assert now == task | {"title": "Buy milk", "revision": 2, "updated_at": now["updated_at"]}
+
+
+async def test_a_put_carries_its_own_id_and_user_or_none(ann: Caller, bob: Caller):
+    task, other = await ann.task(), await ann.task()
+    below = f"/tasks/{task['id']}"
+    assert (await ann("PUT", below, json={"title": "a", "id": task["id"], "user_id": ann.id})).status == 200
+    wrong = [
+        ("id", value)
+        for value in (other["id"], 0, -1, str(task["id"]), float(task["id"]), None, True, [task["id"]], 10**30)
+    ]
+    wrong += [
+        ("user_id", value) for value in (bob.id, "", None, "me", ann.id.upper(), ann.id + " ", 1, [ann.id], "\ud800")
+    ]
+    for name, value in wrong:
+        answer = await ann("PUT", below, json={"title": "b", name: value})
+        assert answer.status == 400, (name, value)
+        assert answer.json()["fields"][0]["field"] == name
+    assert (await ann.read(task))["title"] == "a"
+
+
+async def test_a_put_without_a_settable_member_is_refused(ann: Caller):
+    task = await ann.task()
+    ignored = {name: task[name] for name in GIVEN_BY_THE_SERVICE}
+    for body in ({}, ignored, {"revision": task["revision"]}, {"id": task["id"]}):
+        answer = await ann("PUT", f"/tasks/{task['id']}", json=body)
+        assert answer.status == 400
+        assert answer.json()["fields"]
+    assert await ann.read(task) == task
+
+
+# Times and ids.
+
+
+async def test_updated_at_moves_only_when_something_really_changed(ann: Caller):
+    task = await ann.task(tags=["a", "b"], description="x")
+    nothing = [
+        {"title": " Buy groceries "},
+        {"tags": ["a", "b"]},
+        {"completed": False},
+        {"description": "x"},
+        {"priority": "none"},
+    ]
+    for body in nothing:
+        assert (await ann("PATCH", f"/tasks/{task['id']}", json=body)).json() == task
+        assert (await ann("PUT", f"/tasks/{task['id']}", json=body)).json() == task
+    for body in ({"tags": ["b", "a"]}, {"tags": ["B", "a"]}, {"title": "buy groceries"}, {"description": "x "}):
+        now = (await ann("PATCH", f"/tasks/{task['id']}", json=body)).json()
+        assert now["updated_at"] > task["updated_at"]
+        assert now["revision"] == task["revision"] + 1
+        assert now["created_at"] == task["created_at"]
+        task = now
+
+
+async def test_ids_are_unique_over_all_users_and_never_reused(api: Api):
+    seen: list[int] = []
+    for _ in range(3):
+        user = api.user()
+        for _ in range(3):
+            task = await user.task()
+            seen.append(task["id"])
+            await user("DELETE", f"/tasks/{task['id']}")
+    assert len(set(seen)) == 9
+    assert all(1 <= number <= LARGEST_ID for number in seen)
+
+
+BAD_IDS = [
+    "0", "00", "01", "+1", "-1", "1_0", "1.0", "1e0", "%201", "1%20", "0x1", "abc", "1a", "%31", "%D9%A1",
+    "%EF%BC%91", "null", "*",
+    "9007199254740992", "9223372036854775807", "9223372036854775808", "18446744073709551616", "9" * 5_000, "1%00",
+    "1,2", "1;2", "'1'", "%ff", "%zz", "me",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", BAD_IDS, ids=lambda text: text[:30])
+async def test_a_path_id_is_a_plain_decimal_spelt_one_way(ann: Caller, spelling: str):
+    await ann.task()
+    state = await ann.state()
+    for method, below in [
+        ("GET", ""),
+        ("PUT", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("PATCH", "/complete"),
+        ("HEAD", ""),
+    ]:
+        how = {"json": {"title": "x"}} if method in {"PUT", "PATCH"} and not below else {}
+        answer = await ann(method, f"/tasks/{spelling}{below}", **how)
+        assert answer.status == 400
+        if method != "HEAD":
+            assert answer.json()["fields"][0]["field"] == "id"
+    assert await ann.state() == state
+
+
+@pytest.mark.parametrize("number", [LARGEST_ID, LARGEST_ID - 1, 999_999_999_999_999])
+async def test_a_task_that_never_was_is_404(ann: Caller, number: int):
+    for method, below in [("GET", ""), ("DELETE", ""), ("PATCH", "/complete")]:
+        answer = await ann(method, f"/tasks/{number}{below}")
+        assert (answer.status, answer.json()["code"]) == (404, "not_found")

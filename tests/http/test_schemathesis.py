@@ -1,0 +1,115 @@
+"""A property-based run of the OpenAPI document against the service: each of Schemathesis's phases finds nothing.
+
+All of its checks are on. What a JSON schema cannot say and the document says in words, `keep_the_words` sees to in
+requests that are meant to be good; what depends on the state of the account is an answer that such a request may get.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from apis import in_memory
+from schemathesis.engine import Status, events, from_schema
+
+from todo_domain.text import fold
+
+STATES = ["404", "409", "410", "412", "422"]
+"""What a good request may get because of what is there: no such task, quota, sync token, If-Match, a used key."""
+
+PHASES = {"examples": (1, 5), "coverage": (1, 10), "fuzzing": (12, 4), "stateful": (10, 3)}
+"""Each phase of Schemathesis, with how many examples of each operation it may make, in how many seconds."""
+
+
+@schemathesis.hook("before_call")
+def keep_the_words(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001  the shape of a hook
+    """Make a request that is meant to be good keep the rules that are in the descriptions, not in the schemas."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    for name in ("If-Match", "If-None-Match"):
+        if (case.headers or {}).get(name) == "0":
+            case.headers[name] = '"0"'  # the coverage phase fills in 0, whatever the pattern is
+    if case.query:
+        _mend_query(case.query)
+    if isinstance(case.body, dict):
+        _mend_body(case.body, put=case.method == "PUT")
+
+
+def _mend_query(query: dict[str, Any]) -> None:
+    query.pop("cursor", None)  # is made by the service
+    if "status" in query:
+        query.pop("completed", None)  # must not contradict it
+    if "tag" in query:
+        query["tag"] = ["a" + tag[1:] for tag in query["tag"]]  # has a visible character
+
+
+def _mend_body(body: dict[str, Any], *, put: bool) -> None:
+    for name in ("id", "user_id"):
+        body.pop(name, None)  # must be the task's own
+    if put and "status" in body:
+        body.pop("completed", None)  # may contradict it only beside the current revision
+    if "title" in body:
+        body["title"] = "a" + body["title"][1:]  # has a visible character
+    if "tags" in body:
+        tags = ["a" + tag[1:] for tag in body["tags"]]
+        body["tags"] = list({fold(tag.strip()): tag for tag in tags}.values())  # distinct, ignoring case
+
+
+def findings(phase: str) -> tuple[list[str], Counter[str]]:
+    """Run one phase against a fresh service; return what it found, and how often each check was made."""
+    found: dict[tuple[str, ...], str] = {}
+    made: Counter[str] = Counter()
+    examples, seconds = PHASES[phase]
+    with in_memory() as api:
+        ann = api.user()
+        config = schemathesis.Config.from_dict(
+            {
+                "headers": {"Authorization": f"Bearer {ann.token}"},
+                "parameters": {"path.user_id": ann.id},
+                "continue-on-failure": True,
+                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", *STATES]}},
+                "generation": {"database": "none", "max-examples": examples, "no-shrink": True},
+                "phases": {name: {"enabled": name == phase} for name in PHASES},
+            }
+        )
+        schema = schemathesis.openapi.from_asgi("/openapi.json", api.bare._app, config=config)
+        schema.config.max_time = seconds
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.FatalError):
+                raise event.exception
+            if isinstance(event, events.NonFatalError):
+                found[str(event.label), "error"] = str(event.value)
+            if isinstance(event, events.ScenarioFinished):
+                for results in event.recorder.checks.values():
+                    for check in results:
+                        made[check.name] += 1
+                        if check.status is Status.FAILURE:
+                            failure = check.failure_info
+                            label = (str(event.label), check.name, failure.failure.title)
+                            found[label] = f"{failure.failure.message}\n{failure.code_sample}"
+    return [f"{' '.join(label)}\n{what}" for label, what in found.items()], made
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_property_based_run_of_the_document_finds_nothing(phase: str):
+    found, made = findings(phase)
+    assert not found, "\n\n".join(found)
+    assert made["response_schema_conformance"] > 20
+    assert {
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+        "negative_data_rejection",
+        "positive_data_acceptance",
+        "missing_required_header",
+        "unsupported_method",
+        "allow_header_conformance",
+        "ignored_auth",
+        "use_after_free",
+        "ensure_resource_availability",
+        "object_level_authorization",
+    } <= made.keys()

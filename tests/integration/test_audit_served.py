@@ -1,0 +1,184 @@
+"""The audit log of a running service: its whole life, whom it takes a request to be from, and its settings."""
+
+import asyncio
+import json
+import signal
+from contextlib import asynccontextmanager
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+
+from issuers import Issuer
+from servers.jwks import JwksServer
+from servers.todo import Served, todo
+from todo_app.compose import application, verifier_of
+from todo_app.settings import BadSetting, read_settings
+
+SECRET = "known-to-these-tests-alone-0123456789"
+
+
+class Heard:
+    """An audit log that keeps what it is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def record(self, event, **details):
+        self.events.append({"event": event, **details})
+
+
+def told(path):
+    """The lines of an audit log."""
+    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+
+
+def refused(served, *forwarded):
+    """Send a bad token and return the peer that the audit log names for it."""
+    headers = {"X-Forwarded-For": ", ".join(forwarded)} if forwarded else {}
+    answer = served.request("GET", "/api/me/tasks", "no.real.token", headers=headers)
+    assert answer.status == 401
+    request_id = answer.headers["x-request-id"]
+    (line,) = [line for line in until(served, request_id) if line.get("request_id") == request_id]
+    return line["peer"]
+
+
+def until(served, text):
+    """Return the audit log once it has this text."""
+    path = served.directory / "audit.log"
+    served.process.wait_until(lambda: path.exists() and text in path.read_text(encoding="ascii"))
+    return told(path)
+
+
+def test_a_life_from_migration_to_stop_with_every_refusal_counted_and_no_secret_told(tmp_path):
+    settings = {"TODO_AUDIT_LOG": "audit.log", "TODO_JWT_SECRET": SECRET, "TODO_JWT_ISSUER": "https://issuer.example"}
+    with Served(tmp_path, **settings) as served:
+        for _ in range(60):
+            assert served.request("GET", "/api/me/tasks", "no.real.token").status == 401
+    assert served.process.stop(signal.SIGTERM) in {0, -signal.SIGTERM}
+    lines = told(tmp_path / "audit.log")
+    refusals = [line for line in lines if line["event"] == "token_refused"]
+    assert sum(line.get("count", 1) for line in refusals) == 60
+    assert len(refusals) < 60
+    migrated, started, stopped = (line for line in lines if line["event"] != "token_refused")
+    assert (migrated["event"], started["event"], stopped["event"]) == ("migration_applied", "start", "stop")
+    assert migrated["before"] == "base"
+    assert started["pid"] == stopped["pid"]
+    assert started["identity"] == "1 shared secret(s)"
+    assert started["jwt_issuer"] == "https://issuer.example"
+    assert SECRET not in (tmp_path / "audit.log").read_text()
+    assert (tmp_path / "audit.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_workers_write_one_file_line_by_line(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET) as served:
+        for _ in range(40):
+            assert served.request("GET", "/api/me/tasks", "no.real.token").status == 401
+        served.process.stop(signal.SIGTERM)
+    lines = told(tmp_path / "audit.log")
+    assert sum(line.get("count", 1) for line in lines if line["event"] == "token_refused") == 40
+    starts, stops = ({line["pid"] for line in lines if line["event"] == event} for event in ("start", "stop"))
+    assert starts == stops
+    assert len(starts) == 2
+
+
+def test_a_forwarded_address_from_nobody_listed_is_ignored(tmp_path):
+    (tmp_path / "none").mkdir()
+    with Served(tmp_path / "none", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET) as served:
+        assert refused(served, "203.0.113.9") == "127.0.0.1"
+    (tmp_path / "another").mkdir()
+    proxies = {"TODO_TRUSTED_PROXIES": "192.0.2.0/24 2001:db8::1"}
+    with Served(tmp_path / "another", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET, **proxies) as served:
+        assert refused(served, "203.0.113.9") == "127.0.0.1"
+
+
+def test_a_listed_proxy_is_believed_as_far_as_it_can_know(tmp_path):
+    proxies = {"TODO_TRUSTED_PROXIES": "127.0.0.0/8 192.0.2.1"}
+    with Served(tmp_path, TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET, **proxies) as served:
+        assert refused(served) == "127.0.0.1"
+        assert refused(served, "203.0.113.9") == "203.0.113.9"
+        assert refused(served, "2001:db8::7") == "2001:db8::7"
+        # What stands before the last address that no listed proxy has may be the client's own invention.
+        assert refused(served, "10.0.0.1", "203.0.113.9") == "203.0.113.9"
+        assert refused(served, "203.0.113.9", "192.0.2.1") == "203.0.113.9"
+        assert refused(served, '","event":"forged') == '"event":"forged'
+
+
+def test_both_limits_are_settings_and_the_one_for_refused_tokens_counts_the_forwarded_address(tmp_path):
+    limits = {"TODO_RATE_LIMIT_REFUSED": "2/hour", "TODO_RATE_LIMIT_USER": "3/hour"}
+    with Served(tmp_path, TODO_TRUSTED_PROXIES="127.0.0.1", TODO_JWT_SECRET=SECRET, **limits) as served:
+        ann = served.token("ann")
+
+        def statuses(client, token, number):
+            forwarded = {"X-Forwarded-For": client}
+            return [served.request("GET", "/api/me/tasks", token, headers=forwarded).status for _ in range(number)]
+
+        assert statuses("203.0.113.9", "no.real.token", 3) == [401, 401, 429]
+        assert statuses("203.0.113.10", "no.real.token", 1) == [401]
+        assert statuses("203.0.113.9", ann, 4) == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("name", ["TODO_RATE_LIMIT_USER", "TODO_RATE_LIMIT_REFUSED"])
+@pytest.mark.parametrize("value", ["many", "0/minute", "1/second; 5/minute", "10"])
+def test_a_limit_that_is_none_is_said_in_one_sentence(name, value):
+    with pytest.raises(BadSetting) as refused:
+        read_settings({name: value}, environment={})
+    assert str(refused.value) == f"{name} must be a number of requests in a time, like 100/minute, not {value!r}"
+
+
+@pytest.mark.parametrize(("target", "workers"), [("/nowhere/audit.log", "1"), ("/", "2")])
+def test_an_audit_log_that_cannot_be_written_stops_the_start_with_one_sentence(tmp_path, target, workers):
+    ran = todo("serve", "--port", "0", "--workers", workers, cwd=tmp_path, TODO_AUDIT_LOG=target)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("todo: TODO_AUDIT_LOG must be stderr or a file to append to: ")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_migrating_by_hand_is_told_once(tmp_path):
+    for _ in range(2):
+        assert todo("migrate", cwd=tmp_path, TODO_AUDIT_LOG="audit.log").returncode == 0
+    assert [line["event"] for line in told(tmp_path / "audit.log")] == ["migration_applied"]
+
+
+@asynccontextmanager
+async def running(app):
+    """Send an application through its lifespan as a server does."""
+    asked, answered = asyncio.Queue(), asyncio.Queue()
+    task = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, asked.get, answered.put)
+    )
+    await asked.put({"type": "lifespan.startup"})
+    assert (await answered.get())["type"] == "lifespan.startup.complete"
+    yield
+    await asked.put({"type": "lifespan.shutdown"})
+    assert (await answered.get())["type"] == "lifespan.shutdown.complete"
+    await task
+
+
+async def test_a_changed_key_set_is_told_with_the_number_of_keys():
+    heard = Heard()
+    async with JwksServer(Issuer().jwks()) as server:
+        given = {"TODO_JWKS_URL": server.url, "TODO_JWT_ISSUER": "https://issuer.example", "TODO_JWT_AUDIENCE": "todo"}
+        await verifier_of(read_settings(given, environment={}), heard).check()
+    assert heard.events == [{"event": "key_set_changed", "keys": 3}]
+
+
+async def test_row_level_security_that_is_not_in_force_is_told_at_start_and_by_readiness(postgres_databases):
+    heard = Heard()
+    with postgres_databases.another() as database:
+        given = {"TODO_DATABASE_URL": postgres_databases.url(database), "TODO_JWT_SECRET": SECRET}
+        settings = read_settings(given, environment={})
+        async with running(application(settings, audit=heard)):
+            pass
+        assert [event["event"] for event in heard.events] == ["start", "stop"]
+        heard.events.clear()
+        postgres_databases.server.execute("ALTER TABLE tasks DISABLE ROW LEVEL SECURITY", database=database)
+        app = application(settings, audit=heard)
+        async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://todo") as client:
+            assert (await client.get("/health/ready")).status_code == 503
+    assert [(event["event"], event.get("reason")) for event in heard.events] == [
+        ("start", None),
+        ("rls_not_in_force", "start"),
+        ("rls_not_in_force", "readiness"),
+        ("stop", None),
+    ]
+    assert postgres_databases.PASSWORD not in str(heard.events)

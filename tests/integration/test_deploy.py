@@ -1,0 +1,209 @@
+"""Dockerfile, compose.yaml and the files in deploy/: what can be seen of them without a container engine."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from servers.todo import Served, todo
+from todo_adapters.http.metrics import Metrics
+from todo_adapters.memory import MemoryTasks
+from todo_app.cli import _parser
+from todo_app.serving import SHUTDOWN_PATIENCE
+
+CHECKOUT = Path(__file__).parents[2]
+DEPLOY = CHECKOUT / "deploy"
+SECRET = "0123456789abcdef0123456789abcdef"
+SETTINGS = set(re.findall(r'read\("(\w+)"', (CHECKOUT / "src/todo_app/settings.py").read_text()))
+ROUTES = {"/health/live", "/health/ready", "/metrics"}
+
+
+def dockerfile():
+    """Each instruction with its arguments, comments dropped and continued lines joined."""
+    text = re.sub(r"^#.*\n", "", (CHECKOUT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in text.splitlines() if line]
+
+
+def sources():
+    """What is copied from the checkout."""
+    copies = [shlex.split(rest) for word, rest in dockerfile() if word == "COPY" and not rest.startswith("--from")]
+    return {source for *given, _ in copies for source in given}
+
+
+def understood(arguments):
+    """Whether the command line knows these arguments."""
+    return _parser().parse_args([str(argument) for argument in arguments]).run
+
+
+# The image.
+
+
+def test_what_the_image_is_built_from_is_there_and_let_in():
+    lines = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    assert "*" in lines
+    assert sources() == let_in
+    assert all((CHECKOUT / source).exists() for source in let_in)
+
+
+def test_the_steps_of_the_image_make_a_service_that_its_health_check_finds_well(tmp_path):
+    """The locked packages are those of the running Python, added by path: `make` installs them as the image does."""
+    context, place = tmp_path / "build", tmp_path / "todo"
+    context.mkdir()
+    for source in sources():
+        copy = shutil.copytree if (CHECKOUT / source).is_dir() else shutil.copy
+        copy(CHECKOUT / source, context / source)
+    steps = [rest for word, rest in dockerfile() if word == "RUN" and "pip" in rest]
+    assert "--require-hashes" in steps[0]
+    venv.create(place, with_pip=True)
+    site_packages = next(place.glob("lib/python*/site-packages"))
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    for step in steps[1:]:
+        command = step.replace("/opt/todo", str(place)).replace("/build", str(context))
+        subprocess.run(["sh", "-c", command], check=True, timeout=120, cwd=tmp_path, capture_output=True)
+    with Served(tmp_path, command=place / "bin" / "todo", TODO_JWT_SECRET=SECRET) as served:
+        (check,) = (rest for word, rest in dockerfile() if word == "HEALTHCHECK")
+        python, option, program = json.loads(check[check.index("[") :])
+        assert (python, option) == ("python", "-c")
+        program = program.replace(":8000", f":{served.port}")
+        assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == 0
+    down = subprocess.run([sys.executable, "-c", program], check=False, timeout=20, capture_output=True)
+    assert down.returncode != 0
+
+
+def test_the_image_runs_a_known_command_without_rights():
+    said = dict(dockerfile())
+    assert json.loads(said["ENTRYPOINT"]) == ["todo"]
+    assert understood(json.loads(said["CMD"]))
+    assert not said["USER"].startswith(("root", "0"))
+    assert set(re.findall(r"TODO_\w+", said["ENV"])) <= SETTINGS
+
+
+# Compose and Kubernetes.
+
+
+def test_compose_knows_its_settings_commands_services_and_files():
+    text = (CHECKOUT / "compose.yaml").read_text()
+    services = yaml.safe_load(text)["services"]
+    for name in ("todo", "migrate"):
+        assert set(services[name]["environment"]) <= SETTINGS
+    assert understood(services["migrate"]["command"])
+    for service in services.values():
+        assert set(service.get("depends_on", {})) <= set(services)
+        for volume in service.get("volumes", []):
+            if volume.startswith("."):
+                assert (CHECKOUT / volume.split(":")[0]).is_file()
+    asked_for = set(re.findall(r"(?<!\$)\$\{(\w+):\?\}", text))
+    (named,) = re.findall(r"for name in ([\w ]+);", text)
+    assert set(named.split()) == asked_for
+    assert "openssl rand -hex 32" in text
+    assert services["todo"]["stop_grace_period"] == f"{SHUTDOWN_PATIENCE + 10}s"
+
+
+def manifests():
+    return {one["kind"]: one for one in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+
+
+def test_kubernetes_knows_its_settings_commands_secrets_and_routes():
+    kinds = manifests()
+    secrets = set(kinds["Secret"]["stringData"])
+    for kind in ("Job", "Deployment"):
+        (container,) = kinds[kind]["spec"]["template"]["spec"]["containers"]
+        assert understood(container["args"])
+        assert {variable["name"] for variable in container["env"]} <= SETTINGS
+        referenced = [one["valueFrom"]["secretKeyRef"] for one in container["env"] if "valueFrom" in one]
+        assert {one["name"] for one in referenced} == {kinds["Secret"]["metadata"]["name"]}
+        assert {one["key"] for one in referenced} <= secrets
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["path"] in ROUTES
+        assert container[probe]["httpGet"]["port"] in ports
+    assert kinds["Service"]["spec"]["ports"][0]["targetPort"] in ports
+
+
+def test_kubernetes_gives_requests_in_flight_their_time_and_labels_agree():
+    kinds = manifests()
+    pod = kinds["Deployment"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    drained = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["spec"]["terminationGracePeriodSeconds"] > drained + SHUTDOWN_PATIENCE
+    selectors = [kinds[kind]["spec"]["selector"] for kind in ("Deployment", "Service", "PodDisruptionBudget")]
+    assert [one.get("matchLabels", one) for one in selectors] == [pod["metadata"]["labels"]] * 3
+
+
+# systemd.
+
+
+def test_the_unit_is_one_that_systemd_takes_and_hardened(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: it comes with systemd")
+    unit = tmp_path / "todo.service"
+    text = (DEPLOY / "todo.service").read_text()
+    started = re.search(r"^ExecStart=/opt/todo/bin/todo (.*)$", text, re.MULTILINE)
+    assert understood(started[1].split())
+    unit.write_text(text.replace("/opt/todo/bin/todo", sys.executable))
+    verified = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    score = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit]
+    rated = subprocess.run(score, capture_output=True, text=True, check=False)
+    assert rated.returncode == 0, rated.stdout
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1]) > SHUTDOWN_PATIENCE
+
+
+# Grafana.
+
+
+def test_every_number_and_label_of_the_dashboard_exists():
+    class Pool:
+        def connections(self):
+            return {"busy": 1, "idle": 1, "limit": 8, "waiting": 0}
+
+    metrics = Metrics(Pool())
+    metrics.timed(MemoryTasks())
+    metrics.answered("GET", "/api/{user_id}/tasks", 200, 0.001)
+    metrics.called("expired")
+    labels = {}
+    for family in text_string_to_metric_families(metrics.text().decode()):
+        for sample in family.samples:
+            labels.setdefault(sample.name, {"instance", "job"}).update(sample.labels)
+    dashboard = json.loads((DEPLOY / "grafana.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(queries) > 15
+    for query in queries:
+        used = re.findall(r"\b((?:todo|process)_\w+)\{([^}]*)\}", query)
+        assert used, query
+        for name, conditions in used:
+            assert name in labels, name
+            asked = set(re.findall(r"(\w+)\s*[!=]~?\"", conditions))
+            grouped = {label.strip() for by in re.findall(r"by \(([^)]*)\)", query) for label in by.split(",")}
+            assert asked | grouped <= labels[name], query
+
+
+def test_what_the_dashboard_shows_of_whole_deployments_is_there_with_several_workers_too(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        text = subprocess.run(
+            ["curl", "-s", f"{served.origin}/metrics"], capture_output=True, text=True, check=True
+        ).stdout
+    dashboard = (DEPLOY / "grafana.json").read_text()
+    for name in re.findall(r"\b(todo_(?!database)\w+?)(?:_bucket|_count)?\{", dashboard):
+        if name != "todo_auth_total":  # no caller yet
+            assert name in text, name
+
+
+def test_the_commands_of_the_documents_are_known(tmp_path):
+    """What README and docs tell people to type is taken by the command line."""
+    for document in [CHECKOUT / "README.md", *(CHECKOUT / "docs").glob("*.md")]:
+        for line in re.findall(r"^(?:\$ )?todo [a-z].*$", document.read_text(), re.MULTILINE):
+            for command in re.findall(r"todo ([a-z][^&|>#]*)", line):
+                assert understood(shlex.split(command.replace("…", "x").replace("[", "").replace("]", ""))), line
+    assert todo("serve", "--nonsense", cwd=tmp_path).returncode == 2

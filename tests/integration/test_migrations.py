@@ -1,0 +1,573 @@
+"""The schema's way up and down, on both engines, whoever else is there."""
+
+import asyncio
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from servers.postgres import PostgresServer
+from sql_places import PostgresDatabases
+from todo_adapters.sql import migrate, postgres_migration
+from todo_adapters.sql.migrate import MigrationError
+from todo_adapters.sql.postgres import PostgresTasks
+from todo_adapters.sql.sqlite import SqliteTasks
+from todo_adapters.sql.tables import REVISIONS, metadata, sqlite_metadata
+from todo_domain import Priority, TaskService, user_id
+
+ANN = user_id("ann")
+NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
+
+
+@dataclass
+class Database:
+    """An empty database, as a migration finds it."""
+
+    url: str
+    run: Callable[[str], list[tuple]]  # as an administrator
+    store: Callable[[], SqliteTasks | PostgresTasks]
+
+
+@pytest.fixture
+def sqlite_database(tmp_path):
+    path = tmp_path / "todo.db"
+
+    def run(statement):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            return connection.execute(statement).fetchall()
+
+    return Database(f"sqlite:///{path}", run, lambda: SqliteTasks(path))
+
+
+@pytest.fixture
+def empty_postgres(postgres_databases, request):
+    server, name = postgres_databases.server, f"empty_{abs(hash(request.node.nodeid))}"
+    server.create_database(name, owner=PostgresDatabases.OWNER)
+    url = postgres_databases.url(name, PostgresDatabases.OWNER)
+    yield Database(url, lambda statement: server.execute(statement, database=name), lambda: PostgresTasks(url))
+    server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request):
+    return request.getfixturevalue({"sqlite": "sqlite_database", "postgres": "empty_postgres"}[request.param])
+
+
+def in_a_store(database, work):
+    """What `work` returns when it is given a service over the database."""
+
+    async def serve():
+        store = database.store()
+        try:
+            return await work(TaskService(store, clock=lambda: NOW))
+        finally:
+            await store.aclose()
+
+    return asyncio.run(serve())
+
+
+# Up and down
+
+
+def test_the_revisions_are_those_of_the_folder():
+    assert tuple(sorted(path.name[:4] for path in migrate.scripts().glob("versions/*.py"))) == REVISIONS
+    assert migrate.head() == REVISIONS[-1]
+
+
+def test_an_empty_database_lacks_everything_and_looking_leaves_it_empty(database):
+    assert migrate.pending(database.url) == list(REVISIONS)
+    assert not migrate.is_current(database.url)
+    assert migrate.current(database.url) == "base"
+    assert database.run("SELECT 1") == [(1,)]
+    assert migrate.pending(database.url) == list(REVISIONS)
+
+
+def test_upgrading_goes_to_the_head_and_again_changes_nothing(database):
+    assert migrate.upgrade(database.url) == migrate.head()
+    assert migrate.is_current(database.url)
+    assert migrate.upgrade(database.url) == migrate.head()
+    assert migrate.upgrade(database.url, "0001") == migrate.head()
+
+
+def test_every_step_up_and_down_can_be_taken_by_itself(database):
+    for revision in REVISIONS:
+        assert migrate.upgrade(database.url, revision) == revision
+    for revision in (*reversed(REVISIONS[:-1]), "base"):
+        assert migrate.downgrade(database.url, revision) == revision
+        assert migrate.downgrade(database.url, revision) == revision
+    assert migrate.pending(database.url) == list(REVISIONS)
+
+
+def test_moving_finds_the_direction_by_itself(database):
+    assert [migrate.move(database.url, to) for to in ("0001", "head", "0001", "base", "0002")] == [
+        "0001",
+        "0002",
+        "0001",
+        "base",
+        "0002",
+    ]
+
+
+def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
+    migrate.upgrade(database.url)
+
+    async def fill(tasks):
+        full = await tasks.create(
+            ANN, title="Ärger", description="d", priority=Priority.HIGH, due_date=NOW.date(), tags=["a"], completed=True
+        )
+        plain = await tasks.create(ANN, title="plain")
+        gone = await tasks.create(ANN, title="gone")
+        await tasks.delete(ANN, gone.task.id)
+        return full.task, plain.task
+
+    full, plain = in_a_store(database, fill)
+    migrate.downgrade(database.url, "0001")
+    migrate.upgrade(database.url)
+
+    changes = in_a_store(database, lambda tasks: tasks.changes(ANN))
+    assert changes.tasks == [full._replace(priority=Priority.NONE, due_date=None, tags=()), plain]
+    assert changes.revision == 4
+    assert [grave.revision for grave in in_a_store(database, lambda tasks: tasks.changes(ANN, since=1)).deleted] == [4]
+    later = in_a_store(database, lambda tasks: tasks.create(ANN, title="later"))
+    assert later.task.revision == 5
+    assert later.task.id > plain.id
+
+
+def test_a_task_of_the_first_schema_gets_the_defaults(database):
+    migrate.upgrade(database.url, "0001")
+    database.run(
+        "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES ('ann', 1, 1, 0, '2026-11-22')"
+    )
+    given = "OVERRIDING SYSTEM VALUE " if database.url.startswith("postgres") else ""
+    at = "2026-11-22T09:15:00.000000Z"
+    database.run(
+        "INSERT INTO tasks (user_id, id, title, title_key, revision, created_at, updated_at)"
+        f" {given}VALUES ('ann', 1, 'Old', 'old', 1, '{at}', '{at}')"
+    )
+    migrate.upgrade(database.url)
+    task = in_a_store(database, lambda tasks: tasks.get(ANN, 1))
+    assert (task.priority, task.due_date, task.tags) == (Priority.NONE, None, ())
+    assert task.created_at == NOW
+
+
+def test_a_schema_that_is_ahead_is_left_alone(database):
+    migrate.upgrade(database.url)
+    database.run("UPDATE alembic_version SET version_num = '9999'")
+    assert migrate.pending(database.url) == []
+    assert migrate.upgrade(database.url) == "9999"
+    in_a_store(database, lambda tasks: tasks._tasks.check())
+    with pytest.raises(MigrationError, match="at 9999, from a newer release"):
+        migrate.downgrade(database.url, "0001")
+
+
+def test_a_store_says_that_the_schema_is_behind(database):
+    for sentence in ("missing|behind", "behind"):
+        with pytest.raises(Exception, match=sentence):
+            in_a_store(database, lambda tasks: tasks._tasks.check())
+        migrate.upgrade(database.url, "0001")
+
+
+def test_a_revision_that_does_not_exist_is_refused_and_the_choice_is_named(database):
+    for function in (migrate.upgrade, migrate.downgrade, migrate.move):
+        with pytest.raises(MigrationError, match="choose one of base, 0001, 0002, head"):
+            function(database.url, "0003")
+
+
+# The schema
+
+
+def columns(url, **options):
+    """What reflection tells of each table."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, **options)
+    seen = sa.inspect(engine)
+    return {
+        table: {
+            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)},
+            "order": [c["name"] for c in seen.get_columns(table)],
+            "key": seen.get_pk_constraint(table),
+            "foreign keys": seen.get_foreign_keys(table),
+            "indexes": sorted(seen.get_indexes(table), key=lambda index: index["name"]),
+            "unique": seen.get_unique_constraints(table),
+        }
+        for table in seen.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_the_migrated_schema_is_the_declared_one_on_sqlite(sqlite_database, tmp_path):
+    migrate.upgrade(sqlite_database.url)
+    declared = f"sqlite:///{tmp_path}/declared.db"
+    engine = sa.create_engine(declared, poolclass=sa.NullPool)
+    for tables in (metadata, sqlite_metadata):
+        tables.create_all(engine)
+    assert columns(sqlite_database.url) == columns(declared)
+
+    def details(path):
+        with closing(sqlite3.connect(path)) as connection:
+            texts = [" ".join(sql.split()) for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql]
+        texts = [text for text in texts if "alembic_version" not in text]
+        checks = sorted(re.findall(r"CONSTRAINT (\w+) CHECK \((.+?)\)(?:,| CONSTRAINT| \)|$)", "\n".join(texts)))
+        return checks, sorted(text.split()[2] for text in texts if text.endswith("WITHOUT ROWID"))
+
+    assert details(tmp_path / "todo.db") == details(tmp_path / "declared.db")
+
+
+def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, postgres_databases):
+    migrate.upgrade(empty_postgres.url)
+    empty_postgres.run("CREATE SCHEMA declared")
+    url = empty_postgres.url.replace("postgresql://", "postgresql+psycopg://").replace("todo_owner", "postgres")
+    url = url.replace("not%20much%20of%20a%20secret", postgres_databases.server.password)
+    in_it = {"connect_args": {"options": "-c search_path=declared"}}
+    metadata.create_all(sa.create_engine(url, poolclass=sa.NullPool, **in_it))
+    assert columns(url) == columns(url, **in_it)
+
+    def checks(schema):
+        return empty_postgres.run(
+            "SELECT r.relname, c.conname, c.convalidated, pg_get_constraintdef(c.oid), r.reloptions"
+            " FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
+            f" WHERE r.relnamespace = '{schema}'::regnamespace AND c.contype = 'c' AND r.relname <> 'alembic_version'"
+            " ORDER BY 1, 2"
+        )
+
+    assert checks("public") == checks("declared")
+    assert len(checks("public")) > 10
+
+    def collations(schema):
+        return empty_postgres.run(
+            "SELECT table_name, column_name, collation_name, is_identity, identity_generation"
+            f" FROM information_schema.columns WHERE table_schema = '{schema}'"
+            " AND table_name <> 'alembic_version' ORDER BY 1, 2"
+        )
+
+    assert collations("public") == collations("declared")
+
+
+def test_row_level_security_is_forced_with_one_policy_on_every_table(empty_postgres):
+    migrate.upgrade(empty_postgres.url)
+    walls = empty_postgres.run(
+        "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version' ORDER BY 1"
+    )
+    assert walls == [(table, True, True) for table in sorted(metadata.tables)]
+    policies = empty_postgres.run(
+        "SELECT tablename, cmd, permissive, roles, qual = with_check FROM pg_policies ORDER BY 1"
+    )
+    assert policies == [(table, "ALL", "PERMISSIVE", ["public"], True) for table in sorted(metadata.tables)]
+
+
+def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do(empty_postgres):
+    migrate.upgrade(empty_postgres.url)
+    role = empty_postgres.run(
+        "SELECT rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication"
+        " FROM pg_roles WHERE rolname = 'todo_app'"
+    )
+    assert role == [(False,) * 6]
+    assert empty_postgres.run("SELECT count(*) FROM pg_class WHERE relowner = 'todo_app'::regrole") == [(0,)]
+    privileges = empty_postgres.run(
+        "SELECT table_name, string_agg(privilege_type, ' ' ORDER BY privilege_type)"
+        " FROM information_schema.role_table_grants WHERE grantee = 'todo_app' GROUP BY 1 ORDER BY 1"
+    )
+    assert privileges == [
+        ("alembic_version", "SELECT"),
+        ("idempotency_keys", "DELETE INSERT SELECT UPDATE"),
+        ("tasks", "DELETE INSERT SELECT UPDATE"),
+        ("tombstones", "DELETE INSERT SELECT"),
+        ("users", "INSERT SELECT UPDATE"),
+    ]
+
+
+@pytest.mark.parametrize("through", [("head", "base")])
+def test_the_printed_sql_does_the_same(database, through, tmp_path):
+    to, since = through
+    script = migrate.offline_sql(database.url, to, since)
+    if database.url.startswith("sqlite"):
+        with closing(sqlite3.connect(tmp_path / "todo.db")) as connection:
+            connection.executescript(script)
+    else:
+        with psycopg.connect(database.url, autocommit=True) as connection:
+            connection.execute(script)
+    assert migrate.current(database.url) == migrate.head()
+    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
+    in_a_store(database, lambda tasks: tasks._tasks.check())
+
+
+def test_the_printed_sql_can_lead_down(database):
+    assert "DROP COLUMN priority" in migrate.offline_sql(database.url, "0001", "0002")
+    assert "DROP TABLE tasks" in migrate.offline_sql(database.url, "base", "0001")
+
+
+# Several at once
+
+
+def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
+    program = "import sys; from todo_adapters.sql import migrate; print(migrate.upgrade(sys.argv[1]))"
+    ten = [
+        subprocess.Popen([sys.executable, "-c", program, database.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(10)
+    ]
+    for process in ten:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out.decode().strip()) == (0, migrate.head()), err.decode()
+    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
+
+
+def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
+    migrate.upgrade(sqlite_database.url, "0001")
+    sqlite_database.run("INSERT INTO users VALUES ('ann', 0, 0, 0, '')")
+    threads = [threading.Thread(target=migrate.upgrade, args=[sqlite_database.url]) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert migrate.is_current(sqlite_database.url)
+    assert [path.name for path in tmp_path.glob("*.at-*")] == ["todo.db.at-0001"]
+
+
+# What is left beside a SQLite file
+
+
+def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database, tmp_path):
+    migrate.upgrade(sqlite_database.url)
+    made = in_a_store(sqlite_database, lambda tasks: tasks.create(ANN, title="kept", tags=["a"]))
+    (tmp_path / "todo.db").chmod(0o600)
+    migrate.downgrade(sqlite_database.url, "0001")
+
+    copy = tmp_path / "todo.db.at-0002"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert migrate.current(f"sqlite:///{copy}") == "0002"
+    restored = Database(f"sqlite:///{copy}", sqlite_database.run, lambda: SqliteTasks(copy))
+    assert in_a_store(restored, lambda tasks: tasks.get(ANN, made.task.id)) == made.task
+
+    migrate.upgrade(sqlite_database.url)
+    migrate.downgrade(sqlite_database.url, "0001")
+    names = sorted(path.name for path in tmp_path.glob("*.at-*") if not path.name.endswith(("-wal", "-shm")))
+    assert names == ["todo.db.at-0001", "todo.db.at-0002", "todo.db.at-0002.2"]
+
+
+def test_a_file_without_data_is_not_copied(sqlite_database, tmp_path):
+    migrate.upgrade(sqlite_database.url)
+    migrate.downgrade(sqlite_database.url, "base")
+    assert list(tmp_path.glob("*.at-*")) == []
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(sqlite_database):
+    migrate.upgrade(sqlite_database.url, "0001")
+    sqlite_database.run("ALTER TABLE tasks ADD COLUMN tags TEXT")  # in the way of the third step of the next
+    before = sqlite_database.run("SELECT sql FROM sqlite_master")
+    with pytest.raises(sa.exc.OperationalError):
+        migrate.upgrade(sqlite_database.url)
+    assert sqlite_database.run("SELECT sql FROM sqlite_master") == before
+    assert migrate.current(sqlite_database.url) == "0001"
+
+
+# Beside those who use the database
+
+
+def test_the_previous_release_goes_on_writing_and_reading_through_the_second_migration(empty_postgres):
+    migrate.upgrade(empty_postgres.url, "0001")
+    empty_postgres.run(
+        "INSERT INTO users SELECT 'user-' || n, 100, 100, 0, now() FROM generate_series(1, 300) n;"
+        "INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
+        " SELECT 'user-' || n, 'Old', 'old', r, now(), now() FROM generate_series(1, 300) n, generate_series(1, 100) r"
+    )
+    done, pauses, failures = threading.Event(), [], []
+
+    def use(statement):
+        with psycopg.connect(empty_postgres.url, autocommit=True) as connection:
+            while not done.is_set():
+                began = time.monotonic()
+                try:
+                    connection.execute(statement)
+                except psycopg.Error as error:
+                    failures.append(error)
+                pauses.append(time.monotonic() - began)
+
+    context = "SELECT set_config('role', 'todo_app', true), set_config('todo.user_id', 'user-7', true);"
+    writing = (
+        "WITH turn AS (UPDATE users SET revision = revision + 1, task_count = task_count + 1 WHERE id = 'user-7'"
+        " RETURNING revision) INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
+        " SELECT 'user-7', 'New', 'new', revision, now(), now() FROM turn"
+    )
+    reading = (
+        "SELECT id, title, revision FROM tasks WHERE user_id = 'user-7' ORDER BY created_at DESC, id DESC LIMIT 20"
+    )
+    users = [threading.Thread(target=use, args=[context + statement]) for statement in (writing, reading)]
+    for user in users:
+        user.start()
+    time.sleep(0.2)
+    migrate.upgrade(empty_postgres.url)
+    time.sleep(0.2)
+    done.set()
+    for user in users:
+        user.join()
+    assert failures == []
+    assert max(pauses) < 0.5
+    assert empty_postgres.run("SELECT DISTINCT priority, tags FROM tasks") == [(0, [])]
+
+
+def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_postgres):
+    migrate.upgrade(empty_postgres.url, "0001")
+    with psycopg.connect(empty_postgres.url) as slow:
+        slow.execute("SELECT count(*) FROM tasks")  # keeps its lock until it commits
+        migration = threading.Thread(target=migrate.upgrade, args=[empty_postgres.url])
+        migration.start()
+        worst = 0.0
+        with psycopg.connect(empty_postgres.url, autocommit=True) as reader:
+            until = time.monotonic() + 1.5
+            while time.monotonic() < until:
+                began = time.monotonic()
+                reader.execute("SELECT count(*) FROM tasks")
+                worst = max(worst, time.monotonic() - began)
+                time.sleep(0.01)
+        assert migration.is_alive()
+        assert worst < 0.5
+        slow.commit()
+    migration.join(timeout=10)
+    assert migrate.is_current(empty_postgres.url)
+
+
+def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_postgres):
+    migrate.upgrade(empty_postgres.url, "0001")
+    script = migrate.offline_sql(empty_postgres.url, "0002", "0001")
+    first_transaction = script[: script.index("COMMIT") + len("COMMIT")]
+    with psycopg.connect(empty_postgres.url, autocommit=True) as connection:
+        connection.execute(first_transaction)
+    assert migrate.current(empty_postgres.url) == "0001"
+    assert migrate.upgrade(empty_postgres.url) == "0002"
+    assert empty_postgres.run("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
+
+
+def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
+    monkeypatch.setattr(postgres_migration, "_PATIENCE", 0.3)
+    with psycopg.connect(empty_postgres.url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [postgres_migration._TURN])
+        with pytest.raises(MigrationError, match="another migration has been running"):
+            migrate.upgrade(empty_postgres.url)
+
+
+def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
+    migrate.upgrade(empty_postgres.url, "0001")
+    monkeypatch.setattr(postgres_migration, "_PATIENCE", 0.3)
+    with psycopg.connect(empty_postgres.url) as other:
+        other.execute("SELECT count(*) FROM tasks")
+        with pytest.raises(MigrationError, match="in use for a minute"):
+            migrate.upgrade(empty_postgres.url)
+
+
+def test_a_change_of_data_that_row_level_security_would_hide_is_an_error(empty_postgres):
+    migrate.upgrade(empty_postgres.url)
+    with pytest.raises(MigrationError, match="migrate as the owner"):
+        postgres_migration.migrate(
+            empty_postgres.url,
+            lambda _: True,
+            lambda connection: connection.exec_driver_sql("UPDATE tasks SET title = ''"),
+        )
+
+
+# What goes wrong
+
+
+def test_what_is_wrong_with_the_way_to_postgres_is_one_sentence_without_the_password(empty_postgres):
+    url, secret = empty_postgres.url, "not%20much%20of%20a%20secret"
+    wrong = {
+        url.replace(secret, "wrong-password"): "refuses this user or password",
+        url.replace("todo_owner", "nobody-like-that"): "refuses this user or password",
+        url.replace(f":{secret}", ""): "asks for a password",
+        re.sub(r"/empty_\d+", "/nothing-here", url): "no such database",
+        re.sub(r"@127.0.0.1:\d+", "@127.0.0.1:1", url): "cannot be reached",
+        url.replace("127.0.0.1:", "[127.0.0.1:"): "cannot be understood",
+        url.replace("postgresql", "mysql"): "must begin with",
+    }
+    for bad, sentence in wrong.items():
+        for function in (migrate.upgrade, migrate.pending):
+            with pytest.raises(MigrationError, match=sentence) as caught:
+                function(bad)
+            for part in ("wrong-password", secret, "not much", "127.0.0.1", "todo_owner", "\n"):
+                assert part not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no database at all " * 100)
+    for function in (migrate.upgrade, migrate.pending):
+        with pytest.raises(MigrationError, match="is not a database"):
+            function(f"sqlite:///{path}")
+    with pytest.raises(MigrationError, match="cannot be opened"):
+        migrate.upgrade(f"sqlite:///{tmp_path}/missing/todo.db")
+
+
+@pytest.fixture(scope="module")
+def bare_server():
+    """A server on which nobody has created the role yet."""
+    with PostgresServer() as server:
+        yield server
+
+
+def test_a_login_that_may_not_create_roles_is_told_which_statement_an_administrator_must_run(bare_server):
+    bare_server.create_role('own"er', "pw")
+    bare_server.create_database("bare", owner='own"er')
+    url = bare_server.url("bare", 'own"er', "pw")
+    with pytest.raises(MigrationError, match="run CREATE ROLE todo_app NOLOGIN; GRANT todo_app TO") as first:
+        migrate.upgrade(url)
+    assert migrate.current(url) == "base"
+
+    for statement in re.search(r"run (.+);$", str(first.value))[1].split("; "):
+        bare_server.execute(statement)
+    assert migrate.upgrade(url) == migrate.head()
+
+
+def test_a_login_that_may_not_become_todo_app_is_told_which_statement_an_administrator_must_run(bare_server):
+    bare_server.create_role("second", "pw")
+    bare_server.create_database("bare2", owner="second")
+    if not bare_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'todo_app'"):
+        bare_server.execute("CREATE ROLE todo_app NOLOGIN")
+    url = bare_server.url("bare2", "second", "pw")
+    with pytest.raises(MigrationError, match="run GRANT todo_app TO second") as told:
+        migrate.upgrade(url)
+    bare_server.execute(re.search(r"run (GRANT .+);$", str(told.value))[1])
+    assert migrate.upgrade(url) == migrate.head()
+
+
+def test_a_role_that_would_bypass_the_wall_is_refused(bare_server):
+    bare_server.create_database("bare3")
+    if not bare_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'todo_app'"):
+        bare_server.execute("CREATE ROLE todo_app NOLOGIN")
+    bare_server.execute("ALTER ROLE todo_app BYPASSRLS")
+    try:
+        with pytest.raises(MigrationError, match="run ALTER ROLE todo_app NOSUPERUSER NOBYPASSRLS"):
+            migrate.upgrade(bare_server.url("bare3"))
+    finally:
+        bare_server.execute("ALTER ROLE todo_app NOBYPASSRLS")
+
+
+def test_a_login_that_owns_nothing_may_not_migrate(bare_server):
+    bare_server.create_database("bare4")
+    bare_server.create_role("guest", "pw")
+    with pytest.raises(MigrationError, match=r"migrate as the owner|administrator"):
+        migrate.upgrade(bare_server.url("bare4", "guest", "pw"))
+
+
+def test_databases_of_one_server_may_be_migrated_at_once(bare_server):
+    names = [f"at_once_{number}" for number in range(4)]
+    for name in names:
+        bare_server.create_database(name)
+    reached = []
+    threads = [
+        threading.Thread(target=lambda name=name: reached.append(migrate.upgrade(bare_server.url(name))))
+        for name in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reached == [migrate.head()] * 4

@@ -1,0 +1,94 @@
+"""What a statement touches: one partition of each table, and with a million tasks never more than one user's rows."""
+
+import pytest
+
+from plans import nodes, plans
+from todo_adapters.sql import postgres
+
+PARTITIONS = 16
+KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "idempotency_keys": "user_id"}
+BATCHES = postgres.batches()
+
+
+@pytest.fixture(scope="module")
+def partitioned(postgres_databases):
+    """The same tables, each in sixteen hash partitions by its user."""
+    with postgres_databases.another() as name:
+        for table, key in KEYS.items():
+            for statement in (
+                f"ALTER TABLE {table} RENAME TO {table}_plain",
+                f"CREATE TABLE {table} (LIKE {table}_plain INCLUDING ALL) PARTITION BY HASH ({key})",
+                *(
+                    f"CREATE TABLE {table}_p{number} PARTITION OF {table} "
+                    f"FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
+                    for number in range(PARTITIONS)
+                ),
+                f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+                f"CREATE POLICY own ON {table} TO todo_app USING ({key} = nullif(current_setting('todo.user_id'), ''))",
+                f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO todo_app",
+            ):
+                postgres_databases.server.execute(statement, database=name)
+        yield postgres_databases.server.url(name)
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_each_statement_touches_one_partition_of_each_table(partitioned, name):
+    for text, plan in plans(partitioned, name, BATCHES[name], "ann"):
+        touched = [node["Relation Name"] for node in nodes(plan) if "Relation Name" in node]
+        parts = {relation for relation in touched if relation not in KEYS}
+        assert len({part.rpartition("_p")[2] for part in parts}) <= 1, text
+        assert parts or not touched or "INSERT" in text, text
+
+
+@pytest.fixture(scope="module")
+def crowded(postgres_databases):
+    """A million tasks: many users with a few, some with a thousand, one with ten thousand."""
+    server = postgres_databases.server
+    with postgres_databases.another() as name:
+        for statement in (
+            "ALTER TABLE tasks NO FORCE ROW LEVEL SECURITY",
+            (
+                "INSERT INTO users (id, revision, task_count, horizon, created_at)"
+                " SELECT 'user' || n, 10000, 10, 0, now() FROM generate_series(0, 99999) AS n"
+            ),
+            (
+                "INSERT INTO tasks (user_id, title, title_key, revision, due_date, priority, created_at, updated_at)"
+                " SELECT CASE WHEN n < 10000 THEN 'user0' WHEN n < 500000 THEN 'user' || (n % 490 + 1)"
+                " ELSE 'user' || (n % 99000 + 500) END, 'task ' || n, 'task ' || n, n + 1,"
+                " CASE WHEN n % 3 = 0 THEN DATE '2026-01-01' + n % 365 END, n % 4,"
+                " now() - make_interval(secs => n), now() FROM generate_series(0, 999999) AS n"
+            ),
+            (
+                "INSERT INTO tombstones (user_id, task_id, revision, deleted_at)"
+                " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now() FROM generate_series(0, 49999) AS n"
+            ),
+            (
+                "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at)"
+                " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now() FROM generate_series(0, 49999) AS n"
+            ),
+            "ANALYZE",
+        ):
+            server.execute(statement, database=name)
+        yield server.url(name)
+
+
+@pytest.mark.parametrize("user", ["user0", "user7", "user5000"])
+def test_with_a_million_tasks_nothing_is_scanned_but_one_users_rows(crowded, user):
+    for name, batch in BATCHES.items():
+        for text, plan in plans(crowded, name, batch, user):
+            for node in nodes(plan):
+                assert node["Node Type"] != "Seq Scan", f"{name}: {text}"
+                if node["Node Type"].endswith("Scan") and "Relation Name" in node:
+                    conditions = f"{node.get('Index Cond')} {node.get('Recheck Cond')}"
+                    assert user in conditions, f"{name}: {node}"
+
+
+@pytest.mark.parametrize("user", ["user0", "user7", "user5000"])
+def test_the_default_order_is_read_from_its_index_and_nothing_but_the_page_is_sorted(crowded, user):
+    default = [name for name in BATCHES if "created_at" in name and "filter" not in name]
+    assert default
+    for name in default:
+        for text, plan in plans(crowded, name, BATCHES[name], user):
+            for node in nodes(plan):
+                if "Sort" in node["Node Type"]:
+                    assert node["Plan Rows"] <= 21, f"{name}: {text}"

@@ -1,0 +1,59 @@
+"""What an operation costs on the way: with 20 ms to PostgreSQL and back, one round trip each, an edit two."""
+
+import time
+from contextlib import aclosing
+from statistics import median
+
+import pytest
+
+from servers.delay import DelayProxy
+from todo_adapters.sql.postgres import PostgresTasks
+from todo_domain import Once, Query, TaskService
+
+ROUND_TRIP = 0.02
+
+
+@pytest.fixture
+async def far_away(postgres_databases, postgres_database):
+    """The service, 20 ms away from its database."""
+    server = postgres_databases.server
+    with DelayProxy(server.port, round_trip=ROUND_TRIP) as proxy:
+        url = server.url(postgres_database, postgres_databases.LOGIN, postgres_databases.PASSWORD, port=proxy.port)
+        async with aclosing(PostgresTasks(url)) as store:
+            await store.open()
+            yield TaskService(store)
+
+
+async def _trips(call, times=8, rounds=3):
+    """The median time of a call, in round trips; the best of three, for the machine has other things to do as well."""
+    medians = []
+    for _ in range(rounds):
+        took = []
+        for _ in range(times):
+            begun = time.perf_counter()
+            await call()
+            took.append((time.perf_counter() - begun) / ROUND_TRIP)
+        medians.append(median(took))
+    return min(medians)
+
+
+async def test_reads_creates_and_deletes_take_one_round_trip_and_edits_two(far_away, ann):
+    tasks = far_away
+    task = (await tasks.create(ann, title="x")).task
+    ids = [(await tasks.create(ann, title="x")).task.id for _ in range(24)]
+    numbers = iter(range(10_000))
+    trips = {
+        "get": await _trips(lambda: tasks.get(ann, task.id)),
+        "list": await _trips(lambda: tasks.list(ann, Query(limit=20))),
+        "whole list": await _trips(lambda: tasks.list(ann)),
+        "search": await _trips(lambda: tasks.list(ann, Query(text="x"))),
+        "changes": await _trips(lambda: tasks.changes(ann, since=3)),
+        "create": await _trips(lambda: tasks.create(ann, title="x")),
+        "create once": await _trips(lambda: tasks.create(ann, title="x", once=Once(f"{next(numbers)}", b"x"))),
+        "toggle": await _trips(lambda: tasks.toggle(ann, task.id)),
+        "delete": await _trips(lambda: tasks.delete(ann, ids.pop())),
+    }
+    edit = await _trips(lambda: tasks.edit(ann, task.id, title=f"{next(numbers)}"))
+    print({name: round(figure, 2) for name, figure in {**trips, "edit": edit}.items()})  # noqa: T201  the figures, for -s
+    assert {name: figure for name, figure in trips.items() if figure > 1.3} == {}
+    assert edit <= 2.3

@@ -1,0 +1,186 @@
+"""Three walls between users, each enough alone: two are taken away, and the third still holds."""
+
+import re
+
+import psycopg
+import pytest
+
+from servers.postgres import PostgresServer
+from sql_places import PostgresDatabases
+from todo_adapters.memory import MemoryTasks
+from todo_adapters.sql import postgres
+from todo_adapters.sql.postgres import PostgresTasks
+from todo_domain import NotFound, Query, Stale, Tasks, TaskService
+
+PIN = re.compile(rb"(?:users|counted)\.id = (\$\d+::VARCHAR)|\w+\.user_id = (\$\d+::VARCHAR)")
+
+
+class NoWalls:
+    """A store whose statements forgot whose tasks they are for: whoever asks gets the victim's."""
+
+    def __init__(self, store: Tasks, victim: str) -> None:
+        self._store = store
+        self._victim = victim
+
+    def __getattr__(self, name):
+        return lambda _, *arguments, **named: getattr(self._store, name)(self._victim, *arguments, **named)
+
+
+async def test_the_service_alone_hands_out_and_rewrites_nobody_elses_task(ann, bob):
+    store = MemoryTasks()
+    task = (await TaskService(store).create(bob, title="bob's")).task
+    broken = TaskService(NoWalls(store, bob))
+    for attempt in (
+        broken.get(ann, task.id),
+        broken.edit(ann, task.id, title="mine now"),
+        broken.toggle(ann, task.id, if_match={task.revision}),
+        broken.create(ann, title="x"),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    assert (await broken.list(ann)).tasks == []
+    assert (await broken.changes(ann)).tasks == []
+    assert await store.get(bob, task.id) == task
+
+
+async def test_the_service_alone_cannot_stop_a_write_of_one_trip_but_tells_nothing_of_it(ann, bob):
+    store = MemoryTasks()
+    task = (await TaskService(store).create(bob, title="bob's")).task
+    broken = TaskService(NoWalls(store, bob))
+    with pytest.raises(NotFound):
+        await broken.toggle(ann, task.id)
+    with pytest.raises(NotFound):
+        await broken.delete(ann, task.id, if_match={99})
+
+
+@pytest.fixture
+def without_rls(postgres_databases: PostgresDatabases):
+    """A database whose row-level security an administrator has switched off."""
+    with postgres_databases.another() as name:
+        for table in ("users", "tasks", "tombstones", "idempotency_keys"):
+            postgres_databases.server.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", database=name)
+        yield postgres_databases.url(name)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_the_statements_alone_keep_users_apart(kind, ann, bob, clock, request):
+    """On SQLite there is no other wall; PostgreSQL's is taken down. The store is asked directly."""
+    if kind == "sqlite":
+        opened = request.getfixturevalue("sqlite_place").open()
+    else:
+        opened = Opened(request.getfixturevalue("without_rls"))
+    async with opened as store:
+        await _cannot_reach(store, ann, bob, clock)
+
+
+class Opened:
+    def __init__(self, url):
+        self.store = PostgresTasks(url)
+
+    async def __aenter__(self):
+        await self.store.open()
+        return self.store
+
+    async def __aexit__(self, *_):
+        await self.store.aclose()
+
+
+async def _cannot_reach(store, ann, bob, clock):
+    """Nothing that ann does with the id of bob's task finds it, and bob's place stays as it was."""
+    service = TaskService(store, clock=clock)
+    theirs = (await service.create(bob, title="bob's")).task
+    await service.create(ann, title="ann's")
+    before = await store.changes(bob, since=0, limit=1)
+    for attempt in (
+        store.get(ann, theirs.id),
+        store.replace(ann, theirs._replace(title="mine now")),
+        store.toggle(ann, theirs.id, now=clock()),
+        store.delete(ann, theirs.id, now=clock(), expected=None),
+        store.delete(ann, theirs.id, now=clock(), expected=[theirs.revision]),
+    ):
+        with pytest.raises((NotFound, Stale)) as refused:
+            await attempt
+        assert refused.type is NotFound
+    page = await store.page(ann, Query(), unless=None)
+    assert [task.title for task in page.tasks] == ["ann's"]
+    assert [task.title for task in (await store.changes(ann, since=0, limit=1)).tasks] == ["ann's"]
+    assert await store.changes(bob, since=0, limit=1) == before
+
+
+@pytest.fixture
+def unpinned(monkeypatch):
+    """Take `user_id = …` out of every statement: each then speaks of everybody's rows."""
+    for batch in postgres.batches().values():
+        without = tuple(
+            statement._replace(text=text, name=b"unpinned_" + statement.name)
+            for statement in batch.statements
+            for text in [PIN.sub(lambda pin: b"(%s IS NOT NULL)" % (pin[1] or pin[2]), statement.text)]
+        )
+        assert without[1:] != batch.statements[1:], "nothing was pinned to begin with"
+        monkeypatch.setattr(batch, "statements", (batch.statements[0], *without[1:]))
+
+
+LOGINS = ["owner", "superuser", "least privilege"]
+
+
+def _login(databases: PostgresDatabases, database: str, login: str) -> str:
+    if login == "superuser":
+        return databases.server.url(database)
+    return databases.url(database, databases.OWNER if login == "owner" else databases.LOGIN)
+
+
+@pytest.mark.parametrize("login", LOGINS)
+@pytest.mark.usefixtures("unpinned")
+async def test_row_level_security_alone_keeps_users_apart_whoever_logs_in(
+    login, postgres_databases, postgres_database, ann, bob, clock
+):
+    async with Opened(_login(postgres_databases, postgres_database, login)) as store:
+        await _cannot_reach(store, ann, bob, clock)
+
+
+@pytest.mark.usefixtures("unpinned")
+async def test_without_any_wall_the_same_statements_would_reach_everybody(without_rls, ann, bob, clock):
+    """The check of the checks: taking down both walls at once does let ann in."""
+    async with Opened(without_rls) as store:
+        theirs = (await TaskService(store, clock=clock).create(bob, title="bob's")).task
+        assert await store.get(ann, theirs.id) == theirs
+
+
+@pytest.mark.parametrize("login", LOGINS)
+async def test_each_login_serves_and_proves_at_run_time_that_users_are_kept_apart(
+    login, postgres_databases, postgres_database, ann
+):
+    async with Opened(_login(postgres_databases, postgres_database, login)) as store:
+        await store.check()
+        await store.prove_isolation()
+        assert (await TaskService(store).create(ann, title="x")).task.revision == 1
+
+
+async def test_readiness_and_the_proof_say_when_row_level_security_is_off(without_rls):
+    async with Opened(without_rls) as store:
+        with pytest.raises(Exception, match="row-level security is not in force"):
+            await store.check()
+        with pytest.raises(Exception, match="row-level security is not in force"):
+            await store.prove_isolation()
+
+
+def test_raw_sql_as_todo_app_sees_one_user_and_writes_for_no_other(postgres_databases, postgres_database):
+    server: PostgresServer = postgres_databases.server
+    new = "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES (%s, 0, 0, 0, now())"
+    with psycopg.connect(server.url(postgres_database)) as connection:
+        connection.execute(new, ["raw-ann"])
+        connection.execute(new, ["raw-bob"])
+        connection.execute("SELECT set_config('role', 'todo_app', true), set_config('todo.user_id', 'raw-ann', true)")
+        assert connection.execute("SELECT id FROM users").fetchall() == [("raw-ann",)]
+        assert connection.execute("UPDATE users SET revision = 9").rowcount == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(new, ["raw-bob-2"])
+        connection.rollback()
+
+
+def test_nobody_set_means_nobody_seen(postgres_databases, postgres_database):
+    with psycopg.connect(postgres_databases.server.url(postgres_database)) as connection:
+        connection.execute("SELECT set_config('role', 'todo_app', true)")
+        for table in ("users", "tasks", "tombstones", "idempotency_keys"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        connection.rollback()

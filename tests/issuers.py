@@ -1,0 +1,113 @@
+"""Someone who issues tokens: keys made afresh in each run, and a hand that signs whatever it is given.
+
+Nothing here uses PyJWT, so that a mistake in it is not made on both sides.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+@cache
+def rsa_key(bits: int = 2048, *, owner: str = "issuer") -> rsa.RSAPrivateKey:  # noqa: ARG001 - the cache tells them apart
+    """An RSA key of this run; each owner has one of a size, since making one takes long."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def b64(data: bytes) -> str:
+    """Unpadded base64url."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def b64_int(number: int, length: int | None = None) -> str:
+    """A big-endian integer in base64url, as JWKs have it."""
+    return b64(number.to_bytes(length or (number.bit_length() + 7) // 8, "big"))
+
+
+def dumps(value: object) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def public_jwk(key: PrivateKey, **members: object) -> dict[str, Any]:
+    """The public half of a key as a JWK (RFC 7517), with more members."""
+    public = key.public_key()
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return {"kty": "OKP", "crv": "Ed25519", "x": b64(public.public_bytes_raw()), **members}
+    numbers = public.public_numbers()
+    if isinstance(numbers, rsa.RSAPublicNumbers):
+        return {"kty": "RSA", "n": b64_int(numbers.n), "e": b64_int(numbers.e), **members}
+    size = (numbers.curve.key_size + 7) // 8
+    curve = {"secp256r1": "P-256", "secp384r1": "P-384", "secp256k1": "secp256k1"}[numbers.curve.name]
+    return {"kty": "EC", "crv": curve, "x": b64_int(numbers.x, size), "y": b64_int(numbers.y, size), **members}
+
+
+def sign(key: PrivateKey | bytes, message: bytes) -> bytes:
+    """The JWS signature over `message`: HS256, EdDSA, ES256 or RS256, as the key is (RFC 7518, section 3)."""
+    if isinstance(key, bytes):
+        return hmac.digest(key, message, hashlib.sha256)
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(message)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(message, padding.PKCS1v15(), SHA256())
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(SHA256())))
+    size = (key.curve.key_size + 7) // 8
+    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+
+def compact(
+    header: Mapping[str, object] | bytes, payload: Mapping[str, object] | bytes, key: PrivateKey | bytes
+) -> str:
+    """A token of exactly these parts; bytes stay as they are."""
+    parts = [part if isinstance(part, bytes) else dumps(part) for part in (header, payload)]
+    message = ".".join(map(b64, parts))
+    return f"{message}.{b64(sign(key, message.encode()))}"
+
+
+class Issuer:
+    """One key for each algorithm. The secret is ASCII without spaces, so that it fits in a setting."""
+
+    def __init__(self) -> None:
+        self.secret = secrets.token_urlsafe(48).encode()
+        self.keys: dict[str, PrivateKey | bytes] = {
+            "HS256": self.secret,
+            "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+            "ES256": ec.generate_private_key(ec.SECP256R1()),
+            "RS256": rsa_key(),
+        }
+        self.kids = {algorithm: secrets.token_urlsafe(12) for algorithm in self.keys}
+
+    def header(self, algorithm: str, **members: object) -> dict[str, object]:
+        """The header of an honest token, as Better Auth writes it; the secret has no name."""
+        kid = {} if algorithm == "HS256" else {"kid": self.kids[algorithm]}
+        return {"alg": algorithm, **kid, **members}
+
+    def token(
+        self,
+        algorithm: str,
+        payload: Mapping[str, object] | bytes,
+        header: Mapping[str, object] | bytes | None = None,
+    ) -> str:
+        """A token signed with the key for `algorithm`, whatever the header says."""
+        return compact(self.header(algorithm) if header is None else header, payload, self.keys[algorithm])
+
+    def jwk(self, algorithm: str) -> dict[str, Any]:
+        """One public key with its name, algorithm and use."""
+        key = self.keys[algorithm]
+        assert not isinstance(key, bytes)
+        return public_jwk(key, kid=self.kids[algorithm], alg=algorithm, use="sig")
+
+    def jwks(self, *algorithms: str) -> dict[str, Any]:
+        """The key set (RFC 7517) for these algorithms, by default all three."""
+        return {"keys": [self.jwk(algorithm) for algorithm in algorithms or ("EdDSA", "ES256", "RS256")]}

@@ -1,0 +1,42 @@
+"""Where stores keep their data: one kind of place per adapter, all handled alike."""
+
+from collections.abc import AsyncIterator, Sized
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal, Protocol
+
+from todo_adapters.memory import MemoryTasks
+from todo_domain import Tasks, UserId
+
+Table = Literal["tasks", "tombstones", "idempotency_keys"]
+
+
+class Place(Protocol):
+    """Data that outlives the stores over it, which a test may open as often as it likes, several at once."""
+
+    def open(self) -> AbstractAsyncContextManager[Tasks]:
+        """Return a store over the data, open while the block lasts."""
+
+    def count(self, table: Table, owner: UserId) -> int:
+        """Return how many rows of this user there really are, however the store counts them."""
+
+
+class MemoryPlace:
+    """A single memory store: the one place that has no data of its own."""
+
+    def __init__(self) -> None:
+        self._store = MemoryTasks()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Tasks]:
+        await self._store.open()
+        yield self._store
+        await self._store.aclose()
+
+    def count(self, table: Table, owner: UserId) -> int:
+        account = self._store._account(owner)
+        rows: dict[Table, Sized] = {
+            "tasks": account.tasks,
+            "tombstones": account.tombstones,
+            "idempotency_keys": account.answers,
+        }
+        return len(rows[table])

@@ -1,0 +1,23 @@
+"""What every adapter of the port `Tasks` must do, in one suite: subclass it and give it a fixture `place`.
+
+    class TestMemory(StoreContract):
+        @pytest.fixture
+        def place(self) -> Place: ...
+
+A place whose data outlives the stores over it takes `durability.DurableStoreContract` instead.
+"""
+
+from store_contract.changes import Changes
+from store_contract.isolation import Isolation
+from store_contract.lists import Lists
+from store_contract.purging import Purging
+from store_contract.races import Races
+from store_contract.retries import Retries
+from store_contract.writes import Writes
+
+
+class StoreContract(Isolation, Writes, Races, Retries, Lists, Changes, Purging):
+    """The promises of `Tasks`."""
+
+
+__all__ = ["StoreContract"]

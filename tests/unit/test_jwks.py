@@ -1,0 +1,219 @@
+"""The issuer's key set over HTTP: fetched seldom, never waited for in vain, and survived when it is away."""
+
+import asyncio
+import logging
+
+import pytest
+
+from hostile_claims import honest_claims
+from issuers import Issuer
+from servers.jwks import JwksServer
+from todo_adapters.auth.jwks import APART, FRESH, KEPT, JwksKeys
+from todo_domain.errors import Unavailable
+from verifying import AUDIENCE, ISSUER
+from verifying import FetchScene as Scene
+
+LONG = 30.0
+
+
+@pytest.fixture
+async def server():
+    async with JwksServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def scene(server):
+    scene = Scene(server)
+    yield scene
+    await scene.keys.aclose()
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+async def test_tokens_of_each_algorithm_are_taken_after_one_fetch(scene, algorithm):
+    for _ in range(3):
+        assert await scene.answer(scene.token(algorithm)) == "taken"
+    assert scene.server.hits == 1
+    assert scene.keys.failure is None
+
+
+async def test_fifty_first_callers_share_one_fetch(scene):
+    scene.server.delay = 0.02
+    answers = await asyncio.gather(*(scene.answer(scene.token()) for _ in range(50)))
+    assert answers == ["taken"] * 50
+    assert scene.server.hits == 1
+
+
+async def test_a_caller_who_leaves_does_not_take_the_fetch_along(scene):
+    scene.server.delay = 0.05
+    leaving = asyncio.create_task(scene.answer(scene.token()))
+    staying = asyncio.create_task(scene.answer(scene.token()))
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    assert await staying == "taken"
+    assert scene.server.hits == 1
+    assert leaving.cancelled()
+
+
+async def test_a_new_key_is_taken_within_five_seconds(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    new = Issuer()
+    scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], new.jwk("EdDSA")]}
+    scene.now.now += APART - 0.1
+    assert await scene.answer(scene.token(issuer=new)) == "key_unknown"
+    assert scene.server.hits == 1
+    scene.now.now += 0.1
+    assert await scene.answer(scene.token(issuer=new)) == "taken"
+    assert await scene.answer(scene.token()) == "taken"
+    assert scene.server.hits == 2
+
+
+async def test_a_flood_of_unknown_keys_is_one_fetch_in_five_seconds(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    for _ in range(60):
+        scene.now.now += 1
+        answers = await asyncio.gather(*(scene.answer(scene.token(issuer=Issuer())) for _ in range(5)))
+        assert answers == ["key_unknown"] * 5
+    assert scene.server.hits == 1 + 60 // APART
+    assert scene.changes == [3]
+
+
+async def test_a_flood_of_tokens_without_a_name_is_bounded_too(scene):
+    scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], Issuer().jwk("EdDSA")]}
+    nameless = scene.issuer.token("EdDSA", honest_claims(scene.now(), iss=ISSUER, aud=AUDIENCE), {"alg": "EdDSA"})
+    assert [await scene.answer(nameless) for _ in range(20)] == ["key_unknown"] * 20
+    assert scene.server.hits == 1
+
+
+async def test_a_removed_key_ends_its_remembered_tokens_with_the_next_fetch(scene):
+    token, new = scene.token(), Issuer()
+    assert await scene.answer(token) == "taken"
+    scene.server.document = new.jwks()
+    scene.now.now += APART
+    assert await scene.answer(token) == "taken"
+    assert await scene.answer(scene.token(issuer=new)) == "taken"
+    assert await scene.answer(token) == "key_unknown"
+
+
+async def test_keys_are_fetched_again_in_the_background(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    scene.server.delay = LONG
+    scene.now.now += FRESH + 1
+    async with asyncio.timeout(2.0):
+        assert [await scene.answer(scene.token()) for _ in range(5)] == ["taken"] * 5
+    await asyncio.sleep(0.05)
+    assert scene.server.hits == 2
+
+
+async def test_a_key_removed_long_ago_is_gone_after_the_background_fetch(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    scene.server.document = Issuer().jwks()
+    scene.now.now += FRESH + 1
+    assert await scene.answer(scene.token()) == "taken"
+    await scene.settle()
+    assert await scene.answer(scene.token()) == "key_unknown"
+
+
+async def test_changes_are_told_once_and_only_when_there_are_some(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    documents = [{"keys": scene.issuer.jwks()["keys"][::-1]}, scene.issuer.jwks("EdDSA"), scene.issuer.jwks("EdDSA")]
+    versions = [scene.keys.version]
+    for document in documents:
+        scene.server.document = document
+        scene.now.now += FRESH + 1
+        scene.keys.find("any", "EdDSA")
+        await scene.settle()
+        versions.append(scene.keys.version)
+    assert scene.changes == [3, 1]
+    assert versions == [1, 1, 2, 2]
+
+
+async def test_a_provider_that_is_away_at_the_start_is_tried_again_after_five_seconds(scene):
+    await scene.server.stop()
+    assert await scene.answer(scene.token()) == "away"
+    await scene.server.start()
+    scene.now.now += APART - 0.1
+    assert await scene.answer(scene.token()) == "away"
+    assert scene.server.hits == 0
+    scene.now.now += 0.1
+    assert await scene.answer(scene.token()) == "taken"
+
+
+async def test_tokens_that_need_no_key_are_refused_while_the_provider_is_away(scene):
+    await scene.server.stop()
+    assert await scene.answer("nonsense") == "malformed"
+    assert await scene.answer(scene.token("HS256")) == "algorithm"
+    assert scene.keys._flight is None
+
+
+async def test_known_keys_outlive_their_provider_for_a_day(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    await scene.server.stop()
+    for age in (FRESH + 1, 3600, KEPT - 1, KEPT):
+        scene.now.now += age - (scene.now.now - scene.keys._fetched_at)
+        assert await scene.answer(scene.token()) == "taken", age
+        await scene.settle()
+        assert await scene.answer(scene.token(issuer=Issuer())) == "away", age
+    scene.now.now += 1
+    assert await scene.answer(scene.token()) == "away"
+    await scene.server.start()
+    scene.now.now += APART
+    assert await scene.answer(scene.token()) == "taken"
+
+
+async def test_an_unknown_key_is_unknown_again_once_a_fetch_works(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    scene.server.status = 500
+    scene.now.now += APART
+    assert await scene.answer(scene.token(issuer=Issuer())) == "away"
+    assert await scene.answer(scene.token()) == "taken"
+    scene.server.status = 200
+    scene.now.now += APART
+    assert await scene.answer(scene.token(issuer=Issuer())) == "key_unknown"
+
+
+async def test_the_log_tells_of_changes_without_a_url(scene, caplog):
+    scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], {"kty": "oct"}]}
+    with caplog.at_level(logging.INFO, "todo.auth"):
+        await scene.answer(scene.token())
+    [message] = [record.getMessage() for record in caplog.records if record.name == "todo.auth"]
+    assert message == "the key set changed: 3 keys now, 1 left out"
+
+
+async def test_a_proxy_in_the_environment_is_ignored(server, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    scene = Scene(server)
+    assert await scene.answer(scene.token()) == "taken"
+
+
+async def test_readiness_is_having_keys(scene):
+    await scene.server.stop()
+    with pytest.raises(Unavailable):
+        await scene.verifier.check()
+    await scene.server.start()
+    scene.now.now += APART
+    await scene.verifier.check()
+    await scene.server.stop()
+    scene.now.now += KEPT
+    await scene.verifier.check()
+    await scene.settle()
+    scene.now.now += 1
+    with pytest.raises(Unavailable):
+        await scene.verifier.check()
+
+
+async def test_closing_ends_a_fetch_under_way(scene):
+    scene.server.delay = LONG
+    waiting = asyncio.create_task(scene.answer(scene.token()))
+    await asyncio.sleep(0.02)
+    await scene.keys.aclose()
+    assert await waiting == "away"
+    assert scene.keys.failure == "unfinished"
+    await scene.keys.aclose()
+
+
+async def test_closing_what_never_fetched_is_nothing():
+    await JwksKeys("https://issuer.example/jwks").aclose()

@@ -1,0 +1,134 @@
+"""A provider that is slow, broken or hostile: a failed fetch, and no more than that."""
+
+import asyncio
+import gzip
+import logging
+import time
+
+import pytest
+
+from issuers import Issuer, dumps
+from servers.jwks import JwksServer
+from todo_adapters.auth.jwks import APART, DEADLINE, LARGEST_DOCUMENT, JwksKeys
+from todo_domain.errors import Unavailable
+from verifying import FetchScene as Scene
+
+LONG = 30.0
+
+
+@pytest.fixture
+async def server():
+    async with JwksServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def scene(server):
+    scene = Scene(server)
+    yield scene
+    await scene.keys.aclose()
+
+
+async def test_the_deadline_is_two_seconds_unless_a_test_is_in_a_hurry():
+    assert JwksKeys("https://issuer.example/jwks")._deadline == DEADLINE == 2.0
+
+
+@pytest.mark.parametrize("slowness", [{"delay": LONG}, {"drip": 0.02}])
+async def test_a_slow_provider_holds_up_its_callers_until_the_deadline_and_nobody_else(server, slowness):
+    scene = Scene(server, deadline=0.25)
+    vars(server).update(slowness)
+    waiting = asyncio.create_task(scene.answer(scene.token()))
+    began, ticks = time.perf_counter(), 0
+    while not waiting.done():
+        await asyncio.sleep(0.005)
+        ticks += 1
+    assert await waiting == "away"
+    assert 0.2 <= time.perf_counter() - began < 1.5
+    assert ticks > 10
+    assert scene.keys.failure == "too slow"
+
+
+async def test_two_fetches_are_never_under_way_at_once(scene):
+    scene.server.delay, scene.server.status = 0.05, 500
+    callers = []
+    for _ in range(3):
+        callers.append(asyncio.create_task(scene.answer(scene.token())))
+        await asyncio.sleep(0.01)
+        scene.now.now += APART
+    assert await asyncio.gather(*callers) == ["away"] * 3
+    assert scene.server.hits == 1
+
+
+async def test_a_document_beyond_256_kib_is_not_read_to_its_end(scene):
+    scene.server.document, scene.server.endless = b" " * 10_000, True
+    assert await scene.answer(scene.token()) == "away"
+    assert scene.keys.failure == f"more than {LARGEST_DOCUMENT} bytes"
+    await asyncio.sleep(0)
+    assert scene.server.sent < 10_000_000
+
+
+@pytest.mark.parametrize(("size", "answer"), [(LARGEST_DOCUMENT, "taken"), (LARGEST_DOCUMENT + 1, "away")])
+async def test_a_document_may_have_256_kib(scene, size, answer):
+    scene.server.document = dumps(scene.issuer.jwks()).ljust(size)
+    assert await scene.answer(scene.token()) == answer
+
+
+async def test_a_compressed_document_is_not_unpacked(scene):
+    scene.server.document = gzip.compress(dumps(scene.issuer.jwks()))
+    scene.server.headers = {"Content-Encoding": "gzip"}
+    assert await scene.answer(scene.token()) == "away"
+    assert scene.keys.failure == "compressed"
+
+
+async def test_redirects_are_not_followed(scene):
+    async with JwksServer(scene.issuer.jwks()) as elsewhere:
+        for status in (301, 302, 303, 307, 308):
+            scene.server.status, scene.server.headers = status, {"Location": elsewhere.url}
+            assert await scene.answer(scene.token()) == "away"
+            assert scene.keys.failure == f"status {status}"
+            scene.now.now += APART
+        assert elsewhere.hits == 0
+
+
+@pytest.mark.parametrize("status", [201, 204, 304, 401, 404, 429, 500, 503])
+async def test_any_status_but_200_is_a_failure(scene, status):
+    scene.server.status = status
+    assert await scene.answer(scene.token()) == "away"
+    assert scene.keys.failure == f"status {status}"
+
+
+BROKEN = {
+    "HTML": (b"<html>", "not UTF-8 JSON"),
+    "nothing": (b"", "not UTF-8 JSON"),
+    "no UTF-8": (b'{"keys":"\xff"}', "not UTF-8 JSON"),
+    "no object": (b"[]", "not a key set"),
+    "nesting": (b"[" * 200_000, "too many arrays and objects"),
+    "a name twice": (b'{"keys":[],"keys":[]}', "a name occurs twice"),
+    "no fit key": (b'{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}', "no fit key in it"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_document_is_a_failed_fetch_and_known_keys_stay(scene, name, caplog):
+    assert await scene.answer(scene.token()) == "taken"
+    scene.server.document, reason = BROKEN[name]
+    scene.now.now += APART
+    with caplog.at_level(logging.INFO, "todo.auth"):
+        assert await scene.answer(scene.token(issuer=Issuer())) == "away"
+    assert await scene.answer(scene.token()) == "taken"
+    assert [record.getMessage() for record in caplog.records if record.name == "todo.auth"] == [
+        f"the key set was not fetched: {reason}"
+    ]
+    assert scene.keys.failure == reason
+
+
+async def test_an_answer_that_is_no_http_is_a_failed_fetch():
+    async def babble(_reader, writer):
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        keys = JwksKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        with pytest.raises(Unavailable):
+            await keys.check()
+    assert keys.failure == "RemoteProtocolError"

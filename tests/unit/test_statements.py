@@ -1,0 +1,171 @@
+"""Every statement that either engine is ever sent, read as text: whose rows it touches, and what it carries."""
+
+import re
+from itertools import chain
+
+import pytest
+import sqlalchemy as sa
+
+from todo_adapters.sql import lists, postgres, sqlite, statements, steps, writes
+from todo_adapters.sql.batch import Batch
+from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
+from todo_adapters.sql.tables import metadata, tasks
+
+TABLES = "|".join(metadata.tables)
+BATCHES = postgres.batches()
+CAST = re.compile(
+    r"%\((\w+)\)s"
+    r"(::(?:VARCHAR|TEXT|BIGINT|INTEGER|SMALLINT|DATE|TIMESTAMP WITH TIME ZONE)(?:\[\])?(?: COLLATE \"C\")?)?"
+)
+
+
+def named(batch):
+    """The texts of a batch with the names of its parameters, and without the casts that only travelling needs."""
+    for statement in batch.statements:
+        names = [f"%({batch.parameters[place]})s" for place in statement.places]
+        text = re.sub(r"\$(\d+)", lambda number, names=names: names[int(number[1]) - 1], statement.text.decode())
+        yield re.sub("::(BYTEA|BOOLEAN)", "", text)
+
+
+(CONTEXT,) = named(Batch())
+SPLIT = {f"postgresql: {name} {n}": text for name, batch in BATCHES.items() for n, text in enumerate(named(batch))}
+STATEMENTS = {name: text for name, text in SPLIT.items() if text != CONTEXT} | {
+    f"sqlite: {name}": text for name, text in sqlite.texts().items()
+}
+
+
+def plain(sql):
+    """The statement with its parameters in one spelling, without the casts that PostgreSQL needs."""
+    return CAST.sub(r":\1", sql)
+
+
+def scopes(sql):
+    """The text of each pair of parentheses, and what is around all of them, each without what is inside its own."""
+    stack, done = [""], []
+    for character in sql:
+        if character == "(":
+            stack.append("")
+        elif character == ")":
+            done.append(stack.pop())
+            stack[-1] += "()"
+        else:
+            stack[-1] += character
+    assert len(stack) == 1, "unbalanced parentheses"
+    return done + stack
+
+
+def unpinned(sql):
+    """The tables, by the names they have in it, of which a statement may touch anybody's rows."""
+    found = []
+    for scope in scopes(plain(sql)):
+        where = scope.rpartition(" WHERE ")[2] if " WHERE " in scope else ""
+        for table, alias in re.findall(rf"\b(?:FROM|JOIN|UPDATE) ({TABLES})\b(?: AS (\w+))?", scope):
+            owner = "id" if table == "users" else "user_id"
+            pinned = f"{alias or table}.{owner} = :owner"
+            if " OR " in where or pinned not in re.split(r" AND | ORDER BY | RETURNING | FOR ", where):
+                found.append(alias or table)
+    return found
+
+
+def inserts(sql):
+    """For each INSERT: the table, its first column, and what goes into that."""
+    into = rf"INSERT INTO ({TABLES}) \((\w+)[^)]*\) (?:VALUES \(|SELECT )([^,]+?)(?: AS \w+)?,"
+    return re.findall(into, plain(sql))
+
+
+def test_the_reader_of_statements_sees_what_is_missing():
+    assert unpinned("SELECT 1 FROM tasks WHERE tasks.id = :id") == ["tasks"]
+    assert unpinned("DELETE FROM tasks WHERE tasks.user_id = :owner OR tasks.id = :id") == ["tasks"]
+    assert unpinned("SELECT 1 FROM users JOIN tasks ON 1 = 1 WHERE users.id = :owner") == ["tasks"]
+    assert unpinned("SELECT 1 FROM users AS u WHERE users.id = :owner") == ["u"]
+    assert unpinned("UPDATE users SET id=:owner WHERE (users.id = :owner OR true)") == ["users"]
+    assert unpinned("SELECT 1 FROM tasks WHERE tasks.user_id = %(owner)s::VARCHAR AND x IN (SELECT 1 FROM users)") == [
+        "users"
+    ]
+    assert unpinned("SELECT 1 FROM tasks WHERE tasks.user_id = %(owner)s::VARCHAR AND true") == []
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_names_its_user_for_every_table_it_touches(name):
+    assert unpinned(STATEMENTS[name]) == []
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_row_is_inserted_for_the_user_and_nobody_else(name):
+    sql = STATEMENTS[name]
+    found = inserts(sql)
+    assert len(found) == sql.count("INSERT INTO")
+    for table, column, value in found:
+        assert column == ("id" if table == "users" else "user_id")
+        assert value.strip() == ":owner"
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_two_tables_are_joined_by_a_comma(name):
+    # the reader above would see only the first of them
+    assert not re.search(rf"\b(?:FROM|UPDATE) (?:{TABLES})(?: AS \w+)?,", STATEMENTS[name])
+
+
+def test_only_the_counter_of_ids_belongs_to_nobody():
+    others = {
+        table for sql in STATEMENTS.values() for table in re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", plain(sql))
+    }
+    in_statements = {"live", "gone", "page", "change", "room", "made", "turn", "json_each", "SET"}
+    assert others - set(metadata.tables) - in_statements == {"task_ids"}
+
+
+def test_no_statement_of_these_modules_goes_unread():
+    written = {
+        module: {value for value in vars(module).values() if _complete(value)} for module in (statements, writes, steps)
+    }
+    read = "\n".join(STATEMENTS.values())
+    for statement in chain(written[statements], written[writes]):
+        assert text_of(statement, POSTGRESQL) in read
+    for statement in chain(written[statements], written[steps]):
+        assert text_of(statement, SQLITE) in read
+
+
+def _complete(value):
+    return isinstance(value, sa.Select | sa.Insert | sa.Update | sa.Delete)
+
+
+def test_there_is_a_statement_for_every_order_filter_and_kind_of_cursor():
+    assert len(set(lists.all_shapes())) == 2 * (6 * 2 * 2 + 2)
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_statement_goes_by_a_name_that_no_other_text_has(name):
+    for statement in BATCHES[name].statements:
+        others = (other for batch in BATCHES.values() for other in batch.statements)
+        assert {other.text for other in others if other.name == statement.name} == {statement.text}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_batch_begins_by_saying_who_is_acting(name):
+    assert next(named(BATCHES[name])) == CONTEXT
+    for setting in (
+        "'role', 'todo_app', true",
+        "'todo.user_id', %(owner)s::VARCHAR, true",
+        "'statement_timeout', %(timeout)s",
+    ):
+        assert setting in CONTEXT
+
+
+def test_a_batch_knows_whether_it_writes():
+    for batch in BATCHES.values():
+        texts = " ".join(named(batch))
+        assert batch.writes == bool(re.search(r"\b(?:INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", texts))
+        assert batch.alone or not batch.writes
+
+
+def test_a_statement_with_a_value_of_its_own_is_refused():
+    with pytest.raises(TypeError, match="title_1"):
+        Batch(sa.select(tasks.c.id).where(tasks.c.title == "mine"))
+
+
+def test_parameters_of_one_name_are_of_one_type():
+    for name, batch in BATCHES.items():
+        casts = {}
+        for parameter, cast in CAST.findall(" ".join(named(batch))):
+            casts.setdefault(parameter, set()).add(cast)
+        assert all(len(kinds) == 1 for kinds in casts.values()), (name, casts)

@@ -1,0 +1,157 @@
+"""What may be said about a task, and how it is created, edited, completed and reopened."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from todo_domain import Invalid, Priority, user_id
+from todo_domain.task import check, check_new, new_task
+
+ANN = user_id("ann")
+NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=1)
+EARLIER = NOW - timedelta(days=365)
+
+EDITS = st.fixed_dictionaries(
+    {},
+    optional={
+        "title": st.sampled_from(["title", "another"]),
+        "description": st.sampled_from([None, "", "words"]),
+        "completed": st.booleans(),
+        "priority": st.sampled_from(Priority),
+        "due_date": st.sampled_from([None, date(2026, 4, 1)]),
+        "tags": st.sampled_from([(), ("a", "b"), ("b", "a")]),
+    },
+)
+
+
+def made(now=NOW, **members):
+    return new_task(check_new({"title": "title", **members}), id=7, owner=ANN, revision=3, now=now)
+
+
+def test_a_new_task_is_open_and_plain():
+    assert made() == (7, ANN, "title", None, None, Priority.NONE, None, (), 3, NOW, NOW)
+    assert (made().status, made().completed) == ("incomplete", False)
+
+
+def test_a_new_task_keeps_what_is_said_about_it():
+    members = {"description": "", "priority": Priority.LOW, "due_date": date(2026, 4, 1), "tags": [" b ", "A"]}
+    task = made(**members)
+    assert task[2:8] == ("title", "", None, Priority.LOW, date(2026, 4, 1), ("b", "A"))
+
+
+@pytest.mark.parametrize(
+    "members", [{"completed": True}, {"status": "complete"}, {"completed": True, "status": "complete"}]
+)
+def test_a_new_task_may_be_complete_from_the_start(members):
+    task = made(**members)
+    assert (task.status, task.completed, task.completed_at) == ("complete", True, NOW)
+
+
+def test_a_new_task_needs_a_title():
+    with pytest.raises(Invalid, match=r"^title is required$"):
+        check_new({"description": "all there is"})
+
+
+def test_a_new_task_has_no_revision_yet():
+    with pytest.raises(Invalid, match=r"^revision "):
+        check_new({"title": "title", "revision": 1})
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"title": " "}, "title"),
+        ({"title": "x" * 256}, "title"),
+        ({"title": "a\0"}, "title"),
+        ({"description": "x" * 5_001}, "description"),
+        ({"description": "\ud800"}, "description"),
+        ({"tags": ["a", " "]}, "tags"),
+        ({"tags": ["x" * 51]}, "tags"),
+        ({"tags": [str(number) for number in range(21)]}, "tags"),
+        ({"tags": ["Straße", "STRASSE"]}, "tags"),
+        ({"tags": ["\xe9", "E\u0301"]}, "tags"),
+        ({"tags": ["a", " a"]}, "tags"),
+        ({"completed": True, "status": "incomplete"}, "completed"),
+        ({"completed": False, "status": "complete"}, "completed"),
+    ],
+    ids=ascii,
+)
+def test_a_member_that_breaks_its_rule_is_refused_by_name(members, field):
+    for checked in (lambda: check(members), lambda: check_new({"title": "title", **members})):
+        with pytest.raises(Invalid) as refusal:
+            checked()
+        assert refusal.value.field == field
+
+
+def test_members_at_their_limits_are_kept():
+    members = {"title": "x" * 255, "description": "x" * 5_000, "tags": [f"{number:050}" for number in range(20)]}
+    assert check(members) == members | {"tags": tuple(members["tags"])}
+
+
+def test_checking_leaves_the_callers_members_alone():
+    members = {"title": " a ", "tags": [" b "]}
+    assert check(members) == {"title": "a", "tags": ("b",)}
+    assert members == {"title": " a ", "tags": [" b "]}
+
+
+@given(EDITS, EDITS)
+def test_an_edit_changes_the_members_given_and_no_others(before, members):
+    task = made(**before)
+    edited = task.edited(check(members), LATER)
+    for name in ("title", "description", "priority", "due_date", "tags", "completed"):
+        assert getattr(edited, name) == members.get(name, getattr(task, name))
+    assert (edited.id, edited.user_id, edited.revision, edited.created_at) == (7, ANN, 3, NOW)
+    assert (edited is task) == (edited == task) == all(getattr(task, name) == value for name, value in members.items())
+    assert edited.updated_at == (NOW if edited is task else LATER)
+    assert edited.edited(check(members), LATER + timedelta(days=1)) is edited
+
+
+@given(EDITS)
+def test_updated_at_never_goes_back(members):
+    assert made().edited(members, EARLIER).updated_at == NOW
+    assert made().toggled(EARLIER).updated_at == NOW
+
+
+def test_a_toggle_completes_and_reopens():
+    done = made().toggled(LATER)
+    assert done == made()._replace(completed_at=LATER, updated_at=LATER)
+    assert done.toggled(LATER + timedelta(seconds=1)) == made()._replace(updated_at=LATER + timedelta(seconds=1))
+
+
+def test_completing_again_keeps_the_time_of_the_first():
+    done = made().edited({"completed": True}, LATER)
+    assert done.edited({"completed": True}, LATER + timedelta(days=1)) is done
+    renamed = done.edited({"status": "complete", "title": "renamed"}, LATER + timedelta(days=1))
+    assert (renamed.completed_at, renamed.title) == (LATER, "renamed")
+
+
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize("changed", ["status", "completed"])
+def test_of_two_contradicting_twins_the_one_that_differs_is_the_change(complete, changed):
+    task = made(completed=complete)
+    put_back = {"status": task.status, "completed": task.completed, "revision": task.revision}
+    put_back[changed] = (
+        "incomplete" if changed == "status" and complete else "complete" if changed == "status" else not complete
+    )
+    edited = task.edited(check(put_back), LATER)
+    assert edited.completed is not complete
+    assert edited.updated_at == LATER
+
+
+def test_contradicting_twins_of_another_revision_are_refused():
+    for revision in (2, 4):
+        members = check({"status": "complete", "completed": False, "revision": revision})
+        with pytest.raises(Invalid, match=r"^completed contradicts status"):
+            made().edited(members, LATER)
+
+
+def test_a_revision_alone_changes_nothing():
+    assert made().edited(check({"revision": 1}), LATER).revision == 3
+    assert made().edited(check({"revision": 1}), LATER) == made()
+
+
+def test_agreeing_twins_of_another_revision_are_a_plain_wish():
+    assert made().edited(check({"status": "complete", "completed": True, "revision": 1}), LATER).completed

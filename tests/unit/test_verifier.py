@@ -1,0 +1,202 @@
+"""Who is let in, and who is not."""
+
+import secrets
+import time
+
+import pytest
+
+from hostile_claims import MISSING, honest_claims
+from hostile_tokens import hostile_tokens
+from issuers import Issuer, dumps
+from todo_adapters.auth.keys import SharedSecrets
+from todo_adapters.auth.refusal import Reason
+from todo_adapters.auth.verifier import Verifier
+from todo_domain.errors import Unauthenticated, Unavailable
+from verifying import AUDIENCE, ISSUER, NOW, Keys, Scene, reason_of
+
+
+@pytest.fixture(params=["secret", "jwks"])
+def scene(request):
+    return Scene(request.param)
+
+
+@pytest.fixture
+def hostile(scene):
+    return list(hostile_tokens(scene.mode, scene.issuer, now=NOW, issuer=ISSUER, audience=AUDIENCE))
+
+
+async def test_every_hostile_token_is_refused_for_its_reason(scene, hostile):
+    answers = {row.name: (await reason_of(scene.verifier, row.token), row.reason) for row in hostile}
+    assert {name: answer for name, answer in answers.items() if answer[0] != answer[1]} == {}
+    assert len(answers) == len(hostile) >= 150
+
+
+async def test_hostile_tokens_are_refused_without_settings_too():
+    scene = Scene("secret")
+    rows = list(hostile_tokens("secret", scene.issuer, now=NOW))
+    verifier = Verifier(SharedSecrets([scene.issuer.secret]), clock=scene.now)
+    assert [row.name for row in rows if await reason_of(verifier, row.token) != row.reason] == []
+
+
+def test_the_hostile_tokens_are_different_in_each_run_and_have_every_reason(scene, hostile):
+    again = hostile_tokens(scene.mode, Issuer(), now=NOW, issuer=ISSUER, audience=AUDIENCE)
+    same = {row.token for row in hostile} & {row.token for row in again}
+    assert len(same) < 20, "only those without a signature may be the same"
+    unreachable = {Reason.KEY_UNKNOWN} if scene.mode == "secret" else set()
+    assert {row.reason for row in hostile} == set(Reason) - unreachable
+    assert sum(row.sendable for row in hostile) >= 150
+
+
+async def test_nothing_hostile_is_remembered(scene, hostile):
+    for row in hostile:
+        await reason_of(scene.verifier, row.token)
+    assert len(scene.verifier._remembered) == 0
+
+
+async def test_a_token_with_any_character_changed_is_refused(scene):
+    token = scene.sign()
+    for place, character in enumerate(token):
+        for other in {"A", "z", "0", "-", "=", ".", "\0", "\xe9"} - {character}:
+            assert await reason_of(scene.verifier, token[:place] + other + token[place + 1 :]), place
+        assert await reason_of(scene.verifier, token[:place] + token[place + 1 :]), place
+        assert await reason_of(scene.verifier, token[:place]), place
+    assert await reason_of(scene.verifier, token) is None
+
+
+async def test_noise_is_refused_and_raises_nothing_else(scene):
+    parts = scene.sign().split(".")
+    for _ in range(500):
+        noise = secrets.token_bytes(secrets.randbelow(60)).decode("latin-1")
+        assert await reason_of(scene.verifier, noise)
+        parts[secrets.randbelow(3)] = secrets.token_urlsafe(secrets.randbelow(60))
+        assert await reason_of(scene.verifier, ".".join(parts))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA", "ES256", "RS256"])
+@pytest.mark.parametrize("typ", [None, "JWT", "jwt", "Jwt", "at+jwt", "AT+JWT"])
+async def test_good_tokens_of_every_algorithm_and_type_are_taken(algorithm, typ):
+    scene = Scene("secret" if algorithm == "HS256" else "jwks")
+    claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
+    header = scene.issuer.header(algorithm, **({"typ": typ} if typ else {}))
+    assert await scene.verifier.verify(scene.issuer.token(algorithm, claims, header)) == claims["sub"]
+
+
+GOOD = {
+    "a list of audiences": {"aud": ["https://else.example", AUDIENCE]},
+    "one audience in a list": {"aud": [AUDIENCE]},
+    "no iat": {"iat": MISSING},
+    "nbf": {"nbf": int(NOW)},
+    "fractions of seconds": {"exp": NOW + 10.5, "iat": NOW - 10.5, "nbf": NOW - 10.5},
+    "a number in scientific notation": {"exp": 1.7900001e9},
+    "a subject of one character": {"sub": "x"},
+    "a subject of 255 characters": {"sub": "\U0001f600" * 255},
+    "a subject in another script": {"sub": "名前 é"},
+    "the user row, as Better Auth sends it": {"name": "Ann", "email": "ann@else.example", "emailVerified": True},
+    "2^53": {"a": [2**53, -(2**53), 0.1, 1e15]},
+    "nesting": {"a": {"b": [[[[{"c": [{}]}]]]]}},
+    "an unpaired surrogate elsewhere": {"name": "\ud800"},
+    "NUL elsewhere": {"name": "a\0b"},
+    "aud beside Infinity in a string": {"name": "Infinity NaN [[[["},
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+async def test_good_claims_are_taken(scene, name):
+    assert await reason_of(scene.verifier, scene.sign(**GOOD[name])) is None
+
+
+async def test_a_payload_may_be_spelt_with_white_space_and_escapes(scene):
+    claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE, sub="ann")
+    spelt = dumps(claims).replace(b'"sub":"ann"', b'\r\n\t"s\\u0075b" : "\\u0061nn" ')
+    assert await scene.verifier.verify(scene.issuer.token(scene.algorithm, spelt)) == "ann"
+
+
+async def test_the_longest_token_is_8192_characters(scene):
+    lengths = {}
+    for size in range(5_900, 6_100):
+        token = scene.sign(sub="me", a="x" * size)
+        lengths[len(token)] = await reason_of(scene.verifier, token)
+    assert {length for length, reason in lengths.items() if reason is None} == {n for n in lengths if n <= 8192}
+    assert any(n <= 8192 for n in lengths)
+    assert {reason for length, reason in lengths.items() if length > 8192} == {"too_long"}
+
+
+BOUNDS = [
+    ("exp", -29.75, None),
+    ("exp", -29.999, None),
+    ("exp", -30, "expired"),
+    ("exp", 86_430, None),
+    ("exp", 86_430.5, "lifetime"),
+    ("nbf", 30, None),
+    ("nbf", 30.5, "not_yet_valid"),
+    ("iat", 30, None),
+    ("iat", 30.5, "issued_in_future"),
+]
+
+
+@pytest.mark.parametrize(("claim", "ahead", "reason"), BOUNDS)
+async def test_clocks_may_differ_by_30_seconds(scene, claim, ahead, reason):
+    assert await reason_of(scene.verifier, scene.sign(**{"iat": MISSING, claim: NOW + ahead})) == reason
+
+
+async def test_a_token_may_live_as_long_as_the_setting_says(scene):
+    verifier = Verifier(scene.keys, issuer=ISSUER, audience=AUDIENCE, max_lifetime=600, clock=scene.now)
+    assert await reason_of(verifier, scene.sign(iat=NOW - 100, exp=NOW + 500)) is None
+    assert await reason_of(verifier, scene.sign(iat=NOW - 100, exp=NOW + 501)) == "lifetime"
+    assert await reason_of(verifier, scene.sign(iat=MISSING, exp=NOW + 630)) is None
+    assert await reason_of(verifier, scene.sign(iat=MISSING, exp=NOW + 631)) == "lifetime"
+
+
+async def test_only_an_expired_token_says_what_is_wrong(scene, hostile):
+    sentences = {}
+    for row in hostile:
+        with pytest.raises(Unauthenticated) as refused:
+            await scene.verifier.verify(row.token)
+        sentences.setdefault(str(refused.value), set()).add(row.reason)
+    expired = sentences.pop("the token has expired: sign in again")
+    assert expired == {"expired"}
+    assert list(sentences) == ["the token is not valid: sign in again"]
+
+
+async def test_issuer_and_audience_are_not_asked_for_unless_configured():
+    scene = Scene("secret")
+    verifier = Verifier(SharedSecrets([scene.issuer.secret]), clock=scene.now)
+    for claims in ({}, {"iss": 1, "aud": None}, {"iss": "anyone", "aud": ["anything"]}):
+        assert await reason_of(verifier, scene.issuer.token("HS256", honest_claims(NOW, **claims))) is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"issuer": ISSUER}, {"audience": AUDIENCE}, {"issuer": "", "audience": ""}])
+def test_a_key_set_needs_issuer_and_audience(settings):
+    with pytest.raises(ValueError, match="issuer and audience must be given"):
+        Verifier(Keys("jwks", Issuer()), **settings)
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, float("nan")])
+def test_a_lifetime_is_more_than_nothing(lifetime):
+    with pytest.raises(ValueError, match="more than 0"):
+        Verifier(Keys("secret", Issuer()), max_lifetime=lifetime)
+
+
+async def test_keys_are_asked_for_once_more_when_none_is_at_hand(scene):
+    stranger = Issuer()
+    token = stranger.token(scene.algorithm, honest_claims(NOW, iss=ISSUER, aud=AUDIENCE))
+    await reason_of(scene.verifier, token)
+    assert scene.keys.searched == (0 if scene.mode == "secret" else 1)
+
+
+async def test_the_check_is_the_key_sources(scene):
+    with pytest.raises(Unavailable, match="no keys"):
+        await scene.verifier.check()
+
+
+async def test_refusals_quote_nothing_in_their_chain(scene, hostile):
+    for row in hostile:
+        with pytest.raises(Unauthenticated) as refused:
+            await scene.verifier.verify(row.token)
+        assert refused.value.__cause__ is None
+        assert refused.value.__suppress_context__ or refused.value.__context__ is None, row.name
+
+
+def test_the_clock_is_the_systems_by_default():
+    verifier = Verifier(SharedSecrets([Issuer().secret]))
+    assert abs(verifier._clock() - time.time()) < 60
