@@ -13,7 +13,7 @@ run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
 	@$(BIN)/todo serve
 
 test: .venv/dev-installed ## run every test; they bring their own PostgreSQL
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 timing: .venv/dev-installed ## a task of somebody else takes as long as none: 10,000 pairs each, two minutes
 	@TODO_TEST_TIMING_PAIRS=10000 $(BIN)/python -m pytest tests/http/test_http_timing.py

@@ -4,12 +4,15 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from household import Household
 
-SETTINGS = settings(max_examples=20, stateful_step_count=40, deadline=None)
+# No shrinking: to make a story short, thousands of its variations would be tried, for five minutes.
+SETTINGS = settings(
+    max_examples=20, stateful_step_count=40, deadline=None, phases=[Phase.reuse, Phase.generate], print_blob=True
+)
 
 
 @pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place"])

@@ -13,6 +13,10 @@ from servers.todo import Served
 CREATE = "#operations-tasks-create_task"
 LIST = "#operations-tasks-list_tasks"
 ANSWER = " .live-responses-table .response"
+FILLED = """return [...document.querySelectorAll(arguments[0] + " tr[data-param-name]")]
+    .filter((row) => [...row.querySelectorAll("input, select")].some((field) => field.value))
+    .map((row) => row.dataset.paramName)"""
+"""The parameters of an operation that have a value; an example of an optional one would be sent unasked."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,7 @@ def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_host_is_as
     assert status == 201
     assert task["user_id"] == "ann"
     assert task["title"]
+    assert page.run(FILLED, CREATE) == ["user_id"]
     # The README's picture is made by TODO_TEST_PICTURE=docs/docs-page.png.
     if picture := os.environ.get("TODO_TEST_PICTURE"):
         page.run(
@@ -64,6 +69,7 @@ def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_host_is_as
         Path(picture).write_bytes(page.screenshot())
     status, listed = execute(page, LIST)
     assert (status, listed) == (200, [task])
+    assert page.run(FILLED, LIST) == ["user_id", "sort"]
     requested = page.requested()
     assert f"{served.origin}/api/me/tasks" in requested
     assert {url for url in requested if not url.startswith((served.origin + "/", "data:"))} == set()

@@ -74,9 +74,9 @@ def test_one_worker_needs_no_directory(tmp_path):
 def test_the_connections_to_postgresql_are_counted(tmp_path, postgres_databases, postgres_database):
     url = postgres_databases.url(postgres_database)
     with Served(tmp_path, TODO_DATABASE_URL=url, TODO_DATABASE_POOL_SIZE="3", TODO_JWT_SECRET=SECRET) as served:
-        assert served.request("GET", "/api/me/tasks", served.token("ann")).status == 200
+        assert served.request("POST", "/api/me/tasks", served.token("ann"), {"title": "x"}).status == 201
         counted = numbers(served)
     assert counted["todo_database_connections", "idle"] == 1
     assert counted["todo_database_connections", "busy"] == 0
-    assert counted[("todo_database_connections_limit",)] == 3
+    assert counted[("todo_database_connections_limit",)] == 2  # the third is shared by short reads
     assert counted[("todo_database_callers_waiting",)] == 0

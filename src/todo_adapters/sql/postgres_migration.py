@@ -102,7 +102,8 @@ def _connected(info: str) -> Iterator[sa.Connection]:
             yield connection
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        assert isinstance(cause, psycopg.Error)  # noqa: S101  no other driver is used
+        if not isinstance(cause, psycopg.Error):
+            raise
         sentence = _sentence(cause) if connected else why_not_connected(info)
         if sentence is None:
             raise

@@ -62,7 +62,7 @@ class Road:
                 again = error.sqlstate in LOST_RACE or (left_open(error) and not unknown)
                 if not again or attempt == _ATTEMPTS:
                     raise Unavailable(sentence, outcome_unknown=unknown) from error
-            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  only to part those who collided
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  only to part those who collided  # nosec B311
             attempt += 1
 
     def connections(self) -> dict[str, int]:

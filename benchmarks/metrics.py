@@ -1,0 +1,58 @@
+"""What counting costs a request: the calls that it adds, timed one by one, with one worker and with several.
+
+.venv/bin/python benchmarks/metrics.py
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from time import perf_counter
+from timeit import repeat
+
+TIMES = 100_000
+SEVERAL = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def microseconds(call):
+    return min(repeat(call, number=TIMES, repeat=7)) / TIMES * 1e6
+
+
+def measure():
+    from todo_adapters.http.metrics import Metrics  # noqa: PLC0415  chooses at import how to count
+
+    class Store:
+        async def get(self, owner, task_id):
+            pass
+
+        create = page = replace = toggle = delete = changes = check = get
+
+    metrics, store = Metrics(), Store()
+    timed = metrics.timed(store)
+
+    def edge():
+        begun = perf_counter()
+        metrics.in_flight += 1
+        metrics.in_flight -= 1
+        metrics.answered("GET", "/api/{user_id}/tasks/{id}", 200, perf_counter() - begun)
+
+    def run(get):
+        with suppress(StopIteration):
+            get("ann", 1).send(None)
+
+    nothing = microseconds(lambda: None)
+    parts = {
+        "the answer": microseconds(edge) - nothing,
+        "the caller": microseconds(lambda: metrics.called("ok")) - nothing,
+        "the store": microseconds(lambda: run(timed.get)) - microseconds(lambda: run(store.get)),
+    }
+    told = ", ".join(f"{name} {cost:.1f}" for name, cost in parts.items())
+    print(f"{'several workers' if SEVERAL in os.environ else 'one worker'}: {sum(parts.values()):.1f} µs ({told})")
+
+
+if __name__ == "__main__":
+    measure()
+    if SEVERAL not in os.environ:
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run([sys.executable, __file__], env=os.environ | {SEVERAL: directory}, check=True)
