@@ -174,11 +174,31 @@ def over_todo_serve_on_postgres(**settings: Any) -> Iterator[Api]:
             yield api
 
 
+@contextmanager
+def over_todo_serve_through_pgbouncer(**settings: Any) -> Iterator[Api]:
+    """The same behind PgBouncer in transaction mode, which has two connections to the server."""
+    from servers import pgbouncer
+    from servers.postgres import PostgresServer
+    from sql_places import PostgresDatabases
+
+    pgbouncer.require()
+    login = PostgresDatabases.LOGIN
+    with PostgresServer() as server:
+        databases = PostgresDatabases(server)
+        with (
+            databases.another() as name,
+            pgbouncer.PgBouncer(server, name, pool_size=2, logins={login: PostgresDatabases.PASSWORD}) as pooler,
+            over_todo_serve(TODO_DATABASE_URL=pooler.url(login), **settings) as api,
+        ):
+            yield api
+
+
 APIS: dict[str, Serve] = {
     "memory": in_memory,
     "uvicorn": over_uvicorn,
     "sqlite": over_todo_serve,
     "postgres": over_todo_serve_on_postgres,
+    "pgbouncer": over_todo_serve_through_pgbouncer,
 }
 """Every way to run the contract. To add one: a context manager that takes what `Serve` says and yields an Api."""
 
