@@ -9,6 +9,7 @@ from shutil import copyfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from clock import FakeClock
 from places import MemoryPlace, Place
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
 
 pytest.register_assert_rewrite("household", "store_contract")
+
+# On a busy machine an example may take a second without meaning anything.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 _numbers = count(1)
 

@@ -160,9 +160,56 @@ def test_limits_are_those_of_the_code_list_items_included():
         "schema"
     ]
     assert (id_schema["minimum"], id_schema["maximum"]) == (1, 2**53 - 1)
+    for operation in ("list_tasks", "list_changes"):
+        limit = next(one for one in parameters(OPERATIONS[operation][2]) if one["name"] == "limit")["schema"]
+        assert (limit["minimum"], limit["maximum"]) == (1, 1_000)
     small = json.dumps(document(body_limit=123, quota=7))
     assert "123 bytes" in small
     assert "you have 7 tasks" in small
+
+
+FITTING = {
+    "NewTask": [
+        ({"title": "x"}, True),
+        ({"title": "x", "description": None, "due_date": None}, True),
+        ({"title": "x", "status": "complete", "completed": True}, True),
+        ({"title": "x", "status": "complete", "completed": False}, False),
+        ({"title": "x", "status": "incomplete", "completed": True}, False),
+        ({}, False),
+        ({"title": None}, False),
+        ({"title": ""}, False),
+        ({"title": "x" * 256}, False),
+        ({"title": "x", "id": 1}, False),
+        ({"title": "x", "tags": ["a", "a"]}, False),
+        ({"title": "x", "tags": ["a" * 51]}, False),
+        ({"title": "x", "priority": "urgent"}, False),
+        ({"title": "x", "due_date": "2026-02-30"}, False),
+        ({"title": "x\x00"}, False),
+        ([], False),
+    ],
+    "TaskPut": [
+        ({"title": "x"}, True),
+        ({"title": "x", "completed_at": [1]}, True),
+        ({}, False),
+        ({"revision": 1}, False),
+    ],
+    "TaskPatch": [({}, True), ({"description": None}, True), ({"status": "done"}, False), ({"revision": 1}, False)],
+}
+
+
+@pytest.mark.parametrize("name", FITTING)
+async def test_a_body_fits_its_schema_if_and_only_if_the_service_takes_it(ann: Caller, name: str):
+    method = {"NewTask": "POST", "TaskPut": "PUT", "TaskPatch": "PATCH"}[name]
+    for body, fits in FITTING[name]:
+        task = await ann.task()
+        answer = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", json=body)
+        assert answer.status == ((201 if method == "POST" else 200) if fits else 400), body
+        try:
+            validate(body, DOCUMENT["components"]["schemas"][name])
+        except AssertionError:
+            assert not fits, body
+        else:
+            assert fits, body
 
 
 def test_structs_tell_what_they_are():

@@ -1,11 +1,13 @@
 """api.md, section 2: what may be said about a task, and what comes back."""
 
 import json
+from datetime import UTC, datetime
 from unicodedata import category
 
 import pytest
-from apis import Api, Caller
+from apis import Api, Caller, in_memory
 
+from clock import FakeClock
 from todo_domain.owner import LARGEST_ID
 
 SETTABLE = {
@@ -487,6 +489,26 @@ async def test_a_put_without_a_settable_member_is_refused(ann: Caller):
 
 
 # Times and ids.
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 500_000, 999_999])
+async def test_times_have_exactly_six_decimals_whatever_the_clock_says(microsecond: int):
+    clock = FakeClock(datetime(2026, 3, 29, 1, 30, 0, microsecond, UTC))
+    with in_memory(clock=clock) as api:
+        task = await api.user().task(completed=True)
+    expected = f"2026-03-29T01:30:00.{microsecond:06}Z"
+    assert [task[name] for name in ("created_at", "updated_at", "completed_at")] == [expected] * 3
+
+
+async def test_updated_at_never_goes_back():
+    clock = FakeClock()
+    with in_memory(clock=clock) as api:
+        ann = api.user()
+        task = await ann.task()
+        clock.advance(hours=-1)
+        now = (await ann("PATCH", f"/tasks/{task['id']}", json={"title": "Buy milk"})).json()
+    assert now["updated_at"] == task["updated_at"]
+    assert now["revision"] == 2
 
 
 async def test_updated_at_moves_only_when_something_really_changed(ann: Caller):

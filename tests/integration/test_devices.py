@@ -10,9 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from household import Household
 
 # No shrinking: to make a story short, thousands of its variations would be tried, for five minutes.
-SETTINGS = settings(
-    max_examples=20, stateful_step_count=40, deadline=None, phases=[Phase.reuse, Phase.generate], print_blob=True
-)
+SETTINGS = settings(max_examples=20, stateful_step_count=40, phases=[Phase.reuse, Phase.generate], print_blob=True)
 
 
 @pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place"])

@@ -1,9 +1,12 @@
 """kill -9 in the middle of writes: what was acknowledged is there, nothing is half there, revisions go on."""
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import threading
+import time
 
 from servers.todo import Served
 
@@ -72,3 +75,30 @@ def _workers(served):
         check=False,
     )
     return [int(line.split()[0]) for line in listing.stdout.splitlines() if "spawn_main" in line]
+
+
+def test_a_create_whose_answer_was_lost_to_a_kill_is_made_once_by_its_retry(tmp_path):
+    """The server dies somewhere between the request and its answer; the retry's key makes it one task all the same."""
+    body = json.dumps({"title": "once"}).encode()
+    for round_ in range(6):
+        with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+            token = served.token("ann")
+            head = (
+                f"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                f"Idempotency-Key: {round_}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            with socket.create_connection(("127.0.0.1", served.port)) as connection:
+                connection.sendall(head.encode() + body)
+                time.sleep(round_ * 0.0008)
+                served.process.kill()
+    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+        for round_ in range(6):
+            key = {"Idempotency-Key": str(round_)}
+            first = served.request("POST", "/api/me/tasks", token, {"title": "once"}, key)
+            again = served.request("POST", "/api/me/tasks", token, {"title": "once"}, key)
+            assert (first.status, again.status) == (201, 201)
+            assert first.body == again.body
+            assert again.headers["idempotency-replayed"] == "true"
+        listed = served.request("GET", "/api/me/tasks", token).body
+    assert len(listed) == 6
+    assert sorted(task["revision"] for task in listed) == list(range(1, 7))

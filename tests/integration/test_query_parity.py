@@ -42,7 +42,7 @@ async def assert_same_walk(store, owner, tasks, query):
 
 
 # Each example has a user of its own, so that they may share the store.
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(MADE, st.lists(strategies.queries(limits=st.none() | st.integers(1, 4)), min_size=3, max_size=3))
 async def test_a_store_lists_what_the_reference_lists(store, made, queries):
     owner = user_id(f"parity-{next(_numbers)}")
