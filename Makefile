@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test timing lint check format audit lock clean
+.PHONY: help run test timing stores fuzz lint check format audit lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,12 @@ test: .venv/dev-installed ## run every test; they bring their own PostgreSQL
 
 timing: .venv/dev-installed ## a task of somebody else takes as long as none: 10,000 pairs each, two minutes
 	@TODO_TEST_TIMING_PAIRS=10000 $(BIN)/python -m pytest tests/http/test_http_timing.py
+
+stores: .venv/dev-installed ## the HTTP contract over real servers: SQLite, PostgreSQL, and PostgreSQL behind PgBouncer
+	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/http
+
+fuzz: .venv/dev-installed ## ten minutes of property-based requests to a running server, made from its OpenAPI document
+	@TODO_TEST_APIS=sqlite TODO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/http/test_schemathesis.py
 
 lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/ruff format --check

@@ -65,7 +65,7 @@ class InProcess:
     """A client that calls an ASGI application with the scope that uvicorn builds from httptools."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
 
     async def request(
         self,
@@ -106,7 +106,7 @@ class InProcess:
         async def send(message: dict[str, Any]) -> None:
             answered.append(message)
 
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         return _answer_from(answered)
 
 

@@ -6,12 +6,14 @@ requests that are meant to be good; what depends on the state of the account is 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from typing import Any
 
 import pytest
 import schemathesis
-from apis import in_memory
+from apis import Api, Serve
+from client import InProcess
 from schemathesis.engine import Status, events, from_schema
 
 from todo_domain.text import fold
@@ -21,6 +23,12 @@ STATES = ["404", "409", "410", "412", "422"]
 
 PHASES = {"examples": (1, 5), "coverage": (1, 10), "fuzzing": (12, 4), "stateful": (10, 3)}
 """Each phase of Schemathesis, with how many examples of each operation it may make, in how many seconds."""
+
+LONGER = float(os.environ.get("TODO_FUZZ_SECONDS", "0"))
+"""For a long run, say of a real server: `TODO_TEST_APIS=sqlite TODO_FUZZ_SECONDS=600 pytest tests/http/test_schemathesis.py`."""
+
+if LONGER:
+    PHASES |= {"fuzzing": (100_000, LONGER / 2), "stateful": (100_000, LONGER / 2)}
 
 
 @schemathesis.hook("before_call")
@@ -57,44 +65,47 @@ def _mend_body(body: dict[str, Any], *, put: bool) -> None:
         body["tags"] = list({fold(tag.strip()): tag for tag in tags}.values())  # distinct, ignoring case
 
 
-def findings(phase: str) -> tuple[list[str], Counter[str]]:
+def findings(api: Api, phase: str) -> tuple[list[str], Counter[str]]:
     """Run one phase against a fresh service; return what it found, and how often each check was made."""
     found: dict[tuple[str, ...], str] = {}
     made: Counter[str] = Counter()
     examples, seconds = PHASES[phase]
-    with in_memory() as api:
-        ann = api.user()
-        config = schemathesis.Config.from_dict(
-            {
-                "headers": {"Authorization": f"Bearer {ann.token}"},
-                "parameters": {"path.user_id": ann.id},
-                "continue-on-failure": True,
-                "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", *STATES]}},
-                "generation": {"database": "none", "max-examples": examples, "no-shrink": True},
-                "phases": {name: {"enabled": name == phase} for name in PHASES},
-            }
-        )
-        schema = schemathesis.openapi.from_asgi("/openapi.json", api.bare._app, config=config)
-        schema.config.max_time = seconds
-        for event in from_schema(schema).execute():
-            if isinstance(event, events.FatalError):
-                raise event.exception
-            if isinstance(event, events.NonFatalError):
-                found[str(event.label), "error"] = str(event.value)
-            if isinstance(event, events.ScenarioFinished):
-                for results in event.recorder.checks.values():
-                    for check in results:
-                        made[check.name] += 1
-                        if check.status is Status.FAILURE:
-                            failure = check.failure_info
-                            label = (str(event.label), check.name, failure.failure.title)
-                            found[label] = f"{failure.failure.message}\n{failure.code_sample}"
+    ann = api.user()
+    config = schemathesis.Config.from_dict(
+        {
+            "headers": {"Authorization": f"Bearer {ann.token}"},
+            "parameters": {"path.user_id": ann.id},
+            "continue-on-failure": True,
+            "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "304", *STATES]}},
+            "generation": {"database": "none", "max-examples": examples, "no-shrink": True},
+            "phases": {name: {"enabled": name == phase} for name in PHASES},
+        }
+    )
+    if isinstance(api.bare, InProcess):
+        schema = schemathesis.openapi.from_asgi("/openapi.json", api.bare.app, config=config)
+    else:
+        schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{api.bare.port}/openapi.json", config=config)
+    schema.config.max_time = seconds
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.FatalError):
+            raise event.exception
+        if isinstance(event, events.NonFatalError):
+            found[str(event.label), "error"] = str(event.value)
+        if isinstance(event, events.ScenarioFinished):
+            for results in event.recorder.checks.values():
+                for check in results:
+                    made[check.name] += 1
+                    if check.status is Status.FAILURE:
+                        failure = check.failure_info
+                        label = (str(event.label), check.name, failure.failure.title)
+                        found[label] = f"{failure.failure.message}\n{failure.code_sample}"
     return [f"{' '.join(label)}\n{what}" for label, what in found.items()], made
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_property_based_run_of_the_document_finds_nothing(phase: str):
-    found, made = findings(phase)
+def test_a_property_based_run_of_the_document_finds_nothing(serve: Serve, phase: str):
+    with serve() as api:
+        found, made = findings(api, phase)
     assert not found, "\n\n".join(found)
     assert made["response_schema_conformance"] > 20
     assert {
