@@ -122,11 +122,11 @@ class MemoryTasks:
         tasks, more = select(account.tasks.values(), query)
         return Page(tasks, account.revision, more)
 
-    async def replace(self, owner: UserId, edited: Task) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         account = self._account(owner)
         account.task(edited.id, expected={edited.revision})
-        return account.put(edited._replace(revision=account.revision + 1), now=edited.updated_at)
+        return account.put(edited._replace(revision=account.revision + 1), now=now)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
         """Complete an open task or reopen a complete one."""

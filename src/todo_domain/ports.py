@@ -12,7 +12,7 @@ from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task
 
 KEYS_KEPT: Final = timedelta(days=7)
-"""How long an Idempotency-Key is remembered; an older one counts as absent whether or not it is still there."""
+"""How long an Idempotency-Key is remembered; from then on it counts as absent whether or not it is still there."""
 
 PURGE_EVERY: Final = 64
 """A write whose revision this number divides also removes some of that owner's expired keys and tombstones."""
@@ -66,7 +66,7 @@ class Tasks(Protocol):
         If that counter is `unless`, the tasks may be left out: the caller has them.
         """
 
-    async def replace(self, owner: UserId, edited: Task) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
 
         Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.

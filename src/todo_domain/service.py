@@ -57,13 +57,13 @@ class TaskService:
     ) -> Task:
         """Change the members that are given, and no others; concurrent edits of other members survive."""
         checked = check(members)
-        return await self._rewrite(owner, task_id, if_match, lambda task: task.edited(checked, self._clock()))
+        return await self._rewrite(owner, task_id, if_match, lambda task, now: task.edited(checked, now))
 
     async def toggle(self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None) -> Task:
         """Complete an open task, reopen a complete one."""
         if if_match is None:
             return require_owned(owner, await self._tasks.toggle(owner, task_id, now=self._clock()))
-        return await self._rewrite(owner, task_id, if_match, lambda task: task.toggled(self._clock()))
+        return await self._rewrite(owner, task_id, if_match, lambda task, now: task.toggled(now))
 
     async def delete(self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None) -> None:
         """Remove a task for good."""
@@ -79,18 +79,19 @@ class TaskService:
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
     async def _rewrite(
-        self, owner: UserId, task_id: int, if_match: Collection[int] | None, change: Callable[[Task], Task]
+        self, owner: UserId, task_id: int, if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]
     ) -> Task:
         give_up = monotonic() + PATIENCE
         task = await self._tasks.get(owner, task_id)
         while True:
-            edited = change(require_owned(owner, task))
+            now = self._clock()
+            edited = change(require_owned(owner, task), now)
             if if_match is not None and task.revision not in if_match:
                 raise Stale(task)
             if edited is task:
                 return task
             try:
-                return require_owned(owner, await self._tasks.replace(owner, edited))
+                return require_owned(owner, await self._tasks.replace(owner, edited, now=now))
             except Stale as lost:
                 task = lost.current
             if monotonic() > give_up:

@@ -25,7 +25,7 @@ PHASES = {"examples": (1, 5), "coverage": (1, 10), "fuzzing": (12, 4), "stateful
 """Each phase of Schemathesis, with how many examples of each operation it may make, in how many seconds."""
 
 LONGER = float(os.environ.get("TODO_FUZZ_SECONDS", "0"))
-"""For a long run, say of a real server: `TODO_TEST_APIS=sqlite TODO_FUZZ_SECONDS=600 pytest tests/http/test_schemathesis.py`."""
+"""For a long run, of a real server with `TODO_TEST_APIS=sqlite`: how long fuzzing and stateful take together."""
 
 if LONGER:
     PHASES |= {"fuzzing": (100_000, LONGER / 2), "stateful": (100_000, LONGER / 2)}

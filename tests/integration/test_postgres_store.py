@@ -540,7 +540,7 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
         first.execute("SELECT FROM users WHERE id = %s FOR NO KEY UPDATE", [ann])
         second = [
             asyncio.create_task(tasks.toggle(ann, task.id)),
-            asyncio.create_task(tasks._tasks.replace(ann, task._replace(title="stale"))),
+            asyncio.create_task(tasks._tasks.replace(ann, task._replace(title="stale"), now=NOW)),
         ]
         await asyncio.sleep(0.2)
         first.execute("UPDATE users SET revision = 2 WHERE id = %s", [ann])

@@ -93,7 +93,7 @@ async def _cannot_reach(store, ann, bob, clock):
     before = await store.changes(bob, since=0, limit=1)
     for attempt in (
         store.get(ann, theirs.id),
-        store.replace(ann, theirs._replace(title="mine now")),
+        store.replace(ann, theirs._replace(title="mine now"), now=clock()),
         store.toggle(ann, theirs.id, now=clock()),
         store.delete(ann, theirs.id, now=clock(), expected=None),
         store.delete(ann, theirs.id, now=clock(), expected=[theirs.revision]),

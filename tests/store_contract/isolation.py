@@ -8,7 +8,9 @@ ANYTHING = Query()
 
 METHODS = {
     "get": lambda store, owner, task, _: store.get(owner, task.id),
-    "replace": lambda store, owner, task, now: store.replace(owner, task._replace(title="taken", updated_at=now)),
+    "replace": lambda store, owner, task, now: store.replace(
+        owner, task._replace(title="taken", updated_at=now), now=now
+    ),
     "toggle": lambda store, owner, task, now: store.toggle(owner, task.id, now=now),
     "delete": lambda store, owner, task, now: store.delete(owner, task.id, now=now, expected=None),
     "delete this": lambda store, owner, task, now: store.delete(owner, task.id, now=now, expected={task.revision}),

@@ -42,6 +42,15 @@ class Purging:
         assert place.count("tombstones", ann) == 1
         assert (await tasks.changes(ann, since=graves[1].revision)).deleted == graves[2:]
 
+    async def test_a_clock_that_once_ran_ahead_makes_no_edit_forget_early(self, place, tasks, clock, ann):
+        await bury(tasks, clock, ann, 1)
+        clock.now += TOMBSTONES_KEPT + MOMENT
+        ahead = (await tasks.create(ann, title="from the future")).task
+        clock.now -= TOMBSTONES_KEPT
+        for number in range(PURGE_EVERY):
+            await tasks.edit(ann, ahead.id, title=f"{number}")
+        assert place.count("tombstones", ann) == 1
+
     async def test_who_last_asked_before_the_horizon_must_start_again(self, tasks, clock, ann):
         graves = await bury(tasks, clock, ann, 3)
         clock.now += TOMBSTONES_KEPT + MOMENT

@@ -114,15 +114,15 @@ class Writes:
         assert await tasks.toggle(ann, task.id) == task._replace(revision=3, updated_at=clock.now)
         assert (await store.get(ann, task.id)).completed_at is None
 
-    async def test_replace_wants_the_revision_it_replaces(self, store, tasks, ann):
+    async def test_replace_wants_the_revision_it_replaces(self, store, tasks, clock, ann):
         read = (await tasks.create(ann, title="read")).task
         moved = await tasks.edit(ann, read.id, title="moved on")
         for revision in (read.revision, moved.revision + 1):
             with pytest.raises(Stale) as stale:
-                await store.replace(ann, read._replace(title="too late", revision=revision))
+                await store.replace(ann, read._replace(title="too late", revision=revision), now=clock())
             assert stale.value.current == moved
         assert await store.get(ann, read.id) == moved
-        assert (await store.replace(ann, moved._replace(title="in time"))).revision == 3
+        assert (await store.replace(ann, moved._replace(title="in time"), now=clock())).revision == 3
 
     async def test_delete_takes_any_revision_or_one_of_those_expected(self, store, tasks, clock, ann):
         one, two = [(await tasks.create(ann, title=title)).task for title in ("one", "two")]
@@ -139,7 +139,7 @@ class Writes:
         await tasks.delete(ann, task.id)
         for late in (
             store.get(ann, task.id),
-            store.replace(ann, task._replace(title="back again")),
+            store.replace(ann, task._replace(title="back again"), now=clock()),
             store.toggle(ann, task.id, now=clock()),
             store.delete(ann, task.id, now=clock(), expected=None),
             store.delete(ann, task.id, now=clock(), expected={task.revision}),

@@ -118,12 +118,12 @@ class Contended(MemoryTasks):
         super().__init__()
         self.rivals = rivals
 
-    async def replace(self, owner, edited):
+    async def replace(self, owner, edited, *, now):
         if self.rivals:
             self.rivals -= 1
             current = await self.get(owner, edited.id)
-            await super().replace(owner, current._replace(description=f"{self.rivals} more to come"))
-        return await super().replace(owner, edited)
+            await super().replace(owner, current._replace(description=f"{self.rivals} more to come"), now=now)
+        return await super().replace(owner, edited, now=now)
 
 
 async def test_a_write_that_loses_its_race_is_tried_again_on_what_is_there_now(clock, ann):

@@ -112,7 +112,7 @@ class PostgresTasks:
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
 
-    async def replace(self, owner: UserId, edited: Task) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         """Keep the port's promise of this name."""
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
@@ -120,7 +120,7 @@ class PostgresTasks:
         if not turn:
             raise Stale(_only(current))
         ((revision,),) = turn
-        await self._purge(owner, revision, edited.updated_at)
+        await self._purge(owner, revision, now)
         return edited._replace(revision=revision)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:

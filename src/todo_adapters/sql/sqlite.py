@@ -138,7 +138,7 @@ class SqliteTasks:
 
         return await self._reader.run(work)
 
-    async def replace(self, owner: UserId, edited: Task) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         """Keep the port's promise of this name."""
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = text_of_instant(edited.updated_at)
@@ -148,7 +148,7 @@ class SqliteTasks:
                 raise Stale(current)
             (values["new_revision"],) = connection.execute(_TURN, values).fetchone()
             connection.execute(_REPLACE, values)
-            _purge(connection, owner, values["new_revision"], edited.updated_at)
+            _purge(connection, owner, values["new_revision"], now)
             return edited._replace(revision=values["new_revision"])
 
         return await self._writer.run(work)
