@@ -78,7 +78,9 @@ def application(
         body_limit=settings.max_body_bytes,
         user_rate=_rate(settings.rate_limit_user, "user"),
         refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
-        openapi=openapi_json() if settings.docs else None,
+        openapi=openapi_json(body_limit=settings.max_body_bytes, quota=settings.max_tasks_per_user)
+        if settings.docs
+        else None,
         metrics=metrics,
     )
 

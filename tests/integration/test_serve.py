@@ -136,3 +136,11 @@ def test_the_openapi_document_can_be_printed_without_any_setting(tmp_path):
     assert ran.returncode == 0
     assert json.loads(ran.stdout)["openapi"].startswith("3.1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_served_document_names_the_limits_of_this_deployment(tmp_path):
+    with Served(tmp_path, TODO_MAX_BODY_BYTES="2048", TODO_MAX_TASKS_PER_USER="7") as served:
+        document = json.dumps(served.request("GET", "/openapi.json", "").body)
+    assert "2,048" in document
+    assert "65,536" not in document
+    assert "10,000 tasks" not in document
