@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, cast
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from todo_domain import Changes, Members, Priority, Status, Task, Tombstone
@@ -188,23 +187,3 @@ def members(body: Settable | Completion) -> Members:
     if "revision" in said and type(said["revision"]) is not int:
         del said["revision"]
     return cast("Members", said)
-
-
-__all__ = [
-    "PRIORITY_NAMES",
-    "TEXT",
-    "ChangesOut",
-    "Completion",
-    "ErrorOut",
-    "FieldProblem",
-    "Health",
-    "NewTask",
-    "TaskOut",
-    "TaskPatch",
-    "TaskPut",
-    "changes_out",
-    "instant",
-    "members",
-    "msgspec",
-    "task_out",
-]
