@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from todo_adapters.sql import lists, sqlite, sqlite_file
+from todo_adapters.sql import lists, sqlite
 from todo_adapters.sql.sqlite import SqliteTasks
 from todo_adapters.sql.sqlite_file import explain
 from todo_domain import NotFound, Query, Sort, TaskService, Unavailable, user_id
@@ -132,44 +132,6 @@ async def test_a_lock_that_goes_in_time_is_waited_for(path, tasks, ann):
         await asyncio.sleep(0.5)
         connection.rollback()
         assert (await writing).task.revision == 1
-
-
-async def test_a_write_that_is_given_up_before_it_commits_never_commits(store, tasks, ann, monkeypatch):
-    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.1)
-    monkeypatch.setattr(sqlite_file, "_GRACE", 0.1)
-
-    def slow(connection):
-        connection.execute("INSERT INTO users VALUES ('slow', 0, 0, 0, '')")
-        time.sleep(0.5)
-
-    error, seconds = await refusal(store._writer.run(slow))
-    assert not error.outcome_unknown
-    assert seconds < 0.4
-    await asyncio.sleep(0.5)
-    assert await store._reader.run(lambda c: c.execute("SELECT count(*) FROM users").fetchone()) == (0,)
-    assert (await tasks.create(ann, title="next")).task.revision == 1
-
-
-async def test_a_write_that_is_given_up_while_it_commits_is_of_unknown_outcome(store, monkeypatch):
-    monkeypatch.setattr(sqlite_file, "PATIENCE", 0.1)
-    monkeypatch.setattr(sqlite_file, "_GRACE", 0.1)
-    await store.open()
-    connection = store._writer._connection
-
-    class Slow:
-        in_transaction = False
-
-        def execute(self, sql):
-            if sql == "COMMIT":
-                time.sleep(0.5)
-            return connection.execute(sql)
-
-        def close(self):
-            connection.close()
-
-    store._writer._connection = Slow()
-    error, _ = await refusal(store._writer.run(lambda _: None))
-    assert error.outcome_unknown
 
 
 async def test_cancelling_at_any_moment_leaves_whole_writes_and_a_working_store(store, tasks, ann):

@@ -11,9 +11,10 @@ from typing import Final
 
 from todo_adapters.sql import lists, statements, steps
 from todo_adapters.sql.dialects import SQLITE, text_of
+from todo_adapters.sql.lane import Lane
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
-from todo_adapters.sql.sqlite_file import File, Lane
+from todo_adapters.sql.sqlite_file import File
 from todo_adapters.sql.tables import REVISIONS
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
@@ -75,8 +76,8 @@ def texts() -> dict[str, str]:
 class SqliteTasks:
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
-    All writes of this process go through one thread and all reads through another; writes of several processes wait
-    for each other. A write that has returned is on the disk.
+    All writes of this process go through one thread and all reads through another; writes that wait at the same time
+    share a transaction, and writes of several processes wait for each other. A write that has returned is on the disk.
     """
 
     def __init__(self, path: Path | str) -> None:
