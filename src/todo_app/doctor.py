@@ -67,7 +67,7 @@ async def _schema(settings: Settings) -> str:
 async def _isolation(settings: Settings) -> str:
     from todo_adapters.sql.postgres import PostgresTasks  # noqa: PLC0415  only here is it certain to be needed
 
-    store = PostgresTasks(settings.database.url or "", pool_size=1)
+    store = PostgresTasks(settings.database.url or "", pool_size=3)
     try:
         await store.open()
         await store.prove_isolation()

@@ -131,11 +131,11 @@ def _a_task():
 
 
 async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):
-    async with aclosing(PostgresTasks(url, pool_size=1)) as store:
+    async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         await TaskService(store).create(ann, title="x")
         with pytest.raises(psycopg.errors.DivisionByZero):
             await store._road.run(Batch(sa.text("SELECT 1 / 0")), {"owner": ann})
-        wire = await store._road._shared.take()
+        _, wire = await store._road._reads.take()
         settings = "coalesce(current_setting('todo.user_id', true), ''), current_setting('statement_timeout')"
         wire._pg.exit_pipeline_mode()
         row = await (await wire._connection.execute(f"SELECT current_user, {settings}")).fetchone()
@@ -242,7 +242,7 @@ async def test_each_spelling_of_the_scheme_works(url, scheme, ann):
 async def test_the_write_that_purges_is_the_only_one_with_a_second_round_trip(postgres_server, url, ann):
     port = postgres_server.port
     with DelayProxy(port, round_trip=0.001) as proxy:
-        async with aclosing(PostgresTasks(url.replace(f":{port}/", f":{proxy.port}/"), pool_size=1)) as store:
+        async with aclosing(PostgresTasks(url.replace(f":{port}/", f":{proxy.port}/"), pool_size=3)) as store:
             tasks = TaskService(store)
             await tasks.create(ann, title="connects")
             before = proxy.round_trips
@@ -254,7 +254,7 @@ async def test_the_write_that_purges_is_the_only_one_with_a_second_round_trip(po
 
 
 async def test_racing_for_a_few_connections_is_fair(url, ann):
-    async with aclosing(PostgresTasks(url, pool_size=2)) as store:
+    async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         order = []
 
         async def one(number):
@@ -317,6 +317,20 @@ async def test_a_mistake_of_ours_is_raised_as_it_is(store, ann):
         await store.get(ann, 1)
 
 
+async def test_a_column_that_changes_under_prepared_statements_fails_no_request(
+    tasks, postgres_server, postgres_database, ann
+):
+    task = (await tasks.create(ann, title="x")).task
+    for round_, change in enumerate(("varchar(300)", "text"), start=1):
+        for _ in range(3):
+            assert (await tasks.get(ann, task.id)).title == "x"
+            assert (await tasks.toggle(ann, task.id)).title == "x"
+        with psycopg.connect(postgres_server.url(postgres_database), autocommit=True) as administrator:
+            administrator.execute("ALTER TABLE tasks ALTER COLUMN title TYPE " + change)
+        found = await asyncio.gather(*(tasks.get(ann, task.id) for _ in range(8)), tasks.toggle(ann, task.id))
+        assert {each.id for each in found} == {task.id}, round_
+
+
 # Connections that break
 
 
@@ -352,9 +366,9 @@ async def test_a_restarted_server_is_found_again(own_server, ann):
 
 
 async def test_a_frozen_server_is_unavailable_within_three_seconds_and_says_what_is_not_known(own_server, ann):
-    async with aclosing(PostgresTasks(own_server.url("todo"), pool_size=2)) as store:
+    async with aclosing(PostgresTasks(own_server.url("todo"), pool_size=3)) as store:
         tasks = TaskService(store)
-        await asyncio.gather(*(tasks.list(ann) for _ in range(4)))
+        await asyncio.gather(tasks.list(ann), tasks.create(ann, title="there"))
         await asyncio.to_thread(own_server.pause)
         try:
             doing = [
@@ -367,12 +381,12 @@ async def test_a_frozen_server_is_unavailable_within_three_seconds_and_says_what
         finally:
             await asyncio.to_thread(own_server.resume)
         assert max(seconds for _, seconds in endings) < 3
-        # The first two had the two connections; the others never got one.
-        assert [error.outcome_unknown for error, _ in endings] == [True, False, False, False]
-        assert "too many are waiting" in str(endings[3][0])
+        # Both writes were sent, one behind the other.
+        assert [error.outcome_unknown for error, _ in endings] == [True, False, False, True]
+        assert "too many are waiting" in str(endings[2][0])
         await asyncio.sleep(0.5)
         page = await tasks.list(ann)
-        assert [task.title for task in page.tasks] in ([], ["perhaps"])
+        assert {"there"} <= {task.title for task in page.tasks} <= {"there", "perhaps", "no"}
         await asyncio.gather(*(tasks.create(ann, title="afterwards") for _ in range(8)))
 
 
@@ -383,7 +397,7 @@ async def test_a_write_whose_connection_is_cut_is_of_unknown_outcome_and_a_read_
         url = postgres_server.url(
             postgres_database, PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD, port=proxy.port
         )
-        async with aclosing(PostgresTasks(url, pool_size=1)) as store:
+        async with aclosing(PostgresTasks(url, pool_size=3)) as store:
             tasks = TaskService(store)
             await tasks.create(ann, title="first")
             writing = asyncio.create_task(refusal(tasks.create(ann, title="perhaps")))
@@ -453,7 +467,7 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
     dice = random.Random(11)
     async with aclosing(PostgresTasks(url, pool_size=4)) as store:
         tasks = TaskService(store)
-        pool = store._road._pool
+        pools = store._road._pools
 
         async def one():
             work = [tasks.create(ann, title="x"), tasks.list(ann, Query(limit=2)), tasks.changes(ann, since=1)]
@@ -474,9 +488,10 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
         until = time.monotonic() + 3
         while time.monotonic() < until:
             await asyncio.gather(*(one() for _ in range(16)))
-        assert len(pool._free) == 3
-        assert not pool._waiting
-        assert all(wire is None or wire.load == 0 for wire in pool._free)
+        while store.connections()["busy"] and time.monotonic() < until + 5:  # a second cancel does not wait for the end
+            await asyncio.sleep(0.01)
+        assert not any(pool._waiting for pool in pools)
+        assert not any(lane.load for pool in pools for lane in pool._lanes)
         page = await tasks.list(ann)
         assert sorted(task.revision for task in page.tasks) == list(range(1, page.revision + 1))
         row = administrator.execute("SELECT revision, task_count FROM users WHERE id = %s", [ann]).fetchone()
@@ -485,7 +500,7 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
 
 
 async def test_cancelling_those_who_wait_for_a_connection_loses_none(url, ann):
-    async with aclosing(PostgresTasks(url, pool_size=1)) as store:
+    async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         sleeping = Batch(sa.text("SELECT pg_sleep(0.005)"), alone=True)
         for _ in range(40):
             doing = [asyncio.create_task(store._road.run(sleeping, {"owner": ann})) for _ in range(4)]
@@ -494,7 +509,7 @@ async def test_cancelling_those_who_wait_for_a_connection_loses_none(url, ann):
                 task.cancel()
             await asyncio.gather(*doing, return_exceptions=True)
         await asyncio.wait_for(store.page(ann, Query(), unless=None), 2)
-        assert len(store._road._pool._free) == 1
+        assert store.connections()["busy"] == 0
 
 
 async def test_who_cancels_a_write_knows_that_it_is_decided(url, ann):
@@ -511,12 +526,12 @@ async def test_who_cancels_a_write_knows_that_it_is_decided(url, ann):
 
 
 async def test_closing_ends_those_who_wait_and_those_who_come_later(url, administrator, ann):
-    store = PostgresTasks(url, pool_size=1)
+    store = PostgresTasks(url, pool_size=3)
     working = asyncio.create_task(store._road.run(Batch(sa.text("SELECT pg_sleep(0.3)")), {"owner": ann}))
     await asyncio.sleep(0.1)
     blocking = asyncio.create_task(store._road.run(Batch(sa.text("SELECT pg_sleep(0.3)"), alone=True), {"owner": ann}))
     await asyncio.sleep(0.1)
-    waiting = asyncio.create_task(refusal(TaskService(store).create(ann, title="x")))
+    waiting = asyncio.create_task(refusal(TaskService(store).list(ann)))
     await asyncio.sleep(0.05)
     await store.aclose()
     for error, _ in (await waiting, await refusal(store.get(ann, 1))):

@@ -31,7 +31,7 @@ _NEWS: Final = 1.0
 
 @runtime_checkable
 class Pooled(Protocol):
-    """A store with connections that callers have to themselves, and can run out of."""
+    """A store with connections that callers can run out of."""
 
     def connections(self) -> Mapping[str, int]:
         """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
@@ -71,7 +71,7 @@ class Metrics:
         self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without an answer.")
         if pool is not None:
             self._connections = _gauge(
-                registry, "todo_database_connections", "Connections for one caller each, by state.", "state"
+                registry, "todo_database_connections", "Connections to the database, by state.", "state"
             )
             self._limit = _gauge(registry, "todo_database_connections_limit", "The most there can be.")
             self._waiting = _gauge(registry, "todo_database_callers_waiting", "Callers that wait for a connection.")

@@ -38,13 +38,13 @@ class Batch:
     """A context and some statements. All share one set of named parameters.
 
     Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement. `writes` says
-    whether running it twice would differ from running it once; `alone` whether it may have to wait or take long, and so
-    must not have others behind it. Raises TypeError for a statement with a value of its own.
+    whether running it twice would differ from running it once; `alone` whether it may take long, and so must not have
+    others behind it. Raises TypeError for a statement with a value of its own.
     """
 
     def __init__(self, *statements: sa.ClauseElement, writes: bool = False, alone: bool = False) -> None:
         self.writes = writes
-        self.alone = writes or alone
+        self.alone = alone
         names: dict[str, int] = {}
         self.statements = tuple(_travelling(each, names) for each in (_CONTEXT, *statements))
         self.parameters = tuple(names)

@@ -32,7 +32,11 @@ _FACTS: Final = Batch(
 _OTHER: Final = parameter("other", sa.Text)
 _TRESPASSES: Final = tuple(
     # Nothing is asked back, which a policy for reading might refuse. What is let in, the error at the end undoes.
-    Batch(sa.insert(table).values(values).inline(), sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"))
+    Batch(
+        sa.insert(table).values(values).inline(),
+        sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"),
+        alone=True,
+    )
     for table, values in (
         (users, {"id": _OTHER, "revision": ZERO, "task_count": ZERO, "horizon": ZERO, "created_at": sa.func.now()}),
         (tombstones, {"user_id": _OTHER, "task_id": ONE, "revision": ONE, "deleted_at": sa.func.now()}),

@@ -15,12 +15,16 @@ NO_PRIVILEGE: Final = "42501"
 LOST_RACE: Final = {"40001", "40P01"}
 """Nothing was committed, and the same may well succeed when it is tried again."""
 
-NOT_PREPARED: Final = {"26000", "42P05", "0A000"}
-"""A statement sent by name met a server that does not know it, knows it already, or knows it by an older schema."""
+NOT_PREPARED: Final = {"26000", "42P05"}
+"""A statement sent by name met a server that does not know it, or one that knows it already: a pooler mixes servers."""
+
+OUTDATED: Final = "0A000"
+"""A statement was prepared for the schema as it was before a migration."""
 
 BROKEN: Final = "the connection to the database broke: try again"
 TOO_SLOW: Final = "the database takes too long to answer: try again"
 _RESTARTING: Final = "the database is restarting: try again"
+_CHANGED: Final = "the schema has just changed: try again"
 _BEHIND: Final = "the schema is missing or behind this release: run todo migrate"
 _MISSING: Final = "there is no such database: check its name in the URL, or create it"
 _REFUSED: Final = "the database refuses this user or password: check both in the URL"
@@ -29,6 +33,7 @@ _CROWDED: Final = "too many others are changing the same data: try again"
 
 _SENTENCES: Final = {
     "08": BROKEN,
+    OUTDATED: _CHANGED,
     "25006": "the database is read-only for now: try again later",
     "28": _REFUSED,
     "3D000": _MISSING,

@@ -22,137 +22,165 @@ _DEFAULTS: Final = {
 _LONGEST_QUEUE: Final = 1_000
 """Callers who may wait for a turn; whoever comes then is told so at once rather than after seconds."""
 
-_MOST_SHARING: Final = 1_000
-"""Units on the shared wire; at about 50 µs each, whoever comes then would wait too long."""
-
 
 def with_defaults(info: str) -> str:
     """Return libpq's connection string with bounds for what would otherwise take minutes to be noticed."""
     return make_conninfo("", **(_DEFAULTS | conninfo_to_dict(info)))
 
 
-class Shared:
-    """One wire for everybody who asks for little: their units follow each other on it."""
+class Lane:
+    """A wire, or the right to make one, and how many callers have it: at most `depth`, one on a wire that is pooled."""
 
-    def __init__(self, info: str) -> None:
-        self._info = info
-        self._wire: Wire | None = None
-        self._making: asyncio.Task[Wire] | None = None
-        self._closed = False
+    __slots__ = ("_depth", "load", "making", "wire")
 
-    def at_hand(self) -> Wire | None:
-        """Return the wire if it can be used at once."""
-        wire = self._wire
-        if wire is None or self._closed or wire.broken:
-            return None
-        if wire.load >= _MOST_SHARING:
-            raise Unavailable("too many are waiting for the database: try again")
-        return wire
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self.wire: Wire | None = None
+        self.load = 0
+        self.making: asyncio.Task[None] | None = None
 
-    async def take(self) -> Wire:
-        """Return the wire; make it first, once for everybody who waits, if there is none. Raises psycopg.Error."""
-        wire = self.at_hand()
-        return await asyncio.shield(self._made()) if wire is None else wire
+    @property
+    def open(self) -> Wire | None:
+        """The wire, if it can be used at once."""
+        wire = self.wire
+        return None if wire is None or wire.broken else wire
 
-    async def aclose(self) -> None:
-        """Close the wire, once nothing is on the way."""
-        self._closed = True
-        if self._making is not None:
-            self._making.cancel()
-            await asyncio.gather(self._making, return_exceptions=True)
-        if self._wire is not None:
-            await self._wire.rest()
-            self._wire.close()
-
-    def _made(self) -> asyncio.Task[Wire]:
-        if self._closed:
-            raise Unavailable("the service is stopping")
-        if self._making is None:
-            self._making = asyncio.get_running_loop().create_task(Wire.to(self._info))
-            self._making.add_done_callback(self._keep)
-        return self._making
-
-    def _keep(self, making: asyncio.Task[Wire]) -> None:
-        self._making = None
-        if not making.cancelled() and making.exception() is None:
-            self._wire = making.result()
+    @property
+    def room(self) -> bool:
+        """Whether it can be given to one more."""
+        return self.load < (1 if self.wire is None or self.wire.pooled else self._depth)
 
 
 class Pool:
-    """At most `size` wires, each for one unit at a time. The first to wait is the first to get one.
+    """At most `size` wires, each for at most `depth` units at a time. The first to wait is the first to get one.
 
-    Whoever takes a wire has it given back when the unit is over, whether or not anybody still waits for that. Giving
+    Whoever takes a lane has it given back when the unit is over, whether or not anybody still waits for that. Giving
     back awaits nothing, so it cannot be interrupted.
     """
 
-    def __init__(self, info: str, *, size: int) -> None:
+    def __init__(self, info: str, *, size: int, depth: int = 1) -> None:
         self._info = info
-        # Taken from the right, so the warmest comes first. None is the right to make a wire.
-        self._free: deque[Wire | None] = deque([None] * size)
-        self._waiting: deque[asyncio.Future[Wire | None]] = deque()
-        self._size = size
+        self._lanes = [Lane(depth) for _ in range(size)]
+        self._named = True
+        self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
 
     def connections(self) -> dict[str, int]:
         """Return how many connections are `busy` and `idle`, their `limit`, and how many callers are `waiting`."""
-        idle = sum(wire is not None for wire in self._free)
+        busy = sum(lane.load > 0 for lane in self._lanes)
+        idle = sum(lane.load == 0 and lane.wire is not None for lane in self._lanes)
         waiting = sum(not waiter.done() for waiter in self._waiting)
-        return {"busy": self._size - len(self._free), "idle": idle, "limit": self._size, "waiting": waiting}
+        return {"busy": busy, "idle": idle, "limit": len(self._lanes), "waiting": waiting}
 
-    def at_hand(self) -> Wire | None:
-        """Return a wire that nobody else has, if there is one that can be used at once."""
-        if not self._closed and self._free and (wire := self._free[-1]) is not None and not wire.broken:
-            return self._free.pop()
-        return None
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler has been met: each wire then takes one unit at a time."""
+        return any(lane.wire is not None and lane.wire.pooled for lane in self._lanes)
 
-    async def take(self) -> Wire:
-        """Return a wire that nobody else has, once there is one. How long that may take is up to the caller.
+    @property
+    def crowd(self) -> float:
+        """How many callers there are for each lane."""
+        return (sum(lane.load for lane in self._lanes) + len(self._waiting)) / len(self._lanes)
 
-        Raises psycopg.Error if a new one cannot be made, Unavailable if too many wait already.
+    def at_hand(self) -> tuple[Lane, Wire] | None:
+        """Return a lane and its wire, if there is one that can be used at once."""
+        lane = self._idlest()
+        if lane is None or (wire := lane.open) is None:
+            return None
+        lane.load += 1
+        return lane, wire
+
+    async def take(self) -> tuple[Lane, Wire]:
+        """Return a lane and its wire, once there is one. How long that may take is up to the caller.
+
+        Raises psycopg.Error if a new wire cannot be made, Unavailable if too many wait already.
         """
         if self._closed:
             raise Unavailable("the service is stopping")
-        wire = self._free.pop() if self._free else await self._turn()
-        if wire is not None and not wire.broken:
-            return wire
-        try:
-            return await Wire.to(self._info)
-        except BaseException:
-            self.give(None)
-            raise
-
-    def give(self, wire: Wire | None) -> None:
-        """Take a wire back, or the right to make one."""
-        if wire is not None and (self._closed or wire.broken):
-            wire.close()
-            wire = None
-        while self._waiting:
-            if not (waiter := self._waiting.popleft()).done():
-                waiter.set_result(wire)
-                return
-        if wire is None:
-            self._free.appendleft(None)
+        lane = self._idlest()
+        if lane is None:
+            lane = await self._turn()
         else:
-            self._free.append(wire)
+            lane.load += 1
+        try:
+            while (wire := lane.open) is None:
+                await asyncio.shield(self._made(lane))
+        except BaseException:
+            self.give(lane)
+            raise
+        self._share(lane)  # which, now that it has a wire, may have room for more
+        return lane, wire
+
+    def give(self, lane: Lane) -> None:
+        """Take back what one caller had."""
+        lane.load -= 1
+        if self._closed and not lane.load and lane.wire is not None:
+            lane.wire.close()
+        self._share(lane)
+
+    def mistrust(self) -> None:
+        """Treat every connection as pooled, those that are there and those to come."""
+        self._named = False
+        for lane in self._lanes:
+            if lane.wire is not None:
+                lane.wire.pooled = True
 
     async def aclose(self) -> None:
-        """Close every wire that is not in use; the others close when they are given back."""
+        """Turn those who wait away, and close each wire once nothing is on the way."""
         self._closed = True
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(Unavailable("the service is stopping"))
-        while self._free:
-            if (wire := self._free.pop()) is not None:
-                wire.close()
+        for lane in self._lanes:
+            if lane.making is not None:
+                lane.making.cancel()
+                await asyncio.gather(lane.making, return_exceptions=True)
+            if lane.wire is not None:
+                await lane.wire.rest()
+                lane.wire.close()
 
-    async def _turn(self) -> Wire | None:
+    def _idlest(self) -> Lane | None:
+        """Return the lane with the fewest callers, at best an open one; None if it is full, or others wait already."""
+        if self._closed or self._waiting:
+            return None
+        best = self._lanes[0]
+        for lane in self._lanes:
+            if lane.load < best.load or (lane.load == best.load and best.wire is None):
+                best = lane
+        return best if best.room else None
+
+    def _share(self, lane: Lane) -> None:
+        """Give the lane to those who wait, as far as it has room."""
+        while self._waiting and lane.room:
+            if not (waiter := self._waiting.popleft()).done():
+                lane.load += 1
+                waiter.set_result(lane)
+
+    def _made(self, lane: Lane) -> asyncio.Task[None]:
+        """Return the task that makes the wire: one for all who want this lane, which none of them can cancel."""
+        if self._closed:
+            raise Unavailable("the service is stopping")
+        if lane.making is None:
+            lane.making = asyncio.get_running_loop().create_task(self._make(lane))
+        return lane.making
+
+    async def _make(self, lane: Lane) -> None:
+        try:
+            lane.wire = await Wire.to(self._info)
+            lane.wire.pooled |= not self._named
+        finally:
+            lane.making = None
+
+    async def _turn(self) -> Lane:
         if len(self._waiting) >= _LONGEST_QUEUE:
             raise Unavailable("too many are waiting for the database: try again")
-        waiter: asyncio.Future[Wire | None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Lane] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # given one in the very moment of being cancelled
+            if not waiter.cancelled() and waiter.exception() is None:  # given one in the moment of being cancelled
                 self.give(waiter.result())
+            elif waiter in self._waiting:
+                self._waiting.remove(waiter)
             raise

@@ -62,12 +62,12 @@ class PostgresTasks:
     """The port `Tasks` over a database that `migrate.upgrade` has prepared.
 
     Works with the login of an owner, of a superuser, or of a role that may do nothing but become `todo_app`; directly
-    or through a pooler in transaction mode. `pool_size` bounds the connections, which are made when they are needed:
-    short reads share one, whatever may wait or take long has one to itself.
+    or through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when
+    they are needed: see `Road`.
     Raises ValueError for a URL of another database.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 4) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self._road = Road(conninfo(url), pool_size=pool_size)
 
     async def open(self) -> None:

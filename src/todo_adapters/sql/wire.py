@@ -1,8 +1,9 @@
 """A connection to PostgreSQL that many requests share: what they send follows each other without waiting.
 
-A *unit* is a batch closed by one Sync. PostgreSQL runs a unit as one transaction (see "Pipelining" in its manual's
-chapter on the protocol), hence the context at its start holds for the rest of it and for nobody else. Units that are
-sent in one turn of the event loop leave in one write.
+A *unit* is a batch on its way. The units that are sent in one turn of the event loop are a *group*: they leave in one
+write, closed by one Sync, which PostgreSQL runs as one transaction (see "Pipelining" in its manual's chapter on the
+protocol). Each unit begins with its own context, which replaces that of the one before it; if any statement fails,
+none behind it is run. Each statement sees what was committed when it began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Self
 
-from psycopg import AsyncConnection, Error, OperationalError, errors
+from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader, PyFormat, Transformer
 from psycopg.pq import ExecStatus
@@ -23,18 +24,10 @@ from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.batch import Batch
 from todo_adapters.sql.rows import Row, Values
+from todo_adapters.sql.unit import NotSentError, OverdueError, Unit
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
-_FAILED: Final = ExecStatus.FATAL_ERROR
 _ROWS: Final = ExecStatus.TUPLES_OK
-
-
-class OverdueError(OperationalError):
-    """A unit was not answered in time; the connection it went out on is gone."""
-
-
-class NotSentError(OperationalError):
-    """A unit could not be sent."""
 
 
 class Instant(Loader):
@@ -46,50 +39,16 @@ class Instant(Loader):
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
-class Unit:
-    """A batch on its way. Whoever waits for `answer` may be cancelled; the unit runs its course all the same."""
-
-    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline")
-
-    def __init__(
-        self, answer: asyncio.Future[list[PGresult]], deadline: float, done: Callable[[], None] | None = None
-    ) -> None:
-        self.answer = answer
-        self.deadline = deadline
-        self._done = done
-        self._settled = False
-        self._ended: asyncio.Future[None] | None = None
-
-    async def ended(self) -> None:
-        """Return once it is known to all what became of the unit."""
-        if not self._settled:
-            self._ended = self._ended or self.answer.get_loop().create_future()
-            await asyncio.shield(self._ended)
-
-    def settle(self, outcome: list[PGresult] | Error) -> None:
-        """Tell whoever waits what became of it."""
-        self._settled = True
-        if not self.answer.done():
-            if isinstance(outcome, list) and outcome[-1].status >= _FAILED:
-                outcome = errors.error_from_result(next(result for result in outcome if result.status == _FAILED))
-            if isinstance(outcome, list):
-                self.answer.set_result(outcome)
-            else:
-                self.answer.set_exception(outcome)
-        if self._done is not None:
-            self._done()
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
-
-
 class Wire:
     """One connection in libpq's pipeline mode. Once it is broken it stays so, and every unit on it fails.
 
-    `prepared` decides whether statements are sent by name. A pooler that moves transactions between servers cannot
-    have that; unnamed, each is parsed again.
+    On a `pooled` one, whose transactions may each run on another server, nothing is known by name, and a unit is only
+    sent when the one before it has been answered: PgBouncer 1.18 takes the server away when it sees the end of the one,
+    though it may have passed on the beginning of the other.
     """
 
-    def __init__(self, connection: AsyncConnection[Row]) -> None:
+    def __init__(self, connection: AsyncConnection[Row], *, pooled: bool) -> None:
+        self.pooled = pooled
         connection.adapters.register_loader("timestamptz", Instant)
         self._connection = connection  # kept, for it closes when it is collected
         self._pg = connection.pgconn
@@ -100,9 +59,10 @@ class Wire:
         self._glance = select.poll()
         self._glance.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
+        self._generation = b""
         self._units: deque[Unit] = deque()
         self._results: list[PGresult] = []
-        self._flushing = False
+        self._closing = False
         self._watch: asyncio.TimerHandle | None = None
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
@@ -113,7 +73,13 @@ class Wire:
         connection = await AsyncConnection[Row].connect(
             info, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
-        return cls(connection)
+        try:
+            found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+        except BaseException:
+            await connection.close()
+            raise
+        # A pooler gives its clients process ids of its own making.
+        return cls(connection, pooled=found != (connection.info.backend_pid,))
 
     @property
     def load(self) -> int:
@@ -127,46 +93,42 @@ class Wire:
             self.close()
         return not self._open
 
-    def send(
-        self, batch: Batch, values: Values, *, deadline: float, prepared: bool, done: Callable[[], None] | None = None
-    ) -> Unit:
+    def send(self, batch: Batch, values: Values, *, deadline: float, done: Callable[[], None] | None = None) -> Unit:
         """Send a batch as one unit, whose answer will hold a result for each of its statements.
 
         The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
         event loop's. `done` is called when the unit has run its course. Raises NotSentError, and then calls nobody, if
         it cannot be sent: nothing of it is kept.
         """
+        if self.pooled and self._units:
+            raise NotSentError("a pooled connection takes one unit at a time")
         try:
-            dumped = self._shapes.dump_sequence(
-                [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
-            )
-            if prepared:
-                self._prepare(batch, deadline)
-            for statement in batch.statements:
-                arguments = [dumped[place] for place in statement.places]
-                if prepared:
-                    self._pg.send_query_prepared(statement.name, arguments)
-                else:
-                    self._pg.send_query_params(statement.text, arguments)
-            self._pg.pipeline_sync()
+            self._enqueue(batch, values, deadline)
         except OperationalError as lost:
             self.close(lost)
             raise NotSentError(str(lost)) from lost
         except BaseException:  # half a unit is on the wire, and nothing may come behind it
             self.close()
             raise
-        unit = Unit(self._loop.create_future(), deadline, done)
+        unit = Unit(self._loop.create_future(), len(batch.statements), deadline, done)
         self._units.append(unit)
         if self._watch is None:
             self._watch = self._loop.call_at(deadline, self._look)
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
+        if batch.writes:  # a transaction of its own, which nobody else's failure undoes
+            self._close_group()
+        elif not self._closing:
+            self._closing = True
+            self._loop.call_soon(self._close_group)
         return unit
 
     def rows(self, results: list[PGresult]) -> list[list[Row]]:
         """Return the rows of each statement behind the context; none of one that returns none."""
         return [self._loaded(result) for result in results[1:]]
+
+    def forget(self) -> None:
+        """Prepare everything anew, under other names: after a migration, what was prepared before it may not do."""
+        self._known.clear()
+        self._generation += b"'"
 
     async def rest(self) -> None:
         """Return once nothing is on the way."""
@@ -187,34 +149,62 @@ class Wire:
         for place, unit in enumerate(units):
             unit.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
 
+    def _enqueue(self, batch: Batch, values: Values, deadline: float) -> None:
+        dumped = self._shapes.dump_sequence(
+            [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
+        )
+        if batch.writes:
+            self._sync()
+        if not self.pooled:
+            self._prepare(batch, deadline)
+        for statement in batch.statements:
+            arguments = [dumped[place] for place in statement.places]
+            if self.pooled:
+                self._pg.send_query_params(statement.text, arguments)
+            else:
+                self._pg.send_query_prepared(statement.name + self._generation, arguments)
+
     def _prepare(self, batch: Batch, deadline: float) -> None:
-        """Prepare what this connection does not know yet, each in a unit of its own: no failure undoes another's."""
+        """Prepare what this connection does not know yet, each in a group of its own: no failure undoes another's."""
         for statement in batch.statements:
             if statement.name not in self._known:
                 self._known.add(statement.name)
-                self._pg.send_prepare(statement.name, statement.text)
-                self._pg.pipeline_sync()
-                preparation = Unit(self._loop.create_future(), deadline)
+                self._sync()
+                self._pg.send_prepare(statement.name + self._generation, statement.text)
+                preparation = Unit(self._loop.create_future(), 1, deadline)
                 preparation.answer.add_done_callback(partial(self._prepared, statement.name))
                 self._units.append(preparation)
+                self._sync()
 
     def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
         if answer.exception() is not None:
             self._known.discard(name)
 
+    def _sync(self) -> None:
+        """End the group of the units sent so far, if there is one."""
+        if self._units and not self._units[-1].last:
+            self._units[-1].last = True
+            self._pg.pipeline_sync()
+
+    def _close_group(self) -> None:
+        self._closing = False
+        if self._open:
+            try:
+                self._sync()
+                self._flush()
+            except Error as lost:
+                self.close(lost)
+
     def _flush(self) -> None:
-        self._flushing = False
-        if not self._open:
-            return
-        try:
-            if self._pg.flush():  # the socket is full: go on when it has drained
-                self._loop.add_writer(self._socket, self._drain)
-        except Error as lost:
-            self.close(lost)
+        if self._pg.flush():  # the socket is full: go on when it has drained
+            self._loop.add_writer(self._socket, self._drain)
 
     def _drain(self) -> None:
         self._loop.remove_writer(self._socket)
-        self._flush()
+        try:
+            self._flush()
+        except Error as lost:
+            self.close(lost)
 
     def _look(self) -> None:
         """See whether the unit at the head is overdue: those behind it were sent later, and have longer."""
@@ -236,9 +226,22 @@ class Wire:
                     self._results.append(result)
                     continue
                 results, self._results = self._results, []
-                self._units.popleft().settle(results)
+                self._settle(results)
         except Error as lost:
             self.close(lost)
+
+    def _settle(self, results: list[PGresult]) -> None:
+        """Give each unit of the group that has ended its part of the results; raise OperationalError if they misfit."""
+        group = [self._units[0]]
+        while not group[-1].last:
+            group.append(self._units[len(group)])
+        if sum(unit.size for unit in group) != len(results):
+            raise OperationalError("there are more answers than questions, or fewer")
+        begin = 0
+        for unit in group:
+            self._units.popleft()
+            unit.settle(results[begin : begin + unit.size])
+            begin += unit.size
 
     def _loaded(self, result: PGresult) -> list[Row]:
         if result.status != _ROWS:

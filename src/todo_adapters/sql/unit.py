@@ -1,0 +1,77 @@
+"""What one caller has on its way to PostgreSQL, and how they learn what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from psycopg import Error, OperationalError, errors
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+
+_FAILED: Final = ExecStatus.FATAL_ERROR
+
+
+class OverdueError(OperationalError):
+    """A unit was not answered in time; the connection it went out on is gone."""
+
+
+class NotSentError(OperationalError):
+    """A unit could not be sent."""
+
+
+class NotRunError(OperationalError):
+    """A unit was not run, for one before it in its group had failed."""
+
+
+class Unit:
+    """A batch on its way. Whoever waits for `answer` may be cancelled; the unit runs its course all the same.
+
+    `size` is how many results it will have, `last` whether its group ends with it.
+    """
+
+    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "size")
+
+    def __init__(
+        self,
+        answer: asyncio.Future[list[PGresult]],
+        size: int,
+        deadline: float,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        self.answer = answer
+        self.size = size
+        self.deadline = deadline
+        self.last = False
+        self._done = done
+        self._settled = False
+        self._ended: asyncio.Future[None] | None = None
+
+    async def ended(self) -> None:
+        """Return once it is known to all what became of the unit."""
+        if not self._settled:
+            self._ended = self._ended or self.answer.get_loop().create_future()
+            await asyncio.shield(self._ended)
+
+    def settle(self, outcome: list[PGresult] | Error) -> None:
+        """Tell whoever waits what became of it."""
+        self._settled = True
+        if not self.answer.done():
+            if isinstance(outcome, list) and outcome[-1].status >= _FAILED:
+                outcome = _failure(outcome)
+            if isinstance(outcome, list):
+                self.answer.set_result(outcome)
+            else:
+                self.answer.set_exception(outcome)
+        if self._done is not None:
+            self._done()
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
+
+
+def _failure(results: list[PGresult]) -> Error:
+    for result in results:
+        if result.status == _FAILED:
+            return errors.error_from_result(result)
+    return NotRunError("another statement of the same transaction failed")

@@ -1,0 +1,160 @@
+"""What travels together: reads of one turn share a transaction, each under its own user; writes share nothing."""
+
+import asyncio
+from contextlib import aclosing
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from servers import pgbouncer
+from servers.pgbouncer import PgBouncer
+from sql_places import PostgresDatabases
+from todo_adapters.sql import writes
+from todo_adapters.sql.batch import Batch
+from todo_adapters.sql.postgres import PostgresTasks
+from todo_adapters.sql.wire import Wire
+from todo_domain import TaskService, user_id
+
+WHO = sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text")
+WHO_READS = Batch(WHO)
+WHO_WRITES = Batch(WHO, writes=True)
+FAILS = Batch(sa.text("SELECT 1 / 0"))
+
+
+@pytest.fixture
+async def store(postgres_databases, postgres_database):
+    async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as opened:
+        yield opened
+
+
+async def who(store, batch, names):
+    """Return what each of them is told about themselves, all asking in the same turn."""
+    await store._road.run(batch, {"owner": "warms up"})
+    answers = await asyncio.gather(*(store._road.run(batch, {"owner": name}) for name in names))
+    return [row for ((row,),) in answers]
+
+
+async def test_reads_of_one_turn_share_a_transaction_and_each_is_its_own_user_in_it(store):
+    names = [f"user{number}" for number in range(40)]
+    found = await who(store, WHO_READS, names)
+    assert [(user, role) for user, role, _ in found] == [(name, "todo_app") for name in names]
+    assert len({transaction for _, _, transaction in found}) == 1
+
+
+async def test_each_write_is_a_transaction_of_its_own(store):
+    names = [f"user{number}" for number in range(40)]
+    found = await who(store, WHO_WRITES, names)
+    assert [user for user, _, _ in found] == names
+    assert len({transaction for _, _, transaction in found}) == len(names)
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+async def test_a_read_that_fails_fails_none_of_those_it_travels_with(store, ann, bob, place):
+    tasks = TaskService(store)
+    created = [(await tasks.create(user, title="x")).task for user in (ann, bob, ann, bob, ann, bob)]
+    for _ in range(20):
+        asked = [tasks.get(task.user_id, task.id) for task in created]
+        asked.insert(place, store._road.run(FAILS, {"owner": ann}))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(found.pop(place), psycopg.errors.DivisionByZero)
+        assert found == created
+
+
+async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(store):
+    broken = Batch(writes.provision, sa.text("SELECT 1 / 0"), writes=True)
+    works = Batch(WHO, writes=True)
+    asked = [
+        store._road.run(broken if number % 5 == 2 else works, {"owner": str(number), "now": None})
+        for number in range(30)
+    ]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    for number, outcome in enumerate(found):
+        if number % 5 == 2:
+            assert isinstance(outcome, psycopg.Error)
+        else:
+            assert outcome[0][0][0] == str(number)
+
+
+async def test_an_answer_too_many_ends_the_connection_rather_than_reach_somebody_else(store, ann, bob):
+    tasks = TaskService(store)
+    mine, theirs = (await tasks.create(ann, title="x")).task, (await tasks.create(bob, title="x")).task
+    assert await tasks.get(ann, mine.id) == mine
+    _, wire = store._road._reads.at_hand()
+    for _ in range(5):
+        asked = [asyncio.create_task(tasks.get(task.user_id, task.id)) for task in (mine, theirs)]
+        await asyncio.sleep(0)
+        if wire._open:
+            wire._pg.pipeline_sync()
+            wire._pg.pipeline_sync()
+        assert await asyncio.gather(*asked) == [mine, theirs]
+    assert wire.broken
+
+
+async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepared(
+    postgres_server, postgres_database, ann
+):
+    pgbouncer.require()
+    logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
+    with PgBouncer(postgres_server, postgres_database, pool_size=2, logins=logins) as pooler:
+        async with aclosing(PostgresTasks(pooler.url(PostgresDatabases.LOGIN), pool_size=5)) as store:
+            tasks = TaskService(store)
+            made = await asyncio.gather(*(tasks.create(ann, title="x") for _ in range(30)))
+            loads = []
+
+            async def watch():
+                while True:
+                    loads.extend(lane.wire.load for pool in store._road._pools for lane in pool._lanes if lane.wire)
+                    await asyncio.sleep(0)
+
+            watching = asyncio.create_task(watch())
+            found = await asyncio.gather(*(tasks.get(ann, one.task.id) for one in made for _ in range(10)))
+            watching.cancel()
+            assert {task.id for task in found} == {one.task.id for one in made}
+            assert max(loads) == 1
+            assert store.connections()["limit"] == 5
+            wires = [lane.wire for pool in store._road._pools for lane in pool._lanes if lane.wire]
+            assert all(wire.pooled for wire in wires)
+        prepared = "SELECT count(*) FROM pg_prepared_statements"
+        with psycopg.connect(
+            pooler.url(PostgresDatabases.LOGIN), autocommit=True, prepare_threshold=None
+        ) as connection:
+            assert connection.execute(prepared).fetchone() == (0,)
+
+
+async def test_a_direct_connection_carries_many_units_at_once(store, ann):
+    tasks = TaskService(store)
+    task = (await tasks.create(ann, title="x")).task
+    assert await tasks.get(ann, task.id) == task
+    asked = [asyncio.create_task(tasks.get(ann, task.id)) for _ in range(50)]
+    await asyncio.sleep(0)
+    (lane,) = store._road._reads._lanes
+    assert lane.wire.load == 50
+    assert not lane.wire.pooled
+    assert await asyncio.gather(*asked) == [task] * 50
+
+
+async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not_know(
+    postgres_server, postgres_database, ann, monkeypatch
+):
+    pgbouncer.require()
+    logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
+    connect = Wire.to
+
+    async def unnoticed(info):
+        wire = await connect(info)
+        wire.pooled = False
+        return wire
+
+    monkeypatch.setattr(Wire, "to", unnoticed)
+    with PgBouncer(postgres_server, postgres_database, pool_size=2, logins=logins) as pooler:
+        async with aclosing(PostgresTasks(pooler.url(PostgresDatabases.LOGIN), pool_size=5)) as store:
+            tasks = TaskService(store)
+            users = [user_id(f"{ann} {number}") for number in range(8)]
+            made = [(await tasks.create(user, title="x")).task for user in users]
+            for _ in range(20):
+                await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made))
+                found = await asyncio.gather(*(tasks.get(task.user_id, task.id) for task in made))
+                assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
+            wires = [lane.wire for pool in store._road._pools for lane in pool._lanes if lane.wire]
+            assert all(wire.pooled for wire in wires)
