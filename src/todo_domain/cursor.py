@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -75,7 +76,13 @@ def _sort_value(value: object, field: SortField) -> SortValue:
 
 
 def _digest(owner: UserId, query: Query, payload: bytes) -> bytes:
-    same_list = (
+    return sha256(_same_list(owner, query._replace(limit=None, after=None)) + payload).digest()[:_DIGEST_BYTES]
+
+
+@lru_cache(1024)
+def _same_list(owner: UserId, query: Query) -> bytes:
+    """Return bytes that are the same for whatever asks for the same list."""
+    parts = (
         owner,
         query.completed,
         None if query.text is None else fold(query.text),
@@ -86,4 +93,4 @@ def _digest(owner: UserId, query: Query, payload: bytes) -> bytes:
         query.has_due_date,
         query.sort,
     )
-    return sha256(json.dumps(same_list).encode() + b"\0" + payload).digest()[:_DIGEST_BYTES]
+    return json.dumps(parts).encode() + b"\0"

@@ -155,7 +155,14 @@ def test_a_batch_knows_whether_it_writes():
     for batch in BATCHES.values():
         texts = " ".join(named(batch))
         assert batch.writes == bool(re.search(r"\b(?:INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", texts))
-        assert batch.alone or not batch.writes
+
+
+def test_what_may_look_at_every_task_of_a_user_travels_alone():
+    assert BATCHES["state"].alone
+    assert BATCHES["page by title behind nothing"].alone
+    assert BATCHES["page by -created_at behind value, filtered"].alone
+    assert not BATCHES["page by -created_at behind value"].alone
+    assert not BATCHES["get"].alone
 
 
 def test_a_statement_with_a_value_of_its_own_is_refused():

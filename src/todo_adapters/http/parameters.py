@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from todo_adapters.http.body import shown
@@ -98,20 +99,18 @@ class Parameters:
         return [(given, value) for given, values in self._given.items() if given != name for value in values]
 
 
-def list_parameters(query_string: bytes) -> Parameters:
-    """Return the parameters of a list."""
-    return Parameters(query_string, LIST_PARAMETERS, repeatable=frozenset({"tag"}))
+class Asked(NamedTuple):
+    """The list that a query string asks for: a query, where to go on in it, and what of the string stays in links."""
+
+    query: Query
+    cursor: str | None
+    kept: str
 
 
-def changes_parameters(query_string: bytes) -> tuple[int, int]:
-    """Return since and limit of a request for changes."""
-    given = Parameters(query_string, CHANGES_PARAMETERS)
-    since = given.one("since", lambda name, text: decimal(name, text, 0, LARGEST_ID))
-    return since or 0, given.one("limit", _limit) or LARGEST_PAGE
-
-
-def query_of(given: Parameters, owner: UserId) -> Query:
-    """Return the query that the parameters of a list describe."""
+@lru_cache(256)  # clients ask for the same few lists again and again
+def list_asked(query_string: bytes) -> Asked:
+    """Return what the query string of a list asks for."""
+    given = Parameters(query_string, LIST_PARAMETERS, repeatable=frozenset({"tag"}))
     tags = given.all("tag")
     if len(tags) > MOST_TAGS:
         raise Invalid("tag", f"must be given at most {MOST_TAGS} times")
@@ -126,18 +125,28 @@ def query_of(given: Parameters, owner: UserId) -> Query:
         sort=given.one("sort", lambda name, text: _choice(name, text, SORTS)) or Sort(),
         limit=given.one("limit", _limit),
     )
-    cursor = given.one("cursor", lambda _, text: text)
-    if cursor is None:
-        return query
-    if query.limit is None:
+    return Asked(query, given.one("cursor", lambda _, text: text), urlencode(given.without("cursor"), quote_via=quote))
+
+
+def query_of(asked: Asked, owner: UserId) -> Query:
+    """Return the query for this owner: a cursor is good in the list of one user alone."""
+    if asked.cursor is None:
+        return asked.query
+    if asked.query.limit is None:
         raise Invalid("cursor", "needs a limit")
-    return query._replace(after=decode(owner, query, cursor))
+    return asked.query._replace(after=decode(owner, asked.query, asked.cursor))
 
 
-def next_link(path: str, given: Parameters, cursor: str) -> bytes:
+def next_link(path: str, asked: Asked, cursor: str) -> bytes:
     """Return the value of `Link` for the page behind this one (RFC 8288)."""
-    query_string = urlencode([*given.without("cursor"), ("cursor", cursor)], quote_via=quote)
-    return f'<{path}?{query_string}>; rel="next"'.encode()
+    return f'<{path}?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
+
+
+def changes_parameters(query_string: bytes) -> tuple[int, int]:
+    """Return since and limit of a request for changes."""
+    given = Parameters(query_string, CHANGES_PARAMETERS)
+    since = given.one("since", lambda name, text: decimal(name, text, 0, LARGEST_ID))
+    return since or 0, given.one("limit", _limit) or LARGEST_PAGE
 
 
 def reference(raw_path: str) -> str:

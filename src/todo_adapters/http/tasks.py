@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from todo_adapters.http.answer import JSON, PRIVATE, Answer, encode
 from todo_adapters.http.conditional import etag_of, has_match, known_counter, list_etag
-from todo_adapters.http.parameters import list_parameters, next_link, query_of
+from todo_adapters.http.parameters import list_asked, next_link, query_of
 from todo_adapters.http.request import TaskRequest
 from todo_adapters.http.wire import Completion, NewTask, TaskPatch, TaskPut, members, task_out
 from todo_domain import Invalid, Once, Task
@@ -30,8 +30,8 @@ class TaskController(Controller):
     @get(status_code=200)
     async def list_tasks(self, request: TaskRequest) -> ASGIApp:
         """List the caller's tasks."""
-        given = list_parameters(request.query_string)
-        query = query_of(given, request.owner)
+        asked = list_asked(request.query_string)
+        query = query_of(asked, request.owner)
         tags = request.none_match()
         page = await request.tasks.list(request.owner, query, unless=known_counter(tags, request.owner))
         etag = list_etag(request.owner, page.revision)
@@ -40,7 +40,7 @@ class TaskController(Controller):
         headers = [JSON, PRIVATE, (b"etag", etag)]
         if page.more:
             cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
-            headers.append((b"link", next_link(request.own_path, given, cursor)))
+            headers.append((b"link", next_link(request.own_path, asked, cursor)))
         return Answer(200, encode([task_out(task) for task in page.tasks]), headers)
 
     @post(status_code=201)

@@ -12,7 +12,7 @@ from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK,
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
 from todo_adapters.http.openapi.schemas import list_of, reference
-from todo_adapters.http.parameters import list_parameters, query_of, task_id
+from todo_adapters.http.parameters import list_asked, query_of, task_id
 from todo_adapters.http.tasks import check_put_back, idempotency_key
 from todo_adapters.http.wire import NewTask, TaskPatch, TaskPut
 from todo_domain.task import check
@@ -61,9 +61,9 @@ LIST: Final = Operation(
     }
     | unchanged("List-ETag")
     | invalid(
-        unknown_parameter=lambda: list_parameters(b"stauts=complete"),
-        bad_limit=lambda: query_of(list_parameters(b"limit=0"), ex.OWNER),
-        cursor_of_another_list=lambda: query_of(list_parameters(b"limit=1&cursor=abc"), ex.OWNER),
+        unknown_parameter=lambda: list_asked(b"stauts=complete"),
+        bad_limit=lambda: query_of(list_asked(b"limit=0"), ex.OWNER),
+        cursor_of_another_list=lambda: query_of(list_asked(b"limit=1&cursor=abc"), ex.OWNER),
     )
     | BELOW_API,
     "Without `limit` the list is whole, newest first. Filters combine with AND.",
