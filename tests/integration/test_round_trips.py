@@ -8,6 +8,7 @@ import pytest
 
 from servers.delay import DelayProxy
 from todo_adapters.sql.postgres import PostgresTasks
+from todo_adapters.sql.wire import Wire
 from todo_domain import Once, Query, TaskService
 
 ROUND_TRIP = 0.02
@@ -57,3 +58,45 @@ async def test_reads_creates_and_deletes_take_one_round_trip_and_edits_two(far_a
     print({name: round(figure, 2) for name, figure in {**trips, "edit": edit}.items()})  # noqa: T201  the figures, for -s
     assert {name: figure for name, figure in trips.items() if figure > 1.3} == {}
     assert edit <= 2.3
+
+
+SENT = {  # units, and the statements in them with the context of each
+    "get": (1, 2),
+    "list": (1, 2),
+    "changes": (1, 2),
+    "create": (1, 2),
+    "create once": (1, 4),
+    "toggle": (1, 3),
+    "delete": (1, 4),
+    "edit": (2, 6),
+}
+
+
+async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_database, ann, monkeypatch):
+    sent = []
+    send = Wire.send
+
+    def counted(wire, batch, values, **how):
+        sent.append(len(batch.statements))
+        return send(wire, batch, values, **how)
+
+    async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as store:
+        tasks = TaskService(store)
+        task, other = [(await tasks.create(ann, title="x")).task for _ in range(2)]
+        operations = {
+            "get": tasks.get(ann, task.id),
+            "list": tasks.list(ann, Query(limit=20)),
+            "changes": tasks.changes(ann, since=1),
+            "create": tasks.create(ann, title="x"),
+            "create once": tasks.create(ann, title="x", once=Once("key", b"x")),
+            "toggle": tasks.toggle(ann, task.id),
+            "delete": tasks.delete(ann, other.id),
+            "edit": tasks.edit(ann, task.id, title="y"),
+        }
+        monkeypatch.setattr(Wire, "send", counted)
+        found = {}
+        for name, operation in operations.items():
+            sent.clear()
+            await operation
+            found[name] = len(sent), sum(sent)
+    assert found == SENT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from litestar.middleware import ASGIMiddleware
 
@@ -61,7 +61,7 @@ class Gate(ASGIMiddleware):
         if PUBLIC in scope["route_handler"].opt:
             await next_app(scope, receive, send)
             return
-        ours = cast("dict[str, Any]", scope)
+        ours: Any = scope
         ours["user"] = user = await self._caller(scope)
         if self._user_rate is not None:
             self._user_rate.spend(user)

@@ -138,7 +138,7 @@ class ErrorOut(Struct, omit_defaults=True, kw_only=True):
 def instant(moment: datetime) -> str:
     """Return what becomes, as JSON, a UTC time as in RFC 3339 with exactly six decimals and Z."""
     if moment.microsecond:
-        return cast("str", moment)  # which msgspec writes just so, in a tenth of the time
+        return moment  # type: ignore[return-value]  # msgspec writes it just so, in a tenth of the time
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 

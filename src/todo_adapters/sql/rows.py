@@ -39,7 +39,11 @@ def _json(values: Sequence[Any]) -> str:
     return json.dumps(values, ensure_ascii=False) if values else "[]"
 
 
-POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=list)
+def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401  what psycopg takes for an array
+    return list(values) if values else "{}"  # an empty list takes psycopg as long as the other parameters together
+
+
+POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=_array)
 SQLITE: Final = Forms(instant=text_of_instant, day=date.isoformat, several=_json)
 
 
