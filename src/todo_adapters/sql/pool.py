@@ -61,7 +61,8 @@ class Pool:
     def __init__(self, info: str, *, size: int, depth: int = 1) -> None:
         self._info = info
         self._lanes = [Lane(depth) for _ in range(size)]
-        self._named = True
+        self.pooled = False
+        """Whether a pooler has been met: each wire then takes one unit at a time."""
         self._waiting: deque[asyncio.Future[Lane]] = deque()
         self._closed = False
 
@@ -71,11 +72,6 @@ class Pool:
         idle = sum(lane.load == 0 and lane.wire is not None for lane in self._lanes)
         waiting = sum(not waiter.done() for waiter in self._waiting)
         return {"busy": busy, "idle": idle, "limit": len(self._lanes), "waiting": waiting}
-
-    @property
-    def pooled(self) -> bool:
-        """Whether a pooler has been met: each wire then takes one unit at a time."""
-        return any(lane.wire is not None and lane.wire.pooled for lane in self._lanes)
 
     @property
     def crowd(self) -> float:
@@ -120,7 +116,7 @@ class Pool:
 
     def mistrust(self) -> None:
         """Treat every connection as pooled, those that are there and those to come."""
-        self._named = False
+        self.pooled = True
         for lane in self._lanes:
             if lane.wire is not None:
                 lane.wire.pooled = True
@@ -167,7 +163,8 @@ class Pool:
     async def _make(self, lane: Lane) -> None:
         try:
             lane.wire = await Wire.to(self._info)
-            lane.wire.pooled |= not self._named
+            self.pooled |= lane.wire.pooled
+            lane.wire.pooled = self.pooled
         finally:
             lane.making = None
 

@@ -59,6 +59,7 @@ class Wire:
         self._glance = select.poll()
         self._glance.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
+        self._ready: set[Batch] = set()
         self._generation = b""
         self._units: deque[Unit] = deque()
         self._results: list[PGresult] = []
@@ -128,6 +129,7 @@ class Wire:
     def forget(self) -> None:
         """Prepare everything anew, under other names: after a migration, what was prepared before it may not do."""
         self._known.clear()
+        self._ready.clear()
         self._generation += b"'"
 
     async def rest(self) -> None:
@@ -155,7 +157,7 @@ class Wire:
         )
         if batch.writes:
             self._sync()
-        if not self.pooled:
+        if not self.pooled and batch not in self._ready:
             self._prepare(batch, deadline)
         for statement in batch.statements:
             arguments = [dumped[place] for place in statement.places]
@@ -175,10 +177,12 @@ class Wire:
                 preparation.answer.add_done_callback(partial(self._prepared, statement.name))
                 self._units.append(preparation)
                 self._sync()
+        self._ready.add(batch)
 
     def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
         if answer.exception() is not None:
             self._known.discard(name)
+            self._ready.clear()
 
     def _sync(self) -> None:
         """End the group of the units sent so far, if there is one."""
