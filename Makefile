@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test timing stores fuzz lint check format audit lock clean
+.PHONY: help run test timing stores fuzz chaos bench growth lint check format audit lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,15 @@ stores: .venv/dev-installed ## the HTTP contract over real servers: SQLite, Post
 
 fuzz: .venv/dev-installed ## ten minutes of property-based requests to a running server, made from its OpenAPI document
 	@TODO_TEST_APIS=sqlite TODO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/http/test_schemathesis.py
+
+chaos: .venv/dev-installed ## break database, network and processes at random while devices write: nine minutes
+	@TODO_CHAOS_SECONDS=240 $(BIN)/python -m pytest -s tests/integration/test_chaos.py
+
+bench: .venv/bench-installed ## the service beside others that do the same, ten minutes at most; writes docs/benchmarks
+	@$(BIN)/python -m benchmarks
+
+growth: .venv/dev-installed ## ten million tasks beside ten thousand, memory and start; fifteen minutes at most, 10 GB of disk
+	@$(BIN)/python -m benchmarks.growth
 
 lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/ruff format --check
@@ -46,6 +55,7 @@ lock: ## write the lock files anew, with the newest versions that fit
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
 	.venv/lock/bin/uv pip compile $(COMPILE) --group build pyproject.toml --output-file requirements.txt
 	.venv/lock/bin/uv pip compile $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.txt
+	.venv/lock/bin/uv pip compile $(COMPILE) --group bench --output-file requirements-bench.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--custom-compile-command 'make lock'
@@ -68,4 +78,11 @@ clean: ## remove the virtual environment and every cache
 .venv/dev-installed: .venv/run-installed requirements-dev.txt
 	@echo "installing what the tests need, once: about half a minute"
 	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# In an environment of its own: the service is measured beside what its users install, and nothing else.
+.venv/bench-installed: .venv/dev-installed requirements-bench.txt
+	@echo "installing what the benchmark compares with, once: about half a minute"
+	@$(PYTHON) -m venv .venv/bench
+	@.venv/bench/bin/pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@

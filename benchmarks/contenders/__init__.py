@@ -1,0 +1,151 @@
+"""Who is measured. Each contender is one process that serves the same endpoints to the same tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from benchmarks import ROOT
+from benchmarks.data import Data
+from benchmarks.works import SECRET
+from servers.processes import ServerProcess, free_port
+from servers.todo import Served, environment
+
+OURS: Final = "ours"
+CEILING: Final = "ceiling"
+BASELINE: Final = "baseline"
+FASTIFY: Final = "fastify"
+OURS_SQLITE: Final = "ours-sqlite"
+BASELINE_SQLITE: Final = "baseline-sqlite"
+
+_HERE: Final = Path(__file__).parent
+BASELINE_PYTHON: Final = ROOT / ".venv" / "bench" / "bin" / "python"
+"""Has the baseline's libraries, so that what serves `ours` is what its users install."""
+
+_FILES: Final = ("package.json", "package-lock.json", "server.mjs")
+
+
+class Absent(Exception):
+    """A contender cannot run here; `str()` says why."""
+
+
+class Running(NamedTuple):
+    """A contender that serves."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def ours(data: Data, url: str | None = None) -> Iterator[Running]:
+    """Run `todo serve` with its defaults on PostgreSQL, or with another database URL."""
+    logs = _directory(data, OURS)
+    # A log is a file wherever people run this; the harness would have to read another from a pipe.
+    with Served(
+        logs, TODO_DATABASE_URL=url or data.url(OURS), TODO_JWT_SECRET=SECRET, TODO_AUDIT_LOG="audit.log"
+    ) as served:
+        yield Running(served.port, served.process.pid)
+
+
+@contextmanager
+def ours_sqlite(data: Data) -> Iterator[Running]:
+    """Run `todo serve` on a SQLite file."""
+    with ours(data, f"sqlite:///{data.ours_sqlite}") as running:
+        yield running
+
+
+@contextmanager
+def ceiling(data: Data) -> Iterator[Running]:
+    """Run the bare ASGI function."""
+    with _process(data, CEILING, [sys.executable, _HERE / "ceiling_app.py"], DATABASE_URL=data.url(CEILING)) as running:
+        yield running
+
+
+@contextmanager
+def baseline(data: Data) -> Iterator[Running]:
+    """Run FastAPI with SQLModel on PostgreSQL."""
+    url = data.url(BASELINE).replace("postgresql://", "postgresql+psycopg2://")
+    with _baseline(data, BASELINE, url) as running:
+        yield running
+
+
+@contextmanager
+def baseline_sqlite(data: Data) -> Iterator[Running]:
+    """Run FastAPI with SQLModel on a SQLite file."""
+    with _baseline(data, BASELINE_SQLITE, f"sqlite:///{data.baseline_sqlite}") as running:
+        yield running
+
+
+@contextmanager
+def fastify(data: Data) -> Iterator[Running]:
+    """Run Fastify; Absent where there is no Node.js, or npm cannot install what it needs."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        raise Absent("Node.js and npm are not installed")
+    program = _installed() / "server.mjs"
+    secrets = {"DATABASE_URL": data.url(FASTIFY), "JWT_SECRET": SECRET, "NODE_ENV": "production"}
+    with _process(data, FASTIFY, [node, program], **secrets) as running:
+        yield running
+
+
+CONTENDERS: Final[dict[str, Callable[[Data], AbstractContextManager[Running]]]] = {
+    OURS: ours,
+    CEILING: ceiling,
+    BASELINE: baseline,
+    FASTIFY: fastify,
+    OURS_SQLITE: ours_sqlite,
+    BASELINE_SQLITE: baseline_sqlite,
+}
+
+
+@contextmanager
+def _baseline(data: Data, name: str, url: str) -> Iterator[Running]:
+    if not BASELINE_PYTHON.exists():
+        raise Absent("its libraries are not installed: make .venv/bench-installed")
+    options = ["--no-access-log", "--port", "PORT", "--app-dir"]
+    command: list[str | Path] = [BASELINE_PYTHON, "-m", "uvicorn", "baseline_app:app", *options, _HERE]
+    with _process(data, name, command, DATABASE_URL=url, JWT_SECRET=SECRET) as running:
+        yield running
+
+
+@contextmanager
+def _process(data: Data, name: str, command: Sequence[str | Path], **settings: str) -> Iterator[Running]:
+    port = free_port()
+    told = [str(port) if part == "PORT" else part for part in command]
+    env = environment(**settings, PORT=str(port))
+    with ServerProcess(told, logs=_directory(data, name), name=name, env=env) as process:
+        process.wait_for_port(port)
+        yield Running(port, process.pid)
+
+
+def _directory(data: Data, name: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=data.directory))
+
+
+def _installed() -> Path:
+    """Return the directory with Fastify's program and what it imports: installed once per user and lock."""
+    source = _HERE / "fastify"
+    contents = b"".join((source / name).read_bytes() for name in _FILES)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todo-bench"
+    installed = cache / f"fastify-{hashlib.sha256(contents).hexdigest()[:16]}"
+    if not installed.exists():
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as directory:
+            making = Path(directory) / "making"
+            making.mkdir()
+            for name in _FILES:
+                shutil.copy(source / name, making)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            ran = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
+            if ran.returncode:
+                raise Absent(f"npm could not install it: {ran.stderr.strip()[-300:]}")
+            making.rename(installed)
+    return installed

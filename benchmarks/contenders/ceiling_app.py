@@ -1,0 +1,196 @@
+"""As fast as it could get: a bare ASGI function that sends PostgreSQL our statements over our own road.
+
+There is no authentication, no validation, no row-level security, no revision in a header, no log and no metric.
+
+DATABASE_URL=postgresql://… PORT=8000 python ceiling_app.py
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+import uvicorn
+from psycopg.pq.abc import PGresult
+
+from todo_adapters.sql import lists, pool, statements, writes
+from todo_adapters.sql.addresses import conninfo
+from todo_adapters.sql.batch import Batch
+from todo_adapters.sql.road import Road
+from todo_adapters.sql.rows import Row
+from todo_adapters.sql.wire import Wire
+from todo_app.settings import read_settings
+from todo_domain.owner import DEFAULT_QUOTA
+from todo_domain.query import Sort
+from todo_domain.text import fold
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+
+
+class TaskRow(msgspec.Struct):
+    """A task as its row is, and as its JSON is."""
+
+    id: int
+    user_id: str
+    title: str
+    description: str | None
+    completed_at: datetime | None
+    priority: int
+    due_date: date | None
+    tags: list[str]
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewTask(msgspec.Struct):
+    """The body of a create."""
+
+    title: str
+    description: str | None = None
+
+
+class Edit(msgspec.Struct):
+    """The body of an edit."""
+
+    title: str
+
+
+class BareWire(Wire):
+    """A wire whose units have no context at their start."""
+
+    def rows(self, results: list[PGresult]) -> list[list[Row]]:
+        """Return the rows of each statement."""
+        return super().rows([results[0], *results])
+
+
+def without_context(*parts: sa.ClauseElement, writes: bool = False) -> Batch:
+    """Return a batch that says nothing about who is acting."""
+    batch = Batch(*parts, writes=writes)
+    own = batch.statements[1:]
+    places = sorted({place for statement in own for place in statement.places})
+    batch.parameters = tuple(batch.parameters[place] for place in places)
+    batch.statements = tuple(
+        statement._replace(places=tuple(places.index(place) for place in statement.places)) for statement in own
+    )
+    return batch
+
+
+_NEWEST: Final = lists.Shape(Sort("created_at", descending=True), "nothing", filtered=False)
+
+GET: Final = without_context(statements.get)
+LIST: Final = without_context(lists.page(_NEWEST))
+CREATE: Final = without_context(writes.create, writes=True)
+REPLACE: Final = without_context(writes.lock, writes.replace, statements.get, writes=True)
+TOGGLE: Final = without_context(writes.lock, writes.toggle, writes=True)
+
+_encode: Final = msgspec.json.Encoder().encode
+_new_task: Final = msgspec.json.Decoder(NewTask).decode
+_edit: Final = msgspec.json.Decoder(Edit).decode
+
+
+class Ceiling:
+    """The application."""
+
+    def __init__(self, url: str) -> None:
+        self._road = Road(conninfo(url), pool_size=read_settings(environment={}).pool_size)
+
+    async def __call__(
+        self,
+        scope: Scope,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer a request that is one of those measured; anything else is an exception."""
+        if scope["type"] != "http":
+            return
+        told: TaskRow | Sequence[TaskRow]
+        match scope["method"], scope["path"].split("/")[2:]:
+            case "GET", [owner, _, task]:
+                status, told = 200, await self.get(owner, int(task))
+            case "GET", [owner, _]:
+                limit = int(scope["query_string"].removeprefix(b"limit="))
+                status, told = 200, await self.list(owner, limit)
+            case "POST", [owner, _]:
+                status, told = 201, await self.create(owner, _new_task((await receive())["body"]))
+            case "PATCH", [owner, _, task]:
+                status, told = 200, await self.edit(owner, int(task), _edit((await receive())["body"]))
+            case "PATCH", [owner, _, task, _]:
+                status, told = 200, await self.toggle(owner, int(task))
+            case _:
+                raise ValueError(scope["path"])
+        body = _encode(told)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def get(self, owner: str, task: int) -> TaskRow:
+        """Read one task."""
+        ((row,),) = await self._road.run(GET, {"owner": owner, "id": task})
+        return TaskRow(*row)
+
+    async def list(self, owner: str, limit: int) -> Sequence[TaskRow]:
+        """Read the newest tasks."""
+        (rows,) = await self._road.run(LIST, {"owner": owner, "unless": None, "most": limit + 1})
+        return [TaskRow(*row[:11]) for row in rows[:limit]]
+
+    async def create(self, owner: str, new: NewTask) -> TaskRow:
+        """Add a task."""
+        now = datetime.now(UTC)
+        task = TaskRow(0, owner, new.title, new.description, None, 0, None, [], 0, now, now)
+        values = {"owner": owner, "now": now, "quota": DEFAULT_QUOTA, **columns(task)}
+        (((task.id, task.revision),),) = await self._road.run(CREATE, values)
+        return task
+
+    async def edit(self, owner: str, id: int, edit: Edit) -> TaskRow:
+        """Give a task another title."""
+        task = await self.get(owner, id)
+        task.title, task.updated_at = edit.title, datetime.now(UTC)
+        values = {"owner": owner, "id": id, "expected": task.revision, **columns(task), "updated_at": task.updated_at}
+        _, ((task.revision,),), _ = await self._road.run(REPLACE, values)
+        return task
+
+    async def toggle(self, owner: str, id: int) -> TaskRow:
+        """Complete a task, or reopen it."""
+        _, (row,) = await self._road.run(TOGGLE, {"owner": owner, "id": id, "now": datetime.now(UTC)})
+        return TaskRow(*row)
+
+
+def columns(task: TaskRow) -> dict[str, Any]:
+    """Return what is written of a task."""
+    return {
+        "title": task.title,
+        "description": task.description,
+        "completed_at": task.completed_at,
+        "priority": task.priority,
+        "due_date": task.due_date,
+        "tags": task.tags,
+        "title_key": fold(task.title),
+        "description_key": None if task.description is None else fold(task.description),
+        "tags_key": task.tags,
+    }
+
+
+def main() -> None:
+    """Serve until told to stop, as `todo serve` does."""
+    pool.Wire = BareWire  # type: ignore[attr-defined]  # what the road makes
+    uvicorn.run(
+        Ceiling(os.environ["DATABASE_URL"]),
+        port=int(os.environ["PORT"]),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What the samples say: one contender beside another, and whether that is what is aimed at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Final, NamedTuple
+
+from benchmarks.contenders import BASELINE, BASELINE_SQLITE, CEILING, FASTIFY, OURS, OURS_SQLITE
+from benchmarks.rounds import Case, Sample, Samples
+
+CONNECTIONS: Final = 16
+"""Where the aims are measured."""
+
+ONE_BY_ONE: Final = ("get", "list", "create", "edit", "toggle")
+
+
+class Ratio(NamedTuple):
+    """A ratio over the rounds."""
+
+    least: float
+    median: float
+    most: float
+
+
+class Aim(NamedTuple):
+    """What the median of a ratio has to reach (`exceed` if it must be more)."""
+
+    least: float
+    exceed: bool = False
+
+    def met(self, ratio: Ratio) -> bool:
+        """Whether the ratio does."""
+        return ratio.median > self.least if self.exceed else ratio.median >= self.least
+
+    def __str__(self) -> str:
+        return f"{'>' if self.exceed else '≥'} {self.least:g}"
+
+
+class Verdict(NamedTuple):
+    """One line of the table: how often as many requests a second as another contender."""
+
+    work: str
+    own: str
+    other: str
+    ratio: Ratio
+    aim: Aim | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the aim is reached; None where there is none."""
+        return None if self.aim is None else self.aim.met(self.ratio)
+
+
+PAIRS: Final = ((OURS, BASELINE), (OURS, CEILING), (OURS, FASTIFY), (OURS_SQLITE, BASELINE_SQLITE))
+
+AIMS: Final = {
+    BASELINE: {"get": Aim(12), "list": Aim(9), "create": Aim(9), "edit": Aim(8), "toggle": Aim(8)},
+    CEILING: {"get": Aim(0.45), "list": Aim(0.45)},
+    FASTIFY: {
+        "get": Aim(1, exceed=True),
+        "list": Aim(1, exceed=True),
+        "create": Aim(0.75),
+        "edit": Aim(0.75),
+        "toggle": Aim(0.75),
+    },
+    BASELINE_SQLITE: {"get": Aim(3), "list": Aim(3), "create": Aim(1.5), "edit": Aim(1.5), "toggle": Aim(1.5)},
+}
+"""By the other contender and the work."""
+
+MOST_TAIL: Final = 5
+"""How many times the median latency the 99th percentile may be."""
+
+
+def ratio_of(own: list[Sample], other: list[Sample]) -> Ratio:
+    """Return how often as many requests a second the first contender answered, round by round."""
+    ratios = [mine.outcome.rate / its.outcome.rate for mine, its in zip(own, other, strict=True)]
+    return Ratio(min(ratios), median(ratios), max(ratios))
+
+
+def verdicts(samples: Samples, *, connections: int = CONNECTIONS) -> Iterator[Verdict]:
+    """Yield a line for each pair and work that was measured."""
+    works = dict.fromkeys(case.work for case in samples)
+    for own, other in PAIRS:
+        for work in works:
+            mine = samples.get(Case(connections, work, own))
+            its = samples.get(Case(connections, work, other))
+            if mine and its:
+                yield Verdict(work, own, other, ratio_of(mine, its), AIMS[other].get(work))
+
+
+class Tail(NamedTuple):
+    """How far the slowest hundredth of the requests lies from the middle."""
+
+    work: str
+    ratio: Ratio
+
+    @property
+    def met(self) -> bool:
+        """Whether that is as near as is aimed at."""
+        return self.ratio.median <= MOST_TAIL
+
+
+def tails(samples: Samples) -> Iterator[Tail]:
+    """Yield a line for each operation of ours."""
+    for work in ONE_BY_ONE:
+        if mine := samples.get(Case(CONNECTIONS, work, OURS)):
+            ratios = [sample.outcome.p99 / sample.outcome.p50 for sample in mine]
+            yield Tail(work, Ratio(min(ratios), median(ratios), max(ratios)))
+
+
+class Typical(NamedTuple):
+    """The medians over the rounds: requests a second, milliseconds, and microseconds of processor time a request."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    server: float | None
+    database: float | None
+
+
+def typical(samples: list[Sample]) -> Typical:
+    """Return the medians, each of its own."""
+    outcomes = [sample.outcome for sample in samples]
+    server = [sample.server for sample in samples if sample.server is not None]
+    database = [sample.database for sample in samples if sample.database is not None]
+    return Typical(
+        median(outcome.rate for outcome in outcomes),
+        median(outcome.p50 for outcome in outcomes),
+        median(outcome.p95 for outcome in outcomes),
+        median(outcome.p99 for outcome in outcomes),
+        median(server) if server else None,
+        median(database) if database else None,
+    )

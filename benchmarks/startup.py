@@ -1,0 +1,51 @@
+"""How long it takes until the service serves, and what its process takes of the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from statistics import median
+from typing import Final
+
+from benchmarks import contenders, cpu, works
+from benchmarks.data import Data
+from benchmarks.load import send
+
+_TIMES: Final = 7
+_IMPORT: Final = "import time; t = time.perf_counter(); import todo_domain; print(time.perf_counter() - t)"
+_LOAD_SECONDS: Final = 5.0
+
+
+def import_time() -> float:
+    """Return how many milliseconds a new interpreter needs to import the domain, the median of several."""
+    told = [
+        subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True).stdout
+        for _ in range(_TIMES)
+    ]
+    return median(map(float, told)) * 1000
+
+
+def ready_time(data: Data, url: str) -> float:
+    """Return after how many seconds from its start `todo serve` says that it is ready, the median of several."""
+    taken = []
+    for _ in range(_TIMES):
+        begun = time.perf_counter()
+        with contenders.ours(data, url):
+            taken.append(time.perf_counter() - begun)
+    return median(taken)
+
+
+def idle_memory(data: Data, url: str) -> float | None:
+    """Return how many MiB the process has resident once it is ready."""
+    with contenders.ours(data, url) as running:
+        return cpu.resident(running.pid)
+
+
+def loaded_memory(data: Data, url: str) -> float | None:
+    """Return how many MiB the process has resident after some seconds of mixed load over 64 connections."""
+    file = data.directory / "loaded.requests"
+    file.write_bytes(works.encoded(works.requests(works.WORKS["mixed"])))
+    with contenders.ours(data, url) as running:
+        send(running.port, file, connections=64, seconds=_LOAD_SECONDS, number=1)
+        return cpu.resident(running.pid)

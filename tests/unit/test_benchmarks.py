@@ -1,0 +1,243 @@
+"""The parts of the benchmarks that compute: what is sent, what is made of the answers, and how it is told."""
+
+import json
+from collections import Counter
+from itertools import islice
+from xml.etree import ElementTree as ET
+
+import jwt
+import pytest
+from benchmarks import cpu, generator, load, plot, ratios, report, works
+from benchmarks.contenders import BASELINE, CEILING, FASTIFY, OURS, ceiling_app
+from benchmarks.far import Far
+from benchmarks.load import Latencies, LoadError, Outcome
+from benchmarks.ratios import Aim, Ratio, Verdict
+from benchmarks.rounds import Case, Sample
+
+from todo_adapters.sql import statements, writes
+from todo_adapters.sql.batch import Batch
+
+# What wrk prints, and behind it the line of requests.lua.
+WRK = """\
+Running 7s test @ http://127.0.0.1:8000
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     2.27ms  388.06us   6.12ms   86.36%
+    Req/Sec     7.09k   380.17     7.61k    80.00%
+  3528 requests in 0.50s, 2.20MB read
+Requests/sec:   7050.11
+Transfer/sec:      4.40MB
+
+{"requests": 3528, "seconds": 0.500417, "p50": 2.193, "p95": 2.871, "p99": 3.690, "errors": ERRORS}
+"""
+
+
+def sample(rate: float, *, p50: float = 2.0, p99: float = 4.0, server: float | None = 50.0) -> Sample:
+    return Sample(Outcome(round(rate), 1.0, p50, p50, p99), server, 20.0, 0.25)
+
+
+def test_what_wrk_tells_is_read_from_its_last_line():
+    outcome = load.outcome(WRK.replace("ERRORS", "0"))
+    assert outcome == Outcome(3528, 0.500417, 2.193, 2.871, 3.690)
+    assert outcome.rate == pytest.approx(7050.12, abs=0.01)
+
+
+def test_a_single_answer_that_is_no_success_leaves_no_figure():
+    with pytest.raises(LoadError, match="1 of 3528 requests"):
+        load.outcome(WRK.replace("ERRORS", "1"))
+
+
+@pytest.mark.parametrize("output", ["", "unable to connect to 127.0.0.1:8000 Connection refused\n"])
+def test_a_load_generator_that_tells_nothing_leaves_no_figure(output):
+    with pytest.raises(LoadError, match="told nothing"):
+        load.outcome(output)
+
+
+def test_a_load_that_no_request_got_through_leaves_no_figure():
+    with pytest.raises(LoadError):
+        load.outcome('{"requests": 0, "seconds": 1, "p50": 0, "p95": 0, "p99": 0, "errors": 0}')
+
+
+def test_the_mixed_work_reads_four_times_out_of_five_and_writes_all_kinds_alike():
+    counted = Counter(request.operation for request in islice(works.requests(works.WORKS["mixed"]), 3000))
+    assert counted == {"get": 1200, "list": 1200, "create": 200, "edit": 200, "toggle": 200}
+
+
+@pytest.mark.parametrize("work", works.WORKS.values(), ids=works.WORKS.keys())
+def test_neighbouring_requests_come_from_different_users(work):
+    users = [request.user for request in works.requests(work)]
+    assert all(len(set(users[at : at + 64])) == 64 for at in range(0, len(users) - 64, 16))
+
+
+def test_what_one_work_writes_another_does_not_read():
+    writing = [set(works.WORKS[name].users) for name in ("create", "edit", "toggle", "mixed")]
+    reading = set(works.WORKS["get"].users) | set(works.WORKS["list"].users)
+    assert sum(map(len, [*writing, reading])) == len(set().union(*writing, reading))
+
+
+def test_every_contender_and_round_is_sent_the_same():
+    work = works.WORKS["mixed"]
+    assert list(works.requests(work)) == list(works.requests(work))
+
+
+def test_requests_are_http_that_a_load_generator_can_read_back():
+    request = works.create("user_000007", 1)
+    (prepared,) = generator.read_requests(works.encoded([request]))
+    head, _, body = (prepared.head + b"0123456789" + prepared.tail).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    sent = dict(line.split(": ") for line in lines[1:])
+    assert prepared.operation == "create"
+    assert lines[0] == "POST /api/user_000007/tasks HTTP/1.1"
+    assert int(sent["Content-Length"]) == len(body)
+    assert json.loads(body)["title"] == "Buy groceries 0123456789"
+    claims = jwt.decode(sent["Authorization"].removeprefix("Bearer "), works.SECRET, algorithms=["HS256"])
+    assert claims["sub"] == "user_000007"
+
+
+def test_a_request_without_a_number_is_sent_as_it_is():
+    (prepared,) = generator.read_requests(works.encoded([works.get("user_000007", 601)]))
+    assert prepared.tail is None
+    assert prepared.head.startswith(b"GET /api/user_000007/tasks/601 HTTP/1.1\r\n")
+    assert prepared.head.endswith(b"\r\n\r\n")
+
+
+def test_an_answer_ends_where_its_length_says():
+    whole = b"HTTP/1.1 200 OK\r\nserver: x\r\nContent-Length:  4\r\n\r\nbodyHTTP/1.1"
+    assert generator.answer_length(whole) == len(whole) - len(b"HTTP/1.1")
+    assert generator.answer_length(whole[:30]) is None
+    with pytest.raises(ValueError, match="Content-Length"):
+        generator.answer_length(b"HTTP/1.1 200 OK\r\n\r\ncontent-length: 4\r\n")
+
+
+def test_percentiles_are_those_of_the_nearest_rank():
+    hundred = [float(number) for number in range(1, 101)]
+    assert [generator.percentile(hundred, part) for part in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
+    assert generator.percentile([7.0], 0.01) == 7
+    assert generator.spread([0.001, 0.003, 0.002]) == {"p50": 2, "p95": 3, "p99": 3}
+
+
+def test_processor_time_is_what_was_used_in_between_also_by_threads_that_began_meanwhile():
+    assert cpu.microseconds({"1": 5_000, "2": 9_000}, {"1": 6_000, "3": 2_000}) == 3
+    assert cpu.microseconds({}, {}) is None
+
+
+def test_what_neither_we_nor_the_servers_used_was_used_by_others():
+    before, after = cpu.Machine(100, 1000, 10), cpu.Machine(103, 1004, 11)
+    assert cpu.share_of_others(before, after, 1_500_000) == pytest.approx(0.5 / 4)
+    assert cpu.share_of_others(before, after, 2_500_000) == 0
+    assert cpu.share_of_others(None, after, 1_500_000) is None
+
+
+def test_a_ratio_is_taken_round_by_round():
+    # Both slow down in the second round: neighbours are compared, not the middle of each.
+    ratio = ratios.ratio_of([sample(1000), sample(100), sample(900)], [sample(500), sample(40), sample(300)])
+    assert ratio == Ratio(2.0, 2.5, 3.0)
+
+
+def test_contenders_with_another_number_of_rounds_cannot_be_compared():
+    with pytest.raises(ValueError, match="argument"):
+        ratios.ratio_of([sample(1)], [sample(1), sample(2)])
+
+
+@pytest.mark.parametrize(
+    ("aim", "median", "met"),
+    [(Aim(12), 12, True), (Aim(12), 11.99, False), (Aim(1, exceed=True), 1, False), (Aim(1, exceed=True), 1.01, True)],
+)
+def test_an_aim_is_met_by_the_median(aim, median, met):
+    assert aim.met(Ratio(0, median, 100)) is met
+
+
+def test_a_verdict_needs_both_contenders_and_the_number_of_connections_of_the_aims():
+    samples = {
+        Case(16, "get", OURS): [sample(3000)],
+        Case(16, "get", BASELINE): [sample(200)],
+        Case(16, "mixed", OURS): [sample(100)],
+        Case(16, "mixed", BASELINE): [sample(50)],
+        Case(64, "get", FASTIFY): [sample(1)],
+    }
+    told = list(ratios.verdicts(samples))
+    assert [(each.work, each.other, each.ratio.median, each.met) for each in told] == [
+        ("get", BASELINE, 15, True),
+        ("mixed", BASELINE, 2, None),
+    ]
+
+
+def test_the_tail_is_measured_against_the_middle_of_the_same_round():
+    samples = {Case(16, "get", OURS): [sample(1, p50=1, p99=4), sample(1, p50=2, p99=12), sample(1, p50=1, p99=5)]}
+    (tail,) = ratios.tails(samples)
+    assert tail.ratio == Ratio(4, 5, 6)
+    assert tail.met
+
+
+def test_typical_figures_do_without_processor_time_where_none_is_told():
+    assert ratios.typical([sample(10, server=None), sample(30, server=None), sample(20, server=None)])[:2] == (20, 2.0)
+    assert ratios.typical([sample(10, server=None)]).server is None
+
+
+def test_the_columns_of_a_table_line_up():
+    lines = report.table(("what", "how much"), [("a", "1"), ("longer", "1,000,000")]).splitlines()
+    assert lines[1] == "| ------ | --------: |"
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.fixture
+def results():
+    samples = {
+        Case(16, "get", OURS): [sample(3000)],
+        Case(16, "get", BASELINE): [sample(300)],
+        Case(16, "get", CEILING): [sample(6000, server=None)],
+        Case(1, "get", OURS): [sample(2000)],
+        Case(1, "get", BASELINE): [sample(500)],
+    }
+    far = Far(30.5, {"get": Latencies(10, 40, 60, 70), "edit": Latencies(5, 80, 201, 300)}, 10)
+    return report.Results(samples, {FASTIFY: "no Node.js"}, far, "a machine", ["Python"], "2026-11-22", 1.5)
+
+
+def test_the_report_tells_every_ratio_with_its_aim_and_verdict(results):
+    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.ratios(results).splitlines()]
+    assert ["ours / baseline", "get", "10.0", "10.0", "10.0", "≥ 12", "missed"] in told
+    assert ["ours / ceiling", "get", "0.50", "0.50", "0.50", "≥ 0.45", "met"] in told
+    assert ["p99 / p50 of ours", "get", "2.00", "2.00", "2.00", "≤ 5", "met"] in told
+    assert ["ours / Fastify", "absent", "", "", "", "", ""] in told
+
+
+def test_the_report_tells_whatever_was_measured(results):
+    told = report.markdown(results)
+    assert "Fastify is absent: no Node.js" in told
+    assert "## Figures at 1 connection\n" in told
+    assert told.index("Figures at 16") < told.index("Figures at 1 connection\n")
+    assert "30.5 ms measured" in told
+    assert "Other programs used 25% of the processors" in told
+    rows = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in report.far(results).splitlines()[2:]}
+    assert rows["get"] == "met"
+    assert rows["edit"] == "missed"
+
+
+def test_the_picture_is_well_formed_and_shows_every_ratio(results):
+    lines = list(ratios.verdicts(results.samples))
+    lines.append(Verdict("a < b & c", OURS, FASTIFY, Ratio(0.01, 0.02, 70), None))
+    root = ET.fromstring(plot.svg(lines))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"10.0", "0.50", "0.02", "a < b & c"} <= set(texts)
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    for element in root.iter("{http://www.w3.org/2000/svg}rect"):
+        left, top = float(element.get("x", 0)), float(element.get("y", 0))
+        assert 0 <= left <= left + float(element.attrib["width"]) <= width
+        assert 0 <= top <= top + float(element.attrib["height"]) <= height
+
+
+@pytest.mark.parametrize(
+    ("bare", "ours"),
+    [
+        (ceiling_app.GET, Batch(statements.get)),
+        (ceiling_app.CREATE, Batch(writes.create, writes=True)),
+        (ceiling_app.REPLACE, Batch(writes.lock, writes.replace, statements.get, writes=True)),
+    ],
+    ids=["get", "create", "replace"],
+)
+def test_the_ceiling_sends_our_statements_with_our_arguments_and_nothing_before_them(bare, ours):
+    def sent(batch):
+        return [(each.text, [batch.parameters[place] for place in each.places]) for each in batch.statements]
+
+    assert sent(bare) == sent(ours)[1:]
+    assert not any(b"set_config" in each.text for each in bare.statements)
