@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from todo_adapters.http.trace_context import served
+
 if TYPE_CHECKING:
     from todo_app.settings import Settings
+
+SELDOM: Final = 60.0
+"""Seconds."""
 
 _OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
@@ -32,11 +38,48 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+class OfRequest(logging.Filter):
+    """Tells each record which request was being served: `request_id`, and `trace_id` and `span_id` if there are any."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add what the record does not have yet."""
+        for name, value in served().items():
+            record.__dict__.setdefault(name, value)
+        return True
+
+
+class Seldom(logging.Filter):
+    """Lets each line of OpenTelemetry's code speak once in SELDOM seconds, and not quote exceptions.
+
+    With its collector away it would say so several times a second; and the text of a failed connection holds the URL,
+    in which some collectors want a key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spoke: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is to be written."""
+        if not record.name.startswith("opentelemetry."):
+            return True
+        line, now = (record.name, record.lineno), time.monotonic()
+        if line in self._spoke and now - self._spoke[line] < SELDOM:
+            return False
+        self._spoke[line] = now
+        if isinstance(record.args, tuple):
+            record.args = tuple(type(arg).__name__ if isinstance(arg, BaseException) else arg for arg in record.args)
+        record.exc_info = None
+        return True
+
+
 def configure_logging(settings: Settings) -> None:
     """Send every log record to standard error, in the format and from the level that the settings say."""
     handler = logging.StreamHandler(sys.stderr)
     as_json = settings.log_format == "json" or (settings.log_format is None and not sys.stderr.isatty())
     handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(levelname)-7s %(message)s"))
+    handler.addFilter(Seldom())
+    handler.addFilter(OfRequest())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

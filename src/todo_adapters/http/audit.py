@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from todo_adapters.http.errors import RateLimited
 from todo_adapters.http.gate import bearer
+from todo_adapters.http.trace_context import trace_of
 from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def note_refusal(audit: AuditLog, request: Request[Any, Any, Any], error: TodoEr
         subject=scope.get("todo.subject"),  # type: ignore[arg-type]  # set once the token was verified
         token=_digest(scope["headers"]),
         peer=client[0] if client else None,
+        **trace_of(scope),
     )
 
 

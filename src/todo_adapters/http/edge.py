@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
+from todo_adapters.http.trace_context import SERVED
 from todo_domain import TodoError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Edge:
         begun = perf_counter()
         http: Any = scope
         request_id, origin, size, head = _prepare(http)
+        SERVED.set(http)
         common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
         if http["method"] == "OPTIONS":
             common += self._cors.preflight(origin)
