@@ -1,6 +1,9 @@
 """What travels together: reads of one turn share a transaction, each under its own user; writes share nothing."""
 
 import asyncio
+import select
+import signal
+import time
 from contextlib import aclosing
 
 import psycopg
@@ -158,3 +161,24 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
                 assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
             wires = [lane.wire for pool in store._road._pools for lane in pool._lanes if lane.wire]
             assert all(wire.pooled for wire in wires)
+
+
+async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_connection_and_holds_up_nobody(
+    postgres_server, postgres_databases, postgres_database
+):
+    wire = await Wire.to(postgres_databases.url(postgres_database))
+    values = {"owner": "ann", "timeout": "1000"}
+    await wire.send(WHO_READS, values, deadline=time.monotonic() + 2).answer
+    unit = wire.send(WHO_READS, values, deadline=time.monotonic() + 2)  # its group is closed at the end of this turn
+    postgres_server.execute(f"SELECT pg_terminate_backend({wire._pg.backend_pid}, 1000)")
+    assert select.select([wire._socket], [], [], 2)[0]
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it goes on reading what will never come"))
+    signal.alarm(2)
+    try:
+        wire._read()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(psycopg.OperationalError):
+        await unit.answer
+    assert wire.broken

@@ -73,6 +73,15 @@ def left_open(error: psycopg.Error) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith(_HUNG_UP)
 
 
+def why_out_of_reach(error: psycopg.Error) -> str:
+    """Return why a connection that is to serve cannot be had. libpq gives no code, but it knows how far it came."""
+    if error.pgconn is not None and error.pgconn.used_password:
+        return (
+            "the database turns this login away: check its password, its limit of connections and the database's name"
+        )
+    return "the database cannot be reached: try again"
+
+
 def why_not_connected(info: str) -> str:
     """Return why a connection cannot be had, after asking the same server for another database. Takes up to 2 s.
 

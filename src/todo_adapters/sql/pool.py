@@ -158,6 +158,7 @@ class Pool:
             raise Unavailable("the service is stopping")
         if lane.making is None:
             lane.making = asyncio.get_running_loop().create_task(self._make(lane))
+            lane.making.add_done_callback(_heed)
         return lane.making
 
     async def _make(self, lane: Lane) -> None:
@@ -181,3 +182,9 @@ class Pool:
             elif waiter in self._waiting:
                 self._waiting.remove(waiter)
             raise
+
+
+def _heed(making: asyncio.Task[None]) -> None:
+    """Take note of how it ended, though whoever wanted it may have gone: else the event loop complains in the log."""
+    if not making.cancelled():
+        making.exception()

@@ -10,7 +10,15 @@ from typing import Final
 import psycopg
 
 from todo_adapters.sql.batch import Batch
-from todo_adapters.sql.outages import LOST_RACE, NOT_PREPARED, OUTDATED, TOO_SLOW, left_open, sentence_for
+from todo_adapters.sql.outages import (
+    LOST_RACE,
+    NOT_PREPARED,
+    OUTDATED,
+    TOO_SLOW,
+    left_open,
+    sentence_for,
+    why_out_of_reach,
+)
 from todo_adapters.sql.pool import Lane, Pool, with_defaults
 from todo_adapters.sql.rows import Row, Values
 from todo_adapters.sql.unit import NotSentError, OverdueError
@@ -124,4 +132,4 @@ async def _turn(pool: Pool, give_up: float) -> tuple[Lane, Wire]:
     except TimeoutError:
         raise Unavailable("too many are waiting for the database: try again") from None
     except psycopg.Error as error:
-        raise Unavailable("the database cannot be reached: try again") from error
+        raise Unavailable(why_out_of_reach(error)) from error

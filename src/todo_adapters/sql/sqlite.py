@@ -11,7 +11,7 @@ from typing import Final
 
 from todo_adapters.sql import lists, statements, steps
 from todo_adapters.sql.dialects import SQLITE, text_of
-from todo_adapters.sql.lane import Lane
+from todo_adapters.sql.lane import Lane, Result, Work
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
 from todo_adapters.sql.sqlite_file import File
@@ -44,6 +44,7 @@ _EXHUME: Final = text_of(steps.exhume, SQLITE)
 _RAISE_HORIZON: Final = text_of(steps.raise_horizon, SQLITE)
 
 _NO_LIMIT: Final = -1
+_BEHIND: Final = "the schema is behind this release: run todo migrate"
 _found = cache(lambda shape: text_of(lists.found(shape), SQLITE))
 
 
@@ -73,6 +74,19 @@ def texts() -> dict[str, str]:
     return fixed | {lists.name_of(shape): _found(shape) for shape in lists.all_shapes()}
 
 
+class _Calls(Lane):
+    """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
+
+    async def run(self, work: Work[Result]) -> Result:
+        """Return what `work` returns when it is given the connection."""
+        try:
+            return await super().run(work)
+        except sqlite3.OperationalError as error:
+            if await super().run(_behind):
+                raise Unavailable(_BEHIND) from error
+            return await super().run(work)  # it was until a moment ago; a mistake of ours comes again
+
+
 class SqliteTasks:
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
@@ -82,8 +96,8 @@ class SqliteTasks:
 
     def __init__(self, path: Path | str) -> None:
         file = File(Path(path))
-        self._writer = Lane(file, writes=True)
-        self._reader = Lane(file, writes=False)
+        self._writer = _Calls(file, writes=True)
+        self._reader = _Calls(file, writes=False)
 
     async def open(self) -> None:
         """Open the file, or raise Unavailable; without this call, the first use does so."""
@@ -204,16 +218,22 @@ class SqliteTasks:
     async def check(self) -> None:
         """Keep the port's promise of this name."""
 
-        def revision(connection: sqlite3.Connection) -> str | None:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-                return None
-            row: Row | None = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            return None if row is None else str(row[0])
+        def behind(connection: sqlite3.Connection) -> bool:
+            if _behind(connection):
+                return True
+            connection.execute("DELETE FROM alembic_version WHERE false")  # refused if the file cannot be written
+            return False
 
-        # On the writing lane, whose transaction a locked file or one that cannot be written would refuse.
-        found = await self._writer.run(revision)
-        if found is None or found in REVISIONS[:-1]:
-            raise Unavailable("the schema is behind this release: run todo migrate")
+        # On the writing lane, whose transaction a locked file would refuse.
+        if await self._writer.run(behind):
+            raise Unavailable(_BEHIND)
+
+
+def _behind(connection: sqlite3.Connection) -> bool:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        return True
+    row: Row | None = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row is None or str(row[0]) in REVISIONS[:-1]
 
 
 def _get(connection: sqlite3.Connection, values: Values) -> Task:

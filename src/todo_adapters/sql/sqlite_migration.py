@@ -29,7 +29,8 @@ def current(path: Path) -> str:
 def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> str:
     """Do the change if it is needed, while nobody else writes, and return the revision that the file is then at.
 
-    Others wait up to a minute for that. The change is done wholly or not at all.
+    Others wait up to a minute for that. The change is done wholly or not at all. A file that cannot be written is a
+    MigrationError even if there is nothing to do.
     """
     with _failures(), closing(_open(path)) as connection:
         engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
@@ -40,6 +41,8 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
                 if found != BASE and _holds_data(connection):
                     _copy(path, found)
                 change(transaction)
+            elif found != BASE:
+                connection.execute("DELETE FROM alembic_version WHERE false")  # refused if the file cannot be written
         return _revision(connection)
 
 
@@ -61,18 +64,35 @@ def _holds_data(connection: sqlite3.Connection) -> bool:
 
 
 def _copy(path: Path, revision: str) -> None:
-    """Copy what is committed into a file beside this one, named after the revision; an older copy stays."""
+    """Copy what is committed into a file beside this one, named after the revision; an older copy stays.
+
+    It has its name only once it is whole and on the disk. The caller's lock is what keeps others from making one too.
+    """
     names = (f"{path.name}.at-{revision}{f'.{number}' if number > 1 else ''}" for number in count(1))
     copy = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
-    os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o777))
+    part = path.with_name(f"{path.name}.copying")
+    for left_behind in (part, part.with_name(f"{part.name}-journal")):
+        left_behind.unlink(missing_ok=True)  # by one that was killed
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o777))
     try:
         # A connection of its own reads the last commit; the one that holds the lock would copy itself.
-        with closing(connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
+        _sync(part)
+        part.rename(copy)
     except BaseException:
-        copy.unlink()
+        part.unlink()
         raise
+    _sync(path.absolute().parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -222,10 +222,15 @@ class Wire:
         pg = self._pg
         try:
             pg.consume_input()
+            ended = False
             while self._units and not pg.is_busy():
                 result = pg.get_result()
                 if result is None:
-                    continue  # the end of one statement
+                    if ended:  # twice: the server hung up before the group was closed, and has said all it will
+                        return
+                    ended = True  # one statement
+                    continue
+                ended = False
                 if result.status != _SYNC:
                     self._results.append(result)
                     continue

@@ -1,0 +1,202 @@
+"""What users and operators see of a database that fails: break it, ask, mend it, ask again."""
+
+import itertools
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import NamedTuple
+
+import jwt
+
+from servers.todo import Reply, Served
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+IN_TIME = 3.0
+"""Seconds within which every request is answered, whatever the database does."""
+
+BACK = 1.0
+"""Seconds after the database's return within which a read, a write and readiness have succeeded."""
+
+_EACH = 3  # readers, and as many writers
+_LEAKS = re.compile(
+    r"postgres|psycopg|sqlite|127\.0\.0\.1|todo_login|\.test|/|Error|SELECT|UPDATE|INSERT", re.IGNORECASE
+)
+
+
+class Expected(NamedTuple):
+    """What the contract says of a fault: the statuses that may be seen, the ready probe's reason or None for a 200."""
+
+    reads: set[int]
+    writes: set[int]
+    ready: str | None
+    unknown: bool = False  # whether a write may be of unknown outcome
+    certain: bool = True  # whether the worst of these statuses, and this of the probe, must have been seen
+
+
+class Answer(NamedTuple):
+    """One request's end."""
+
+    kind: str
+    reply: Reply
+    seconds: float
+
+
+def token_of(user: str) -> str:
+    """A token for this user, good for an hour."""
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 3600}, SECRET, algorithm="HS256")
+
+
+@dataclass
+class Examiner:
+    """Asks a running service as several readers and writers do, and keeps the table of what was seen."""
+
+    served: Served
+    lines: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)  # titles that were acknowledged
+    open: set[str] = field(default_factory=set)  # titles of unknown outcome
+    numbers: itertools.count = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.token = token_of("ann")
+        made = self.served.request("POST", "/api/me/tasks", self.token, {"title": "the first"})
+        self.task = f"/api/me/tasks/{made.body['id']}"
+        self.kept.add("the first")
+
+    def examine(self, name: str, fault: AbstractContextManager[object], expected: Expected, *, rounds: int = 1) -> None:
+        """Ask before, during and after the fault, compare with what is expected, and note a line of the table."""
+        for answer in self._together(1):  # and every connection is open
+            assert answer.reply.status in {200, 201}, answer
+        with self._living() as slowest_life:
+            with fault:
+                *answers, ready = self._together(rounds)
+            back = self._seconds_until_all_succeed()
+        self._note(name, answers, ready, back, max(slowest_life))
+        self._compare(answers, ready, expected)
+        assert back <= BACK
+
+    def require_consistency(self) -> None:
+        """What was acknowledged is there, and nothing that was refused, unless its outcome was said to be unknown."""
+        found = {task["title"] for task in self.served.request("GET", "/api/me/tasks", self.token).body}
+        assert self.kept <= found <= self.kept | self.open
+
+    def table(self) -> str:
+        """The lines noted so far, below a heading."""
+        return "\n".join(["fault | reads | writes | longest answer | ready says | back after", *self.lines])
+
+    # How
+
+    def _ask(self, kind: str, method: str, path: str, body: object = None) -> Answer:
+        began = time.monotonic()
+        reply = self.served.request(method, path, self.token, body)
+        return Answer(kind, reply, time.monotonic() - began)
+
+    def _read(self, number: int) -> Answer:
+        path = ("/api/me/tasks?limit=5", self.task, "/api/me/changes?since=1")[number % 3]
+        return self._ask("read", "GET", path)
+
+    def _write(self, number: int) -> Answer:
+        if number % 3 == 1:
+            return self._ask("write", "PATCH", f"{self.task}/complete")
+        title = f"number {next(self.numbers)}"
+        answer = self._ask("write", "POST", "/api/me/tasks", {"title": title})
+        if answer.reply.status == 201:
+            self.kept.add(title)
+        elif _unknown(answer.reply):
+            self.open.add(title)
+        return answer
+
+    def _together(self, rounds: int) -> list[Answer]:
+        asking = [(ask, number) for ask in (self._read, self._write) for number in range(_EACH)]
+        asking.append((lambda _: self._ask("ready", "GET", "/health/ready"), 0))
+        with ThreadPoolExecutor(len(asking)) as threads:
+            all_rounds = [threads.map(lambda it: it[0](it[1]), asking) for _ in range(rounds)]
+            return [answer for each in all_rounds for answer in each]
+
+    @contextmanager
+    def _living(self):
+        """Ask for liveness all the while: it is 200 each time; the list that this yields gets each one's seconds."""
+        over, seconds, wrong = threading.Event(), [], []
+
+        def watch():
+            while not over.is_set():
+                try:
+                    answer = self._ask("live", "GET", "/health/live")
+                except (OSError, HTTPException) as error:
+                    wrong.append(error)
+                    return
+                seconds.append(answer.seconds)
+                if answer.reply.status != 200:
+                    wrong.append(answer)
+                over.wait(0.02)
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield seconds
+        finally:
+            over.set()
+            watching.join()
+        assert not wrong
+        assert max(seconds) < IN_TIME
+
+    def _seconds_until_all_succeed(self) -> float:
+        began = time.monotonic()
+
+        def until(ask) -> float:
+            while ask().reply.status not in {200, 201}:
+                assert time.monotonic() - began < 30
+                time.sleep(0.01)
+            return time.monotonic() - began
+
+        asks = (lambda: self._read(0), lambda: self._write(0), lambda: self._ask("ready", "GET", "/health/ready"))
+        with ThreadPoolExecutor(len(asks)) as threads:
+            return max(threads.map(until, asks))
+
+    def _note(self, name: str, answers: list[Answer], ready: Answer, back: float, life: float) -> None:
+        told = [_statuses(answer for answer in answers if answer.kind == kind) for kind in ("read", "write")]
+        longest = max(answer.seconds for answer in (*answers, ready))
+        reason = "200" if ready.reply.status == 200 else f"{ready.reply.status}: {ready.reply.body['error']}"
+        columns = (name, *told, f"{longest * 1000:.0f} ms", reason, f"{back * 1000:.0f} ms")
+        self.lines.append(f"{' | '.join(columns)}   (live: {life * 1000:.0f} ms)")
+
+    def _compare(self, answers: list[Answer], ready: Answer, expected: Expected) -> None:
+        for answer in (*answers, ready):
+            assert answer.seconds < IN_TIME, answer
+            if answer.reply.status >= 500:
+                require_shape(answer.reply)
+        for kind, statuses in (("read", expected.reads), ("write", expected.writes)):
+            seen = {answer.reply.status for answer in answers if answer.kind == kind}
+            assert seen <= statuses, kind
+            assert max(statuses) in seen or not expected.certain, kind
+        unknown = [answer.kind for answer in answers if _unknown(answer.reply)]
+        assert set(unknown) <= ({"write"} if expected.unknown else set())
+        if expected.certain:
+            assert ready.reply.status == (200 if expected.ready is None else 503)
+        if ready.reply.status == 503:
+            assert (expected.ready or "") in ready.reply.body["error"]
+
+
+def _statuses(answers) -> str:
+    seen = {f"{reply.status} unknown" if _unknown(reply) else str(reply.status) for _, reply, _ in answers}
+    return ", ".join(sorted(seen))
+
+
+def _unknown(reply: Reply) -> bool:
+    return reply.status == 503 and "outcome" in reply.body
+
+
+def require_shape(reply: Reply) -> None:
+    """A 503 is said as the contract has it, and names nothing of ours."""
+    assert reply.status == 503
+    assert reply.headers["retry-after"].isdigit()
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["cache-control"] == "no-store"
+    assert set(reply.body) - {"outcome"} == {"error", "code", "request_id"}
+    assert reply.body["code"] == "unavailable"
+    assert reply.body.get("outcome", "unknown") == "unknown"
+    assert not _LEAKS.search(reply.body["error"])

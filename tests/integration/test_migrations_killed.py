@@ -1,0 +1,156 @@
+"""kill -9 of a migration, anywhere: the next one reaches the head, and no task is lost."""
+
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+
+from todo_adapters.sql import migrate
+
+KILLED = 9
+AT_RANDOM = 12
+
+# Migrates in a child, which dies before a given call to the database or the disk, or after some time.
+PROGRAM = """
+import os, signal, sys, time
+import alembic.command, sqlalchemy
+from todo_adapters.sql import migrate, postgres_migration, sqlite_migration
+
+DRIVER = {"execute", "commit", "rollback"}
+BUILT_IN = DRIVER | {"backup", "rename", "fsync", "unlink"}
+
+def die_at(point):
+    seen = 0
+    def look(frame, event, function):
+        nonlocal seen
+        code = frame.f_code
+        if function.__name__ in BUILT_IN if event == "c_call" else (
+            event == "call" and code.co_name in DRIVER and "/psycopg/" in code.co_filename
+        ):
+            seen += 1
+            if seen == point:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.setprofile(look)
+
+for line in sys.stdin:
+    how, value, url = line.split()
+    child = os.fork()
+    if not child:
+        if how == "at":
+            die_at(int(value))
+        migrate.upgrade(url)
+        os._exit(0)
+    if how == "after":
+        time.sleep(float(value))
+        os.kill(child, signal.SIGKILL)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@contextmanager
+def killer():
+    """Yields what migrates a database until it is killed, and returns how that process ended."""
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def migrate_until(how, value, url):
+        program.stdin.write(f"{how} {value} {url}\n")
+        program.stdin.flush()
+        return int(program.stdout.readline())
+
+    try:
+        yield migrate_until
+    finally:
+        program.communicate(timeout=20)
+
+
+def kill_everywhere(another, require_whole):
+    """Kill a migration at each of its calls, and at random moments; each time the next one must do the rest."""
+    points, killed = 0, 0
+    with killer() as migrate_until:
+        while True:
+            with another() as url:
+                points += 1
+                ending = migrate_until("at", points, url)
+                assert migrate.upgrade(url) == migrate.head()
+                require_whole(url)
+            if not ending:
+                break
+            assert ending == KILLED
+        with another() as url:
+            began = time.monotonic()
+            assert migrate_until("at", 0, url) == 0
+            whole = time.monotonic() - began
+        for _ in range(AT_RANDOM):
+            with another() as url:
+                killed += migrate_until("after", random.uniform(0, whole), url) == KILLED
+                assert migrate.upgrade(url) == migrate.head()
+                require_whole(url)
+    print(f"\n{points - 1} kills, one at each call; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
+    assert points > 20
+    assert killed
+
+
+def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_server):
+    postgres_server.create_database("old")
+    migrate.upgrade(postgres_server.url("old"), "0001")
+    columns = "user_id, title, title_key, revision, created_at, updated_at"
+    postgres_server.execute(
+        "INSERT INTO users VALUES ('ann', 500, 500, 0, now());"
+        f"INSERT INTO tasks ({columns}) SELECT 'ann', 'Old', 'old', n, now(), now() FROM generate_series(1, 500) n",
+        database="old",
+    )
+
+    @contextmanager
+    def another():
+        postgres_server.create_database("killed", "old")
+        yield postgres_server.url("killed")
+        postgres_server.drop_database("killed")
+
+    def require_whole(_):
+        facts = "SELECT count(*), sum(revision), sum(priority), max(cardinality(tags)) FROM tasks"
+        assert postgres_server.execute(facts, database="killed") == [(500, 125250, 0, 0)]
+        unproven = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated"
+        assert postgres_server.execute(unproven, database="killed") == [(0,)]
+
+    kill_everywhere(another, require_whole)
+    postgres_server.drop_database("old")
+
+
+def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_whole(tmp_path):
+    old, home = tmp_path / "old.db", tmp_path / "home"
+    migrate.upgrade(f"sqlite:///{old}", "0001")
+    facts = "SELECT count(*), sum(revision) FROM tasks"
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("INSERT INTO users VALUES ('ann', 5000, 5000, 0, '')")
+        connection.execute(
+            "INSERT INTO tasks (user_id, id, title, title_key, revision, created_at, updated_at)"
+            " WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)"
+            " SELECT 'ann', n, 'Old', 'old', n, '2026', '2026' FROM n"
+        )
+    left = set()
+
+    @contextmanager
+    def another():
+        home.mkdir()
+        shutil.copyfile(old, home / "todo.db")
+        yield f"sqlite:///{home}/todo.db"
+        shutil.rmtree(home)
+
+    def require_whole(_):
+        copies = list(home.glob("todo.db.at-0001*"))
+        assert copies
+        left.update(path.name for path in home.iterdir())
+        for path in (home / "todo.db", *copies):
+            with closing(sqlite3.connect(path)) as connection:
+                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                assert connection.execute(facts).fetchone() == (5000, 12502500)
+                at = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            assert at == (migrate.head() if path.suffix == ".db" else "0001",)
+
+    kill_everywhere(another, require_whole)
+    assert left <= {"todo.db", "todo.db-shm", "todo.db-wal", "todo.db.at-0001", "todo.db.at-0001.2"}

@@ -1,0 +1,149 @@
+"""What the release before the newest migration sends to the database, word for word, on both engines.
+
+It knows the columns of revision 0001 alone. While there is one release only, nothing but this stands for the code that
+serves while the next one's migration runs; when a migration is added, write here what the last release sends.
+"""
+
+import sqlite3
+from contextlib import closing, contextmanager
+
+import psycopg
+
+NOW = "2026-11-22T09:15:00.000000Z"
+_OF_A_TASK = "id, title, description, completed_at, title_key, description_key, revision, created_at, updated_at"
+_HERS = "user_id = %(owner)s AND id = %(id)s"
+
+TURN = "UPDATE users SET revision = revision + 1, task_count = task_count + %(more)s WHERE id = %(owner)s"
+PROVISION = (
+    "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES (%(owner)s, 0, 0, 0, %(now)s)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+INSERT = (
+    "INSERT INTO tasks (user_id, {id}title, description, title_key, description_key, revision, created_at, updated_at)"
+    " VALUES (%(owner)s, {value}%(title)s, NULL, %(title)s, NULL, %(revision)s, %(now)s, %(now)s) RETURNING id"
+)
+GET = f"SELECT {_OF_A_TASK} FROM tasks WHERE {_HERS}"
+LIST = f"SELECT {_OF_A_TASK} FROM tasks WHERE user_id = %(owner)s ORDER BY created_at DESC, id DESC LIMIT 20"
+CHANGES = (
+    f"SELECT {_OF_A_TASK} FROM tasks WHERE user_id = %(owner)s AND revision > %(since)s ORDER BY revision LIMIT 20"
+)
+EDIT = f"UPDATE tasks SET title = %(title)s, title_key = %(title)s, revision = %(revision)s WHERE {_HERS}"
+TOGGLE = f"UPDATE tasks SET completed_at = %(now)s, revision = %(revision)s, updated_at = %(now)s WHERE {_HERS}"
+DELETE = f"DELETE FROM tasks WHERE {_HERS}"
+BURY = (
+    "INSERT INTO tombstones (user_id, task_id, revision, deleted_at) VALUES (%(owner)s, %(id)s, %(revision)s, %(now)s)"
+)
+REMEMBER = (
+    "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at)"
+    " VALUES (%(owner)s, %(key)s, %(print)s, %(id)s, %(revision)s, %(now)s)"
+)
+CONTEXT = (
+    "SELECT set_config('role', 'todo_app', true), set_config('todo.user_id', %(owner)s, true),"
+    " set_config('statement_timeout', '2500', true)"
+)
+NEXT_ID = "UPDATE task_ids SET last = last + 1 RETURNING last"
+
+
+class Previous:
+    """One connection of that release, for one user; `read` and `write` each do all it can, and count in `done`."""
+
+    def __init__(self, owner):
+        self.owner = owner
+        self.done = 0
+
+    def read(self):
+        """A list, a task of it, and what changed."""
+        with self._transaction() as run:
+            rows = run(LIST)
+            if rows:
+                run(GET, id=rows[0][0])
+            run(CHANGES, since=0)
+        self.done += 1
+
+    def write(self):
+        """A task is created under a key, edited, completed and, every other time, deleted."""
+        title = f"by the previous release {self.done}"
+        with self._transaction() as run:
+            run(PROVISION)
+            revision = self._turn(run, more=1)
+            (id_,) = self._insert(run, title=title, revision=revision)
+            run(REMEMBER, id=id_, key=title, print=b"x", revision=revision)
+        with self._transaction() as run:
+            run(EDIT, id=id_, title=f"{title}, edited", revision=self._turn(run))
+        with self._transaction() as run:
+            run(TOGGLE, id=id_, revision=self._turn(run))
+        if self.done % 2:
+            with self._transaction() as run:
+                revision = self._turn(run, more=-1)
+                run(DELETE, id=id_)
+                run(BURY, id=id_, revision=revision)
+        self.done += 1
+
+    @staticmethod
+    def _turn(run, more=0):
+        return run(f"{TURN} RETURNING revision", more=more)[0][0]
+
+
+class PreviousOnPostgres(Previous):
+    """It sends `CONTEXT` first; its statements are prepared on the server, as the driver does by itself."""
+
+    def __init__(self, url, owner):
+        super().__init__(owner)
+        self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=1)
+
+    def close(self):
+        self._connection.close()
+
+    @contextmanager
+    def _transaction(self):
+        def run(statement, **values):
+            cursor = self._connection.execute(statement.encode(), {"owner": self.owner, "now": NOW, **values})
+            return cursor.fetchall() if cursor.description else []
+
+        with self._connection.transaction():
+            run(CONTEXT)
+            yield run
+
+    @staticmethod
+    def _insert(run, **values):
+        return run(INSERT.format(id="", value=""), **values)[0]
+
+
+class PreviousOnSqlite(Previous):
+    """It waits up to 2.4 s for a lock, and takes ids from the table that counts them."""
+
+    def __init__(self, path, owner):
+        super().__init__(owner)
+        self._connection = sqlite3.connect(path, timeout=2.4, isolation_level=None, check_same_thread=False)
+
+    def close(self):
+        self._connection.close()
+
+    def read(self):
+        with self._transaction("BEGIN") as run:
+            rows = run(LIST)
+            if rows:
+                run(GET, id=rows[0][0])
+            run(CHANGES, since=0)
+        self.done += 1
+
+    @contextmanager
+    def _transaction(self, begin="BEGIN IMMEDIATE"):
+        def run(statement, **values):
+            for name in ("owner", "now", *values):
+                statement = statement.replace(f"%({name})s", f":{name}")
+            with closing(self._connection.execute(statement, {"owner": self.owner, "now": NOW, **values})) as cursor:
+                return cursor.fetchall()
+
+        self._connection.execute(begin)
+        try:
+            yield run
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    @staticmethod
+    def _insert(run, **values):
+        ((id_,),) = run(NEXT_ID)
+        return run(INSERT.format(id="id, ", value="%(id)s, "), id=id_, **values)[0]
