@@ -1,0 +1,133 @@
+"""What must be true in the end. Each check returns a sentence for everything that is not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from chaos.diary import Body, Create, Diary
+from chaos.evidence import Rows
+from todo_domain.text import fold
+
+
+class Told(NamedTuple):
+    """One device in the end: what it remembers, its copy, and the list that it was given."""
+
+    diary: Diary
+    copy: dict[int, Body]
+    listed: list[Body]
+
+
+def all_problems(devices: Sequence[Told], rows: Rows) -> list[str]:
+    """Return what is wrong, a sentence each; nothing if all is well."""
+    users = sorted({told.diary.user for told in devices})
+    found = [problem for told in devices for problem in told.diary.problems]
+    for told in devices:
+        found += [f"{told.diary.device}: {problem}" for problem in _of_device(told)]
+    for user in users:
+        own = [told for told in devices if told.diary.user == user]
+        found += [f"{user}: {problem}" for problem in _of_user(user, own, rows)]
+    for user in rows.users:
+        found += [f"{user.id}: {problem}" for problem in _of_counters(user.id, rows)]
+    return found
+
+
+def _of_device(told: Told) -> Iterator[str]:
+    diary, listed = told.diary, {task["id"]: task for task in told.listed}
+    if len(listed) != len(told.listed):
+        yield "the list holds a task twice"
+    if told.copy != listed:
+        differing = {number for number in told.copy.keys() | listed if told.copy.get(number) != listed.get(number)}
+        yield f"its copy differs from the list in the tasks {sorted(differing)}"
+    there: dict[str, list[Body]] = {}
+    for task in told.listed:
+        there.setdefault(task["title"], []).append(task)
+    for title, made in diary.creates.items():
+        yield from _of_create(title, made, there.get(title, []))
+    notebook = there.get(diary.notebook, [{"description": "nothing"}])[0]
+    if notebook["description"] not in {str(note) for note in {diary.note, *diary.notes_unknown}}:
+        yield f"note {diary.note} was acknowledged and {notebook['description']} is there"
+    for switch in diary.switches:
+        task = there.get(switch.title, [{}])[0]
+        if not switch.unknown and task.get("completed") != (switch.acknowledged % 2 == 1):
+            yield f"{switch.title} was toggled {switch.acknowledged} times and is {task}"
+    ledger = there.get(diary.ledger, [{"description": "{}"}])[0]
+    counted = json.loads(ledger["description"]).get(diary.device, 0)
+    if counted not in {diary.counted, diary.counted + diary.count_unknown}:
+        yield f"it counted to {diary.counted} and the ledger says {counted}"
+
+
+def _of_create(title: str, made: Create, found: list[Body]) -> Iterator[str]:
+    if made.told is None:
+        if len(found) > made.unknown:
+            yield f"{title} is there {len(found)} times and was never acknowledged, unknown: {made.unknown}"
+        if any(task[name] != value for task in found for name, value in made.body.items()):
+            yield f"{title} is only half there: {found}"
+    elif made.deletion is True:
+        if found:
+            yield f"{title} was deleted and is there"
+    elif len(found) != 1 and not (made.deletion is None and not found):
+        yield f"{title} was acknowledged and is there {len(found)} times"
+    elif found and found[0]["id"] != made.told["id"]:
+        yield f"{title} has another id than was acknowledged"
+    elif found and not made.edited and found[0] != made.told:
+        yield f"{title} was acknowledged as {made.told} and is {found[0]}"
+
+
+def _of_user(user: str, devices: list[Told], rows: Rows) -> Iterator[str]:
+    creates = {title: made for told in devices for title, made in told.diary.creates.items()}
+    tasks = [row for row in rows.tasks if row.user == user]
+    listed = devices[0].listed
+    if strangers := {task["title"] for task in listed} - creates.keys():
+        yield f"nobody made {sorted(strangers)}"
+    in_list = sorted((task["id"], task["title"], task["description"], task["revision"]) for task in listed)
+    if in_list != sorted((row.id, row.title, row.description, row.revision) for row in tasks):
+        yield "the list differs from the rows"
+    if half := [row.title for row in tasks if row.title_key != fold(row.title)]:
+        yield f"{half} cannot be found by their titles"
+    yield from _of_keys(creates, {(key.key, key.task, key.revision) for key in rows.keys if key.user == user}, rows)
+    acknowledged = [revision for told in devices for revision in told.diary.revisions]
+    if twice := [revision for revision, times in Counter(acknowledged).items() if times > 1]:
+        yield f"the revisions {twice} were acknowledged for two changes each"
+    counter = next((row.revision for row in rows.users if row.id == user), 0)
+    least = len(acknowledged) + sum(told.diary.deletions for told in devices)
+    most = least + sum(told.diary.possible for told in devices)
+    if not least <= counter <= most or counter < max(acknowledged):
+        yield f"the revision is {counter} after {least} acknowledged changes and {most - least} possible ones"
+
+
+def _of_keys(creates: dict[str, Create], keys: set[tuple[str, int, int]], rows: Rows) -> Iterator[str]:
+    by_key = {made.key: made for made in creates.values() if made.key is not None}
+    told = {
+        (made.key, made.told["id"], made.told["revision"])
+        for made in by_key.values()
+        if made.key is not None and made.told is not None
+    }
+    if lost := told - keys:
+        yield f"the keys of {sorted(lost)} are not remembered as they were acknowledged"
+    ids = {row.title: row.id for row in rows.tasks}
+    titles = {made.key: title for title, made in creates.items()}
+    for key, task, _ in keys - told:
+        if key not in by_key or not by_key[key].unknown or ids.get(titles[key]) != task:
+            yield f"the key {key} is remembered for a task {task} that was not made with it"
+    kept = {key for key, _, _ in keys}
+    for key, made in by_key.items():
+        if made.told is None and titles[key] in ids and key not in kept:
+            yield f"{titles[key]} is there without its key"
+
+
+def _of_counters(user: str, rows: Rows) -> Iterator[str]:
+    (counters,) = (row for row in rows.users if row.id == user)
+    tasks = [row for row in rows.tasks if row.user == user]
+    stones = [row for row in rows.stones if row.user == user]
+    if counters.task_count != len(tasks):
+        yield f"task_count is {counters.task_count} for {len(tasks)} tasks"
+    revisions = [row.revision for row in [*tasks, *stones]]
+    if len(set(revisions)) != len(revisions):
+        yield "a revision is there twice"
+    if max([*revisions, counters.horizon], default=0) > counters.revision:
+        yield f"a revision is above the counter, {counters.revision}"
+    if dead := {row.id for row in tasks} & {row.task for row in stones}:
+        yield f"the tasks {sorted(dead)} are there and deleted"
