@@ -18,7 +18,7 @@ from chaos.service import Service
 from chaos.sqlite_faults import SqliteStore
 from chaos.storm import Storm
 
-SECONDS = float(os.environ.get("TODO_CHAOS_SECONDS", "12"))
+SECONDS = float(os.environ.get("TODO_CHAOS_SECONDS", "6"))
 SEED = os.environ.get("TODO_CHAOS_SEED") or secrets.token_hex(4)
 
 SOON = 1.0

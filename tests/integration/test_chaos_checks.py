@@ -39,7 +39,7 @@ SPOILT_ROWS = {
     "UPDATE users SET revision = revision + 1 WHERE id = 'ann'": "ann: the revision is",
     "UPDATE users SET revision = revision - 1 WHERE id = 'ann'": "a revision is above the counter",
     "UPDATE tombstones SET revision = (SELECT max(revision) FROM tasks WHERE tasks.user_id = tombstones.user_id)"
-    " WHERE revision = (SELECT max(revision) FROM tombstones WHERE user_id = 'ann') AND user_id = 'ann'": (
+    " WHERE (user_id, revision) = (SELECT user_id, max(revision) FROM tombstones GROUP BY user_id LIMIT 1)": (
         "a revision is there twice"
     ),
     "INSERT INTO tombstones SELECT user_id, id, 1000000, created_at FROM tasks WHERE user_id = 'ann' LIMIT 1": (

@@ -1,5 +1,6 @@
 """kill -9 of a migration, anywhere: the next one reaches the head, and no task is lost."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -11,7 +12,9 @@ from contextlib import closing, contextmanager
 from todo_adapters.sql import migrate
 
 KILLED = 9
-AT_RANDOM = 12
+AT_RANDOM = 4
+EVERY = int(os.environ.get("TODO_TEST_KILL_EVERY", "4"))
+"""Of the calls at which a migration is killed: 1 for each of them."""
 
 # Migrates in a child, which dies before a given call to the database or the disk, or after some time.
 PROGRAM = """
@@ -70,17 +73,18 @@ def killer():
 
 def kill_everywhere(another, require_whole):
     """Kill a migration at each of its calls, and at random moments; each time the next one must do the rest."""
-    points, killed = 0, 0
+    points, killed, deaths = random.randrange(EVERY), 0, 0
     with killer() as migrate_until:
         while True:
             with another() as url:
-                points += 1
+                points += EVERY
                 ending = migrate_until("at", points, url)
                 assert migrate.upgrade(url) == migrate.head()
                 require_whole(url)
             if not ending:
                 break
             assert ending == KILLED
+            deaths += 1
         with another() as url:
             began = time.monotonic()
             assert migrate_until("at", 0, url) == 0
@@ -90,8 +94,8 @@ def kill_everywhere(another, require_whole):
                 killed += migrate_until("after", random.uniform(0, whole), url) == KILLED
                 assert migrate.upgrade(url) == migrate.head()
                 require_whole(url)
-    print(f"\n{points - 1} kills, one at each call; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
-    assert points > 20
+    print(f"\n{deaths} kills, one at each call or each {EVERY}th; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
+    assert deaths * EVERY > 20
     assert killed
 
 
