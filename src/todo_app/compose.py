@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.verifier import Verifier
+from todo_adapters.http.admission import Admission
 from todo_adapters.http.application import http_application
 from todo_adapters.http.metrics import Metrics, Pooled
 from todo_adapters.http.openapi import openapi_json
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
     from todo_adapters.http.rate import Rate
+    from todo_adapters.http.tracing import Tracing
 
 log = logging.getLogger("todo")
 
@@ -46,6 +48,7 @@ def application(
     verifier: TokenVerifier | None = None,
     audit: AuditLog | None = None,
     clock: Clock = utc_now,
+    tracing: Tracing | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of a deployment; tests and other front doors may replace any part."""
     audit = audit or audit_of(settings)
@@ -53,7 +56,10 @@ def application(
     verifier = verifier or verifier_of(settings, audit)
     metrics = Metrics(store if isinstance(store, Pooled) else None)
     timed = metrics.timed(store)
-    service = TaskService(timed, clock=clock, quota=settings.max_tasks_per_user)
+    if (tracing := tracing or tracing_of(settings)) is not None:
+        timed = tracing.store(timed)
+    admission = Admission()
+    service = TaskService(admission.counted(timed), clock=clock, quota=settings.max_tasks_per_user)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -67,8 +73,10 @@ def application(
             await store.aclose()
             if isinstance(audit, AuditLines):
                 await audit.aclose()
+            if tracing is not None:
+                await tracing.aclose()
 
-    return http_application(
+    app = http_application(
         service=service,
         store=timed,
         verifier=verifier,
@@ -82,7 +90,9 @@ def application(
         if settings.docs
         else None,
         metrics=metrics,
+        admission=admission,
     )
+    return app if tracing is None else tracing.around(app)
 
 
 def from_environment() -> ASGIApp:
@@ -116,6 +126,21 @@ def _rate(limit: str | None, reason: str) -> Rate | None:
     from todo_adapters.http.rate import Rate  # noqa: PLC0415  its library takes a while to import
 
     return Rate(limit, reason=reason)
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    """Return what makes spans, if the settings ask for it and it is installed. BadSetting if it cannot be used."""
+    if not settings.tracing:
+        return None
+    try:
+        from todo_adapters.http.tracing import Tracing  # noqa: PLC0415  needs an extra, and takes a while to import
+    except ModuleNotFoundError:
+        log.warning("nothing is traced, because OpenTelemetry is not installed: pip install 'todo[otel]'")
+        return None
+    try:
+        return Tracing(settings.database.kind)
+    except ValueError as problem:
+        raise BadSetting(f"one of the OTEL_ variables cannot be used: {problem}") from None
 
 
 def store_of(settings: Settings) -> Store:

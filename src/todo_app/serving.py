@@ -8,13 +8,14 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
 from msgspec.structs import replace
 
 from todo_adapters.sql import migrate
 from todo_app import tokens
 from todo_app.compose import application, audit_of
+from todo_app.connections import ServerConfig, most_connections
 from todo_app.logs import configure_logging
+from todo_app.server import Server
 from todo_app.settings import BadSetting
 from todo_app.workers import run_workers
 from todo_domain import user_id
@@ -48,11 +49,12 @@ def serve(settings: Settings) -> None:
     print(f"todo serves http://{_in_url(settings.host)}:{port} with tasks in {settings.database!r}", flush=True)
     print(hint.replace("PORT", str(port)), end="", flush=True)
     several = settings.workers > 1
-    config = uvicorn.Config(
+    config = ServerConfig(
         "todo_app.compose:from_environment" if several else application(settings),
         factory=several,
         workers=settings.workers,
-        http="httptools",
+        drain_seconds=settings.drain_seconds,
+        most_connections=most_connections(),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -62,12 +64,12 @@ def serve(settings: Settings) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=SHUTDOWN_PATIENCE,
     )
-    server = uvicorn.Server(config)
     if several:
         run_workers(config, listener)
-    else:
-        server.run(sockets=[listener])
-    if not several and not server.started:
+        return
+    server = Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
         raise CannotStart("the server stopped before it served: the line above says why")
 
 

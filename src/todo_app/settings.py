@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     workers: int
+    drain_seconds: int
     trusted_proxies: tuple[str, ...]
     cors_origins: tuple[str, ...]
     max_tasks_per_user: int
@@ -68,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Literal["console", "json"] | None
     log_level: Literal["debug", "info", "warning", "error"]
     docs: bool
+    tracing: bool
 
     @property
     def loopback(self) -> bool:
@@ -95,6 +97,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "host": self.host,
             "port": self.port,
             "workers": self.workers,
+            "drain_seconds": self.drain_seconds,
             "trusted_proxies": " ".join(self.trusted_proxies),
             "cors_origins": " ".join(self.cors_origins),
             "max_tasks_per_user": self.max_tasks_per_user,
@@ -103,6 +106,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "rate_limit_refused": self.rate_limit_refused,
             "audit_log": self.audit_log,
             "docs": "on" if self.docs else "off",
+            "tracing": "on" if self.tracing else "off",
         }
 
 
@@ -113,6 +117,9 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
     """
     if environment is None:
         dotenv = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        for name in dotenv.keys() - os.environ.keys():
+            if name.startswith("OTEL_"):
+                os.environ[name] = dotenv[name]  # OpenTelemetry's SDK reads the environment itself
         environment = dotenv | dict(os.environ)
     given = {name: value for name, value in {**environment, **(overrides or {})}.items() if value.strip()}
 
@@ -128,7 +135,7 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
     settings = Settings(
         database=read("TODO_DATABASE_URL", _database, database),
         direct_url=read("TODO_DATABASE_DIRECT_URL", _postgresql, None),
-        pool_size=read("TODO_DATABASE_POOL_SIZE", _number(2, 1_000), 5),
+        pool_size=read("TODO_DATABASE_POOL_SIZE", _number(3, 1_000), 8),
         jwt_secrets=read("TODO_JWT_SECRET", _secrets, ()),
         jwks_url=read("TODO_JWKS_URL", str, None),
         jwt_issuer=read("TODO_JWT_ISSUER", str, None),
@@ -137,6 +144,7 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
         host=read("TODO_HOST", str, "127.0.0.1"),
         port=read("TODO_PORT", _number(0, 65_535), 8000),
         workers=read("TODO_WORKERS", _number(1, 256), 1),
+        drain_seconds=read("TODO_DRAIN_SECONDS", _number(0, 300), 0),
         trusted_proxies=read("TODO_TRUSTED_PROXIES", _networks, ()),
         cors_origins=read("TODO_CORS_ORIGINS", _origins, ()),
         max_tasks_per_user=read("TODO_MAX_TASKS_PER_USER", _number(1, 1_000_000), DEFAULT_QUOTA),
@@ -147,9 +155,18 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
         log_format=read("TODO_LOG_FORMAT", _choice("console", "json"), None),  # type: ignore[arg-type]  # one of these
         log_level=read("TODO_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info"),  # type: ignore[arg-type]  # one of these
         docs=read("TODO_DOCS", _choice("on", "off"), "on") == "on",
+        tracing=_traced(given),
     )
     _check_together(settings)
     return settings
+
+
+def _traced(given: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry's own variables ask for traces to be sent; its SDK reads the rest of them itself."""
+    disabled = given.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    unsent = given.get("OTEL_TRACES_EXPORTER", "").lower() == "none"
+    endpoint = given.keys() & {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"}
+    return bool(endpoint) and not disabled and not unsent
 
 
 def _check_together(settings: Settings) -> None:

@@ -135,8 +135,10 @@ def test_kubernetes_gives_requests_in_flight_their_time_and_labels_agree():
     kinds = manifests()
     pod = kinds["Deployment"]["spec"]["template"]
     (container,) = pod["spec"]["containers"]
-    drained = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["spec"]["terminationGracePeriodSeconds"] > drained + SHUTDOWN_PATIENCE
+    (window,) = [int(one["value"]) for one in container["env"] if one["name"] == "TODO_DRAIN_SECONDS"]
+    probe = container["readinessProbe"]
+    assert window > probe["periodSeconds"] * probe["failureThreshold"]
+    assert pod["spec"]["terminationGracePeriodSeconds"] > window + SHUTDOWN_PATIENCE
     selectors = [kinds[kind]["spec"]["selector"] for kind in ("Deployment", "Service", "PodDisruptionBudget")]
     assert [one.get("matchLabels", one) for one in selectors] == [pod["metadata"]["labels"]] * 3
 
@@ -157,7 +159,8 @@ def test_the_unit_is_one_that_systemd_takes_and_hardened(tmp_path):
     score = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", unit]
     rated = subprocess.run(score, capture_output=True, text=True, check=False)
     assert rated.returncode == 0, rated.stdout
-    assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1]) > SHUTDOWN_PATIENCE
+    window = int(re.search(r"^Environment=TODO_DRAIN_SECONDS=(\d+)$", text, re.MULTILINE)[1])
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1]) > window + SHUTDOWN_PATIENCE
 
 
 # Grafana.

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from servers import binaries, pgbouncer, scratch
+from servers.nginx import proxying
 from servers.postgres import PostgresServer
 from servers.processes import LOOPBACK, ServerProcess, free_port
 from servers.todo import Served, todo
@@ -137,30 +138,13 @@ def test_the_doctor_finds_the_composed_service_well(composed):
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory):
     """The service behind nginx with the shipped configuration; its deadlines of ten seconds are one here."""
-    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        sentence = "nginx is not installed: `apt-get install nginx-light` brings it"
-        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
-    directory, port = tmp_path_factory.mktemp("proxied"), free_port()
-    with Served(directory, TODO_JWT_SECRET=SECRET, TODO_TRUSTED_PROXIES=LOOPBACK) as served:
-        text = (DEPLOY / "nginx.conf").read_text()
-        for shipped, here in (
-            ("listen 80;", f"listen {LOOPBACK}:{port};"),
-            ("server 127.0.0.1:8000;", f"server 127.0.0.1:{served.port};"),
-            ("client_header_timeout 10s", "client_header_timeout 1s"),
-            ("client_body_timeout 10s", "client_body_timeout 1s"),
-        ):
-            assert shipped in text
-            text = text.replace(shipped, here)
-        kept = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        places = "".join(f"    {name}_temp_path {directory}/{name};\n" for name in kept)
-        (directory / "nginx.conf").write_text(text.replace("http {\n", f"http {{\n{places}", 1))
-        user = "user root; " if os.geteuid() == 0 else ""
-        program = shutil.which("nginx") or "/usr/sbin/nginx"
-        command = [program, "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
-        command += ["-g", f"{user}daemon off; pid {directory}/nginx.pid; error_log stderr;"]
-        with ServerProcess(command, logs=directory, name="nginx", cwd=directory) as nginx:
-            nginx.wait_for_port(port)
-            yield served, port
+    directory = tmp_path_factory.mktemp("proxied")
+    brief = {f"client_{what}_timeout 10s": f"client_{what}_timeout 1s" for what in ("header", "body")}
+    with (
+        Served(directory, TODO_JWT_SECRET=SECRET, TODO_TRUSTED_PROXIES=LOOPBACK) as served,
+        proxying(directory, served.port, changes=brief) as port,
+    ):
+        yield served, port
 
 
 def ask(port, method, path, token=None, body=None, **headers):

@@ -93,6 +93,8 @@ def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
         ("TODO_PORT", "http"),
         ("TODO_PORT", "70000"),
         ("TODO_WORKERS", "0"),
+        ("TODO_DRAIN_SECONDS", "soon"),
+        ("TODO_DRAIN_SECONDS", "301"),
         ("TODO_JWT_SECRET", "short"),
         ("TODO_JWT_SECRET", f"{SECRET} short"),
         ("TODO_DATABASE_URL", "mysql://root@localhost/todo"),

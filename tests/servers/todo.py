@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+import jwt
 
 from servers.processes import ServerProcess, free_port
 
@@ -25,8 +28,14 @@ class Reply(NamedTuple):
 
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment without any setting of the service, and with these."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TODO_") and name != "DATABASE_URL"}
+    ours = ("TODO_", "DATABASE_URL", "OTEL_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**own, "PYTHONUNBUFFERED": "1", **settings}
+
+
+def token_for(user: str, secret: str) -> str:
+    """A token for this user, good for an hour, without starting the command that signs one."""
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 3_600}, secret, "HS256")
 
 
 def todo(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -43,11 +52,13 @@ def todo(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedPro
 
 
 class Served:
-    """A running `todo serve` on a free loopback port; `directory` is its working directory and gets its logs."""
+    """A running `todo serve` on a free loopback port, or `port`; `directory` is where it works and gets its logs."""
 
-    def __init__(self, directory: Path, *arguments: str, command: Path = TODO, **settings: str) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, command: Path = TODO, port: int | None = None, **settings: str
+    ) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = port or free_port()
         self.process = ServerProcess(
             [command, "serve", "--port", str(self.port), *arguments],
             logs=directory,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 
+from todo_adapters.http.admission import Admission
 from todo_adapters.http.audit import note_refusal
 from todo_adapters.http.body import DEFAULT_LIMIT
 from todo_adapters.http.changes import ChangesController
@@ -43,11 +44,13 @@ def http_application(
     refused_rate: Rate | None = None,
     openapi: bytes | None = None,
     metrics: Metrics | None = None,
+    admission: Admission | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `openapi` is the document to serve, None to hide it. `metrics` counts, and is served.
+    `admission` bounds what is worked on at once.
     """
     metrics = metrics or Metrics()
 
@@ -82,4 +85,4 @@ def http_application(
         openapi_config=None,
         logging_config=None,
     )
-    return Edge(app, Cors(cors_origins), metrics)
+    return Edge(admission.before(app) if admission else app, Cors(cors_origins), metrics)

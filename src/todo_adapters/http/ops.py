@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -14,10 +14,14 @@ from todo_adapters.http.answer import JSON, NO_STORE, Answer, encode
 from todo_adapters.http.gate import PUBLIC
 from todo_adapters.http.metrics import MEDIA_TYPE
 from todo_adapters.http.wire import Health
+from todo_domain import Unavailable
 
 if TYPE_CHECKING:
     from todo_adapters.http.metrics import Metrics
     from todo_domain import Tasks, TokenVerifier
+
+LEAVING: Final = "todo.leaving"
+"""What the server puts into its ASGI state once it is about to stop."""
 
 
 def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, metrics: Metrics) -> Router:
@@ -29,8 +33,10 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         return Answer(200, encode(Health("live")), [JSON, NO_STORE])
 
     @get("/health/ready", status_code=200)
-    async def ready() -> ASGIApp:
-        """Answer 200 if requests can be served right now; otherwise Unavailable says why not."""
+    async def ready(request: Request[Any, Any, Any]) -> ASGIApp:
+        """Answer 200 if requests should be sent here; otherwise Unavailable says why not."""
+        if LEAVING in request.scope["state"]:
+            raise Unavailable("the service is about to stop: ask another instance")
         await store.check()
         await verifier.check()
         return Answer(200, encode(Health("ready")), [JSON, NO_STORE])

@@ -149,6 +149,7 @@ def changes_parameters(query_string: bytes) -> tuple[int, int]:
     return since or 0, given.one("limit", _limit) or LARGEST_PAGE
 
 
+@lru_cache(1024)
 def reference(raw_path: str) -> str:
     """Return a request's path as a relative reference: with nothing in it that a URI cannot hold (RFC 3986)."""
     return quote(raw_path, safe="/%:@!$&'()*+,;=-._~")

@@ -173,7 +173,8 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
         ),
         "Internal": refused("A bug on our side, logged with the request id.", {"internal": refusal(Bug())}),
         "Unavailable": refused(
-            "Something this service stands on is out of reach. Nothing was written, unless `outcome` is `unknown`.",
+            "Something this service stands on is out of reach, or too many ask at once. "
+            "Nothing was written, unless `outcome` is `unknown`.",
             {"unavailable": out_of_reach, "outcome_unknown": went_away},
             headers=once_more,
         ),

@@ -1,0 +1,90 @@
+"""kill -9 of one of two workers under load: the other goes on, nothing acknowledged is lost, a new one comes."""
+
+import json
+import os
+import signal
+import threading
+import time
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from servers.process_table import alive
+from servers.processes import LOOPBACK
+from servers.todo import Served, token_for
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+class Client(threading.Thread):
+    """Creates one task after the other; what breaks off in the middle is tried again with its key, as clients do."""
+
+    def __init__(self, port, token, number):
+        super().__init__()
+        self._connection = HTTPConnection(LOOPBACK, port, timeout=20)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._number = number
+        self.enough = threading.Event()
+        self.made = []
+        self.broken = []
+        self.other = []
+
+    def run(self):
+        while not self.enough.is_set():
+            key = f"{self._number}-{len(self.made)}"
+            try:
+                self._connection.request(
+                    "POST", "/api/me/tasks", json.dumps({"title": key}), self._headers | {"Idempotency-Key": key}
+                )
+                answer = self._connection.getresponse()
+                task = json.loads(answer.read())
+            except (OSError, HTTPException):
+                self.broken.append(time.monotonic())
+                self._connection.close()
+                continue
+            if answer.status == 201:
+                self.made.append(task)
+            else:
+                self.other.append(task)
+        self._connection.close()
+
+
+def workers(served):
+    """The process ids of the workers so far, as the audit log tells of their starts."""
+    lines = [json.loads(line) for line in served.process.stderr.splitlines() if line.startswith("{")]
+    return [line["pid"] for line in lines if line.get("event") == "start"]
+
+
+def test_the_other_worker_goes_on_nothing_is_lost_and_a_new_one_comes(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        served.process.wait_until(lambda: len(workers(served)) == 2)
+        clients = [Client(served.port, token_for("ann", SECRET), number) for number in range(12)]
+        for client in clients:
+            client.start()
+        time.sleep(0.5)
+        before = sum(len(client.made) for client in clients)
+        victim = max(workers(served), key=lambda pid: len(list(Path(f"/proc/{pid}/fd").iterdir())))  # who has clients
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        served.process.wait_until(lambda: len(workers(served)) == 3)
+        replaced = time.monotonic() - killed
+        between = sum(len(client.made) for client in clients) - before
+        time.sleep(0.3)
+        for client in clients:
+            client.enough.set()
+        for client in clients:
+            client.join()
+        listed = served.request("GET", "/api/me/tasks", token_for("ann", SECRET)).body
+    broken = [moment - killed for client in clients for moment in client.broken]
+    print(  # noqa: T201  the figures, for -s
+        f"a new worker serves {replaced:.1f} s after the kill; {between} creates meanwhile; "
+        f"{len(broken)} requests broke off and were tried again"
+    )
+    assert not alive(victim)
+    assert replaced < 10  # 1.0 to 1.5 s where nothing else runs
+    assert between > 0
+    assert [client.other for client in clients] == [[]] * 12
+    assert 0 < len(broken) <= 12  # one for each connection to the victim, never twice
+    assert all(moment < 2 for moment in broken)
+    acknowledged = {task["id"]: task for client in clients for task in client.made}
+    assert {task["id"]: task for task in listed} == acknowledged
+    assert len({task["title"] for task in listed}) == len(listed)
