@@ -147,5 +147,5 @@ def test_newcomers_are_met_however_busy_the_connections_are_that_are_there(serve
         time.sleep(2)
         waited = asyncio.run(newcomers(served))
         assert busy.poll() is None
-    print(f"the first of a hundred newcomers waits {min(waited):.1f} s, the last {max(waited):.1f} s")  # noqa: T201  for -s
+    print(f"the first of a hundred newcomers waits {min(waited):.1f} s, the last {max(waited):.1f} s")  # noqa: T201  the figures, for -s
     assert max(waited) < 2

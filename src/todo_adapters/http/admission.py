@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from todo_adapters.http.calls import Wrapped
 from todo_domain import Unavailable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Admission:
 
     def counted(self, tasks: Tasks) -> Tasks:
         """Return the store with its calls counted."""
-        return _Counted(tasks, self)
+        return Wrapped(tasks, lambda _, call: self.counting(call))
 
     def counting(self, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         """Return the call, counted while it is on its way. Its end lets one who waits come in."""
@@ -110,17 +111,3 @@ class Admission:
         self._sweeping = bool(self._waiting)
         if self._sweeping:
             loop.call_later(_SWEEP, self._sweep, loop)
-
-
-class _Counted:
-    """The port `Tasks` over another one, whose calls are counted."""
-
-    def __init__(self, tasks: Tasks, admission: Admission) -> None:
-        self.create = admission.counting(tasks.create)
-        self.get = admission.counting(tasks.get)
-        self.page = admission.counting(tasks.page)
-        self.replace = admission.counting(tasks.replace)
-        self.toggle = admission.counting(tasks.toggle)
-        self.delete = admission.counting(tasks.delete)
-        self.changes = admission.counting(tasks.changes)
-        self.check = tasks.check

@@ -15,6 +15,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MutexValue, ValueClass
 
+from todo_adapters.http.calls import Wrapped
 from todo_domain import Tasks
 
 P = ParamSpec("P")
@@ -97,7 +98,19 @@ class Metrics:
 
     def timed(self, tasks: Tasks) -> Tasks:
         """Return the store with its calls timed."""
-        return _Timed(tasks, lambda operation: self._store.labels(operation).observe)
+        return Wrapped(tasks, self._timing, checks=True)
+
+    def _timing(self, operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        observe = self._store.labels(operation).observe
+
+        async def timed(*args: P.args, **kwargs: P.kwargs) -> T:
+            begun = perf_counter()
+            try:
+                return await call(*args, **kwargs)
+            finally:
+                observe(perf_counter() - begun)
+
+        return timed
 
     def text(self) -> bytes:
         """Return all of it in the text format, version 0.0.4. Takes milliseconds, and may run in any thread."""
@@ -142,36 +155,9 @@ class Metrics:
         return observe
 
 
-class _Timed:
-    """The port `Tasks` over another one: each call goes through as it is, and how long it took is noted."""
-
-    def __init__(self, tasks: Tasks, observer: Callable[[str], Callable[[float], None]]) -> None:
-        self.create = _timed(tasks.create, observer("create"))
-        self.get = _timed(tasks.get, observer("get"))
-        self.page = _timed(tasks.page, observer("page"))
-        self.replace = _timed(tasks.replace, observer("replace"))
-        self.toggle = _timed(tasks.toggle, observer("toggle"))
-        self.delete = _timed(tasks.delete, observer("delete"))
-        self.changes = _timed(tasks.changes, observer("changes"))
-        self.check = _timed(tasks.check, observer("check"))
-
-
 def _gauge(registry: CollectorRegistry, name: str, description: str, *labels: str) -> Gauge:
     """Return a gauge whose value, with several workers, is the sum of those that live."""
     return Gauge(name, description, labels, registry=registry, multiprocess_mode="livesum")
-
-
-def _timed(
-    call: Callable[P, Coroutine[Any, Any, T]], observe: Callable[[float], None]
-) -> Callable[P, Coroutine[Any, Any, T]]:
-    async def timed(*args: P.args, **kwargs: P.kwargs) -> T:
-        begun = perf_counter()
-        try:
-            return await call(*args, **kwargs)
-        finally:
-            observe(perf_counter() - begun)
-
-    return timed
 
 
 __all__ = ["MEDIA_TYPE", "NO_ROUTE", "Metrics", "Pooled"]

@@ -41,6 +41,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from todo_adapters.http.calls import Wrapped
 from todo_adapters.http.trace_context import TRACE, Trace, traceparent
 from todo_domain import Tasks, TodoError, Unavailable
 
@@ -118,7 +119,7 @@ class Tracing:
 
     def store(self, tasks: Tasks) -> Tasks:
         """Return the store with a span around each call, but for `check`."""
-        return _Traced(tasks, self)
+        return Wrapped(tasks, self.call)
 
     def call(self, operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
         """Return the call with a span around it. A refusal is no failure; being out of reach is."""
@@ -150,20 +151,6 @@ class Tracing:
         await asyncio.to_thread(last.join, PATIENCE)
         if last.is_alive():
             log.warning("the last spans are lost: the collector took too long")
-
-
-class _Traced:
-    """The port `Tasks` over another one, each call with a span around it."""
-
-    def __init__(self, tasks: Tasks, tracing: Tracing) -> None:
-        self.create = tracing.call("create", tasks.create)
-        self.get = tracing.call("get", tasks.get)
-        self.page = tracing.call("page", tasks.page)
-        self.replace = tracing.call("replace", tasks.replace)
-        self.toggle = tracing.call("toggle", tasks.toggle)
-        self.delete = tracing.call("delete", tasks.delete)
-        self.changes = tracing.call("changes", tasks.changes)
-        self.check = tasks.check
 
 
 def _parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:

@@ -1,0 +1,34 @@
+"""Something done around every call of a store: timing it, counting it, tracing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from todo_domain import Tasks
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Wrap(Protocol):
+    """Returns what is to be called in the place of an operation's `call`, with the same arguments and outcome."""
+
+    def __call__(
+        self, operation: str, call: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return it."""
+
+
+class Wrapped:
+    """The port `Tasks` over another one. `check`, which serves no user, is left as it is unless `checks` too."""
+
+    def __init__(self, tasks: Tasks, wrap: Wrap, *, checks: bool = False) -> None:
+        self.create = wrap("create", tasks.create)
+        self.get = wrap("get", tasks.get)
+        self.page = wrap("page", tasks.page)
+        self.replace = wrap("replace", tasks.replace)
+        self.toggle = wrap("toggle", tasks.toggle)
+        self.delete = wrap("delete", tasks.delete)
+        self.changes = wrap("changes", tasks.changes)
+        self.check = wrap("check", tasks.check) if checks else tasks.check
