@@ -1,4 +1,4 @@
-"""What an operation costs on the way: with 20 ms to PostgreSQL and back, one round trip each, an edit two."""
+"""What an operation costs on the way: with 50 ms to PostgreSQL and back, one round trip each, an edit two."""
 
 import time
 from contextlib import aclosing
@@ -11,12 +11,12 @@ from todo_adapters.sql.postgres import PostgresTasks
 from todo_adapters.sql.wire import Wire
 from todo_domain import Once, Query, TaskService
 
-ROUND_TRIP = 0.02
+ROUND_TRIP = 0.05
 
 
 @pytest.fixture
 async def far_away(postgres_databases, postgres_database):
-    """The service, 20 ms away from its database."""
+    """The service, 50 ms away from its database."""
     server = postgres_databases.server
     with DelayProxy(server.port, round_trip=ROUND_TRIP) as proxy:
         url = server.url(postgres_database, postgres_databases.LOGIN, postgres_databases.PASSWORD, port=proxy.port)
@@ -25,7 +25,7 @@ async def far_away(postgres_databases, postgres_database):
             yield TaskService(store)
 
 
-async def _trips(call, times=8, rounds=3):
+async def _trips(call, times=4, rounds=3):
     """The median time of a call, in round trips; the best of three, for the machine has other things to do as well."""
     medians = []
     for _ in range(rounds):
