@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec.structs import replace
 
 from todo_adapters.sql.migrate import MigrationError
 from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
 from todo_app.compose import audit_of
 from todo_app.serving import CannotStart, note_migration, serve, tell
 from todo_app.settings import BadSetting, read_settings
+from todo_app.settings_table import rows
 from todo_domain import Invalid, user_id
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ def _openapi(_: Settings, __: argparse.Namespace) -> None:
     sys.stdout.write(openapi_json().decode() + "\n")
 
 
+def _settings_help() -> str:
+    """Return the table of settings as text for a terminal."""
+    lines = ["settings, from the environment or a .env file:"]
+    for row in rows().values():
+        meaning = f"{row.help} ({row.default})".replace("`", "")
+        lines += ["", f"  {', else '.join(row.variables)}", textwrap.indent(textwrap.fill(meaning, 72), " " * 6)]
+    return "\n".join(lines)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="todo", description="The backend that keeps people's tasks for any front end."
@@ -117,7 +127,13 @@ def _parser() -> argparse.ArgumentParser:
         "--database-url", dest="TODO_DATABASE_URL", metavar="URL", help="sqlite:///file, postgresql://… or memory:"
     )
 
-    command = commands.add_parser("serve", parents=[database], help="serve the HTTP API")
+    command = commands.add_parser(
+        "serve",
+        parents=[database],
+        help="serve the HTTP API",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_settings_help(),
+    )
     command.add_argument("--host", dest="TODO_HOST", help="address to listen on (127.0.0.1)")
     command.add_argument("--port", dest="TODO_PORT", help="port to listen on (8000)")
     command.add_argument("--workers", dest="TODO_WORKERS", help="processes (1)")

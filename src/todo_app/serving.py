@@ -6,9 +6,8 @@ import os
 import socket
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-
-from msgspec.structs import replace
 
 from todo_adapters.sql import migrate
 from todo_app import tokens

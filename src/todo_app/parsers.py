@@ -1,0 +1,82 @@
+"""Parsers of settings: text in, value out.
+
+Each raises ValueError with the rest of a sentence that begins with the variable's name and holds no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Final, TypeVar
+
+Choice = TypeVar("Choice", bound=str)
+
+SHORTEST_SECRET: Final = 32
+"""Bytes of an HS256 secret at least (RFC 7518, section 3.2)."""
+
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+
+
+def secrets(text: str) -> tuple[str, ...]:
+    """Return the secrets between white space, each of at least SHORTEST_SECRET bytes."""
+    found = tuple(text.split())
+    for place, secret in enumerate(found, start=1):
+        if len(secret.encode()) < SHORTEST_SECRET:
+            which = "must be" if len(found) == 1 else f"must have a secret number {place} that is"
+            raise ValueError(f"{which} at least {SHORTEST_SECRET} bytes long: make one with openssl rand -hex 32")
+    return found
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return the web origins (RFC 6454) between white space."""
+    for origin in text.split():
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"must be origins like https://app.example.com, with a space between two, not {origin!r}")
+    return tuple(text.split())
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Return the IP addresses and networks between white space."""
+    for network in text.split():
+        try:
+            ip_network(network)
+        except ValueError:
+            raise ValueError(f"must be IP addresses or networks, with a space between two, not {network!r}") from None
+    return tuple(text.split())
+
+
+def rate(text: str) -> str:
+    """Return a rate such as `100/minute` as it is spelt."""
+    from todo_adapters.http.rate import parsed_limit  # noqa: PLC0415  the library is not needed without a limit
+
+    parsed_limit(text)
+    return text
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of decimal integers from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,12}", text) or not least <= int(text) <= most:
+            raise ValueError(f"must be a number from {least} to {most}, not {text!r}")
+        return int(text)
+
+    return parse
+
+
+def choice(*choices: Choice) -> Callable[[str], Choice]:
+    """Return a parser that takes these words alone."""
+
+    def parse(text: str) -> Choice:
+        for known in choices:
+            if text == known:
+                return known
+        raise ValueError(f"must be {' or '.join(choices)}, not {text!r}")
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Return whether the setting is `on` rather than `off`."""
+    return choice("on", "off")(text) == "on"

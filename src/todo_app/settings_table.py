@@ -1,0 +1,199 @@
+"""The table of settings: a field of `Settings` is a setting.
+
+Its declaration has the variable, the parser, the default, the help sentence, and whether the `start` event shows it.
+README's table, `todo serve --help` and the `start` event come from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from todo_adapters.http.body import DEFAULT_LIMIT
+from todo_app.database_url import Database, database_url, postgresql_url
+from todo_app.parsers import choice, networks, number, origins, rate, secrets, switch
+from todo_domain.owner import DEFAULT_QUOTA
+
+T = TypeVar("T")
+
+_log_format: Callable[[str], Literal["console", "json"]] = choice("console", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table. Of several `variables` the first that is set counts. `help` and `default` are Markdown."""
+
+    variables: tuple[str, ...]
+    parse: Callable[[str], object]
+    default: str
+    public: bool
+    help: str
+
+
+def _plain(value: object) -> str | int | None:
+    """Return a value as the `start` event shows it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return value if isinstance(value, str | int | None) else repr(value)
+
+
+def setting(
+    variables: str,
+    parse: Callable[[str], T],
+    default: T,
+    help: str,
+    *,
+    public: bool = True,
+    shown: str | None = None,
+) -> T:
+    """Declare a field of Settings. `shown` describes a default that does not speak for itself."""
+    plain = _plain(default)
+    row = Setting(
+        variables=tuple(variables.split()),
+        parse=parse,
+        default=shown or ("none" if plain in {None, ""} else f"`{plain}`"),
+        public=public,
+        help=help,
+    )
+    declared: T = field(default=default, metadata={"setting": row})
+    return declared
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, slots=True)
+class Settings:
+    """What a deployment can decide. Durations are in seconds, sizes in bytes."""
+
+    database: Database = setting(
+        "TODO_DATABASE_URL DATABASE_URL",
+        database_url,
+        Database(file=Path("todo.db")),
+        "`sqlite:///file`, `postgresql://…` (also `postgres://`, `postgresql+psycopg://`), or `memory:` for trying out",
+    )
+    direct_url: str | None = setting(
+        "TODO_DATABASE_DIRECT_URL",
+        postgresql_url,
+        None,
+        "PostgreSQL without a pooler in between, for migrations",
+        public=False,
+        shown="the same",
+    )
+    pool_size: int = setting(
+        "TODO_DATABASE_POOL_SIZE",
+        number(3, 1_000),
+        8,
+        "connections to PostgreSQL for each worker, at least 3: one that short reads share, half of the others for "
+        "writes, the rest for long reads",
+    )
+    jwt_secrets: tuple[str, ...] = setting(
+        "TODO_JWT_SECRET",
+        secrets,
+        (),
+        "one or more HS256 secrets of at least 32 bytes, with spaces between; the first signs `todo token`",
+        public=False,
+    )
+    jwks_url: str | None = setting(
+        "TODO_JWKS_URL",
+        str,
+        None,
+        "where your provider publishes its keys (EdDSA, ES256, RS256); a secret or this, not both",
+        public=False,
+    )
+    jwt_issuer: str | None = setting("TODO_JWT_ISSUER", str, None, "what `iss` must be; needed with `TODO_JWKS_URL`")
+    jwt_audience: str | None = setting(
+        "TODO_JWT_AUDIENCE", str, None, "what `aud` must be or have; needed with `TODO_JWKS_URL`"
+    )
+    jwt_max_lifetime: int = setting(
+        "TODO_JWT_MAX_LIFETIME",
+        number(60, 366 * 86_400),
+        86_400,
+        "seconds; a token that is valid for longer is refused",
+    )
+    host: str = setting("TODO_HOST", str, "127.0.0.1", "the address to listen on")
+    port: int = setting("TODO_PORT", number(0, 65_535), 8000, "the port to listen on")
+    workers: int = setting("TODO_WORKERS", number(1, 256), 1, "processes that serve")
+    drain_seconds: int = setting(
+        "TODO_DRAIN_SECONDS",
+        number(0, 300),
+        0,
+        "after SIGTERM, how long to go on serving while readiness already says 503",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "TODO_TRUSTED_PROXIES", networks, (), "addresses or networks whose `X-Forwarded-For` is believed"
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "TODO_CORS_ORIGINS", origins, (), "exact origins such as `https://app.example.com`, with spaces between"
+    )
+    max_tasks_per_user: int = setting(
+        "TODO_MAX_TASKS_PER_USER", number(1, 1_000_000), DEFAULT_QUOTA, "a create beyond this many is 409"
+    )
+    max_body_bytes: int = setting(
+        "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "a longer request body is 413"
+    )
+    rate_limit_user: str | None = setting(
+        "TODO_RATE_LIMIT_USER",
+        rate,
+        None,
+        "requests of one user, such as `100/minute`; more are 429. "
+        "Each worker counts for itself, so N workers let up to N times as many through",
+    )
+    rate_limit_refused: str | None = setting(
+        "TODO_RATE_LIMIT_REFUSED",
+        rate,
+        None,
+        "requests without a valid token from one address (of IPv6, one /64), such as `20/minute`; more are 429 in the "
+        "place of 401, and a valid token is never held up. Each worker counts for itself",
+    )
+    audit_log: str = setting("TODO_AUDIT_LOG", str, "stderr", "or a file's path; one JSON line for each security event")
+    log_format: Literal["console", "json"] | None = setting(
+        "TODO_LOG_FORMAT",
+        _log_format,
+        None,
+        "how log lines are written: `console` or `json`",
+        public=False,
+        shown="`console` on a terminal, else `json`",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "TODO_LOG_LEVEL",
+        choice("debug", "info", "warning", "error"),
+        "info",
+        "the least level that is logged: `debug`, `info`, `warning` or `error`",
+        public=False,
+    )
+    docs: bool = setting("TODO_DOCS", switch, True, "`off` hides `/docs` and `/openapi.json`")
+    tracing: bool = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        lambda _: True,
+        False,
+        "where traces go, with the extra `otel`: see Tracing in docs/operations.md",
+        shown="none",
+    )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __repr__(self) -> str:
+        """Show what is in force, and no secret."""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.public().items())})"
+
+    def public(self) -> dict[str, str | int | None]:
+        """Return the settings in force without their secrets."""
+        identity = "jwks" if self.jwks_url else f"{len(self.jwt_secrets)} shared secret(s)"
+        shown = {name: _plain(getattr(self, name)) for name, row in rows().items() if row.public}
+        return {"identity": identity, **shown}
+
+
+def rows() -> dict[str, Setting]:
+    """Return the table: the fields of Settings and what is declared of each."""
+    return {each.name: each.metadata["setting"] for each in fields(Settings)}

@@ -1,0 +1,79 @@
+"""The table of settings, and the rules that hold between settings."""
+
+from dataclasses import fields
+
+import pytest
+
+from todo_app.settings import BadSetting, Settings, read_settings
+from todo_app.settings_table import rows
+
+SECRET = "0123456789abcdef0123456789abcdef"
+KEY_SET = {"TODO_JWKS_URL": "https://issuer.example/jwks"}
+NAMED = {"TODO_JWT_ISSUER": "https://issuer.example", "TODO_JWT_AUDIENCE": "https://todo.example"}
+
+
+def read(**given):
+    return read_settings(environment=given)
+
+
+def test_every_field_is_a_row_with_a_help_sentence():
+    assert list(rows()) == [field.name for field in fields(Settings)]
+    assert all(row.help and row.variables for row in rows().values())
+
+
+def test_no_variable_belongs_to_two_settings():
+    variables = [variable for row in rows().values() for variable in row.variables]
+    assert len(variables) == len(set(variables))
+
+
+def test_without_any_variable_the_defaults_of_the_table_are_in_force():
+    assert read() == Settings()
+
+
+def test_an_empty_variable_counts_as_not_set():
+    assert read(TODO_PORT="", TODO_HOST="  ", TODO_DATABASE_URL="\t") == Settings()
+
+
+def test_of_several_variables_the_first_that_is_set_counts():
+    assert read(TODO_DATABASE_URL="memory:", DATABASE_URL="sqlite:///other.db").database.kind == "memory"
+    assert str(read(TODO_DATABASE_URL="", DATABASE_URL="sqlite:///other.db").database.file) == "other.db"
+
+
+def test_the_start_event_has_the_public_settings_and_no_other():
+    settings = read(**KEY_SET, **NAMED, TODO_DATABASE_URL="postgresql://ann:password@db.example/todo")
+    shown = settings.public()
+    assert set(shown) == {name for name, row in rows().items() if row.public} | {"identity"}
+    assert shown["identity"] == "jwks"
+    assert (shown["docs"], shown["tracing"], shown["cors_origins"]) == ("on", "off", "")
+    assert not any(part in f"{settings!r} {shown}" for part in ("password", "db.example", KEY_SET["TODO_JWKS_URL"]))
+    assert read(TODO_JWT_SECRET=f"{SECRET} {SECRET}").public()["identity"] == "2 shared secret(s)"
+    assert SECRET not in repr(read(TODO_JWT_SECRET=SECRET))
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({**KEY_SET, **NAMED, "TODO_JWT_SECRET": SECRET}, "TODO_JWKS_URL and TODO_JWT_SECRET"),
+        (KEY_SET, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
+        ({**KEY_SET, "TODO_JWT_ISSUER": "https://issuer.example"}, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
+        ({"TODO_DATABASE_URL": "memory:", "TODO_WORKERS": "2"}, "TODO_WORKERS must be 1"),
+        ({"TODO_DATABASE_DIRECT_URL": "postgresql://db.example/todo"}, "TODO_DATABASE_DIRECT_URL only goes"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_by_name(given, names):
+    with pytest.raises(BadSetting, match=names):
+        read(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "traced"),
+    [
+        ({}, True),
+        ({"OTEL_SDK_DISABLED": "TRUE"}, False),
+        ({"OTEL_TRACES_EXPORTER": "none"}, False),
+    ],
+)
+def test_opentelemetrys_own_variables_turn_traces_off(given, traced):
+    for endpoint in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        assert read(**{endpoint: "http://127.0.0.1:4318"}, **given).tracing is traced
+    assert not read(**given).tracing
