@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from servers.postgres import DURABLE, PostgresServer
-from todo_adapters.sql.migrate import upgrade
+from todo_adapters.sql.migrations import upgrade
 
 USERS: Final = 1_000
 TASKS: Final = 100

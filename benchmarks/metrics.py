@@ -37,7 +37,7 @@ def microseconds(call: Callable[[], object]) -> float:
 
 def measure() -> None:
     """Print what is added where a request comes in, where its caller is known, and around the store."""
-    from todo_adapters.http.metrics import Metrics  # noqa: PLC0415  chooses at import how to count
+    from todo_adapters.observability.metrics import Metrics  # noqa: PLC0415  chooses at import how to count
 
     metrics, store = Metrics(), cast("Tasks", Store())
     timed = metrics.timed(store)

@@ -18,9 +18,9 @@ import jwt
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from todo_adapters.http.trace_context import SERVED
-from todo_adapters.http.tracing import Tracing
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.trace_context import SERVED
+from todo_adapters.observability.tracing import Tracing
 from todo_app.compose import application
 from todo_app.settings import read_settings
 

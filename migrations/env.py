@@ -1,4 +1,4 @@
-"""What Alembic runs around the migrations. The way in is `todo_adapters.sql.migrate`: it connects, locks, retries."""
+"""What Alembic runs around the migrations. `todo_adapters.sql.migrations` connects, locks and retries."""
 
 from __future__ import annotations
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from clock import FakeClock
-from places import MemoryPlace, Place
+from support.clock import FakeClock
+from support.places import MemoryPlace, Place
 from todo_domain import Tasks, TaskService, UserId, user_id
 
 if TYPE_CHECKING:
     from servers.postgres import PostgresServer
-    from sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
+    from support.sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
 
-pytest.register_assert_rewrite("household", "store_contract")
+pytest.register_assert_rewrite("support.household", "store_contract")
 
 # On a busy machine an example may take a second without meaning anything.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
@@ -68,7 +68,7 @@ def memory_place() -> MemoryPlace:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file without data, to be copied."""
-    from todo_adapters.sql.migrate import upgrade
+    from todo_adapters.sql.migrations import upgrade
 
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
     upgrade(f"sqlite:///{path}")
@@ -78,7 +78,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sqlite_place(sqlite_template: Path, tmp_path: Path) -> SqlitePlace:
     """A SQLite file of the test's own."""
-    from sql_places import SqlitePlace
+    from support.sql_places import SqlitePlace
 
     return SqlitePlace(copyfile(sqlite_template, tmp_path / "todo.db"))
 
@@ -95,7 +95,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
     """Migrated databases on that server, a new one in about 30 ms."""
-    from sql_places import PostgresDatabases
+    from support.sql_places import PostgresDatabases
 
     return PostgresDatabases(postgres_server)
 
@@ -110,7 +110,7 @@ def postgres_database(postgres_databases: PostgresDatabases) -> Iterator[str]:
 @pytest.fixture
 def postgres_place(postgres_databases: PostgresDatabases, postgres_database: str) -> PostgresPlace:
     """That database, by a login without any right but to become `todo_app`."""
-    from sql_places import PostgresPlace
+    from support.sql_places import PostgresPlace
 
     url = postgres_databases.url(postgres_database)
     return PostgresPlace(postgres_databases.server, postgres_database, url)

@@ -17,12 +17,13 @@ import sqlalchemy as sa
 import uvicorn
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql import lists, pool, statements, writes
+from todo_adapters.sql import lists, statements
 from todo_adapters.sql.addresses import conninfo
-from todo_adapters.sql.batch import Batch
-from todo_adapters.sql.road import Road
+from todo_adapters.sql.postgres import pool, writes
+from todo_adapters.sql.postgres.client import Road
+from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.transaction import Batch
 from todo_adapters.sql.rows import Row
-from todo_adapters.sql.wire import Wire
 from todo_app.settings import read_settings
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.query import Sort

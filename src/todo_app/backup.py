@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from todo_adapters.sql.sqlite_file import connect, explain
+from todo_adapters.sql.sqlite.file import connect, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

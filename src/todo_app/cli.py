@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from todo_adapters.sql.migrate import MigrationError
+from todo_adapters.sql.schema import MigrationError
 from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
 from todo_app.compose import audit_of
 from todo_app.serving import CannotStart, note_migration, serve, tell
@@ -51,7 +51,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> None:
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
-    from todo_adapters.sql import migrate  # noqa: PLC0415  Alembic takes a while to import
+    from todo_adapters.sql import migrations, schema  # noqa: PLC0415  Alembic takes a while to import
 
     database = settings.database
     if database.kind == "memory":
@@ -59,14 +59,14 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
         return 0
     url = settings.direct_url or database.url or f"sqlite:///{database.file}"
     if arguments.sql:
-        print(migrate.offline_sql(url, to=arguments.to))
+        print(migrations.offline_sql(url, to=arguments.to))
         return 0
     if arguments.check:
-        behind = migrate.pending(url)
-        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {migrate.head()}")
+        behind = migrations.pending(url)
+        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {schema.head()}")
         return 1 if behind else 0
     with closing(audit_of(settings)) as audit:
-        print(f"at {note_migration(audit, url, lambda: migrate.move(url, to=arguments.to))}")
+        print(f"at {note_migration(audit, url, lambda: migrations.move(url, to=arguments.to))}")
     return 0
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.verifier import Verifier
-from todo_adapters.http.admission import Admission
 from todo_adapters.http.application import http_application
-from todo_adapters.http.metrics import Metrics, Pooled
+from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.metrics import Metrics, Pooled
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp
 
-    from todo_adapters.http.rate import Rate
-    from todo_adapters.http.tracing import Tracing
+    from todo_adapters.http.middleware.rate_limit import Rate
+    from todo_adapters.observability.tracing import Tracing
 
 log = logging.getLogger("todo")
 
@@ -123,7 +123,7 @@ async def _note_isolation(store: Store, audit: AuditLog) -> None:
 def _rate(limit: str | None, reason: str) -> Rate | None:
     if limit is None:
         return None
-    from todo_adapters.http.rate import Rate  # noqa: PLC0415  its library takes a while to import
+    from todo_adapters.http.middleware.rate_limit import Rate  # noqa: PLC0415  its library takes a while to import
 
     return Rate(limit, reason=reason)
 
@@ -133,7 +133,7 @@ def tracing_of(settings: Settings) -> Tracing | None:
     if not settings.tracing:
         return None
     try:
-        from todo_adapters.http.tracing import Tracing  # noqa: PLC0415  needs an extra, and takes a while to import
+        from todo_adapters.observability.tracing import Tracing  # noqa: PLC0415  needs an extra, and takes a while to import
     except ModuleNotFoundError:
         log.warning("nothing is traced, because OpenTelemetry is not installed: pip install 'todo[otel]'")
         return None
@@ -147,11 +147,11 @@ def store_of(settings: Settings) -> Store:
     """Return the store that the settings name, not yet open."""
     database = settings.database
     if database.url is not None:
-        from todo_adapters.sql.postgres import PostgresTasks  # noqa: PLC0415  a SQLite deployment loads no PostgreSQL driver
+        from todo_adapters.sql.postgres.store import PostgresTasks  # noqa: PLC0415  a SQLite deployment loads no PostgreSQL driver
 
         return PostgresTasks(database.url, pool_size=settings.pool_size)
     if database.file is not None:
-        from todo_adapters.sql.sqlite import SqliteTasks  # noqa: PLC0415  a PostgreSQL deployment loads no SQLite
+        from todo_adapters.sql.sqlite.store import SqliteTasks  # noqa: PLC0415  a PostgreSQL deployment loads no SQLite
 
         return SqliteTasks(database.file)
     return MemoryTasks()

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from todo_adapters.audit import AuditLines
-from todo_adapters.sql import migrate
+from todo_adapters.sql import migrations, schema
 from todo_app.compose import store_of, verifier_of
 from todo_app.tokens import secret_file
 from todo_domain import TodoError
@@ -35,7 +35,7 @@ async def _examine(settings: Settings) -> bool:
 async def _check(name: str, run: Callable[[], Awaitable[str]]) -> bool:
     try:
         print(f"ok    {name}: {await run()}")
-    except (TodoError, migrate.MigrationError, ValueError) as problem:
+    except (TodoError, schema.MigrationError, ValueError) as problem:
         print(f"FAIL  {name}: {problem}")
         return False
     return True
@@ -58,14 +58,14 @@ async def _schema(settings: Settings) -> str:
     database = settings.database
     if database.kind == "memory" or (database.file is not None and not database.file.exists()):
         return "nothing to migrate"
-    behind = await asyncio.to_thread(migrate.pending, database.url or f"sqlite:///{database.file}")
+    behind = await asyncio.to_thread(migrations.pending, database.url or f"sqlite:///{database.file}")
     if behind:
-        raise migrate.MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
-    return f"at {migrate.head()}"
+        raise schema.MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
+    return f"at {schema.head()}"
 
 
 async def _isolation(settings: Settings) -> str:
-    from todo_adapters.sql.postgres import PostgresTasks  # noqa: PLC0415  only here is it certain to be needed
+    from todo_adapters.sql.postgres.store import PostgresTasks  # noqa: PLC0415  only here is it certain to be needed
 
     store = PostgresTasks(settings.database.url or "", pool_size=3)
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from todo_adapters.http.trace_context import served
+from todo_adapters.observability.trace_context import served
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings

@@ -48,7 +48,7 @@ def networks(text: str) -> tuple[str, ...]:
 
 def rate(text: str) -> str:
     """Return a rate such as `100/minute` as it is spelt."""
-    from todo_adapters.http.rate import parsed_limit  # noqa: PLC0415  the library is not needed without a limit
+    from todo_adapters.http.middleware.rate_limit import parsed_limit  # noqa: PLC0415  the library is not needed without a limit
 
     parsed_limit(text)
     return text

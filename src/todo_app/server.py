@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from todo_adapters.http.ops import LEAVING
+from todo_adapters.http.endpoints.ops import LEAVING
 from todo_app.connections import Connection
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from todo_adapters.sql import migrate
+from todo_adapters.sql import migrations, schema
 from todo_app import tokens
 from todo_app.compose import application, audit_of
 from todo_app.connections import ServerConfig, most_connections
@@ -77,16 +77,16 @@ def _prepare_database(settings: Settings, audit: AuditLog) -> None:
     if database.file is not None:
         try:
             url = f"sqlite:///{database.file}"
-            note_migration(audit, url, lambda: migrate.upgrade(url))
-        except migrate.MigrationError as problem:
+            note_migration(audit, url, lambda: migrations.upgrade(url))
+        except schema.MigrationError as problem:
             raise CannotStart(f"{database.file} cannot be used: {problem}") from None
-    elif database.url is not None and (behind := migrate.pending(database.url)):
+    elif database.url is not None and (behind := migrations.pending(database.url)):
         raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
 
 
 def note_migration(audit: AuditLog, url: str, move: Callable[[], str]) -> str:
     """Call `move`, tell the audit log if the database then is at another revision, and return which."""
-    before = migrate.current(url)
+    before = migrations.current(url)
     after = move()
     if after != before:
         audit.record("migration_applied", before=before, after=after)

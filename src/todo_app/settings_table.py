@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from todo_adapters.http.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_app.database_url import Database, database_url, postgresql_url
 from todo_app.parsers import choice, networks, number, origins, rate, secrets, switch
 from todo_domain.owner import DEFAULT_QUOTA

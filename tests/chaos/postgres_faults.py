@@ -14,7 +14,7 @@ from psycopg import sql
 from chaos.faults import Fault, Lasting
 from servers.delay import DelayProxy
 from servers.postgres import PostgresServer
-from sql_places import PostgresDatabases
+from support.sql_places import PostgresDatabases
 
 _MINE = "FROM pg_stat_activity WHERE datname = 'todo_1' AND usename = 'todo_login'"
 

@@ -23,8 +23,8 @@ from servers.todo import Served
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
-from todo_adapters.http.body import DEFAULT_LIMIT
 from todo_adapters.http.openapi import openapi_json
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
@@ -166,7 +166,7 @@ def over_todo_serve(
 def over_todo_serve_on_postgres(**settings: Any) -> Iterator[Api]:
     """The same on a PostgreSQL server that is started for it."""
     from servers.postgres import PostgresServer
-    from sql_places import PostgresDatabases
+    from support.sql_places import PostgresDatabases
 
     with PostgresServer() as server:
         databases = PostgresDatabases(server)
@@ -179,7 +179,7 @@ def over_todo_serve_through_pgbouncer(**settings: Any) -> Iterator[Api]:
     """The same behind PgBouncer in transaction mode, which has two connections to the server."""
     from servers import pgbouncer
     from servers.postgres import PostgresServer
-    from sql_places import PostgresDatabases
+    from support.sql_places import PostgresDatabases
 
     pgbouncer.require()
     login = PostgresDatabases.LOGIN

@@ -12,14 +12,14 @@ from urllib.parse import quote
 import pytest
 from apis import in_memory
 
-from hostile_claims import honest_claims
-from hostile_tokens import hostile_tokens
-from issuers import Issuer
+from support.hostile_claims import honest_claims
+from support.hostile_tokens import hostile_tokens
+from support.issuers import Issuer
+from support.verifying import AUDIENCE, ISSUER, Keys
 from todo_adapters.audit import LINES_APIECE, AuditLines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_domain import NotIsolated
-from verifying import AUDIENCE, ISSUER, Keys
 
 
 class Heard:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from apis import Caller, in_memory
 
-from clock import FakeClock
+from support.clock import FakeClock
 from todo_domain.ports import PURGE_EVERY
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from apis import in_memory
 
-from todo_adapters.http.docs import FILES, POLICY
+from todo_adapters.http.endpoints.docs import FILES, POLICY
 
 
 @pytest.fixture(scope="module")

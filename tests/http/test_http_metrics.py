@@ -9,8 +9,8 @@ import pytest
 from apis import in_memory
 from prometheus_client.parser import text_string_to_metric_families
 
-from todo_adapters.http.metrics import Metrics
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.metrics import Metrics
 from todo_domain import Unavailable
 
 ANSWERS = "todo_http_request_duration_seconds_count"

@@ -12,13 +12,13 @@ from apis import Api, Caller, in_memory
 from conformance import Conforming, resolved, validate
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from clock import FakeClock
+from support.clock import FakeClock
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
+from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.http.openapi import document, openapi_json
 from todo_adapters.http.openapi.examples import GROCERIES, NOW, OWNER, RENT, THEN
-from todo_adapters.http.rate import Rate
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Invalid, TaskService, Unavailable
 from todo_domain.text import refuse_control_characters
@@ -230,7 +230,7 @@ def test_the_pattern_of_text_refuses_what_the_domain_refuses():
 
 
 def test_every_parameter_that_the_list_reads_is_documented():
-    from todo_adapters.http.parameters import CHANGES_PARAMETERS, LIST_PARAMETERS
+    from todo_adapters.http.protocol.parameters import CHANGES_PARAMETERS, LIST_PARAMETERS
 
     for operation, known in (("list_tasks", LIST_PARAMETERS), ("list_changes", CHANGES_PARAMETERS)):
         said = {parameter["name"] for parameter in parameters(OPERATIONS[operation][2]) if parameter["in"] == "query"}

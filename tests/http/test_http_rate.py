@@ -5,7 +5,7 @@ import time
 import pytest
 from apis import in_memory
 
-from todo_adapters.http.rate import Rate
+from todo_adapters.http.middleware.rate_limit import Rate
 
 
 class Heard:

@@ -6,7 +6,7 @@ import json
 import pytest
 from apis import Caller, Serve, in_memory
 
-from clock import FakeClock
+from support.clock import FakeClock
 
 BODY = {"title": "Buy groceries", "tags": ["home"]}
 

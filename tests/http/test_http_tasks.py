@@ -7,7 +7,7 @@ from unicodedata import category
 import pytest
 from apis import Api, Caller, in_memory
 
-from clock import FakeClock
+from support.clock import FakeClock
 from todo_domain.owner import LARGEST_ID
 
 SETTABLE = {

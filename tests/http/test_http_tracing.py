@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from todo_adapters.http.trace_context import served
-from todo_adapters.http.tracing import Tracing
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.trace_context import served
+from todo_adapters.observability.tracing import Tracing
 from todo_app.compose import application
 from todo_app.settings import read_settings
 from todo_domain import Unavailable

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from issuers import Issuer
 from servers.jwks import JwksServer
 from servers.todo import Served, todo
+from support.issuers import Issuer
 from todo_app.compose import application, verifier_of
 from todo_app.settings import BadSetting, read_settings
 

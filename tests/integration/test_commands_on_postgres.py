@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from servers.todo import TODO, Served, environment, todo
-from sql_places import PostgresDatabases
+from support.sql_places import PostgresDatabases
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PASSWORD = "a-very-secret-password"

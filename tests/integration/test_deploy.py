@@ -15,8 +15,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from servers.todo import Served, todo
-from todo_adapters.http.metrics import Metrics
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.metrics import Metrics
 from todo_app.cli import _parser
 from todo_app.serving import SHUTDOWN_PATIENCE
 

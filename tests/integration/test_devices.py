@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from household import Household
+from support.household import Household
 
 # No shrinking: to make a story short, thousands of its variations would be tried, for five minutes.
 SETTINGS = settings(max_examples=20, stateful_step_count=40, phases=[Phase.reuse, Phase.generate], print_blob=True)

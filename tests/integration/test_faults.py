@@ -15,13 +15,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from breaking import filled, served, small_disk
-from faulty import Examiner, Expected, require_shape, token_of
 from servers import scratch
 from servers.delay import DelayProxy
 from servers.postgres import PostgresServer
-from sql_places import PostgresDatabases
-from todo_adapters.sql.migrate import upgrade
+from support.breaking import filled, served, small_disk
+from support.faulty import Examiner, Expected, require_shape, token_of
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.migrations import upgrade
 
 OK, MADE, OUT = {200}, {200, 201}, {503}
 FINE = Expected(OK, MADE, None)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from breaking import filled, served, small_disk
-from faulty import Examiner, Expected
 from servers.processes import ProcessEndedError
+from support.breaking import filled, served, small_disk
+from support.faulty import Examiner, Expected
 
 OK, OUT = {200}, {503}
 

@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
-from sql_places import PostgresDatabases
-from todo_adapters.sql.postgres import PostgresTasks
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, TaskService, user_id
 
 USERS = 100

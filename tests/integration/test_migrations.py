@@ -17,12 +17,13 @@ import pytest
 import sqlalchemy as sa
 
 from servers.postgres import PostgresServer
-from sql_places import PostgresDatabases
-from todo_adapters.sql import migrate, postgres_migration
-from todo_adapters.sql.migrate import MigrationError
-from todo_adapters.sql.postgres import PostgresTasks
-from todo_adapters.sql.sqlite import SqliteTasks
-from todo_adapters.sql.tables import REVISIONS, metadata, sqlite_metadata
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql import migrations, schema
+from todo_adapters.sql.postgres import migration as postgres_migration
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_adapters.sql.schema import REVISIONS, MigrationError
+from todo_adapters.sql.sqlite.store import SqliteTasks
+from todo_adapters.sql.tables import metadata, sqlite_metadata
 from todo_domain import Priority, TaskService, user_id
 
 ANN = user_id("ann")
@@ -80,36 +81,36 @@ def in_a_store(database, work):
 
 
 def test_the_revisions_are_those_of_the_folder():
-    assert tuple(sorted(path.name[:4] for path in migrate.scripts().glob("versions/*.py"))) == REVISIONS
-    assert migrate.head() == REVISIONS[-1]
+    assert tuple(sorted(path.name[:4] for path in migrations.scripts().glob("versions/*.py"))) == REVISIONS
+    assert schema.head() == REVISIONS[-1]
 
 
 def test_an_empty_database_lacks_everything_and_looking_leaves_it_empty(database):
-    assert migrate.pending(database.url) == list(REVISIONS)
-    assert not migrate.is_current(database.url)
-    assert migrate.current(database.url) == "base"
+    assert migrations.pending(database.url) == list(REVISIONS)
+    assert not migrations.is_current(database.url)
+    assert migrations.current(database.url) == "base"
     assert database.run("SELECT 1") == [(1,)]
-    assert migrate.pending(database.url) == list(REVISIONS)
+    assert migrations.pending(database.url) == list(REVISIONS)
 
 
 def test_upgrading_goes_to_the_head_and_again_changes_nothing(database):
-    assert migrate.upgrade(database.url) == migrate.head()
-    assert migrate.is_current(database.url)
-    assert migrate.upgrade(database.url) == migrate.head()
-    assert migrate.upgrade(database.url, "0001") == migrate.head()
+    assert migrations.upgrade(database.url) == schema.head()
+    assert migrations.is_current(database.url)
+    assert migrations.upgrade(database.url) == schema.head()
+    assert migrations.upgrade(database.url, "0001") == schema.head()
 
 
 def test_every_step_up_and_down_can_be_taken_by_itself(database):
     for revision in REVISIONS:
-        assert migrate.upgrade(database.url, revision) == revision
+        assert migrations.upgrade(database.url, revision) == revision
     for revision in (*reversed(REVISIONS[:-1]), "base"):
-        assert migrate.downgrade(database.url, revision) == revision
-        assert migrate.downgrade(database.url, revision) == revision
-    assert migrate.pending(database.url) == list(REVISIONS)
+        assert migrations.downgrade(database.url, revision) == revision
+        assert migrations.downgrade(database.url, revision) == revision
+    assert migrations.pending(database.url) == list(REVISIONS)
 
 
 def test_moving_finds_the_direction_by_itself(database):
-    assert [migrate.move(database.url, to) for to in ("0001", "head", "0001", "base", "0002")] == [
+    assert [migrations.move(database.url, to) for to in ("0001", "head", "0001", "base", "0002")] == [
         "0001",
         "0002",
         "0001",
@@ -119,7 +120,7 @@ def test_moving_finds_the_direction_by_itself(database):
 
 
 def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
-    migrate.upgrade(database.url)
+    migrations.upgrade(database.url)
 
     async def fill(tasks):
         full = await tasks.create(
@@ -131,8 +132,8 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
         return full.task, plain.task
 
     full, plain = in_a_store(database, fill)
-    migrate.downgrade(database.url, "0001")
-    migrate.upgrade(database.url)
+    migrations.downgrade(database.url, "0001")
+    migrations.upgrade(database.url)
 
     changes = in_a_store(database, lambda tasks: tasks.changes(ANN))
     assert changes.tasks == [full._replace(priority=Priority.NONE, due_date=None, tags=()), plain]
@@ -144,7 +145,7 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
 
 
 def test_a_task_of_the_first_schema_gets_the_defaults(database):
-    migrate.upgrade(database.url, "0001")
+    migrations.upgrade(database.url, "0001")
     database.run(
         "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES ('ann', 1, 1, 0, '2026-11-22')"
     )
@@ -154,31 +155,31 @@ def test_a_task_of_the_first_schema_gets_the_defaults(database):
         "INSERT INTO tasks (user_id, id, title, title_key, revision, created_at, updated_at)"
         f" {given}VALUES ('ann', 1, 'Old', 'old', 1, '{at}', '{at}')"
     )
-    migrate.upgrade(database.url)
+    migrations.upgrade(database.url)
     task = in_a_store(database, lambda tasks: tasks.get(ANN, 1))
     assert (task.priority, task.due_date, task.tags) == (Priority.NONE, None, ())
     assert task.created_at == NOW
 
 
 def test_a_schema_that_is_ahead_is_left_alone(database):
-    migrate.upgrade(database.url)
+    migrations.upgrade(database.url)
     database.run("UPDATE alembic_version SET version_num = '9999'")
-    assert migrate.pending(database.url) == []
-    assert migrate.upgrade(database.url) == "9999"
+    assert migrations.pending(database.url) == []
+    assert migrations.upgrade(database.url) == "9999"
     in_a_store(database, lambda tasks: tasks._tasks.check())
     with pytest.raises(MigrationError, match="at 9999, from a newer release"):
-        migrate.downgrade(database.url, "0001")
+        migrations.downgrade(database.url, "0001")
 
 
 def test_a_store_says_that_the_schema_is_behind(database):
     for sentence in ("missing|behind", "behind"):
         with pytest.raises(Exception, match=sentence):
             in_a_store(database, lambda tasks: tasks._tasks.check())
-        migrate.upgrade(database.url, "0001")
+        migrations.upgrade(database.url, "0001")
 
 
 def test_a_revision_that_does_not_exist_is_refused_and_the_choice_is_named(database):
-    for function in (migrate.upgrade, migrate.downgrade, migrate.move):
+    for function in (migrations.upgrade, migrations.downgrade, migrations.move):
         with pytest.raises(MigrationError, match="choose one of base, 0001, 0002, head"):
             function(database.url, "0003")
 
@@ -205,7 +206,7 @@ def columns(url, **options):
 
 
 def test_the_migrated_schema_is_the_declared_one_on_sqlite(sqlite_database, tmp_path):
-    migrate.upgrade(sqlite_database.url)
+    migrations.upgrade(sqlite_database.url)
     declared = f"sqlite:///{tmp_path}/declared.db"
     engine = sa.create_engine(declared, poolclass=sa.NullPool)
     for tables in (metadata, sqlite_metadata):
@@ -223,7 +224,7 @@ def test_the_migrated_schema_is_the_declared_one_on_sqlite(sqlite_database, tmp_
 
 
 def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, postgres_databases):
-    migrate.upgrade(empty_postgres.url)
+    migrations.upgrade(empty_postgres.url)
     empty_postgres.run("CREATE SCHEMA declared")
     url = empty_postgres.url.replace("postgresql://", "postgresql+psycopg://").replace("todo_owner", "postgres")
     url = url.replace("not%20much%20of%20a%20secret", postgres_databases.server.password)
@@ -253,7 +254,7 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
 
 
 def test_row_level_security_is_forced_with_one_policy_on_every_table(empty_postgres):
-    migrate.upgrade(empty_postgres.url)
+    migrations.upgrade(empty_postgres.url)
     walls = empty_postgres.run(
         "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version' ORDER BY 1"
@@ -266,7 +267,7 @@ def test_row_level_security_is_forced_with_one_policy_on_every_table(empty_postg
 
 
 def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do(empty_postgres):
-    migrate.upgrade(empty_postgres.url)
+    migrations.upgrade(empty_postgres.url)
     role = empty_postgres.run(
         "SELECT rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication"
         " FROM pg_roles WHERE rolname = 'todo_app'"
@@ -289,47 +290,47 @@ def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do
 @pytest.mark.parametrize("through", [("head", "base")])
 def test_the_printed_sql_does_the_same(database, through, tmp_path):
     to, since = through
-    script = migrate.offline_sql(database.url, to, since)
+    script = migrations.offline_sql(database.url, to, since)
     if database.url.startswith("sqlite"):
         with closing(sqlite3.connect(tmp_path / "todo.db")) as connection:
             connection.executescript(script)
     else:
         with psycopg.connect(database.url, autocommit=True) as connection:
             connection.execute(script)
-    assert migrate.current(database.url) == migrate.head()
+    assert migrations.current(database.url) == schema.head()
     assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
     in_a_store(database, lambda tasks: tasks._tasks.check())
 
 
 def test_the_printed_sql_can_lead_down(database):
-    assert "DROP COLUMN priority" in migrate.offline_sql(database.url, "0001", "0002")
-    assert "DROP TABLE tasks" in migrate.offline_sql(database.url, "base", "0001")
+    assert "DROP COLUMN priority" in migrations.offline_sql(database.url, "0001", "0002")
+    assert "DROP TABLE tasks" in migrations.offline_sql(database.url, "base", "0001")
 
 
 # Several at once
 
 
 def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
-    program = "import sys; from todo_adapters.sql import migrate; print(migrate.upgrade(sys.argv[1]))"
+    program = "import sys; from todo_adapters.sql import migrate; print(migrations.upgrade(sys.argv[1]))"
     ten = [
         subprocess.Popen([sys.executable, "-c", program, database.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(10)
     ]
     for process in ten:
         out, err = process.communicate(timeout=120)
-        assert (process.returncode, out.decode().strip()) == (0, migrate.head()), err.decode()
+        assert (process.returncode, out.decode().strip()) == (0, schema.head()), err.decode()
     assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
 
 
 def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
-    migrate.upgrade(sqlite_database.url, "0001")
+    migrations.upgrade(sqlite_database.url, "0001")
     sqlite_database.run("INSERT INTO users VALUES ('ann', 0, 0, 0, '')")
-    threads = [threading.Thread(target=migrate.upgrade, args=[sqlite_database.url]) for _ in range(10)]
+    threads = [threading.Thread(target=migrations.upgrade, args=[sqlite_database.url]) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert migrate.is_current(sqlite_database.url)
+    assert migrations.is_current(sqlite_database.url)
     assert [path.name for path in tmp_path.glob("*.at-*")] == ["todo.db.at-0001"]
 
 
@@ -337,44 +338,44 @@ def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
 
 
 def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database, tmp_path):
-    migrate.upgrade(sqlite_database.url)
+    migrations.upgrade(sqlite_database.url)
     made = in_a_store(sqlite_database, lambda tasks: tasks.create(ANN, title="kept", tags=["a"]))
     (tmp_path / "todo.db").chmod(0o600)
-    migrate.downgrade(sqlite_database.url, "0001")
+    migrations.downgrade(sqlite_database.url, "0001")
 
     copy = tmp_path / "todo.db.at-0002"
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert migrate.current(f"sqlite:///{copy}") == "0002"
+    assert migrations.current(f"sqlite:///{copy}") == "0002"
     restored = Database(f"sqlite:///{copy}", sqlite_database.run, lambda: SqliteTasks(copy))
     assert in_a_store(restored, lambda tasks: tasks.get(ANN, made.task.id)) == made.task
 
-    migrate.upgrade(sqlite_database.url)
-    migrate.downgrade(sqlite_database.url, "0001")
+    migrations.upgrade(sqlite_database.url)
+    migrations.downgrade(sqlite_database.url, "0001")
     names = sorted(path.name for path in tmp_path.glob("*.at-*") if not path.name.endswith(("-wal", "-shm")))
     assert names == ["todo.db.at-0001", "todo.db.at-0002", "todo.db.at-0002.2"]
 
 
 def test_a_file_without_data_is_not_copied(sqlite_database, tmp_path):
-    migrate.upgrade(sqlite_database.url)
-    migrate.downgrade(sqlite_database.url, "base")
+    migrations.upgrade(sqlite_database.url)
+    migrations.downgrade(sqlite_database.url, "base")
     assert list(tmp_path.glob("*.at-*")) == []
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(sqlite_database):
-    migrate.upgrade(sqlite_database.url, "0001")
+    migrations.upgrade(sqlite_database.url, "0001")
     sqlite_database.run("ALTER TABLE tasks ADD COLUMN tags TEXT")  # in the way of the third step of the next
     before = sqlite_database.run("SELECT sql FROM sqlite_master")
     with pytest.raises(sa.exc.OperationalError):
-        migrate.upgrade(sqlite_database.url)
+        migrations.upgrade(sqlite_database.url)
     assert sqlite_database.run("SELECT sql FROM sqlite_master") == before
-    assert migrate.current(sqlite_database.url) == "0001"
+    assert migrations.current(sqlite_database.url) == "0001"
 
 
 # Beside those who use the database
 
 
 def test_the_previous_release_goes_on_writing_and_reading_through_the_second_migration(empty_postgres):
-    migrate.upgrade(empty_postgres.url, "0001")
+    migrations.upgrade(empty_postgres.url, "0001")
     empty_postgres.run(
         "INSERT INTO users SELECT 'user-' || n, 100, 100, 0, now() FROM generate_series(1, 300) n;"
         "INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
@@ -405,7 +406,7 @@ def test_the_previous_release_goes_on_writing_and_reading_through_the_second_mig
     for user in users:
         user.start()
     time.sleep(0.2)
-    migrate.upgrade(empty_postgres.url)
+    migrations.upgrade(empty_postgres.url)
     time.sleep(0.2)
     done.set()
     for user in users:
@@ -416,10 +417,10 @@ def test_the_previous_release_goes_on_writing_and_reading_through_the_second_mig
 
 
 def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_postgres):
-    migrate.upgrade(empty_postgres.url, "0001")
+    migrations.upgrade(empty_postgres.url, "0001")
     with psycopg.connect(empty_postgres.url) as slow:
         slow.execute("SELECT count(*) FROM tasks")  # keeps its lock until it commits
-        migration = threading.Thread(target=migrate.upgrade, args=[empty_postgres.url])
+        migration = threading.Thread(target=migrations.upgrade, args=[empty_postgres.url])
         migration.start()
         worst = 0.0
         with psycopg.connect(empty_postgres.url, autocommit=True) as reader:
@@ -433,17 +434,17 @@ def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_
         assert worst < 0.5
         slow.commit()
     migration.join(timeout=10)
-    assert migrate.is_current(empty_postgres.url)
+    assert migrations.is_current(empty_postgres.url)
 
 
 def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_postgres):
-    migrate.upgrade(empty_postgres.url, "0001")
-    script = migrate.offline_sql(empty_postgres.url, "0002", "0001")
+    migrations.upgrade(empty_postgres.url, "0001")
+    script = migrations.offline_sql(empty_postgres.url, "0002", "0001")
     first_transaction = script[: script.index("COMMIT") + len("COMMIT")]
     with psycopg.connect(empty_postgres.url, autocommit=True) as connection:
         connection.execute(first_transaction)
-    assert migrate.current(empty_postgres.url) == "0001"
-    assert migrate.upgrade(empty_postgres.url) == "0002"
+    assert migrations.current(empty_postgres.url) == "0001"
+    assert migrations.upgrade(empty_postgres.url) == "0002"
     assert empty_postgres.run("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
 
 
@@ -452,20 +453,20 @@ def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_p
     with psycopg.connect(empty_postgres.url) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [postgres_migration._TURN])
         with pytest.raises(MigrationError, match="another migration has been running"):
-            migrate.upgrade(empty_postgres.url)
+            migrations.upgrade(empty_postgres.url)
 
 
 def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
-    migrate.upgrade(empty_postgres.url, "0001")
+    migrations.upgrade(empty_postgres.url, "0001")
     monkeypatch.setattr(postgres_migration, "_PATIENCE", 0.3)
     with psycopg.connect(empty_postgres.url) as other:
         other.execute("SELECT count(*) FROM tasks")
         with pytest.raises(MigrationError, match="in use for a minute"):
-            migrate.upgrade(empty_postgres.url)
+            migrations.upgrade(empty_postgres.url)
 
 
 def test_a_change_of_data_that_row_level_security_would_hide_is_an_error(empty_postgres):
-    migrate.upgrade(empty_postgres.url)
+    migrations.upgrade(empty_postgres.url)
     with pytest.raises(MigrationError, match="migrate as the owner"):
         postgres_migration.migrate(
             empty_postgres.url,
@@ -489,7 +490,7 @@ def test_what_is_wrong_with_the_way_to_postgres_is_one_sentence_without_the_pass
         url.replace("postgresql", "mysql"): "must begin with",
     }
     for bad, sentence in wrong.items():
-        for function in (migrate.upgrade, migrate.pending):
+        for function in (migrations.upgrade, migrations.pending):
             with pytest.raises(MigrationError, match=sentence) as caught:
                 function(bad)
             for part in ("wrong-password", secret, "not much", "127.0.0.1", "todo_owner", "\n"):
@@ -499,11 +500,11 @@ def test_what_is_wrong_with_the_way_to_postgres_is_one_sentence_without_the_pass
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("no database at all " * 100)
-    for function in (migrate.upgrade, migrate.pending):
+    for function in (migrations.upgrade, migrations.pending):
         with pytest.raises(MigrationError, match="is not a database"):
             function(f"sqlite:///{path}")
     with pytest.raises(MigrationError, match="cannot be opened"):
-        migrate.upgrade(f"sqlite:///{tmp_path}/missing/todo.db")
+        migrations.upgrade(f"sqlite:///{tmp_path}/missing/todo.db")
 
 
 @pytest.fixture(scope="module")
@@ -518,12 +519,12 @@ def test_a_login_that_may_not_create_roles_is_told_which_statement_an_administra
     bare_server.create_database("bare", owner='own"er')
     url = bare_server.url("bare", 'own"er', "pw")
     with pytest.raises(MigrationError, match="run CREATE ROLE todo_app NOLOGIN; GRANT todo_app TO") as first:
-        migrate.upgrade(url)
-    assert migrate.current(url) == "base"
+        migrations.upgrade(url)
+    assert migrations.current(url) == "base"
 
     for statement in re.search(r"run (.+);$", str(first.value))[1].split("; "):
         bare_server.execute(statement)
-    assert migrate.upgrade(url) == migrate.head()
+    assert migrations.upgrade(url) == schema.head()
 
 
 def test_a_login_that_may_not_become_todo_app_is_told_which_statement_an_administrator_must_run(bare_server):
@@ -533,9 +534,9 @@ def test_a_login_that_may_not_become_todo_app_is_told_which_statement_an_adminis
         bare_server.execute("CREATE ROLE todo_app NOLOGIN")
     url = bare_server.url("bare2", "second", "pw")
     with pytest.raises(MigrationError, match="run GRANT todo_app TO second") as told:
-        migrate.upgrade(url)
+        migrations.upgrade(url)
     bare_server.execute(re.search(r"run (GRANT .+);$", str(told.value))[1])
-    assert migrate.upgrade(url) == migrate.head()
+    assert migrations.upgrade(url) == schema.head()
 
 
 def test_a_role_that_would_bypass_the_wall_is_refused(bare_server):
@@ -545,7 +546,7 @@ def test_a_role_that_would_bypass_the_wall_is_refused(bare_server):
     bare_server.execute("ALTER ROLE todo_app BYPASSRLS")
     try:
         with pytest.raises(MigrationError, match="run ALTER ROLE todo_app NOSUPERUSER NOBYPASSRLS"):
-            migrate.upgrade(bare_server.url("bare3"))
+            migrations.upgrade(bare_server.url("bare3"))
     finally:
         bare_server.execute("ALTER ROLE todo_app NOBYPASSRLS")
 
@@ -554,7 +555,7 @@ def test_a_login_that_owns_nothing_may_not_migrate(bare_server):
     bare_server.create_database("bare4")
     bare_server.create_role("guest", "pw")
     with pytest.raises(MigrationError, match=r"migrate as the owner|administrator"):
-        migrate.upgrade(bare_server.url("bare4", "guest", "pw"))
+        migrations.upgrade(bare_server.url("bare4", "guest", "pw"))
 
 
 def test_databases_of_one_server_may_be_migrated_at_once(bare_server):
@@ -563,11 +564,11 @@ def test_databases_of_one_server_may_be_migrated_at_once(bare_server):
         bare_server.create_database(name)
     reached = []
     threads = [
-        threading.Thread(target=lambda name=name: reached.append(migrate.upgrade(bare_server.url(name))))
+        threading.Thread(target=lambda name=name: reached.append(migrations.upgrade(bare_server.url(name))))
         for name in names
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert reached == [migrate.head()] * 4
+    assert reached == [schema.head()] * 4

@@ -9,7 +9,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 
-from todo_adapters.sql import migrate
+from todo_adapters.sql import migrations, schema
 
 KILLED = 9
 AT_RANDOM = 4
@@ -20,7 +20,9 @@ EVERY = int(os.environ.get("TODO_TEST_KILL_EVERY", "4"))
 PROGRAM = """
 import os, signal, sys, time
 import alembic.command, sqlalchemy
-from todo_adapters.sql import migrate, postgres_migration, sqlite_migration
+from todo_adapters.sql import migrations, schema
+from todo_adapters.sql.postgres import migration as postgres_migration
+from todo_adapters.sql.sqlite import migration as sqlite_migration
 
 DRIVER = {"execute", "commit", "rollback"}
 BUILT_IN = DRIVER | {"backup", "rename", "fsync", "unlink"}
@@ -44,7 +46,7 @@ for line in sys.stdin:
     if not child:
         if how == "at":
             die_at(int(value))
-        migrate.upgrade(url)
+        migrations.upgrade(url)
         os._exit(0)
     if how == "after":
         time.sleep(float(value))
@@ -79,7 +81,7 @@ def kill_everywhere(another, require_whole):
             with another() as url:
                 points += EVERY
                 ending = migrate_until("at", points, url)
-                assert migrate.upgrade(url) == migrate.head()
+                assert migrations.upgrade(url) == schema.head()
                 require_whole(url)
             if not ending:
                 break
@@ -92,7 +94,7 @@ def kill_everywhere(another, require_whole):
         for _ in range(AT_RANDOM):
             with another() as url:
                 killed += migrate_until("after", random.uniform(0, whole), url) == KILLED
-                assert migrate.upgrade(url) == migrate.head()
+                assert migrations.upgrade(url) == schema.head()
                 require_whole(url)
     print(f"\n{deaths} kills, one at each call or each {EVERY}th; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
     assert deaths * EVERY > 20
@@ -101,7 +103,7 @@ def kill_everywhere(another, require_whole):
 
 def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_server):
     postgres_server.create_database("old")
-    migrate.upgrade(postgres_server.url("old"), "0001")
+    migrations.upgrade(postgres_server.url("old"), "0001")
     columns = "user_id, title, title_key, revision, created_at, updated_at"
     postgres_server.execute(
         "INSERT INTO users VALUES ('ann', 500, 500, 0, now());"
@@ -127,7 +129,7 @@ def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_serve
 
 def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_whole(tmp_path):
     old, home = tmp_path / "old.db", tmp_path / "home"
-    migrate.upgrade(f"sqlite:///{old}", "0001")
+    migrations.upgrade(f"sqlite:///{old}", "0001")
     facts = "SELECT count(*), sum(revision) FROM tasks"
     with closing(sqlite3.connect(old)) as connection, connection:
         connection.execute("INSERT INTO users VALUES ('ann', 5000, 5000, 0, '')")
@@ -154,7 +156,7 @@ def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 assert connection.execute(facts).fetchone() == (5000, 12502500)
                 at = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            assert at == (migrate.head() if path.suffix == ".db" else "0001",)
+            assert at == (schema.head() if path.suffix == ".db" else "0001",)
 
     kill_everywhere(another, require_whole)
     assert left <= {"todo.db", "todo.db-shm", "todo.db-wal", "todo.db.at-0001", "todo.db.at-0001.2"}

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from faulty import SECRET, require_shape, token_of
-from previous import NOW, PreviousOnPostgres, PreviousOnSqlite
 from servers.postgres import PostgresServer
 from servers.todo import TODO, Served, environment
-from todo_adapters.sql import migrate
+from support.faulty import SECRET, require_shape, token_of
+from support.previous import NOW, PreviousOnPostgres, PreviousOnSqlite
+from todo_adapters.sql import migrations, schema
 
 LOCK_TIMEOUT = 0.2
 TEN = 10
@@ -78,7 +78,7 @@ def old_database(server):
     """A database of the first release's schema with 30,000 tasks of 300 users."""
     server.create_database("live")
     url = server.url("live")
-    migrate.upgrade(url, "0001")
+    migrations.upgrade(url, "0001")
     server.execute(
         "INSERT INTO users SELECT 'user-' || n, 100, 100, 0, now() FROM generate_series(1, 300) n;"
         "INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
@@ -118,12 +118,12 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
             "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'alembic_version'", database="live"
         )
         for revision in ("0001", "head"):
-            migrate.move(old_database, revision)
+            migrations.move(old_database, revision)
             time.sleep(0.2)
     for client in clients:
         client.close()
     assert [process.returncode for process in ten] == [0] * TEN, endings
-    assert {out.strip() for out, _ in endings} == {f"at {migrate.head()}".encode()}
+    assert {out.strip() for out, _ in endings} == {f"at {schema.head()}".encode()}
     # A share lock on the tables is a user's; the migration's own waits are for the exclusive one, which it gives up.
     waited = longest_wait_for_a_lock(server, {"AccessExclusiveLock", "ShareUpdateExclusiveLock"})
     print(f"\nPostgreSQL {server.major}, ten migrations: {told(uses)}; longest wait for a lock {waited * 1000:.0f} ms")  # noqa: T201  the figures, for -s
@@ -155,10 +155,10 @@ def while_the_schema_goes_back_and_forth(service, url):
     }
     with using(**actions) as uses:
         time.sleep(0.3)
-        migrate.downgrade(url, "0001")
+        migrations.downgrade(url, "0001")
         time.sleep(0.5)
         reason = service.request("GET", "/health/ready", "").body
-        migrate.upgrade(url)
+        migrations.upgrade(url)
         time.sleep(0.5)
     assert "schema is behind this release" in reason["error"]
     assert [use.failures for use in uses.values()] == [[], [], []]
@@ -171,7 +171,7 @@ def while_the_schema_goes_back_and_forth(service, url):
 def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it_is_back(
     server, old_database, tmp_path
 ):
-    migrate.upgrade(old_database)
+    migrations.upgrade(old_database)
     with Served(tmp_path, TODO_DATABASE_URL=old_database, **SETTINGS) as service:
         figures = while_the_schema_goes_back_and_forth(service, old_database)
     print(f"\nPostgreSQL {server.major}, down and up under this release: {figures}")  # noqa: T201  the figures, for -s
@@ -184,7 +184,7 @@ def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it
 def old_file(tmp_path):
     """A file of the first release's schema with 5,000 tasks of 50 users."""
     path = tmp_path / "todo.db"
-    migrate.upgrade(f"sqlite:///{path}", "0001")
+    migrations.upgrade(f"sqlite:///{path}", "0001")
     with closing(sqlite3.connect(path)) as connection, connection:
         numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000) "
         connection.execute(f"INSERT INTO users {numbers} SELECT 'user-' || n, 100, 100, 0, '' FROM n WHERE n <= 50")
@@ -210,7 +210,7 @@ def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail
                 service.process.stop()
         copies = [path.name for path in tmp_path.glob("todo.db.at-*")]
         for revision in ("0001", "head"):
-            migrate.move(f"sqlite:///{old_file}", revision)
+            migrations.move(f"sqlite:///{old_file}", revision)
             time.sleep(0.2)
     for client in clients:
         client.close()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from plans import nodes, plans
-from todo_adapters.sql import postgres
+from support.plans import nodes, plans
+from todo_adapters.sql.postgres import store as postgres
 
 PARTITIONS = 16
 KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "idempotency_keys": "user_id"}

@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from servers.delay import DelayProxy
 from servers.postgres import PostgresServer
 from servers.processes import free_port
-from sql_places import PostgresDatabases
-from todo_adapters.sql import postgres, road, writes
-from todo_adapters.sql.batch import Batch
-from todo_adapters.sql.migrate import upgrade
-from todo_adapters.sql.postgres import PostgresTasks
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.migrations import upgrade
+from todo_adapters.sql.postgres import client as road
+from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_adapters.sql.postgres.transaction import Batch
 from todo_domain import NotFound, Query, Stale, TaskService, Unavailable
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)

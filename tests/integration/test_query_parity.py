@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import strategies
+from support import strategies
 from todo_domain import Page, Position, user_id
 from todo_domain.query import position_of, select
 

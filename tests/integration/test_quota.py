@@ -4,8 +4,8 @@ import asyncio
 from contextlib import aclosing
 
 from servers.todo import Served
-from todo_adapters.sql.migrate import upgrade
-from todo_adapters.sql.sqlite import SqliteTasks
+from todo_adapters.sql.migrations import upgrade
+from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import TaskService, user_id
 from todo_domain.owner import DEFAULT_QUOTA
 

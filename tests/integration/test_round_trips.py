@@ -7,8 +7,8 @@ from statistics import median
 import pytest
 
 from servers.delay import DelayProxy
-from todo_adapters.sql.postgres import PostgresTasks
-from todo_adapters.sql.wire import Wire
+from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import Once, Query, TaskService
 
 ROUND_TRIP = 0.05

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from todo_adapters.sql import lane
-from todo_adapters.sql.lane import Lane
-from todo_adapters.sql.sqlite import SqliteTasks
-from todo_adapters.sql.sqlite_file import File
+from todo_adapters.sql.sqlite import worker as lane
+from todo_adapters.sql.sqlite.file import File
+from todo_adapters.sql.sqlite.store import SqliteTasks
+from todo_adapters.sql.sqlite.worker import Lane
 from todo_domain import NotFound, TaskService, Unavailable
 
 ADD = "INSERT INTO users VALUES (?, 0, 0, 0, '')"
@@ -315,8 +315,8 @@ def test_a_lane_that_nobody_closed_keeps_no_process_alive(path):
     program = """if True:
         import asyncio, sys
         from pathlib import Path
-        from todo_adapters.sql.lane import Lane
-        from todo_adapters.sql.sqlite_file import File
+        from todo_adapters.sql.sqlite.worker import Lane
+        from todo_adapters.sql.sqlite.file import File
         asyncio.run(Lane(File(Path(sys.argv[1])), writes=True).run(lambda _: None))
     """
     subprocess.run([sys.executable, "-c", program, path], check=True, timeout=10)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from todo_adapters.sql import lists, sqlite
-from todo_adapters.sql.sqlite import SqliteTasks
-from todo_adapters.sql.sqlite_file import explain
+from todo_adapters.sql import lists
+from todo_adapters.sql.sqlite import store as sqlite
+from todo_adapters.sql.sqlite.file import explain
+from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import NotFound, Query, Sort, TaskService, Unavailable, user_id
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -58,7 +59,7 @@ def lock(path):
 def test_processes_share_a_file_and_no_revision_is_lost(path):
     program = """if True:
         import asyncio, sys
-        from todo_adapters.sql.sqlite import SqliteTasks
+        from todo_adapters.sql.sqlite.store import SqliteTasks
         from todo_domain import TaskService
 
         async def main():

@@ -6,8 +6,8 @@ import pytest
 
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
-from sql_places import PostgresDatabases, PostgresPlace
 from store_contract.durability import DurableStoreContract
+from support.sql_places import PostgresDatabases, PostgresPlace
 
 
 @pytest.fixture(scope="module")

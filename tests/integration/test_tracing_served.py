@@ -153,7 +153,9 @@ def test_an_endpoint_in_the_env_file_turns_tracing_on(tmp_path):
 
 def test_an_endpoint_without_the_extra_is_one_sentence_that_says_how_to_mend_it(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    for name in [name for name in sys.modules if name.startswith(("opentelemetry.", "todo_adapters.http.tracing"))]:
+    for name in [
+        name for name in sys.modules if name.startswith(("opentelemetry.", "todo_adapters.observability.tracing"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     settings = read_settings({}, environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"})
     assert tracing_of(settings) is None

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 from servers.postgres import PostgresServer
-from sql_places import PostgresDatabases
+from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
-from todo_adapters.sql import postgres
-from todo_adapters.sql.postgres import PostgresTasks
+from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
 
 PIN = re.compile(rb"(?:users|counted)\.id = (\$\d+::VARCHAR)|\w+\.user_id = (\$\d+::VARCHAR)")

@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
-from sql_places import PostgresDatabases
-from todo_adapters.sql import writes
-from todo_adapters.sql.batch import Batch
-from todo_adapters.sql.postgres import PostgresTasks
-from todo_adapters.sql.wire import Wire
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_adapters.sql.postgres.transaction import Batch
 from todo_domain import TaskService, user_id
 
 WHO = sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text")

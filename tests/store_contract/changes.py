@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from device import Device
+from support.device import Device
 from todo_domain import Resync
 
 

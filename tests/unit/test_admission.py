@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from todo_adapters.http import admission as admissions
-from todo_adapters.http.admission import Admission
-from todo_adapters.http.cors import Cors
-from todo_adapters.http.edge import Edge
-from todo_adapters.http.metrics import Metrics
+from todo_adapters.http.middleware import admission as admissions
+from todo_adapters.http.middleware.admission import Admission
+from todo_adapters.http.middleware.cors import Cors
+from todo_adapters.http.middleware.edge import Edge
+from todo_adapters.observability.metrics import Metrics
 from todo_domain import Unavailable
 
 

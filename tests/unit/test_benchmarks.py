@@ -14,8 +14,9 @@ from benchmarks.load import Latencies, LoadError, Outcome
 from benchmarks.ratios import Aim, Ratio, Verdict
 from benchmarks.rounds import Case, Sample
 
-from todo_adapters.sql import statements, writes
-from todo_adapters.sql.batch import Batch
+from todo_adapters.sql import statements
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.transaction import Batch
 
 # What wrk prints, and behind it the line of requests.lua.
 WRK = """\

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import strategies
+from support import strategies
 from todo_domain import Invalid, Position, Priority, Query, Sort, user_id
 from todo_domain import cursor as cursors
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from todo_adapters.http.metrics import Metrics
+from todo_adapters.observability.metrics import Metrics
 from todo_adapters.sql.tables import metadata
 from todo_app.backup import AFTER_RESTORE
 

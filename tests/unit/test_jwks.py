@@ -5,13 +5,13 @@ import logging
 
 import pytest
 
-from hostile_claims import honest_claims
-from issuers import Issuer
 from servers.jwks import JwksServer
+from support.hostile_claims import honest_claims
+from support.issuers import Issuer
+from support.verifying import AUDIENCE, ISSUER
+from support.verifying import FetchScene as Scene
 from todo_adapters.auth.jwks import APART, FRESH, KEPT, JwksKeys
 from todo_domain.errors import Unavailable
-from verifying import AUDIENCE, ISSUER
-from verifying import FetchScene as Scene
 
 LONG = 30.0
 

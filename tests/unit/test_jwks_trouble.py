@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from issuers import Issuer, dumps
 from servers.jwks import JwksServer
+from support.issuers import Issuer, dumps
+from support.verifying import FetchScene as Scene
 from todo_adapters.auth.jwks import APART, DEADLINE, LARGEST_DOCUMENT, JwksKeys
 from todo_domain.errors import Unavailable
-from verifying import FetchScene as Scene
 
 LONG = 30.0
 

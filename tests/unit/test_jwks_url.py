@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from issuers import Issuer
 from servers.jwks import JwksServer
+from support.issuers import Issuer
 from todo_adapters.auth.jwks import JwksKeys
 from todo_domain.errors import Unavailable
 

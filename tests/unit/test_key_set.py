@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
-from issuers import Issuer, b64, b64_int, dumps, public_jwk, rsa_key, sign
+from support.issuers import Issuer, b64, b64_int, dumps, public_jwk, rsa_key, sign
 from todo_adapters.auth.key_set import MOST_KEYS, parse_key_set
 
 

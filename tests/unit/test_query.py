@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import strategies
+from support import strategies
 from todo_domain import Priority, Query, Sort
 from todo_domain.query import SORT_FIELDS, in_order, matches, position_of, select, sort_value
 from todo_domain.task import Task, new_task

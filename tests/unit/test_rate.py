@@ -2,9 +2,9 @@
 
 import pytest
 
-from todo_adapters.http import rate
-from todo_adapters.http.errors import RateLimited
-from todo_adapters.http.rate import Rate
+from todo_adapters.http.middleware import rate_limit as rate
+from todo_adapters.http.middleware.rate_limit import Rate
+from todo_adapters.http.protocol.errors import RateLimited
 
 
 class Seconds:

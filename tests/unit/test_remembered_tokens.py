@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from hostile_claims import honest_claims
-from issuers import Issuer
+from support.hostile_claims import honest_claims
+from support.issuers import Issuer
+from support.verifying import NOW, Keys, Scene, reason_of
 from todo_adapters.auth.verifier import MOST_REMEMBERED, Verifier
-from verifying import NOW, Keys, Scene, reason_of
 
 
 @pytest.fixture(params=["secret", "jwks"])

@@ -4,7 +4,7 @@ from time import monotonic
 
 import pytest
 
-from places import MemoryPlace
+from support.places import MemoryPlace
 from todo_adapters.memory import MemoryTasks
 from todo_domain import (
     Changes,

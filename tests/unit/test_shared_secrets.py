@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from hostile_claims import honest_claims
-from issuers import Issuer, dumps, sign
+from support.hostile_claims import honest_claims
+from support.issuers import Issuer, dumps, sign
 from todo_adapters.auth.keys import SHORTEST_SECRET, SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unauthenticated

@@ -6,9 +6,13 @@ from itertools import chain
 import pytest
 import sqlalchemy as sa
 
-from todo_adapters.sql import lists, postgres, sqlite, statements, steps, writes
-from todo_adapters.sql.batch import Batch
+from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
+from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.sqlite import store as sqlite
+from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks
 
 TABLES = "|".join(metadata.tables)
@@ -116,12 +120,13 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
 
 def test_no_statement_of_these_modules_goes_unread():
     written = {
-        module: {value for value in vars(module).values() if _complete(value)} for module in (statements, writes, steps)
+        module: {value for value in vars(module).values() if _complete(value)}
+        for module in (statements, writes, sqlite_writes)
     }
     read = "\n".join(STATEMENTS.values())
     for statement in chain(written[statements], written[writes]):
         assert text_of(statement, POSTGRESQL) in read
-    for statement in chain(written[statements], written[steps]):
+    for statement in chain(written[statements], written[sqlite_writes]):
         assert text_of(statement, SQLITE) in read
 
 

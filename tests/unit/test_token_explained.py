@@ -2,9 +2,9 @@
 
 import pytest
 
-from hostile_tokens import hostile_tokens
+from support.hostile_tokens import hostile_tokens
+from support.verifying import AUDIENCE, ISSUER, NOW, Scene
 from todo_adapters.auth.refusal import PROMISES, Reason
-from verifying import AUDIENCE, ISSUER, NOW, Scene
 
 
 @pytest.fixture(params=["secret", "jwks"])

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from todo_adapters.http.trace_context import SERVED, Trace, served, trace_of, traceparent
+from todo_adapters.observability.trace_context import SERVED, Trace, served, trace_of, traceparent
 from todo_app import logs
 from todo_app.logs import JsonLines, OfRequest, Seldom
 

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from hostile_claims import MISSING, honest_claims
-from hostile_tokens import hostile_tokens
-from issuers import Issuer, dumps
+from support.hostile_claims import MISSING, honest_claims
+from support.hostile_tokens import hostile_tokens
+from support.issuers import Issuer, dumps
+from support.verifying import AUDIENCE, ISSUER, NOW, Keys, Scene, reason_of
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.refusal import Reason
 from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unauthenticated, Unavailable
-from verifying import AUDIENCE, ISSUER, NOW, Keys, Scene, reason_of
 
 
 @pytest.fixture(params=["secret", "jwks"])

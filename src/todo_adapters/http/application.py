@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 
-from todo_adapters.http.admission import Admission
-from todo_adapters.http.audit import note_refusal
-from todo_adapters.http.body import DEFAULT_LIMIT
-from todo_adapters.http.changes import ChangesController
-from todo_adapters.http.cors import Cors
-from todo_adapters.http.edge import Edge
-from todo_adapters.http.errors import bug_answer, error_answer, request_id_of, routing_error
-from todo_adapters.http.gate import Gate, bearer
-from todo_adapters.http.metrics import Metrics
-from todo_adapters.http.ops import ops_router
-from todo_adapters.http.tasks import TaskController
+from todo_adapters.http.endpoints.changes import ChangesController
+from todo_adapters.http.endpoints.ops import ops_router
+from todo_adapters.http.endpoints.tasks import TaskController
+from todo_adapters.http.middleware.admission import Admission
+from todo_adapters.http.middleware.audit import note_refusal
+from todo_adapters.http.middleware.authentication import Gate, bearer
+from todo_adapters.http.middleware.cors import Cors
+from todo_adapters.http.middleware.edge import Edge
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.errors import bug_answer, error_answer, request_id_of, routing_error
+from todo_adapters.observability.metrics import Metrics
 from todo_domain import TodoError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
-    from todo_adapters.http.answer import Answer
-    from todo_adapters.http.rate import Rate
+    from todo_adapters.http.middleware.rate_limit import Rate
+    from todo_adapters.http.protocol.response import Answer
     from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
 
 

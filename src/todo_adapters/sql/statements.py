@@ -1,8 +1,8 @@
 """The statements that read, and the parameters of all of them; each statement is written once, for both engines.
 
 Every statement names its user by the parameter `owner` for each table it touches, and carries no value of its own: so
-it stays on one user's rows, and on one shard, whatever else goes wrong. `lists.py` holds the pages, `writes.py` what
-PostgreSQL writes, `steps.py` what SQLite does.
+it stays on one user's rows, and on one shard, whatever else goes wrong. `lists.py` holds the pages; the statements
+that write are each engine's own, in `postgres/writes.py` and `sqlite/writes.py`.
 """
 
 from __future__ import annotations

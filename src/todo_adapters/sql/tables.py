@@ -13,9 +13,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from todo_adapters.sql.dialects import Either
 
-REVISIONS: Final = ("0001", "0002")
-"""The revisions of the schema that this release knows, oldest first; it needs the last one."""
-
 ROLE: Final = "todo_app"
 """The role that every statement runs as on PostgreSQL, whoever logged in."""
 

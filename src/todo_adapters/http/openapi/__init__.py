@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from todo_adapters.http.answer import encode
-from todo_adapters.http.body import DEFAULT_LIMIT
 from todo_adapters.http.openapi.answers import HEADERS, common_answers
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.operation import Operation
@@ -14,6 +12,8 @@ from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, LIVE, METR
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.response import encode
 from todo_domain.owner import DEFAULT_QUOTA
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from todo_adapters.http.body import check_media_type, check_size
-from todo_adapters.http.conditional import etag_of, list_etag
-from todo_adapters.http.docs import POLICY
-from todo_adapters.http.edge import HEADER_SECTION_LIMIT, check_header_section
-from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES, Bug, NoSuchRoute, RateLimited
+from todo_adapters.http.endpoints.docs import POLICY
+from todo_adapters.http.middleware.edge import HEADER_SECTION_LIMIT, check_header_section
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Example, Named, named, refusal
 from todo_adapters.http.openapi.schemas import reference
+from todo_adapters.http.protocol.body import check_media_type, check_size
+from todo_adapters.http.protocol.conditional import etag_of, list_etag
+from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES, Bug, NoSuchRoute, RateLimited
 from todo_domain import (
     Forbidden,
     KeyReused,

@@ -9,7 +9,7 @@ from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invali
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.parameters import CHANGES_PARAMETERS
 from todo_adapters.http.openapi.schemas import reference
-from todo_adapters.http.parameters import changes_parameters
+from todo_adapters.http.protocol.parameters import changes_parameters
 
 CHANGES: Final = Operation(
     "get",

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from todo_adapters.http.answer import encode
-from todo_adapters.http.body import parse
-from todo_adapters.http.errors import error_answer
-from todo_adapters.http.wire import NewTask, changes_out, members, task_out
+from todo_adapters.http.protocol.body import parse
+from todo_adapters.http.protocol.errors import error_answer
+from todo_adapters.http.protocol.response import encode
+from todo_adapters.http.protocol.schemas import NewTask, changes_out, members, task_out
 from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.task import check, check_new, new_task

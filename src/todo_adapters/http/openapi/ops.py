@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.docs import FILES
+from todo_adapters.http.endpoints.docs import FILES
 from todo_adapters.http.openapi.answers import EVERY_ROUTE, answer, common
 from todo_adapters.http.openapi.examples import named
 from todo_adapters.http.openapi.operation import Operation

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from todo_adapters.http.conditional import etag_of, list_etag
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
-from todo_adapters.http.parameters import LONGEST_SEARCH, SORTS
-from todo_adapters.http.wire import PRIORITY_NAMES, TEXT
+from todo_adapters.http.protocol.conditional import etag_of, list_etag
+from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, SORTS
+from todo_adapters.http.protocol.schemas import PRIORITY_NAMES, TEXT
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS

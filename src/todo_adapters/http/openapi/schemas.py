@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from todo_adapters.http.errors import STATUS, TooLarge
-from todo_adapters.http.wire import (
+from todo_adapters.http.protocol.errors import STATUS, TooLarge
+from todo_adapters.http.protocol.schemas import (
     ChangesOut,
     Completion,
     ErrorOut,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.body import parse
-from todo_adapters.http.conditional import if_match, none_match
-from todo_adapters.http.errors import JSON_TYPES, PATCH_TYPES
+from todo_adapters.http.endpoints.tasks import check_put_back, idempotency_key
 from todo_adapters.http.openapi import examples as ex
 from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, Answers, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
 from todo_adapters.http.openapi.schemas import list_of, reference
-from todo_adapters.http.parameters import list_asked, query_of, task_id
-from todo_adapters.http.tasks import check_put_back, idempotency_key
-from todo_adapters.http.wire import NewTask, TaskPatch, TaskPut
+from todo_adapters.http.protocol.body import parse
+from todo_adapters.http.protocol.conditional import if_match, none_match
+from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
+from todo_adapters.http.protocol.parameters import list_asked, query_of, task_id
+from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut
 from todo_domain.task import check
 
 

@@ -1,0 +1,67 @@
+"""What operators and tools ask for: health, numbers, and the contract itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Request, Router, get
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from todo_adapters.http.endpoints import docs
+from todo_adapters.http.middleware.authentication import PUBLIC
+from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, encode
+from todo_adapters.http.protocol.schemas import Health
+from todo_adapters.observability.metrics import MEDIA_TYPE
+from todo_domain import Unavailable
+
+if TYPE_CHECKING:
+    from todo_adapters.observability.metrics import Metrics
+    from todo_domain import Tasks, TokenVerifier
+
+LEAVING: Final = "todo.leaving"
+"""What the server puts into its ASGI state once it is about to stop."""
+
+
+def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, metrics: Metrics) -> Router:
+    """Return the routes outside `/api`; they need no token. Without `openapi`, neither it nor its page is served."""
+
+    @get("/health/live", status_code=200)
+    async def live() -> ASGIApp:
+        """Answer as long as the process can."""
+        return Answer(200, encode(Health("live")), [JSON, NO_STORE])
+
+    @get("/health/ready", status_code=200)
+    async def ready(request: Request[Any, Any, Any]) -> ASGIApp:
+        """Answer 200 if requests should be sent here; otherwise Unavailable says why not."""
+        if LEAVING in request.scope["state"]:
+            raise Unavailable("the service is about to stop: ask another instance")
+        await store.check()
+        await verifier.check()
+        return Answer(200, encode(Health("ready")), [JSON, NO_STORE])
+
+    @get("/metrics", status_code=200)
+    async def numbers() -> ASGIApp:
+        """Serve the numbers."""
+        return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
+
+    @get("/openapi.json", status_code=200)
+    async def contract() -> ASGIApp:
+        """Serve the OpenAPI document."""
+        return Answer(200, openapi or b"", [JSON, (b"cache-control", b"no-cache")])
+
+    @get("/docs", status_code=200)
+    async def page() -> ASGIApp:
+        """Serve the page over the document."""
+        return docs.page()
+
+    @get("/docs/{name:str}", status_code=200)
+    async def page_file(name: FromPath[str]) -> ASGIApp:
+        """Serve a file of the page."""
+        return docs.file(name)
+
+    handlers = [live, ready, numbers]
+    if openapi is not None:
+        handlers += [contract, page, page_file]
+    return Router("/", route_handlers=handlers, opt={PUBLIC: True})

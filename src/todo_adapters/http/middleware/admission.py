@@ -1,0 +1,113 @@
+"""How many requests are worked on at once, and what is said to those beyond: a short wait, then 503."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from todo_adapters.observability.calls import Wrapped
+from todo_domain import Unavailable
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+    from todo_domain import Tasks
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_CALLS: Final = 256
+"""Calls of the store at once, in one process. A store that ends a hundred a second is through with them in 2.6 s."""
+
+MOST_REFUSALS: Final = 1_000
+"""A second, about. Clients that ask again at once would otherwise keep us busy with refusals alone."""
+
+SHORTEST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 2.0
+"""Seconds that a request waits for its turn: in between, the longer the more are waiting."""
+
+_SWEEP: Final = 0.05
+"""Seconds between two looks at who has waited too long: one timer for all is cheaper than one for each."""
+
+
+class Admission:
+    """Who may come in: while `most` calls of the store are on their way, requests to `/api` wait for one to end.
+
+    Whoever has waited in vain is Unavailable. It is the calls of the store that are counted, not the requests, because
+    a request whose body does not come costs nothing; and the waiting is done before anything else, because a refusal
+    should cost little. Health and numbers never wait.
+    """
+
+    def __init__(self, *, most: int = MOST_CALLS) -> None:
+        self._most = most
+        self._calls = 0
+        self._waiting: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._sweeping = False
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """Return the application, entered as there is room. Whoever finds none is Unavailable: that is raised."""
+
+        def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+            if self._calls < self._most:
+                return app(scope, receive, send)
+            return self._wait_and_enter(app, scope, receive, send)
+
+        return enter
+
+    def counted(self, tasks: Tasks) -> Tasks:
+        """Return the store with its calls counted."""
+        return Wrapped(tasks, lambda _, call: self.counting(call))
+
+    def counting(self, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Return the call, counted while it is on its way. Its end lets one who waits come in."""
+
+        async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._calls += 1
+            try:
+                return await call(*args, **kwargs)
+            finally:
+                self._calls -= 1
+                if self._waiting:
+                    self._let_in()
+
+        return counted
+
+    async def _wait_and_enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        # Preflights go through: to a browser, one that fails is no answer at all.
+        waits = scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
+        if waits and not await self._turn():
+            raise Unavailable("too many requests at once: try again")
+        try:
+            await app(scope, receive, send)
+        finally:
+            if self._calls < self._most:  # it may not have called the store, so nobody has been let in for it
+                self._let_in()
+
+    def _turn(self) -> asyncio.Future[bool]:
+        """Return what will be whether one may come in."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        patience = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)
+        self._waiting.append((loop.time() + patience, turn))
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(_SWEEP, self._sweep, loop)
+        return turn
+
+    def _let_in(self) -> None:
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                return
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting and self._waiting[0][0] <= loop.time():
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(self._calls < self._most)
+        self._sweeping = bool(self._waiting)
+        if self._sweeping:
+            loop.call_later(_SWEEP, self._sweep, loop)

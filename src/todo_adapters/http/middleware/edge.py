@@ -1,0 +1,123 @@
+"""The outermost layer: what holds for every request and every answer, whoever makes it."""
+
+from __future__ import annotations
+
+import re
+from os import urandom
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
+from todo_adapters.observability.trace_context import SERVED
+from todo_domain import TodoError
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+    from todo_adapters.http.middleware.cors import Cors
+    from todo_adapters.http.protocol.response import Header
+    from todo_adapters.observability.metrics import Metrics
+
+HEADER_SECTION_LIMIT: Final = 16_384
+"""Bytes of all headers, each with its colon, space and line end; and of the request target."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
+_NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+
+
+class Edge:
+    """An ASGI application around the routed one.
+
+    Gives every request an id and every answer the headers that all have; refuses header sections that are too large
+    and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
+    into a 500; counts and times each answer. The path is routed as it came, undecoded, so that an encoded slash is no
+    separator.
+    """
+
+    def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics) -> None:
+        self._app = app
+        self._cors = cors
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or pass a lifespan on."""
+        if scope["type"] != "http":  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
+            await self._app(scope, receive, send)
+            return
+        begun = perf_counter()
+        http: Any = scope
+        request_id, origin, size, head = _prepare(http)
+        SERVED.set(http)
+        common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
+        if http["method"] == "OPTIONS":
+            common += self._cors.preflight(origin)
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *common]
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        self._metrics.in_flight += 1
+        try:
+            await self._pick(scope["raw_path"], size)(scope, receive, send_on)
+        except TodoError as refused:
+            await error_answer(refused, request_id)(scope, receive, send_on)
+        except Exception as error:
+            answer = bug_answer(error, request_id)
+            if status:
+                raise
+            await answer(scope, receive, send_on)
+        finally:
+            self._metrics.in_flight -= 1
+            if status:
+                route = scope.get("path_template")
+                self._metrics.answered(http["todo.method"], route, status, perf_counter() - begun)
+
+    def _pick(self, path: bytes, size: int) -> ASGIApp:
+        check_header_section(size)
+        if _NOT_ONE_SPELLING.search(path):
+            raise NoSuchRoute
+        return self._app
+
+
+def check_header_section(size: int) -> None:
+    """Raise TooLarge if the headers, or the request target, are longer than is read."""
+    if size > HEADER_SECTION_LIMIT:
+        raise TooLarge(431, f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
+
+
+def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
+    """Make the scope what the routes expect; return its id, origin, size before the body, and whether it is HEAD.
+
+    `Host` is left out: nothing here depends on it, and Litestar would refuse an odd one before the token is looked at.
+    """
+    headers = []
+    size = 0
+    request_id = origin = None
+    for header in scope["headers"]:
+        name, value = header
+        size += len(name) + len(value) + 4
+        if name == b"host":
+            continue
+        headers.append(header)
+        if name == b"x-request-id":
+            request_id = value
+        elif name == b"origin":
+            origin = value
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+        request_id = urandom(12).hex().encode()
+    ours: Any = scope
+    ours["headers"] = headers
+    ours["path"] = scope["raw_path"].decode("latin-1")
+    ours["todo.request_id"] = request_id.decode()
+    ours["todo.method"] = scope["method"]
+    head = scope["method"] == "HEAD"
+    if head:
+        ours["method"] = "GET"
+    return request_id.decode(), origin, max(size, len(scope["raw_path"]) + len(scope["query_string"])), head

@@ -1,0 +1,124 @@
+"""How many requests are too many. Only a deployment that sets a limit loads this module."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv6Address
+from math import ceil
+from typing import Final
+
+from limits import RateLimitItem, parse_many
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+
+from todo_adapters.http.protocol.errors import RateLimited
+
+MOST_TRACKED: Final = 50_000
+"""Callers that one limit remembers, some 15 MB; then the one whose window began first is forgotten."""
+
+
+class Rate:
+    """So many requests in so much time for each caller, in windows that begin with a caller's first request.
+
+    `limit` is like `100/minute`; `reason` is what the audit log calls it. `clock` gives seconds that never go back.
+    It counts in this process alone. Raises ValueError for any other limit.
+    """
+
+    def __init__(self, limit: str, *, reason: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = parsed_limit(limit)
+        self._reason = reason
+        self._clock = clock
+        self._windows = FixedWindowRateLimiter(_Windows(clock))
+
+    def spend(self, caller: str) -> None:
+        """Count one request of this caller, or raise RateLimited with the whole seconds until its window ends."""
+        if not self._windows.hit(self._limit, caller):
+            ends = self._windows.get_window_stats(self._limit, caller).reset_time
+            raise RateLimited(max(1, ceil(ends - self._clock())), self._reason)
+
+    def spend_address(self, peer: str | None) -> None:
+        """Count one request from this address. IPv6 callers have 2^64 addresses each, so these count as one."""
+        try:
+            address = IPv6Address(peer or "")
+        except AddressValueError:
+            self.spend(peer or "")
+        else:
+            self.spend(str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64)))
+
+
+class _Counter:
+    __slots__ = ("count", "ends")
+
+    def __init__(self, ends: float) -> None:
+        self.count = 0
+        self.ends = ends
+
+
+class _Windows(Storage):
+    """Counters in memory, MOST_TRACKED at most, for one limit: all windows are of one length, so they end in order.
+
+    That of the library has no bound, and starts a thread to tidy up.
+    """
+
+    STORAGE_SCHEME = None
+    base_exceptions = ()
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._counters: OrderedDict[str, _Counter] = OrderedDict()
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Count, and return the count in the window of `expiry` seconds."""
+        now = self._clock()
+        counter = self._counters.get(key)
+        if counter is None or now >= counter.ends:
+            self._forget(now)
+            counter = self._counters[key] = _Counter(now + expiry)
+        counter.count += amount
+        return counter.count
+
+    def get(self, key: str) -> int:
+        """Return the count."""
+        counter = self._counters.get(key)
+        return 0 if counter is None or self._clock() >= counter.ends else counter.count
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window ends."""
+        counter = self._counters.get(key)
+        return self._clock() if counter is None else counter.ends
+
+    def check(self) -> bool:
+        """Return whether counting works."""
+        return True
+
+    def reset(self) -> int:
+        """Forget all, and return how many there were."""
+        count = len(self._counters)
+        self._counters.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        """Forget one."""
+        self._counters.pop(key, None)
+
+    def _forget(self, now: float) -> None:
+        """Forget the windows that have ended, and as many more as it takes to make room for one."""
+        while self._counters:
+            oldest, counter = next(iter(self._counters.items()))
+            if now < counter.ends and len(self._counters) < MOST_TRACKED:
+                return
+            del self._counters[oldest]
+
+
+def parsed_limit(text: str) -> RateLimitItem:
+    """Return the one limit that `text` is, or raise ValueError that goes on from the setting's name."""
+    try:
+        limits = parse_many(text)
+    except ValueError:
+        limits = []
+    if len(limits) != 1 or limits[0].amount < 1:
+        raise ValueError(f"must be a number of requests in a time, like 100/minute, not {text!r}")
+    return limits[0]

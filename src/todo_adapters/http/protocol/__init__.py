@@ -1,0 +1,1 @@
+"""The contract's vocabulary: requests, parameters, conditions, JSON schemas, responses, errors."""

@@ -1,0 +1,133 @@
+"""Reading a request's body: how much, of which type, and as JSON in the strict sense of RFC 8259 with unique names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from todo_adapters.http.protocol.errors import TooLarge, UnsupportedMediaType
+from todo_domain import Invalid
+
+if TYPE_CHECKING:
+    from litestar.types import Receive
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT: Final = 65_536
+
+_EXPECTED: Final = {
+    "title": "must be a string",
+    "description": "must be a string or null",
+    "status": "must be incomplete or complete",
+    "completed": "must be true or false",
+    "priority": "must be none, low, medium or high",
+    "due_date": "must be a date like 2026-11-22, or null",
+    "tags": "must be an array of strings",
+}
+_MEMBER = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
+
+
+async def read(receive: Receive, limit: int) -> bytes:
+    """Return the body; of one longer than `limit` bytes, only enough to see that it is.
+
+    Raises Invalid if the client goes away in the middle.
+    """
+    chunks = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Invalid("body", "ended before it was complete")
+        chunk = message.get("body", b"")  # ASGI lets a server leave out what is empty or false
+        chunks.append(chunk)
+        size += len(chunk)
+        if not message.get("more_body", False) or size > limit:
+            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+
+
+def check_media_type(content_type: bytes | None, content_encoding: bytes | None, accepted: tuple[bytes, ...]) -> None:
+    """Raise UnsupportedMediaType unless the body is JSON of an accepted type in UTF-8, not encoded further."""
+    if content_encoding is not None:
+        raise UnsupportedMediaType("send the body without Content-Encoding")
+    media_type, *parameters = (content_type or b"").split(b";")
+    if media_type.strip().lower() not in accepted:
+        raise UnsupportedMediaType(f"send the body as {accepted[0].decode()}")
+    for parameter in parameters:
+        if parameter.strip().lower().startswith(b"charset") and not _UTF_8.fullmatch(parameter):
+            raise UnsupportedMediaType("send the body in UTF-8")
+
+
+def check_size(body: bytes, limit: int) -> None:
+    """Raise TooLarge if the body is longer than `limit` bytes."""
+    if len(body) > limit:
+        raise TooLarge(413, f"the body must be at most {limit:,} bytes")
+
+
+def parse(body: bytes, shape: type[T]) -> T:
+    """Return the JSON object in `body` as `shape`, a struct that forbids unknown members.
+
+    Raises Invalid for anything else: other bytes than UTF-8, no JSON, no object, a member given twice, nested too
+    deep, an unknown member, a member of another type. Nothing is converted: `"5"` is no number, `1` is no boolean.
+    """
+    try:
+        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise Invalid("body", "must be UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise Invalid("body", f"must be JSON: look at character {error.pos + 1}") from None
+    except (RecursionError, ValueError):
+        raise Invalid("body", "must be JSON that is not nested so deep and has no number so long") from None
+    if type(document) is not dict:
+        raise Invalid("body", "must be a JSON object")
+    try:
+        return msgspec.convert(document, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise _in_our_words(str(error), document, shape) from None
+    except UnicodeEncodeError:  # a lone surrogate, in a name or where msgspec looks at the text of a value
+        raise _no_text(document, shape) from None
+
+
+def shown(name: str) -> str:
+    """Return a name that a client sent in a form that can be said back: short, and without anything unprintable."""
+    name = name if len(name) <= 40 else name[:40] + "…"
+    return name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise Invalid(shown(twice), "is given twice")
+    return members
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise Invalid("body", "must be JSON: it knows no NaN and no Infinity")
+
+
+def _in_our_words(problem: str, document: dict[str, Any], shape: type) -> Invalid:
+    if (unknown := _unknown_member(document, shape)) is not None:
+        return unknown
+    if at := _MEMBER.search(problem):
+        return Invalid(at[1], _EXPECTED[at[1]])
+    return Invalid("title", "is required")
+
+
+def _no_text(document: dict[str, Any], shape: type) -> Invalid:
+    if (unknown := _unknown_member(document, shape)) is not None:
+        return unknown
+    texts = ((name, value) for name, value in document.items() if name in _EXPECTED and isinstance(value, str))
+    surrogate = next((name for name, value in texts if _SURROGATE.search(value)), "body")
+    return Invalid(surrogate, "must be Unicode text, without half of a surrogate pair")
+
+
+def _unknown_member(document: dict[str, Any], shape: type) -> Invalid | None:
+    known = shape.__struct_fields__  # type: ignore[attr-defined]  # a Struct
+    unknown = next((name for name in document if name not in known), None)
+    return None if unknown is None else Invalid(shown(unknown), "is not a member that can be set here")

@@ -1,0 +1,199 @@
+"""Reading paths and query strings: one spelling for each thing, and no parameter that nobody reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
+
+from todo_adapters.http.protocol.body import shown
+from todo_adapters.http.protocol.schemas import PRIORITY_NAMES
+from todo_domain import Invalid, Priority, Query, Sort, UserId
+from todo_domain.changes import LARGEST_PAGE
+from todo_domain.cursor import decode
+from todo_domain.owner import LARGEST_ID
+from todo_domain.query import SORT_FIELDS
+from todo_domain.task import LONGEST_TAG, MOST_TAGS
+from todo_domain.text import label, refuse_control_characters
+
+T = TypeVar("T")
+
+LONGEST_SEARCH: Final = 255
+
+LIST_PARAMETERS: Final = frozenset(
+    {"status", "completed", "q", "priority", "tag", "due_before", "due_after", "due", "sort", "limit", "cursor"}
+)
+CHANGES_PARAMETERS: Final = frozenset({"since", "limit"})
+
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+SORTS: Final = {prefix + field: Sort(field, descending=prefix == "-") for field in SORT_FIELDS for prefix in ("", "-")}
+
+
+def path_user(segment: str) -> str | None:
+    """Return the user id that a raw path segment spells, None if its bytes spell no text at all (RFC 3986, 2.1)."""
+    if "%" not in segment:
+        return segment if segment.isascii() else None
+    try:
+        return None if _ESCAPE.search(segment) else unquote_to_bytes(segment.encode("ascii")).decode()
+    except UnicodeError:
+        return None
+
+
+def decimal(field: str, text: str, least: int, most: int) -> int:
+    """Return the number that `text` spells in the one way there is, or raise Invalid."""
+    if not _DECIMAL.fullmatch(text) or not least <= int(text) <= most:
+        raise Invalid(field, f"must be a plain decimal from {least} to {most}")
+    return int(text)
+
+
+def task_id(segment: str) -> int:
+    """Return the id in a raw path segment, or raise Invalid."""
+    return decimal("id", segment, 1, LARGEST_ID)
+
+
+class Parameters:
+    """The parameters of one request's query string, each read at most once.
+
+    Raises Invalid, which names the parameter, for one that is not `known`, is empty, or is given twice without being
+    in `repeatable`.
+    """
+
+    def __init__(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str] = frozenset()) -> None:
+        self._given: dict[str, list[str]] = {}
+        if query_string:
+            self._parse(query_string, known, repeatable)
+
+    def _parse(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str]) -> None:
+        # As Latin-1 each character is one byte: what they spell is looked at below, where it can be named.
+        for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
+            if name not in known:
+                raise Invalid(
+                    shown(name.encode("latin-1").decode(errors="replace")), "is not a parameter here" + _list_of(known)
+                )
+            if name in self._given and name not in repeatable:
+                raise Invalid(name, "is given twice")
+            if not value:
+                raise Invalid(name, "is empty: give it a value or leave it out")
+            try:
+                self._given.setdefault(name, []).append(value.encode("latin-1").decode())
+            except UnicodeDecodeError:
+                raise Invalid(name, "must be percent-encoded UTF-8") from None
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a repeatable parameter."""
+        return self._given.get(name, [])
+
+    def one(self, name: str, read: Callable[[str, str], T]) -> T | None:
+        """Return what `read(name, text)` makes of the parameter, None if it is not given."""
+        given = self._given.get(name)
+        return None if given is None else read(name, given[0])
+
+    def without(self, name: str) -> list[tuple[str, str]]:
+        """Return all pairs but those of one parameter."""
+        return [(given, value) for given, values in self._given.items() if given != name for value in values]
+
+
+class Asked(NamedTuple):
+    """The list that a query string asks for: a query, where to go on in it, and what of the string stays in links."""
+
+    query: Query
+    cursor: str | None
+    kept: str
+
+
+@lru_cache(256)  # clients ask for the same few lists again and again
+def list_asked(query_string: bytes) -> Asked:
+    """Return what the query string of a list asks for."""
+    given = Parameters(query_string, LIST_PARAMETERS, repeatable=frozenset({"tag"}))
+    tags = given.all("tag")
+    if len(tags) > MOST_TAGS:
+        raise Invalid("tag", f"must be given at most {MOST_TAGS} times")
+    query = Query(
+        completed=_completed(given),
+        text=given.one("q", _search),
+        priorities=given.one("priority", _priorities) or (),
+        tags=tuple(label("tag", tag, LONGEST_TAG) for tag in tags),
+        due_after=given.one("due_after", _day),
+        due_before=given.one("due_before", _day),
+        has_due_date=given.one("due", lambda name, text: _choice(name, text, {"none": False, "any": True})),
+        sort=given.one("sort", lambda name, text: _choice(name, text, SORTS)) or Sort(),
+        limit=given.one("limit", _limit),
+    )
+    return Asked(query, given.one("cursor", lambda _, text: text), urlencode(given.without("cursor"), quote_via=quote))
+
+
+def query_of(asked: Asked, owner: UserId) -> Query:
+    """Return the query for this owner: a cursor is good in the list of one user alone."""
+    if asked.cursor is None:
+        return asked.query
+    if asked.query.limit is None:
+        raise Invalid("cursor", "needs a limit")
+    return asked.query._replace(after=decode(owner, asked.query, asked.cursor))
+
+
+def next_link(path: str, asked: Asked, cursor: str) -> bytes:
+    """Return the value of `Link` for the page behind this one (RFC 8288)."""
+    return f'<{path}?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
+
+
+def changes_parameters(query_string: bytes) -> tuple[int, int]:
+    """Return since and limit of a request for changes."""
+    given = Parameters(query_string, CHANGES_PARAMETERS)
+    since = given.one("since", lambda name, text: decimal(name, text, 0, LARGEST_ID))
+    return since or 0, given.one("limit", _limit) or LARGEST_PAGE
+
+
+@lru_cache(1024)
+def reference(raw_path: str) -> str:
+    """Return a request's path as a relative reference: with nothing in it that a URI cannot hold (RFC 3986)."""
+    return quote(raw_path, safe="/%:@!$&'()*+,;=-._~")
+
+
+def _completed(given: Parameters) -> bool | None:
+    status = given.one("status", lambda name, text: _choice(name, text, {"incomplete": False, "complete": True}))
+    completed = given.one("completed", lambda name, text: _choice(name, text, {"true": True, "false": False}))
+    if status is not None and completed is not None and status != completed:
+        raise Invalid("completed", "contradicts status: send one of them")
+    return completed if status is None else status
+
+
+def _search(name: str, text: str) -> str:
+    refuse_control_characters(name, text)
+    if len(text) > LONGEST_SEARCH:
+        raise Invalid(name, f"must be 1 to {LONGEST_SEARCH} characters")
+    return text
+
+
+def _priorities(name: str, text: str) -> tuple[Priority, ...]:
+    numbers: dict[str, Priority] = {priority: Priority(number) for number, priority in enumerate(PRIORITY_NAMES)}
+    return tuple(_choice(name, part, numbers) for part in text.split(","))
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise Invalid(name, "must be a date like 2026-11-22")
+
+
+def _limit(name: str, text: str) -> int:
+    return decimal(name, text, 1, LARGEST_PAGE)
+
+
+def _choice(name: str, text: str, choices: dict[str, T]) -> T:
+    if text not in choices:
+        raise Invalid(name, "must be" + _list_of(choices).removeprefix(": only"))
+    return choices[text]
+
+
+def _list_of(names: Iterable[str]) -> str:
+    names = sorted(names)
+    return f": only {', '.join(names)}" if names else ": it takes none"

@@ -1,0 +1,94 @@
+"""One authenticated request to `/api`, read strictly."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+from litestar import Request
+
+from todo_adapters.http.protocol import body
+from todo_adapters.http.protocol.conditional import if_match, none_match
+from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
+from todo_adapters.http.protocol.parameters import Parameters, reference, task_id
+from todo_domain import Invalid, TaskService, UserId
+
+T = TypeVar("T")
+
+_NO_PARAMETERS: Final[frozenset[str]] = frozenset()
+
+
+class TaskRequest(Request[UserId, None, Any]):
+    """What a handler asks of a request; each method raises Invalid for what breaks the contract.
+
+    The gate has put the caller, the service and the largest body into the scope.
+    """
+
+    @property
+    def owner(self) -> UserId:
+        """The caller, whose place this is."""
+        return self.scope["user"]  # type: ignore[no-any-return]  # the gate put a UserId there
+
+    @property
+    def tasks(self) -> TaskService:
+        """The service."""
+        return self.scope["todo.tasks"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+
+    @property
+    def own_path(self) -> str:
+        """The request's own path as a relative reference."""
+        return reference(self.scope["path"])
+
+    @property
+    def query_string(self) -> bytes:
+        """What follows the question mark."""
+        return self.scope["query_string"]
+
+    def task_id(self) -> int:
+        """Return the id in the path, having seen that there are no parameters beside it."""
+        number = task_id(self.scope["path_params"]["id"])
+        self.no_parameters()
+        return number
+
+    def no_parameters(self) -> None:
+        """Refuse any query parameter: an operation on one task takes none."""
+        Parameters(self.scope["query_string"], _NO_PARAMETERS)
+
+    def single_header(self, name: bytes) -> bytes | None:
+        """Return a header that may come once."""
+        values = self._values(name)
+        if len(values) > 1:
+            raise Invalid(name.decode().title(), "is given twice")
+        return values[0] if values else None
+
+    def if_match(self) -> frozenset[int] | None:
+        """Return the revisions that `If-Match` accepts, None where any will do."""
+        return if_match(self._listed(b"if-match"))
+
+    def none_match(self) -> tuple[bytes, ...]:
+        """Return the tags of `If-None-Match`."""
+        return none_match(self._listed(b"if-none-match"))
+
+    async def optional_object(self, shape: type[T]) -> tuple[T | None, bytes]:
+        """Return the body as `shape` and as it came; None for an empty body, which is no body whatever its type."""
+        limit: int = self.scope["todo.body_limit"]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+        raw = await body.read(self.receive, limit)
+        if not raw:
+            return None, raw
+        accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
+        body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
+        body.check_size(raw, limit)
+        return body.parse(raw, shape), raw
+
+    async def object(self, shape: type[T]) -> tuple[T, bytes]:
+        """Return the body as `shape` and as it came."""
+        read, raw = await self.optional_object(shape)
+        if read is None:
+            raise Invalid("body", "is empty: send a JSON object")
+        return read, raw
+
+    def _values(self, name: bytes) -> list[bytes]:
+        return [value for given, value in self.scope["headers"] if given == name]
+
+    def _listed(self, name: bytes) -> bytes | None:
+        values = self._values(name)
+        return b", ".join(values) if values else None

@@ -1,0 +1,163 @@
+"""What operators watch: answers, callers, the store and its connections, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from time import perf_counter
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
+from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MutexValue, ValueClass
+
+from todo_adapters.observability.calls import Wrapped
+from todo_domain import Tasks
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+NO_ROUTE: Final = "none"
+"""The route of an answer to a path, or a method of it, that there is not."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ANSWER_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_STORE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3)
+_NEWS: Final = 1.0
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A store with connections that callers can run out of."""
+
+    def connections(self) -> Mapping[str, int]:
+        """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
+
+
+class Metrics:
+    """The numbers of one application; with several workers, those of all of them, whichever is asked.
+
+    What happens is counted as it happens. What only *is* (requests in flight, connections) is looked at when somebody
+    asks, and by each of several workers once a second, so what another worker says of it may be that old.
+    """
+
+    def __init__(self, pool: Pooled | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number for each counter, of use to nobody here
+        self.in_flight = 0
+        """Requests that have no answer yet; whoever takes one counts it up, and down."""
+        self._pool = pool
+        self._several = ValueClass is not MutexValue  # prometheus_client chose: `todo serve` told it where workers meet
+        self._registry = registry = CollectorRegistry()
+        self._answers = Histogram(
+            "todo_http_request_duration_seconds",
+            "Requests by method, route and status: how many, and how long until the last byte was handed over.",
+            ["method", "route", "status"],
+            buckets=_ANSWER_SECONDS,
+            registry=registry,
+        )
+        self._callers = Counter(
+            "todo_auth", "Requests to /api by what came of their token: ok, or why not.", ["outcome"], registry=registry
+        )
+        self._store = Histogram(
+            "todo_store_operation_duration_seconds",
+            "Calls of the store by operation, failed ones too.",
+            ["operation"],
+            buckets=_STORE_SECONDS,
+            registry=registry,
+        )
+        self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without an answer.")
+        if pool is not None:
+            self._connections = _gauge(
+                registry, "todo_database_connections", "Connections to the database, by state.", "state"
+            )
+            self._limit = _gauge(registry, "todo_database_connections_limit", "The most there can be.")
+            self._waiting = _gauge(registry, "todo_database_callers_waiting", "Callers that wait for a connection.")
+        _gauge(registry, "todo_workers", "Processes that serve, by version.", "version").labels(version("todo")).set(1)
+        if not self._several:
+            ProcessCollector(registry=registry)
+        self._observers: dict[tuple[str, str | None, int], Callable[[float], None]] = {}
+        self._outcomes: dict[str, Callable[[], None]] = {}
+
+    def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count an answer. `route` is the path's template, never the path; None where no route was found."""
+        observe = self._observers.get((method, route, status))
+        if observe is None:
+            observe = self._observer(method, route, status)
+        observe(seconds)
+
+    def called(self, outcome: str) -> None:
+        """Count a caller of `/api`: `ok`, or the reason why their token was refused."""
+        count = self._outcomes.get(outcome)
+        if count is None:
+            count = self._outcomes[outcome] = self._callers.labels(outcome).inc
+        count()
+
+    def timed(self, tasks: Tasks) -> Tasks:
+        """Return the store with its calls timed."""
+        return Wrapped(tasks, self._timing, checks=True)
+
+    def _timing(self, operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        observe = self._store.labels(operation).observe
+
+        async def timed(*args: P.args, **kwargs: P.kwargs) -> T:
+            begun = perf_counter()
+            try:
+                return await call(*args, **kwargs)
+            finally:
+                observe(perf_counter() - begun)
+
+        return timed
+
+    def text(self) -> bytes:
+        """Return all of it in the text format, version 0.0.4. Takes milliseconds, and may run in any thread."""
+        self._look()
+        registry = self._registry
+        if self._several:
+            MultiProcessCollector(registry := CollectorRegistry())  # type: ignore[no-untyped-call]  # not typed yet
+        return generate_latest(registry)
+
+    @asynccontextmanager
+    async def told(self, _: object = None) -> AsyncIterator[None]:
+        """Keep the other workers informed, for as long as the application runs."""
+        if not self._several:
+            yield
+            return
+        task = asyncio.create_task(self._keep_looking())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(_NEWS)
+
+    def _look(self) -> None:
+        self._now.set(self.in_flight)
+        if self._pool is not None:
+            found = self._pool.connections()
+            for state in ("busy", "idle"):
+                self._connections.labels(state).set(found[state])
+            self._limit.set(found["limit"])
+            self._waiting.set(found["waiting"])
+
+    def _observer(self, method: str, route: str | None, status: int) -> Callable[[float], None]:
+        known = method in _METHODS  # what clients make up makes no numbers of its own
+        observe = self._answers.labels(method if known else "other", route or NO_ROUTE, str(status)).observe
+        if known:
+            self._observers[method, route, status] = observe
+        return observe
+
+
+def _gauge(registry: CollectorRegistry, name: str, description: str, *labels: str) -> Gauge:
+    """Return a gauge whose value, with several workers, is the sum of those that live."""
+    return Gauge(name, description, labels, registry=registry, multiprocess_mode="livesum")
+
+
+__all__ = ["MEDIA_TYPE", "NO_ROUTE", "Metrics", "Pooled"]

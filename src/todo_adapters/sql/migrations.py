@@ -1,0 +1,122 @@
+"""Migrations: which there are, where a database stands, and the way from there to here, once, whoever asks at once."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from todo_adapters.sql.addresses import conninfo, sqlite_path
+from todo_adapters.sql.schema import BASE, HEAD, REVISIONS, MigrationError, Needed, head, missing, named
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from alembic.config import Config
+
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps what it is doing in the module, so that a process can do one thing at a time."""
+
+
+def current(url: str) -> str:
+    """Return the revision that the database is at, `base` if it has none. Raises MigrationError."""
+    if (path := sqlite_path(url)) is not None:
+        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+
+        return sqlite_migration.current(path)
+    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    return postgres_migration.current(_conninfo(url))
+
+
+def pending(url: str) -> list[str]:
+    """Return the revisions that the database lacks, oldest first; none if it is ahead of this release."""
+    return missing(current(url), head())
+
+
+def is_current(url: str) -> bool:
+    """Whether this release can serve from the database."""
+    return not pending(url)
+
+
+def upgrade(url: str, to: str = HEAD) -> str:
+    """Bring the database up to a revision and return the one it is then at; one that is further stays where it is.
+
+    Any number of processes may ask at once: one does it, the others wait for that. On SQLite a copy of a file that
+    holds data is left beside it. Raises MigrationError: out of reach, refused, busy for a minute, no such revision.
+    """
+    target = named(to)
+    return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target)
+
+
+def downgrade(url: str, to: str) -> str:
+    """Bring the database down to a revision or to `base`, and return the revision it is then at."""
+    target = named(to)
+    return _migrate(url, lambda found: found != target and not missing(found, target), "downgrade", target)
+
+
+def move(url: str, to: str = HEAD) -> str:
+    """Go to a revision, up or down, and return the revision that the database is then at."""
+    target = named(to)
+    return downgrade(url, to) if to != HEAD and not missing(current(url), target) else upgrade(url, to)
+
+
+def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
+    """Return the SQL that leads from one revision to another, for somebody else to run. Connects to nothing."""
+    from alembic import command  # noqa: PLC0415  a fifth of a second
+
+    sqlite = sqlite_path(url) is not None
+    output = StringIO()
+    if not sqlite:
+        _conninfo(url)
+        output.write("SET lock_timeout = '200ms';\nSET statement_timeout = 0;\nSET row_security = off;\n\n")
+    target, start = named(to), named(since)
+    step = command.upgrade if missing(start, target) else command.downgrade
+    with _ALEMBIC:
+        step(_config(output, dialect="sqlite" if sqlite else "postgresql"), f"{start}:{target}", sql=True)
+    return output.getvalue()
+
+
+def scripts() -> Path:
+    """Return the folder of the migrations: inside the installed package, or at the root of a checkout."""
+    here = Path(__file__).resolve()
+    for folder in (here.with_name("alembic"), here.parents[3] / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise MigrationError("the migrations are missing from this installation: install todo again")
+
+
+def _migrate(url: str, needed: Needed, step: str, target: str) -> str:
+    from alembic import command  # noqa: PLC0415  a fifth of a second, and serving needs none of it
+
+    def change(connection: sa.Connection) -> None:
+        with _ALEMBIC:
+            getattr(command, step)(_config(StringIO(), connection=connection), target)
+
+    def known(found: str) -> bool:
+        if step == "downgrade" and found not in (BASE, *REVISIONS):
+            raise MigrationError(f"the database is at {found}, from a newer release: use its todo migrate")
+        return needed(found)
+
+    if (path := sqlite_path(url)) is not None:
+        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine needs none of it
+
+        return sqlite_migration.migrate(path, known, change)
+    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    return postgres_migration.migrate(_conninfo(url), known, change)
+
+
+def _conninfo(url: str) -> str:
+    try:
+        return conninfo(url)
+    except ValueError as error:
+        raise MigrationError(str(error)) from None
+
+
+def _config(output: StringIO, **attributes: Any) -> Config:  # noqa: ANN401  what env.py takes
+    from alembic.config import Config  # noqa: PLC0415  as above
+
+    config = Config(output_buffer=output, attributes=attributes)
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    return config

@@ -1,0 +1,135 @@
+"""How a batch travels to PostgreSQL and back: on the shared wire, or alone on one of the pool."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from functools import partial
+from typing import Final
+
+import psycopg
+
+from todo_adapters.sql.postgres.errors import (
+    LOST_RACE,
+    NOT_PREPARED,
+    OUTDATED,
+    TOO_SLOW,
+    left_open,
+    sentence_for,
+    why_out_of_reach,
+)
+from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError
+from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.pool import Lane, Pool, with_defaults
+from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.rows import Row, Values
+from todo_domain.errors import Unavailable
+
+PATIENCE: Final = 2.6
+"""Seconds for everything: waiting for a wire, making it, running the batch, trying it again."""
+
+_ROOM: Final = 0.3
+"""Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
+
+_ATTEMPTS: Final = 5
+
+
+_MOST_READS: Final = 1_000
+"""Short reads on the one wire they share; at some 50 µs each, whoever came then would wait too long."""
+
+_MOST_WRITES: Final = 8
+"""Writes that follow each other on a wire. The next goes out without waiting for the answer to the one before; but if
+the connection breaks, what became of all of them is unknown."""
+
+
+class Road:
+    """The wires, and the rules for what goes wrong on the way.
+
+    `pool_size`, at least 3, is how many connections there may be: one that short reads share, a half of the others for
+    writes, and the rest for what may take long and so has a connection to itself.
+    """
+
+    def __init__(self, info: str, *, pool_size: int) -> None:
+        info = with_defaults(info)
+        slow = max(1, (pool_size - 1) // 2)
+        self._reads = Pool(info, size=1, depth=_MOST_READS)
+        self._writes = Pool(info, size=max(1, pool_size - 1 - slow), depth=_MOST_WRITES)
+        self._slow = Pool(info, size=slow)
+
+    async def run(self, batch: Batch, values: Values, *, patience: float = PATIENCE) -> list[list[Row]]:
+        """Return the rows of each statement of the batch. The road adds the timeout to `values`.
+
+        What lost a race, and what only reads and lost its connection, or failed with another in its group, is tried
+        again, and then alone. Raises Unavailable after `patience` in seconds; its outcome is unknown exactly if a
+        writing batch was sent and no answer came. Raises psycopg.Error for what is a mistake of ours.
+        """
+        give_up = asyncio.get_running_loop().time() + patience
+        attempt = 1
+        while True:
+            try:
+                return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up)
+            except OverdueError:
+                raise Unavailable(TOO_SLOW, outcome_unknown=batch.writes) from None
+            except psycopg.Error as error:
+                if error.sqlstate in NOT_PREPARED:  # nothing of the batch was done; unnamed, it cannot happen again
+                    for pool in self._pools:
+                        pool.mistrust()
+                    continue
+                if (sentence := sentence_for(error)) is None:
+                    raise
+                unknown = batch.writes and left_open(error) and not isinstance(error, NotSentError)
+                again = error.sqlstate in {*LOST_RACE, OUTDATED} or (left_open(error) and not unknown)
+                if not again or attempt == _ATTEMPTS:
+                    raise Unavailable(sentence, outcome_unknown=unknown) from error
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  only to part those who collided  # nosec B311
+            attempt += 1
+
+    def connections(self) -> dict[str, int]:
+        """Return how many connections are `busy` and `idle`, their `limit`, and how many callers are `waiting`."""
+        found = [pool.connections() for pool in self._pools]
+        return {name: sum(each[name] for each in found) for name in found[0]}
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await asyncio.gather(*(pool.aclose() for pool in self._pools))
+
+    @property
+    def _pools(self) -> tuple[Pool, Pool, Pool]:
+        return self._reads, self._writes, self._slow
+
+    def _pool(self, batch: Batch, *, again: bool) -> Pool:
+        if batch.writes:
+            return self._writes
+        if batch.alone or again:
+            return self._slow
+        return min(self._reads, self._slow, key=lambda pool: pool.crowd) if self._reads.pooled else self._reads
+
+    async def _once(self, pool: Pool, batch: Batch, values: Values, give_up: float) -> list[list[Row]]:
+        """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
+        lane, wire = pool.at_hand() or await _turn(pool, give_up)
+        done = partial(pool.give, lane)
+        left = give_up - _ROOM - asyncio.get_running_loop().time()
+        values["timeout"] = str(max(50, int(left * 1000)))
+        try:
+            unit = wire.send(batch, values, deadline=give_up, done=done)
+        except BaseException:
+            done()
+            raise
+        try:
+            return wire.rows(await unit.answer)
+        except psycopg.errors.FeatureNotSupported:
+            wire.forget()
+            raise
+        except asyncio.CancelledError:  # what was sent runs on: whoever cancelled may know that it is decided
+            await unit.ended()
+            raise
+
+
+async def _turn(pool: Pool, give_up: float) -> tuple[Lane, Wire]:
+    try:
+        async with asyncio.timeout_at(give_up):
+            return await pool.take()
+    except TimeoutError:
+        raise Unavailable("too many are waiting for the database: try again") from None
+    except psycopg.Error as error:
+        raise Unavailable(why_out_of_reach(error)) from error

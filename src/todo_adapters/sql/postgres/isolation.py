@@ -1,0 +1,109 @@
+"""Whether PostgreSQL keeps users apart, found out by trying: these statements alone name no user on purpose."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import psycopg
+import sqlalchemy as sa
+
+from todo_adapters.sql.postgres.client import Road
+from todo_adapters.sql.postgres.errors import NO_PRIVILEGE
+from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.schema import REVISIONS
+from todo_adapters.sql.statements import ONE, ZERO, parameter
+from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
+from todo_domain.errors import NotIsolated, Unavailable
+
+_NOBODY: Final = ""
+_NO_SUCH_ROLE: Final = "22023"
+_TABLES: Final = (users, tasks, tombstones, idempotency_keys)
+_SETTINGS: Final = ("server_encoding", "transaction_isolation", "DateStyle", "transaction_read_only")
+
+_ROLE: Final = Batch(sa.text("SELECT current_user"))
+_FACTS: Final = Batch(
+    sa.select(
+        sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")).scalar_subquery(),
+        sa.and_(*(sa.func.row_security_active(sa.literal_column(f"'{table.name}'")) for table in _TABLES)),
+        sa.or_(*(sa.exists(sa.select(sa.literal_column("1")).select_from(table)) for table in _TABLES)),
+        *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in _SETTINGS),
+    )
+)
+_OTHER: Final = parameter("other", sa.Text)
+_TRESPASSES: Final = tuple(
+    # Nothing is asked back, which a policy for reading might refuse. What is let in, the error at the end undoes.
+    Batch(
+        sa.insert(table).values(values).inline(),
+        sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"),
+        alone=True,
+    )
+    for table, values in (
+        (users, {"id": _OTHER, "revision": ZERO, "task_count": ZERO, "horizon": ZERO, "created_at": sa.func.now()}),
+        (tombstones, {"user_id": _OTHER, "task_id": ONE, "revision": ONE, "deleted_at": sa.func.now()}),
+        (
+            tasks,
+            {
+                "user_id": _OTHER,
+                "title": _OTHER,
+                "title_key": _OTHER,
+                "revision": ONE,
+                "created_at": sa.func.now(),
+                "updated_at": sa.func.now(),
+            },
+        ),
+        (
+            idempotency_keys,
+            {
+                "user_id": _OTHER,
+                "key": _OTHER,
+                "fingerprint": sa.literal_column("'\\x00'"),
+                "task_id": ONE,
+                "revision": ONE,
+                "created_at": sa.func.now(),
+            },
+        ),
+    )
+)
+
+
+async def check_isolation(road: Road) -> None:
+    """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
+    try:
+        ((row,),) = await road.run(_ROLE, {"owner": _NOBODY})
+        if row != (ROLE,):
+            raise Unavailable(f"statements do not run as {ROLE}: connect without a pooler that changes roles")
+        ((facts,),) = await road.run(_FACTS, {"owner": _NOBODY})
+    except psycopg.Error as error:
+        if error.sqlstate == _NO_SUCH_ROLE:
+            raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
+        if error.sqlstate == NO_PRIVILEGE:
+            raise Unavailable(
+                f"this login may not act as {ROLE}: run todo migrate, or have an administrator grant {ROLE} to it"
+            ) from error
+        raise
+    revision, walled, visible, encoding, isolation, dates, read_only = facts
+    for wrong, sentence in (
+        (revision is None or revision in REVISIONS[:-1], "the schema is behind this release: run todo migrate"),
+        (encoding != "UTF8", "the database cannot hold every text: create it with the encoding UTF8"),
+        (isolation != "read committed", "transactions are not read committed here: reset that for this login"),
+        (not dates.startswith("ISO"), "dates are not written as ISO does here: reset DateStyle for this login"),
+        (read_only == "on", "the database is read-only for now: try again later"),
+    ):
+        if wrong:
+            raise Unavailable(sentence)
+    if not walled or visible:
+        raise NotIsolated("row-level security is not in force: restore it before serving anybody")
+
+
+async def prove_isolation(road: Road) -> None:
+    """Try to write a row of another user into each table; raise Unavailable unless PostgreSQL refuses every one."""
+    me, other = (f"proof-{secrets.token_hex(16)}" for _ in range(2))
+    for trespass in _TRESPASSES:
+        try:
+            await road.run(trespass, {"owner": me, "other": other})
+        except psycopg.errors.InsufficientPrivilege:
+            continue
+        except psycopg.Error:  # of the foreign key, or ours at the end: the policy had let it pass
+            pass
+        raise NotIsolated("row-level security is not in force: a write into another user's place was let in")

@@ -1,0 +1,259 @@
+"""A connection to PostgreSQL that many requests share: what they send follows each other without waiting.
+
+A *unit* is a batch on its way. The units that are sent in one turn of the event loop are a *group*: they leave in one
+write, closed by one Sync, which PostgreSQL runs as one transaction (see "Pipelining" in its manual's chapter on the
+protocol). Each unit begins with its own context, which replaces that of the one before it; if any statement fails,
+none behind it is run. Each statement sees what was committed when it began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Self
+
+from psycopg import AsyncConnection, Error, OperationalError
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader, PyFormat, Transformer
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
+
+from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError, Unit
+from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.rows import Row, Values
+
+_SYNC: Final = ExecStatus.PIPELINE_SYNC
+_ROWS: Final = ExecStatus.TUPLES_OK
+
+
+class Instant(Loader):
+    """Reads a `timestamptz` as UTC, whatever the server's own time zone."""
+
+    def load(self, data: Buffer) -> datetime:
+        """Return the time that PostgreSQL's text stands for."""
+        moment = datetime.fromisoformat(str(data, "ascii"))
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+class Wire:
+    """One connection in libpq's pipeline mode. Once it is broken it stays so, and every unit on it fails.
+
+    On a `pooled` one, whose transactions may each run on another server, nothing is known by name, and a unit is only
+    sent when the one before it has been answered: PgBouncer 1.18 takes the server away when it sees the end of the one,
+    though it may have passed on the beginning of the other.
+    """
+
+    def __init__(self, connection: AsyncConnection[Row], *, pooled: bool) -> None:
+        self.pooled = pooled
+        connection.adapters.register_loader("timestamptz", Instant)
+        self._connection = connection  # kept, for it closes when it is collected
+        self._pg = connection.pgconn
+        self._shapes = Transformer(connection)
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        self._socket = self._pg.socket
+        self._glance = select.poll()
+        self._glance.register(self._socket, select.POLLIN)
+        self._known: set[bytes] = set()
+        self._ready: set[Batch] = set()
+        self._generation = b""
+        self._units: deque[Unit] = deque()
+        self._results: list[PGresult] = []
+        self._closing = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._pg.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._read)
+
+    @classmethod
+    async def to(cls, info: str) -> Self:
+        """Return a new wire; `info` is libpq's. Raises psycopg.Error."""
+        connection = await AsyncConnection[Row].connect(
+            info, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
+        )
+        try:
+            found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+        except BaseException:
+            await connection.close()
+            raise
+        # A pooler gives its clients process ids of its own making.
+        return cls(connection, pooled=found != (connection.info.backend_pid,))
+
+    @property
+    def load(self) -> int:
+        """How many units are on the way."""
+        return len(self._units)
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing can be sent any more. An idle wire is looked at: a server tells it only that it hangs up."""
+        if self._open and not self._units and self._glance.poll(0):
+            self.close()
+        return not self._open
+
+    def send(self, batch: Batch, values: Values, *, deadline: float, done: Callable[[], None] | None = None) -> Unit:
+        """Send a batch as one unit, whose answer will hold a result for each of its statements.
+
+        The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
+        event loop's. `done` is called when the unit has run its course. Raises NotSentError, and then calls nobody, if
+        it cannot be sent: nothing of it is kept.
+        """
+        if self.pooled and self._units:
+            raise NotSentError("a pooled connection takes one unit at a time")
+        try:
+            self._enqueue(batch, values, deadline)
+        except OperationalError as lost:
+            self.close(lost)
+            raise NotSentError(str(lost)) from lost
+        except BaseException:  # half a unit is on the wire, and nothing may come behind it
+            self.close()
+            raise
+        unit = Unit(self._loop.create_future(), len(batch.statements), deadline, done)
+        self._units.append(unit)
+        if self._watch is None:
+            self._watch = self._loop.call_at(deadline, self._look)
+        if batch.writes:  # a transaction of its own, which nobody else's failure undoes
+            self._close_group()
+        elif not self._closing:
+            self._closing = True
+            self._loop.call_soon(self._close_group)
+        return unit
+
+    def rows(self, results: list[PGresult]) -> list[list[Row]]:
+        """Return the rows of each statement behind the context; none of one that returns none."""
+        return [self._loaded(result) for result in results[1:]]
+
+    def forget(self) -> None:
+        """Prepare everything anew, under other names: after a migration, what was prepared before it may not do."""
+        self._known.clear()
+        self._ready.clear()
+        self._generation += b"'"
+
+    async def rest(self) -> None:
+        """Return once nothing is on the way."""
+        if self._units:
+            await self._units[-1].ended()
+
+    def close(self, reason: Error | None = None) -> None:
+        """End the connection at once; the unit at the head fails with `reason`, those behind it as if it broke."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._pg.finish()
+        if self._watch is not None:
+            self._watch.cancel()
+        units, self._units = self._units, deque()
+        for place, unit in enumerate(units):
+            unit.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
+
+    def _enqueue(self, batch: Batch, values: Values, deadline: float) -> None:
+        dumped = self._shapes.dump_sequence(
+            [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
+        )
+        if batch.writes:
+            self._sync()
+        if not self.pooled and batch not in self._ready:
+            self._prepare(batch, deadline)
+        for statement in batch.statements:
+            arguments = [dumped[place] for place in statement.places]
+            if self.pooled:
+                self._pg.send_query_params(statement.text, arguments)
+            else:
+                self._pg.send_query_prepared(statement.name + self._generation, arguments)
+
+    def _prepare(self, batch: Batch, deadline: float) -> None:
+        """Prepare what this connection does not know yet, each in a group of its own: no failure undoes another's."""
+        for statement in batch.statements:
+            if statement.name not in self._known:
+                self._known.add(statement.name)
+                self._sync()
+                self._pg.send_prepare(statement.name + self._generation, statement.text)
+                preparation = Unit(self._loop.create_future(), 1, deadline)
+                preparation.answer.add_done_callback(partial(self._prepared, statement.name))
+                self._units.append(preparation)
+                self._sync()
+        self._ready.add(batch)
+
+    def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
+        if answer.exception() is not None:
+            self._known.discard(name)
+            self._ready.clear()
+
+    def _sync(self) -> None:
+        """End the group of the units sent so far, if there is one."""
+        if self._units and not self._units[-1].last:
+            self._units[-1].last = True
+            self._pg.pipeline_sync()
+
+    def _close_group(self) -> None:
+        self._closing = False
+        if self._open:
+            try:
+                self._sync()
+                self._flush()
+            except Error as lost:
+                self.close(lost)
+
+    def _flush(self) -> None:
+        if self._pg.flush():  # the socket is full: go on when it has drained
+            self._loop.add_writer(self._socket, self._drain)
+
+    def _drain(self) -> None:
+        self._loop.remove_writer(self._socket)
+        try:
+            self._flush()
+        except Error as lost:
+            self.close(lost)
+
+    def _look(self) -> None:
+        """See whether the unit at the head is overdue: those behind it were sent later, and have longer."""
+        self._watch = None
+        if self._units and self._units[0].deadline <= self._loop.time():
+            self.close(OverdueError("no answer in time"))
+        elif self._units:
+            self._watch = self._loop.call_at(self._units[0].deadline, self._look)
+
+    def _read(self) -> None:
+        pg = self._pg
+        try:
+            pg.consume_input()
+            ended = False
+            while self._units and not pg.is_busy():
+                result = pg.get_result()
+                if result is None:
+                    if ended:  # twice: the server hung up before the group was closed, and has said all it will
+                        return
+                    ended = True  # one statement
+                    continue
+                ended = False
+                if result.status != _SYNC:
+                    self._results.append(result)
+                    continue
+                results, self._results = self._results, []
+                self._settle(results)
+        except Error as lost:
+            self.close(lost)
+
+    def _settle(self, results: list[PGresult]) -> None:
+        """Give each unit of the group that has ended its part of the results; raise OperationalError if they misfit."""
+        group = [self._units[0]]
+        while not group[-1].last:
+            group.append(self._units[len(group)])
+        if sum(unit.size for unit in group) != len(results):
+            raise OperationalError("there are more answers than questions, or fewer")
+        begin = 0
+        for unit in group:
+            self._units.popleft()
+            unit.settle(results[begin : begin + unit.size])
+            begin += unit.size
+
+    def _loaded(self, result: PGresult) -> list[Row]:
+        if result.status != _ROWS:
+            return []
+        self._shapes.set_pgresult(result)
+        return self._shapes.load_rows(0, result.ntuples, tuple)

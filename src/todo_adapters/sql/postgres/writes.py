@@ -1,0 +1,193 @@
+"""The writing statements of PostgreSQL: each write is a few of these, sent together as one transaction.
+
+A statement takes its snapshot when it starts. So `lock` (or `provision`, or the upsert in `create`) comes first and
+alone: whatever follows sees everything up to the user's last committed revision, and nobody else moves it meanwhile.
+The counter is always moved before the task, and only if the task is there to take the new revision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from todo_adapters.sql.statements import (
+    ID,
+    KEY,
+    KEYS_SINCE,
+    MEMBERS,
+    NOW,
+    ONE,
+    OWNER,
+    QUOTA,
+    TASK,
+    TOMBSTONES_SINCE,
+    ZERO,
+    at_most,
+    parameter,
+    remembered,
+    this_task,
+    this_user,
+)
+from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, users
+
+_BUMPED: Final = users.c.revision + ONE
+
+lock: Final = sa.select(users.c.revision).where(this_user).with_for_update(key_share=True)
+"""Waits for the user's turn. `FOR NO KEY UPDATE`, which does not hold up foreign keys."""
+
+
+def _user(revision: sa.ColumnElement[int], task_count: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any]]:
+    return {"id": OWNER, "revision": revision, "task_count": task_count, "horizon": ZERO, "created_at": NOW}
+
+
+def _new_task(revision: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any]]:
+    return {"user_id": OWNER, "revision": revision, **MEMBERS, "created_at": NOW, "updated_at": NOW}
+
+
+def _create() -> sa.Insert:
+    """Add a task; its id and revision come back, and nothing at all from a user who has `quota` tasks."""
+    new = _user(ONE, ONE)
+    room = (
+        upsert(users)
+        .from_select(list(new), sa.select(*new.values()).where(QUOTA > ZERO))
+        .on_conflict_do_update(
+            index_elements=[users.c.id],
+            set_={"revision": _BUMPED, "task_count": users.c.task_count + ONE},
+            where=users.c.task_count < QUOTA,
+        )
+        .returning(users.c.revision)
+        .cte("room")
+    )
+    task = _new_task(room.c.revision)
+    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(room))
+    return made.returning(tasks.c.id, tasks.c.revision).add_cte(room)
+
+
+def _create_once() -> sa.Select[Any]:
+    """Do what `create` does, and remember the key; nothing is done if the key is remembered already."""
+    room = (
+        sa.update(users)
+        .where(this_user, users.c.task_count < QUOTA, ~sa.exists(sa.select(ONE).where(remembered)))
+        .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
+        .returning(users.c.revision)
+        .cte("room")
+    )
+    task = _new_task(room.c.revision)
+    made = (
+        sa.insert(tasks)
+        .from_select(list(task), sa.select(*task.values()).select_from(room))
+        .returning(tasks.c.id, tasks.c.revision)
+        .add_cte(room)
+        .cte("made")
+    )
+    key = {
+        "user_id": OWNER,
+        "key": KEY,
+        "fingerprint": parameter("fingerprint", sa.LargeBinary),
+        "task_id": made.c.id,
+        "revision": made.c.revision,
+        "created_at": NOW,
+    }
+    entry = upsert(idempotency_keys).from_select(list(key), sa.select(*key.values()).select_from(made))
+    kept = entry.on_conflict_do_update(
+        index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
+        set_={name: entry.excluded[name] for name in ("fingerprint", "task_id", "revision", "created_at")},
+    ).cte("kept")
+    return sa.select(made.c.id, made.c.revision).add_cte(kept)
+
+
+def _changing(matches: sa.ColumnElement[bool], values: dict[str, Any], *returning: sa.Column[Any]) -> sa.Update:
+    turn = (
+        sa.update(users)
+        .where(this_user, sa.exists(sa.select(ONE).where(matches)))
+        .values(revision=_BUMPED)
+        .returning(users.c.revision)
+        .cte("turn")
+    )
+    changed = sa.update(tasks).where(matches).values(revision=turn.c.revision, **values)
+    return changed.returning(*returning).add_cte(turn)
+
+
+def _remove() -> sa.Insert:
+    """Put a tombstone in the place of the task, if `expected` is null or holds its revision."""
+    expected = parameter("expected", NUMBERS)
+    gone = (
+        sa.delete(tasks)
+        .where(this_task, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)))
+        .returning(tasks.c.id)
+        .cte("gone")
+    )
+    turn = (
+        sa.update(users)
+        .where(this_user, sa.exists(sa.select(ONE).select_from(gone)))
+        .values(revision=_BUMPED, task_count=users.c.task_count - ONE)
+        .returning(users.c.revision)
+        .cte("turn")
+    )
+    grave = {"user_id": OWNER, "task_id": ID, "revision": turn.c.revision, "deleted_at": NOW}
+    dug = sa.insert(tombstones).from_select(list(grave), sa.select(*grave.values()).select_from(turn))
+    return dug.returning(tombstones.c.revision).add_cte(turn)
+
+
+def _purge() -> sa.Update:
+    """Forget what has expired, and raise the horizon over the tombstones.
+
+    Only the oldest PURGE_AT_MOST tombstones and keys are looked at, so the work is bounded whatever there is.
+    """
+    old_keys = (
+        sa.select(idempotency_keys.c.key)
+        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE)
+        .order_by(idempotency_keys.c.created_at)
+    )
+    oldest = sa.select(tombstones.c.task_id).where(tombstones.c.user_id == OWNER).order_by(tombstones.c.revision)
+    forgotten = (
+        sa.delete(idempotency_keys)
+        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key.in_(at_most(old_keys)))
+        .cte("forgotten")
+    )
+    gone = (
+        sa.delete(tombstones)
+        .where(
+            tombstones.c.user_id == OWNER,
+            tombstones.c.deleted_at <= TOMBSTONES_SINCE,
+            tombstones.c.task_id.in_(at_most(oldest)),
+        )
+        .returning(tombstones.c.revision)
+        .cte("gone")
+    )
+    highest = sa.select(sa.func.max(gone.c.revision)).scalar_subquery()
+    return (
+        sa.update(users)
+        .where(this_user, sa.exists(sa.select(ONE).select_from(gone)))
+        .values(horizon=sa.func.greatest(users.c.horizon, highest))
+        .add_cte(forgotten)
+    )
+
+
+provision: Final = (
+    upsert(users)
+    .values(_user(ZERO, ZERO))
+    .on_conflict_do_update(index_elements=[users.c.id], set_={"id": sa.literal_column("excluded.id")}, where=sa.false())
+)
+"""`lock` for a user who may not be there yet: it writes nothing over one who is."""
+
+create: Final = _create()
+create_once: Final = _create_once()
+
+replace: Final = _changing(
+    sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger)),
+    {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)},
+    tasks.c.revision,
+)
+toggle: Final = _changing(
+    this_task,
+    {
+        "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
+        "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
+    },
+    *TASK,
+)
+remove: Final = _remove()
+purge: Final = _purge()

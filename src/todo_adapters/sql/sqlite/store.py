@@ -1,0 +1,264 @@
+"""Tasks in a SQLite file, which any number of processes may share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from todo_adapters.sql import lists, statements
+from todo_adapters.sql.dialects import SQLITE, text_of
+from todo_adapters.sql.rows import SQLITE as FORMS
+from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
+from todo_adapters.sql.schema import REVISIONS
+from todo_adapters.sql.sqlite import writes
+from todo_adapters.sql.sqlite.file import File
+from todo_adapters.sql.sqlite.worker import Lane, Result, Work
+from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
+from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.owner import UserId
+from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
+from todo_domain.query import Page, Query
+from todo_domain.task import Members, Task, new_task
+
+_GET: Final = text_of(statements.get, SQLITE)
+_COUNTER: Final = text_of(statements.counter, SQLITE)
+_SEEN: Final = text_of(statements.seen, SQLITE)
+_STATE: Final = text_of(statements.state, SQLITE)
+_CHANGES: Final = text_of(statements.changes, SQLITE)
+_PROVISION: Final = text_of(writes.provision, SQLITE)
+_ADMIT: Final = text_of(writes.admit, SQLITE)
+_TURN: Final = text_of(writes.turn, SQLITE)
+_DISMISS: Final = text_of(writes.dismiss, SQLITE)
+_NEXT_ID: Final = text_of(writes.next_id, SQLITE)
+_INSERT: Final = text_of(writes.insert, SQLITE)
+_REMEMBER: Final = text_of(writes.remember, SQLITE)
+_REPLACE: Final = text_of(writes.replace, SQLITE)
+_TOGGLE: Final = text_of(writes.toggle, SQLITE)
+_REMOVE: Final = text_of(writes.remove, SQLITE)
+_BURY: Final = text_of(writes.bury, SQLITE)
+_FORGET: Final = text_of(writes.forget, SQLITE)
+_EXHUME: Final = text_of(writes.exhume, SQLITE)
+_RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
+
+_NO_LIMIT: Final = -1
+_BEHIND: Final = "the schema is behind this release: run todo migrate"
+_found = cache(lambda shape: text_of(lists.found(shape), SQLITE))
+
+
+def texts() -> dict[str, str]:
+    """Return every statement that is ever run for a user, each by a name: what tests read, and have explained."""
+    fixed = {
+        "get": _GET,
+        "counter": _COUNTER,
+        "seen": _SEEN,
+        "state": _STATE,
+        "changes": _CHANGES,
+        "provision": _PROVISION,
+        "admit": _ADMIT,
+        "turn": _TURN,
+        "dismiss": _DISMISS,
+        "next id": _NEXT_ID,
+        "insert": _INSERT,
+        "remember": _REMEMBER,
+        "replace": _REPLACE,
+        "toggle": _TOGGLE,
+        "remove": _REMOVE,
+        "bury": _BURY,
+        "forget": _FORGET,
+        "exhume": _EXHUME,
+        "raise horizon": _RAISE_HORIZON,
+    }
+    return fixed | {lists.name_of(shape): _found(shape) for shape in lists.all_shapes()}
+
+
+class _Calls(Lane):
+    """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
+
+    async def run(self, work: Work[Result]) -> Result:
+        """Return what `work` returns when it is given the connection."""
+        try:
+            return await super().run(work)
+        except sqlite3.OperationalError as error:
+            if await super().run(_behind):
+                raise Unavailable(_BEHIND) from error
+            return await super().run(work)  # it was until a moment ago; a mistake of ours comes again
+
+
+class SqliteTasks:
+    """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
+
+    All writes of this process go through one thread and all reads through another; writes that wait at the same time
+    share a transaction, and writes of several processes wait for each other. A write that has returned is on the disk.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        file = File(Path(path))
+        self._writer = _Calls(file, writes=True)
+        self._reader = _Calls(file, writes=False)
+
+    async def open(self) -> None:
+        """Open the file, or raise Unavailable; without this call, the first use does so."""
+        await self._writer.run(lambda _: None)
+        await self._reader.run(lambda _: None)
+
+    async def aclose(self) -> None:
+        """Finish what has begun and close the file. Whatever comes later is Unavailable."""
+        await self._writer.aclose()
+        await self._reader.aclose()
+
+    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+        """Keep the port's promise of this name."""
+        draft = new_task(members, id=0, owner=owner, revision=0, now=now)
+        values = {"owner": owner, "now": text_of_instant(now), "quota": quota, **columns(draft, FORMS)}
+        if once is not None:
+            values |= {"key": once.key, "fingerprint": once.fingerprint}
+            values |= {"keys_since": text_of_instant(now - KEYS_KEPT)}
+
+        def work(connection: sqlite3.Connection) -> Created:
+            if once is not None and (seen := connection.execute(_SEEN, values).fetchone()) is not None:
+                return Created(_replayed(seen, owner, members, once), replayed=True)
+            connection.execute(_PROVISION, values)
+            if (admitted := connection.execute(_ADMIT, values).fetchone()) is None:
+                raise QuotaReached(quota)
+            values["new_revision"] = revision = admitted[0]
+            (values["id"],) = connection.execute(_NEXT_ID).fetchone()
+            connection.execute(_INSERT, values)
+            if once is not None:
+                connection.execute(_REMEMBER, values)
+            _purge(connection, owner, revision, now)
+            return Created(draft._replace(id=values["id"], revision=revision), replayed=False)
+
+        return await self._writer.run(work)
+
+    async def get(self, owner: UserId, task_id: int) -> Task:
+        """Keep the port's promise of this name."""
+        return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}))
+
+    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+        """Keep the port's promise of this name."""
+        most = _NO_LIMIT if query.limit is None else query.limit + 1
+        values = {"owner": owner, "most": most, **conditions(query, FORMS)}
+        sql = _found(lists.shape_of(query))
+
+        def work(connection: sqlite3.Connection) -> Page:
+            (counter,) = connection.execute(_COUNTER, values).fetchone() or (0,)
+            if counter == unless:
+                return Page([], counter, more=False)
+            tasks = [task_from_sqlite(row) for row in connection.execute(sql, values)]
+            more = query.limit is not None and len(tasks) > query.limit
+            return Page(tasks[: query.limit], counter, more)
+
+        return await self._reader.run(work)
+
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+        """Keep the port's promise of this name."""
+        values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
+        values["updated_at"] = text_of_instant(edited.updated_at)
+
+        def work(connection: sqlite3.Connection) -> Task:
+            if (current := _get(connection, values)).revision != edited.revision:
+                raise Stale(current)
+            (values["new_revision"],) = connection.execute(_TURN, values).fetchone()
+            connection.execute(_REPLACE, values)
+            _purge(connection, owner, values["new_revision"], now)
+            return edited._replace(revision=values["new_revision"])
+
+        return await self._writer.run(work)
+
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+        """Keep the port's promise of this name."""
+        values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now)}
+
+        def work(connection: sqlite3.Connection) -> Task:
+            if (turn := connection.execute(_TURN, values).fetchone()) is None:
+                raise NotFound
+            (values["new_revision"],) = turn
+            if (row := connection.execute(_TOGGLE, values).fetchone()) is None:
+                raise NotFound
+            _purge(connection, owner, values["new_revision"], now)
+            return task_from_sqlite(row)
+
+        return await self._writer.run(work)
+
+    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+        """Keep the port's promise of this name."""
+        accepted = None if expected is None else FORMS.several(list(expected))
+        values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now), "expected": accepted}
+
+        def work(connection: sqlite3.Connection) -> None:
+            if not connection.execute(_REMOVE, values).rowcount:
+                raise Stale(_get(connection, values))
+            (values["new_revision"],) = connection.execute(_DISMISS, values).fetchone()
+            connection.execute(_BURY, values)
+            _purge(connection, owner, values["new_revision"], now)
+
+        await self._writer.run(work)
+
+    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+        """Keep the port's promise of this name."""
+        values = {"owner": owner, "since": since, "most": limit + 1}
+
+        def work(connection: sqlite3.Connection) -> Changes:
+            if not since:
+                rows = connection.execute(_STATE, values).fetchall()
+                tasks = [task_from_sqlite(row) for row in rows if row[0] is not None]
+                return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
+            rows = connection.execute(_CHANGES, values).fetchall()
+            counter, horizon = rows[0][-2:] if rows else (0, 0)
+            require_known(since, revision=counter, horizon=horizon)
+            tasks = [task_from_sqlite(row) for row in rows if row[2] is not None]
+            deleted = [tombstone(row, datetime.fromisoformat(row[11])) for row in rows if row[11] is not None]
+            return page_of_changes(tasks, deleted, counter=counter, limit=limit)
+
+        return await self._reader.run(work)
+
+    async def check(self) -> None:
+        """Keep the port's promise of this name."""
+
+        def behind(connection: sqlite3.Connection) -> bool:
+            if _behind(connection):
+                return True
+            connection.execute("DELETE FROM alembic_version WHERE false")  # refused if the file cannot be written
+            return False
+
+        # On the writing lane, whose transaction a locked file would refuse.
+        if await self._writer.run(behind):
+            raise Unavailable(_BEHIND)
+
+
+def _behind(connection: sqlite3.Connection) -> bool:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+        return True
+    row: Row | None = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row is None or str(row[0]) in REVISIONS[:-1]
+
+
+def _get(connection: sqlite3.Connection, values: Values) -> Task:
+    if (row := connection.execute(_GET, values).fetchone()) is None:
+        raise NotFound
+    return task_from_sqlite(row)
+
+
+def _replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:
+    fingerprint, task_id, revision, created_at = seen
+    if fingerprint != once.fingerprint:
+        raise KeyReused
+    return new_task(members, id=task_id, owner=owner, revision=revision, now=datetime.fromisoformat(created_at))
+
+
+def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime) -> None:
+    if revision % PURGE_EVERY:
+        return
+    values = {
+        "owner": owner,
+        "most": PURGE_AT_MOST,
+        "keys_since": text_of_instant(now - KEYS_KEPT),
+        "tombstones_since": text_of_instant(now - TOMBSTONES_KEPT),
+    }
+    connection.execute(_FORGET, values)
+    if gone := connection.execute(_EXHUME, values).fetchall():
+        connection.execute(_RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})

@@ -1,0 +1,259 @@
+"""How calls take their turn at a SQLite file: a thread with one connection does together what waits together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple, TypeVar
+
+from todo_adapters.sql.sqlite.file import PATIENCE, File, code_of, explain
+from todo_domain.errors import Unavailable
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Result]
+
+_GRACE: Final = 0.4
+"""Seconds beyond PATIENCE after which a call is given up although its thread has not answered."""
+
+_JOINING: Final = 0.02
+"""Seconds for which one transaction takes in more writes, so that the first of them does not wait long for the last."""
+
+_SNAPSHOT: Final = 0.002
+"""Seconds after which those who share a snapshot are answered, and the next get another."""
+
+_PASSING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_FULL}
+"""After any other error of SQLite's own the connection is made anew."""
+
+
+class _Ending(NamedTuple):
+    """What became of a job: an error, or else a result."""
+
+    error: Exception | None
+    result: Any = None
+
+
+class _Job:
+    """Work that a caller waits for. Each of its locks is taken once and never released: whoever has it decides."""
+
+    __slots__ = ("begin", "deadline", "ending", "keep", "over", "told", "work")
+
+    def __init__(self, work: Work[Any], told: asyncio.Future[_Ending]) -> None:
+        self.work = work
+        self.told = told
+        self.over = False  # whether there is nothing more to tell
+        self.deadline = time.monotonic() + PATIENCE
+        self.ending = _Ending(None)  # the thread's own until it is told
+        self.begin = threading.Lock()  # for the thread, or for a caller who does not want it done any more
+        self.keep = threading.Lock()  # for the thread when the work has returned, or for a caller who gives up
+
+
+_Tell = Callable[[list[_Job]], None]
+
+
+class Lane:
+    """One thread with one connection, which does what it is given in the order it was given.
+
+    A writing lane makes one transaction of what waits at the same time. Each piece of work in it is kept if it returns
+    and undone if it raises, and nobody hears of either before all of it is on the disk. A reading lane shows one
+    snapshot to what waits at the same time. Trouble with the file is Unavailable, within PATIENCE and a little, for
+    everybody who shares the transaction.
+
+    Work whose caller is cancelled is not done if it has not begun, and is finished if it has. All calls come from one
+    event loop.
+    """
+
+    def __init__(self, file: File, *, writes: bool) -> None:
+        self._file = file
+        self._writes = writes
+        self._connection: sqlite3.Connection | None = None
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None: there will be no more
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._closed = asyncio.Event()
+
+    async def run(self, work: Work[Result]) -> Result:
+        """Return what `work` returns when it is given the connection."""
+        if self._closing:
+            raise Unavailable("the service is stopping")
+        loop = asyncio.get_running_loop()
+        if self._thread is None:
+            name = "todo-sqlite-writer" if self._writes else "todo-sqlite-reader"
+            self._thread = threading.Thread(target=self._work_off, args=(loop,), name=name, daemon=True)
+            self._thread.start()
+        job = _Job(work, loop.create_future())
+        timer = loop.call_later(PATIENCE + _GRACE, self._give_up, job)
+        self._waiting.put(job)
+        try:
+            error, result = await job.told
+        except asyncio.CancelledError:
+            begun = not job.begin.acquire(blocking=False)
+            if begun and self._writes and not job.over:
+                job.told = loop.create_future()
+                await job.told  # what has begun is finished: whoever cancelled may know that it is decided
+            raise
+        finally:
+            timer.cancel()
+        if error is not None:
+            raise error
+        returned: Result = result
+        return returned
+
+    def _give_up(self, job: _Job) -> None:
+        known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
+        _tell(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
+
+    async def aclose(self) -> None:
+        """Finish what has been given, close the connection and end the thread."""
+        if not self._closing:
+            self._closing = True
+            self._waiting.put(None)
+        if self._thread is not None:
+            await self._closed.wait()
+
+    # Everything from here on is done by the thread.
+
+    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
+        def tell(jobs: list[_Job]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(_tell_all, jobs)
+
+        do = self._write if self._writes else self._read
+        while (first := self._waiting.get()) is not None:
+            if first.begin.acquire(blocking=False):
+                do(first, tell)
+        self._discard()
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._closed.set)
+
+    def _more(self) -> Iterator[_Job]:
+        until = time.monotonic() + _JOINING
+        with contextlib.suppress(queue.Empty):
+            while time.monotonic() < until:
+                if (job := self._waiting.get_nowait()) is None:
+                    self._waiting.put(None)
+                    return
+                if job.begin.acquire(blocking=False):
+                    yield job
+
+    def _write(self, first: _Job, tell: _Tell) -> None:
+        jobs, committing = [first], False
+        try:
+            connection = self._ready()
+            wait = max(0, first.deadline - time.monotonic())
+            connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                _do_apart(first, connection)
+                for job in self._more():
+                    jobs.append(job)
+                    _do_apart(job, connection)
+                committing = True
+                connection.execute("COMMIT")
+            finally:
+                self._roll_back()
+            self._file.require_same()
+        except Exception as error:  # noqa: BLE001  whatever it is, those who wait are told
+            self._discard_after(error)
+            for job in jobs:
+                written = committing and job.ending.error is None
+                job.ending = _Ending(_refusal(error, committing=written))
+        tell(jobs)
+
+    def _read(self, first: _Job, tell: _Tell) -> None:
+        # All of them asked before the snapshot is taken, so it shows every write they can know of.
+        jobs = [first, *self._more()]
+        done, until = 0, time.monotonic() + _SNAPSHOT
+        for number, job in enumerate(jobs, 1):
+            try:
+                job.ending = _Ending(None, _do(job, self._snapshot()))
+            except Exception as error:  # noqa: BLE001  whatever it is, the one who waits is told
+                self._discard_after(error)
+                job.ending = _Ending(_refusal(error, committing=False))
+            if number == len(jobs) or time.monotonic() > until:
+                self._roll_back()
+                tell(jobs[done:number])
+                done, until = number, time.monotonic() + _SNAPSHOT
+
+    def _snapshot(self) -> sqlite3.Connection:
+        if (connection := self._connection) is None or not connection.in_transaction:
+            connection = self._ready()
+            connection.execute("BEGIN")
+        return connection
+
+    def _ready(self) -> sqlite3.Connection:
+        self._file.require_same()
+        if self._connection is None:
+            self._connection = self._file.connect()
+            if not self._writes:
+                self._connection.execute("PRAGMA query_only = ON")
+        return self._connection
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._discard()
+
+    def _discard_after(self, error: Exception) -> None:
+        if isinstance(error, sqlite3.Error) and code_of(error) not in _PASSING:
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _do(job: _Job, connection: sqlite3.Connection) -> object:
+    if time.monotonic() > job.deadline:
+        raise Unavailable("too many others are using the database: try again")
+    return job.work(connection)
+
+
+def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
+    """Do it so that it alone is undone if it raises. Trouble that ends the whole transaction is raised."""
+    connection.execute("SAVEPOINT job")
+    try:
+        result = _do(job, connection)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and explain(error):
+            raise
+        job.ending = _Ending(error)
+    else:
+        if job.keep.acquire(blocking=False):
+            job.ending = _Ending(None, result)
+            connection.execute("RELEASE job")
+            return
+    connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+
+
+def _refusal(error: Exception, *, committing: bool) -> Exception:
+    """Return what one of those who share an error is told of it."""
+    if isinstance(error, sqlite3.Error) and (sentence := explain(error)):
+        # Only a failing disk leaves it open whether the commit is in the log.
+        refusal = Unavailable(sentence, outcome_unknown=committing and code_of(error) == sqlite3.SQLITE_IOERR)
+    elif isinstance(error, Unavailable):
+        refusal = Unavailable(str(error), outcome_unknown=committing)
+    else:
+        return error
+    refusal.__cause__ = error
+    return refusal
+
+
+def _tell_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        _tell(job, job.ending)
+
+
+def _tell(job: _Job, ending: _Ending) -> None:
+    job.over = True
+    if not job.told.done():
+        job.told.set_result(ending)

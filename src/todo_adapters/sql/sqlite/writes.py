@@ -1,0 +1,134 @@
+"""The writing statements of SQLite: the steps of a write, inside one transaction (see `store.py`).
+
+SQLite has no statement that writes two tables, so one statement of `postgres/writes.py` is several here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from todo_adapters.sql.statements import (
+    ID,
+    KEY,
+    KEYS_SINCE,
+    MEMBERS,
+    NOW,
+    ONE,
+    OWNER,
+    TASK,
+    TOMBSTONES_SINCE,
+    ZERO,
+    at_most,
+    parameter,
+    this_task,
+    this_user,
+)
+from todo_adapters.sql.tables import NUMBERS, idempotency_keys, task_ids, tasks, tombstones, users
+
+_REVISION: Final = parameter("new_revision", sa.BigInteger)
+_BUMPED: Final = users.c.revision + ONE
+
+provision: Final = (
+    upsert(users)
+    .values(id=OWNER, revision=ZERO, task_count=ZERO, horizon=ZERO, created_at=NOW)
+    .on_conflict_do_nothing(index_elements=[users.c.id])
+)
+
+admit: Final = (
+    sa.update(users)
+    .where(this_user, users.c.task_count < parameter("quota", sa.Integer))
+    .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
+    .returning(users.c.revision)
+)
+"""Takes the user's next revision for one more task; no row beyond the quota."""
+
+turn: Final = sa.update(users).where(this_user).values(revision=_BUMPED).returning(users.c.revision)
+
+dismiss: Final = (
+    sa.update(users)
+    .where(this_user)
+    .values(revision=_BUMPED, task_count=users.c.task_count - ONE)
+    .returning(users.c.revision)
+)
+
+next_id: Final = sa.update(task_ids).values(last=task_ids.c.last + ONE).returning(task_ids.c.last)
+
+insert: Final = sa.insert(tasks).values(
+    user_id=OWNER, id=ID, revision=_REVISION, **MEMBERS, created_at=NOW, updated_at=NOW
+)
+
+remember: Final = (
+    upsert(idempotency_keys)
+    .values(
+        user_id=OWNER,
+        key=KEY,
+        fingerprint=parameter("fingerprint", sa.LargeBinary),
+        task_id=ID,
+        revision=_REVISION,
+        created_at=NOW,
+    )
+    .on_conflict_do_update(
+        index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
+        set_={
+            name: sa.literal_column(f"excluded.{name}") for name in ("fingerprint", "task_id", "revision", "created_at")
+        },
+    )
+)
+
+replace: Final = (
+    sa.update(tasks)
+    .where(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
+    .values(revision=_REVISION, **MEMBERS, updated_at=parameter("updated_at", tasks.c.updated_at.type))
+)
+
+toggle: Final = (
+    sa.update(tasks)
+    .where(this_task)
+    .values(
+        revision=_REVISION,
+        completed_at=sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
+        # max() of several arguments is SQLite's greatest()
+        updated_at=sa.func.max(tasks.c.updated_at, NOW),
+    )
+    .returning(*TASK)
+)
+
+_expected: Final = parameter("expected", NUMBERS)
+remove: Final = sa.delete(tasks).where(
+    this_task,
+    _expected.is_(None) | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
+)
+
+bury: Final = sa.insert(tombstones).values(user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW)
+
+forget: Final = sa.delete(idempotency_keys).where(
+    idempotency_keys.c.user_id == OWNER,
+    idempotency_keys.c.key.in_(
+        at_most(
+            sa.select(idempotency_keys.c.key)
+            .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE)
+            .order_by(idempotency_keys.c.created_at)
+        )
+    ),
+)
+
+exhume: Final = (
+    sa.delete(tombstones)
+    .where(
+        tombstones.c.user_id == OWNER,
+        tombstones.c.deleted_at <= TOMBSTONES_SINCE,
+        tombstones.c.task_id.in_(
+            at_most(
+                sa.select(tombstones.c.task_id).where(tombstones.c.user_id == OWNER).order_by(tombstones.c.revision)
+            )
+        ),
+    )
+    .returning(tombstones.c.revision)
+)
+
+raise_horizon: Final = (
+    sa.update(users).where(this_user).values(horizon=sa.func.max(users.c.horizon, parameter("horizon", sa.BigInteger)))
+)

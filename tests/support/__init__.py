@@ -1,0 +1,1 @@
+"""What tests share: stores to run them on, hostile input, clocks, devices."""

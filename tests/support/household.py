@@ -1,0 +1,218 @@
+"""Two devices of one user and a second user, doing whatever hypothesis comes up with, beside a model of the truth."""
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from hashlib import sha256
+from itertools import count
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from support import strategies
+from support.clock import FakeClock
+from support.device import Device
+from todo_domain import KeyReused, NotFound, Once, QuotaReached, Stale, Task, Tasks, TaskService, UserId, user_id
+from todo_domain.ports import KEYS_KEPT, PURGE_EVERY
+from todo_domain.query import position_of, select
+
+QUOTA = 5
+MOST_QUARTERS = 2
+
+NAMES = st.sampled_from(["ann", "bob"])
+WHICH = st.integers(0, 7)
+EDITS = strategies.MEMBERS.flatmap(
+    lambda members: st.sets(st.sampled_from(sorted(members))).map(lambda names: {name: members[name] for name in names})
+)
+
+_numbers = count(1)
+
+
+class Answer(NamedTuple):
+    """What a key stands for, and since when."""
+
+    fingerprint: bytes
+    task: Task
+    used_at: datetime
+
+
+class Account:
+    """What is true of one user: the tasks, the counter, every id there ever was, the keys."""
+
+    def __init__(self, name: str) -> None:
+        self.owner: UserId = user_id(f"{name}-{next(_numbers)} of the household")
+        self.tasks: dict[int, Task] = {}
+        self.counter = 0
+        self.ids: list[int] = []
+        self.answers: dict[str, Answer] = {}
+
+    def pick(self, which: int) -> int:
+        """Return one of the latest ids, whether or not its task is still there."""
+        return self.ids[-1 - which % len(self.ids)]
+
+    def keep(self, task: Task) -> None:
+        """Note a task that was written just now."""
+        self.counter += 1
+        assert task.revision == self.counter
+        self.tasks[task.id] = task
+
+    def keep_new(self, task: Task) -> None:
+        assert task.id not in self.ids
+        self.ids.append(task.id)
+        self.keep(task)
+
+
+class Household(RuleBasedStateMachine):
+    """Ann has a phone that syncs in small pages and a laptop that syncs in large ones; Bob has a tablet."""
+
+    def __init__(self, store: Tasks, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        super().__init__()
+        self.run = run
+        self.clock = FakeClock()
+        self.service = TaskService(store, clock=self.clock, quota=QUOTA)
+        self.accounts = {name: Account(name) for name in ("ann", "bob")}
+        self.devices = {
+            "phone": (Device(self.service, self.accounts["ann"].owner, limit=2), self.accounts["ann"]),
+            "laptop": (Device(self.service, self.accounts["ann"].owner), self.accounts["ann"]),
+            "tablet": (Device(self.service, self.accounts["bob"].owner, limit=3), self.accounts["bob"]),
+        }
+        self.quarters = 0
+
+    def everybody_has_had_tasks(self) -> bool:
+        return all(account.ids for account in self.accounts.values())
+
+    @rule(name=NAMES, members=strategies.MEMBERS)
+    def create(self, name, members):
+        account = self.accounts[name]
+        if len(account.tasks) == QUOTA:
+            with pytest.raises(QuotaReached):
+                self.run(self.service.create(account.owner, **members))
+        else:
+            account.keep_new(self.run(self.service.create(account.owner, **members)).task)
+
+    @rule(name=NAMES, key=st.sampled_from(["key", "Key"]), title=st.sampled_from(["this", "that"]))
+    def create_once(self, name, key, title):
+        account, once = self.accounts[name], Once(key, sha256(title.encode()).digest())
+        creating = self.service.create(account.owner, once=once, title=title)
+        answer = account.answers.get(key)
+        if answer is not None and self.clock.now - answer.used_at < KEYS_KEPT:
+            if answer.fingerprint == once.fingerprint:
+                assert self.run(creating) == (answer.task, True)
+            else:
+                with pytest.raises(KeyReused):
+                    self.run(creating)
+        elif len(account.tasks) == QUOTA:
+            with pytest.raises(QuotaReached):
+                self.run(creating)
+        else:
+            created = self.run(creating)
+            assert not created.replayed
+            account.keep_new(created.task)
+            account.answers[key] = Answer(once.fingerprint, created.task, self.clock.now)
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH, members=EDITS)
+    def edit(self, name, which, members):
+        account = self.accounts[name]
+        task_id = account.pick(which)
+        editing = self.service.edit(account.owner, task_id, **members)
+        self.expect(account, task_id, editing, lambda task: task.edited(members, self.clock.now))
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH)
+    def toggle(self, name, which):
+        account = self.accounts[name]
+        task_id = account.pick(which)
+        toggling = self.service.toggle(account.owner, task_id)
+        self.expect(account, task_id, toggling, lambda task: task.toggled(self.clock.now))
+
+    def expect(self, account, task_id, writing, change):
+        """Run a write and hold what it gives against what the domain makes of the task."""
+        if task_id not in account.tasks:
+            with pytest.raises(NotFound):
+                self.run(writing)
+            return
+        before = account.tasks[task_id]
+        after = change(before)
+        if after is before:
+            assert self.run(writing) == before
+        else:
+            after = after._replace(revision=account.counter + 1)
+            assert self.run(writing) == after
+            account.keep(after)
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH, behind=st.sampled_from([None, 0, 1]))
+    def delete(self, name, which, behind):
+        account = self.accounts[name]
+        task_id = account.pick(which)
+        task = account.tasks.get(task_id)
+        if_match = None if behind is None or task is None else {task.revision - behind}
+        deleting = self.service.delete(account.owner, task_id, if_match=if_match)
+        if task is None:
+            with pytest.raises(NotFound):
+                self.run(deleting)
+        elif behind:
+            with pytest.raises(Stale) as stale:
+                self.run(deleting)
+            assert stale.value.current == task
+        else:
+            self.run(deleting)
+            del account.tasks[task_id]
+            account.counter += 1
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH)
+    def trespass(self, name, which):
+        account, victim = self.accounts[name], self.accounts["ann" if name == "bob" else "bob"]
+        task_id = victim.pick(which)
+        for attempt in (
+            self.service.get(account.owner, task_id),
+            self.service.edit(account.owner, task_id, title="taken"),
+            self.service.toggle(account.owner, task_id),
+            self.service.delete(account.owner, task_id),
+        ):
+            with pytest.raises(NotFound):
+                self.run(attempt)
+
+    @rule(name=NAMES, query=strategies.queries(limits=st.none() | st.integers(1, 3)))
+    def walk(self, name, query):
+        account = self.accounts[name]
+        query, more = query._replace(after=None), True
+        while more:
+            expected, more = select(account.tasks.values(), query)
+            assert self.run(self.service.list(account.owner, query)) == (expected, account.counter, more)
+            if more:
+                query = query._replace(after=position_of(expected[-1], query.sort))
+
+    @rule(name=st.sampled_from(["phone", "laptop", "tablet"]))
+    def sync(self, name):
+        device, account = self.devices[name]
+        before = device.resyncs
+        self.run(device.sync())
+        assert device.copy == account.tasks
+        assert device.since == account.counter
+        if device.resyncs > before:
+            event("a device had to start again")
+
+    @rule(days=st.sampled_from([1, 6, 8]))
+    def time_passes(self, days):
+        self.clock.advance(days=days, microseconds=1)  # so that nothing is ever exactly seven or ninety days old
+
+    @precondition(lambda self: self.quarters < MOST_QUARTERS and self.everybody_has_had_tasks())
+    @rule(name=NAMES)
+    def a_quarter_goes_by(self, name):
+        """Long enough for tombstones to be purged, with enough writes of one user for that to happen."""
+        self.quarters += 1
+        self.clock.advance(days=91, microseconds=1)
+        account = self.accounts[name]
+        task_id = next(iter(account.tasks), None)
+        while task_id is not None and account.counter % PURGE_EVERY:
+            toggling = self.service.toggle(account.owner, task_id)
+            self.expect(account, task_id, toggling, lambda task: task.toggled(self.clock.now))
+
+    def teardown(self):
+        for name in self.devices:
+            self.sync(name)

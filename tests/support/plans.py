@@ -1,0 +1,69 @@
+"""How PostgreSQL means to run a statement of a batch: the plan that EXPLAIN shows, for parameters of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+
+from todo_adapters.sql.postgres.transaction import Batch
+
+Plan = dict[str, Any]
+
+SAMPLES: dict[str, Any] = {
+    "id": 1,
+    "now": datetime(2026, 3, 29, 12, tzinfo=UTC),
+    "updated_at": datetime(2026, 3, 29, 12, tzinfo=UTC),
+    "keys_since": datetime(2026, 3, 22, 12, tzinfo=UTC),
+    "tombstones_since": datetime(2026, 1, 1, tzinfo=UTC),
+    "quota": 10_000,
+    "most": 21,
+    "unless": -1,
+    "since": 5,
+    "timeout": "2300",
+    "title": "Buy groceries",
+    "title_key": "buy groceries",
+    "description": None,
+    "description_key": None,
+    "completed_at": None,
+    "priority": 1,
+    "due_date": date(2026, 4, 1),
+    "tags": ["home"],
+    "tags_key": ["home"],
+    "key": "key",
+    "fingerprint": b"digest",
+    "completed": True,
+    "text": "buy",
+    "priorities": [1, 2],
+    "due_after": date(2026, 1, 1),
+    "due_before": date(2027, 1, 1),
+    "has_due_date": True,
+    "at_id": 7,
+}
+"""A value for each parameter of any statement but the owner, `at` and `expected`, which depend on the statement."""
+
+_PLACES = {"created_at": SAMPLES["now"], "updated_at": SAMPLES["now"], "due_date": date(2026, 4, 1), "priority": 1}
+
+
+def plans(url: str, name: str, batch: Batch, owner: str) -> Iterator[tuple[str, Plan]]:
+    """Yield the text and the plan of each statement behind the context, planned as `todo_app` for one user."""
+    values = {**SAMPLES, "owner": owner, "expected": [1] if "delete" in name else 1}
+    values["at"] = next((place for field, place in _PLACES.items() if field in name), "buy")
+    with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:
+        context, *statements = batch.statements
+        names = batch.parameters
+        connection.execute(context.text, [values[names[place]] for place in context.places])
+        for statement in statements:
+            arguments = [values[names[place]] for place in statement.places]
+            ((((plan,),),),) = [connection.execute(b"EXPLAIN (FORMAT JSON) " + statement.text, arguments).fetchall()]
+            yield statement.text.decode(), plan["Plan"]
+        connection.rollback()
+
+
+def nodes(plan: Plan) -> Iterator[Plan]:
+    """Yield every node of a plan, the parents first."""
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)

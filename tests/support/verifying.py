@@ -1,0 +1,123 @@
+"""What the tests of the verifier stand on: time and keys in their hands, and the settings of a service."""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+from servers.jwks import JwksServer
+from support.hostile_claims import honest_claims
+from support.hostile_signatures import ALGORITHMS, Mode
+from support.issuers import Issuer, dumps
+from todo_adapters.auth.jwks import APART, JwksKeys
+from todo_adapters.auth.key_set import KeySet, parse_key_set
+from todo_adapters.auth.keys import Key, SharedSecrets
+from todo_adapters.auth.verifier import Verifier
+from todo_domain.errors import Unauthenticated, Unavailable
+
+ISSUER, AUDIENCE = "https://issuer.example", "https://todo.example"
+NOW = 1_790_000_000.25
+
+# It takes long to make, and nobody needs it over http.
+_TLS = ssl.create_default_context()
+
+
+class Time:
+    """Seconds since 1970 that stand still until a test moves them."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Keys:
+    """A key source that counts how often it is asked."""
+
+    def __init__(self, mode: Mode, issuer: Issuer) -> None:
+        self.algorithms = frozenset(ALGORITHMS[mode])
+        self.version = 0
+        self.found = self.searched = 0
+        self.trust(issuer)
+
+    def trust(self, *issuers: Issuer) -> None:
+        """Have the keys of these issuers from now on."""
+        self._keys: KeySet | SharedSecrets
+        if self.algorithms == {"HS256"}:
+            self._keys = SharedSecrets([issuer.secret for issuer in issuers])
+        else:
+            self._keys = parse_key_set(dumps({"keys": [key for issuer in issuers for key in issuer.jwks()["keys"]]}))
+        self.version += 1
+
+    def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+        self.found += 1
+        return self._keys.find(kid, algorithm)
+
+    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:  # noqa: ARG002 - there are no more
+        self.searched += 1
+        return ()
+
+    async def check(self) -> None:
+        raise Unavailable("no keys")
+
+
+async def reason_of(verifier: Verifier, token: str) -> str | None:
+    """The reason for which a token is refused, None if it is taken."""
+    try:
+        await verifier.verify(token)
+    except Unauthenticated as refused:
+        return refused.reason
+    return None
+
+
+class Scene:
+    """A verifier in one mode, and all that is in its hands."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.algorithm = ALGORITHMS[mode][0]
+        self.issuer = Issuer()
+        self.now = Time()
+        self.keys = Keys(mode, self.issuer)
+        self.verifier = Verifier(self.keys, issuer=ISSUER, audience=AUDIENCE, clock=self.now)
+
+    def sign(self, **changes: object) -> str:
+        """A token with good claims and these changes."""
+        claims = honest_claims(NOW, **{"iss": ISSUER, "aud": AUDIENCE, **changes})
+        return self.issuer.token(self.algorithm, claims)
+
+
+class FetchScene:
+    """A provider, and a verifier that fetches from it with time in the test's hands."""
+
+    def __init__(self, server: JwksServer, **settings: Any) -> None:
+        self.server = server
+        self.issuer = Issuer()
+        server.document = self.issuer.jwks()
+        self.now = Time()
+        self.changes: list[int] = []
+        self.keys = JwksKeys(
+            server.url,
+            **{"clock": self.now, "on_change": self.changes.append, "deadline": 10.0, "tls": _TLS, **settings},
+        )
+        self.verifier = Verifier(self.keys, issuer=ISSUER, audience=AUDIENCE, clock=self.now)
+
+    def token(self, algorithm: str = "EdDSA", *, issuer: Issuer | None = None) -> str:
+        """A good token, by default of the provider's issuer."""
+        claims = honest_claims(self.now(), iss=ISSUER, aud=AUDIENCE)
+        return (issuer or self.issuer).token(algorithm, claims)
+
+    async def answer(self, token: str) -> str:
+        """Say taken, away, or the reason of the refusal."""
+        try:
+            return await reason_of(self.verifier, token) or "taken"
+        except Unavailable as unavailable:
+            told = str(unavailable), 1 <= unavailable.retry_after <= APART
+        assert told == ("the key set that tokens are checked with is out of reach", True)
+        return "away"
+
+    async def settle(self) -> None:
+        """Wait for a fetch in the background."""
+        if self.keys._flight:
+            await asyncio.wait([self.keys._flight])
