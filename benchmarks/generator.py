@@ -23,7 +23,7 @@ import uvloop
 from benchmarks.works import END, NUMBER
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_PATIENCE: Final = 20.0
+_TIMEOUT: Final = 20.0
 """Seconds for the answers that are still out when time is up."""
 
 
@@ -141,7 +141,7 @@ async def generate(
     made = [await loop.create_connection(lambda: Client(tally), "127.0.0.1", port) for _ in range(connections)]
     await asyncio.sleep(seconds)
     tally.over = True
-    _, late = await asyncio.wait([client.ended for _, client in made], timeout=_PATIENCE)
+    _, late = await asyncio.wait([client.ended for _, client in made], timeout=_TIMEOUT)
     tally.errors += len(late)
     lasted = perf_counter() - begun
     everything = [latency for latencies in tally.latencies.values() for latency in latencies] or [0.0]

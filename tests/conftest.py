@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from servers.postgres import PostgresServer
     from support.sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
 
-pytest.register_assert_rewrite("support.household", "store_contract")
+pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
 
 # On a busy machine an example may take a second without meaning anything.
 settings.register_profile("unhurried", parent=settings(), deadline=None)

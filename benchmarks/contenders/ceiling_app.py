@@ -20,9 +20,9 @@ from psycopg.pq.abc import PGresult
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.addresses import conninfo
 from todo_adapters.sql.postgres import pool, writes
-from todo_adapters.sql.postgres.client import Road
-from todo_adapters.sql.postgres.pipeline import Wire
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row
 from todo_app.settings import read_settings
 from todo_domain.owner import DEFAULT_QUOTA
@@ -62,7 +62,7 @@ class Edit(msgspec.Struct):
     title: str
 
 
-class BareWire(Wire):
+class BareWire(PipelineConnection):
     """A wire whose units have no context at their start."""
 
     def rows(self, results: list[PGresult]) -> list[list[Row]]:
@@ -70,9 +70,9 @@ class BareWire(Wire):
         return super().rows([results[0], *results])
 
 
-def without_context(*parts: sa.ClauseElement, writes: bool = False) -> Batch:
+def without_context(*parts: sa.ClauseElement, writes: bool = False) -> Transaction:
     """Return a batch that says nothing about who is acting."""
-    batch = Batch(*parts, writes=writes)
+    batch = Transaction(*parts, writes=writes)
     own = batch.statements[1:]
     places = sorted({place for statement in own for place in statement.places})
     batch.parameters = tuple(batch.parameters[place] for place in places)
@@ -99,7 +99,7 @@ class Ceiling:
     """The application."""
 
     def __init__(self, url: str) -> None:
-        self._road = Road(conninfo(url), pool_size=read_settings(environment={}).pool_size)
+        self._road = PostgresClient(conninfo(url), pool_size=read_settings(environment={}).pool_size)
 
     async def __call__(
         self,
@@ -179,7 +179,7 @@ def columns(task: TaskRow) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until told to stop, as `todo serve` does."""
-    pool.Wire = BareWire  # type: ignore[attr-defined]  # what the road makes
+    pool.PipelineConnection = BareWire  # type: ignore[attr-defined]  # what the road makes
     uvicorn.run(
         Ceiling(os.environ["DATABASE_URL"]),
         port=int(os.environ["PORT"]),

@@ -27,7 +27,7 @@ MOST_WAITING: Final = 4096
 LONGEST_DETAIL: Final = 512
 """Characters of one detail at most; the rest is cut off."""
 
-PATIENCE: Final = 5.0
+TIMEOUT: Final = 5.0
 """Seconds that closing waits for the last line at most."""
 
 _RETRY: Final = 1.0
@@ -113,11 +113,11 @@ class AuditLines:
             tally.dropped += not room
 
     def close(self) -> None:
-        """Write what was recorded before, and end; give up after PATIENCE seconds. A second call does nothing."""
+        """Write what was recorded before, and end; give up after TIMEOUT seconds. A second call does nothing."""
         with self._news:
             self._closing = True
             self._news.notify()
-        self._writer.join(PATIENCE)
+        self._writer.join(TIMEOUT)
         if self._writer.is_alive():
             _log.error("the last audit lines are lost: writing them took too long")
 

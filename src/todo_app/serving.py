@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
     from todo_domain import AuditLog
 
-SHUTDOWN_PATIENCE: Final = 30
+SHUTDOWN_TIMEOUT: Final = 30
 """Seconds that requests in flight get to finish; longer than any request is allowed to take."""
 
 
@@ -61,7 +61,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=SHUTDOWN_PATIENCE,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
     )
     if several:
         run_workers(config, listener)

@@ -14,7 +14,7 @@ from todo_domain.ports import Clock, Created, Once, Tasks
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, check, check_new
 
-PATIENCE: Final = 2.0
+TIMEOUT: Final = 2.0
 """Seconds for which a write that loses its race is tried again."""
 
 
@@ -81,7 +81,7 @@ class TaskService:
     async def _rewrite(
         self, owner: UserId, task_id: int, if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]
     ) -> Task:
-        give_up = monotonic() + PATIENCE
+        give_up = monotonic() + TIMEOUT
         task = await self._tasks.get(owner, task_id)
         while True:
             now = self._clock()

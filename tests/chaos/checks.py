@@ -7,27 +7,27 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chaos.diary import Body, Create, Diary
 from chaos.evidence import Rows
+from chaos.expectations import Body, Create, Expectations
 from todo_domain.text import fold
 
 
 class Told(NamedTuple):
     """One device in the end: what it remembers, its copy, and the list that it was given."""
 
-    diary: Diary
+    expectations: Expectations
     copy: dict[int, Body]
     listed: list[Body]
 
 
 def all_problems(devices: Sequence[Told], rows: Rows) -> list[str]:
     """Return what is wrong, a sentence each; nothing if all is well."""
-    users = sorted({told.diary.user for told in devices})
-    found = [problem for told in devices for problem in told.diary.problems]
+    users = sorted({told.expectations.user for told in devices})
+    found = [problem for told in devices for problem in told.expectations.problems]
     for told in devices:
-        found += [f"{told.diary.device}: {problem}" for problem in _of_device(told)]
+        found += [f"{told.expectations.device}: {problem}" for problem in _of_device(told)]
     for user in users:
-        own = [told for told in devices if told.diary.user == user]
+        own = [told for told in devices if told.expectations.user == user]
         found += [f"{user}: {problem}" for problem in _of_user(user, own, rows)]
     for user in rows.users:
         found += [f"{user.id}: {problem}" for problem in _of_counters(user.id, rows)]
@@ -35,7 +35,7 @@ def all_problems(devices: Sequence[Told], rows: Rows) -> list[str]:
 
 
 def _of_device(told: Told) -> Iterator[str]:
-    diary, listed = told.diary, {task["id"]: task for task in told.listed}
+    expectations, listed = told.expectations, {task["id"]: task for task in told.listed}
     if len(listed) != len(told.listed):
         yield "the list holds a task twice"
     if told.copy != listed:
@@ -44,19 +44,19 @@ def _of_device(told: Told) -> Iterator[str]:
     there: dict[str, list[Body]] = {}
     for task in told.listed:
         there.setdefault(task["title"], []).append(task)
-    for title, made in diary.creates.items():
+    for title, made in expectations.creates.items():
         yield from _of_create(title, made, there.get(title, []))
-    notebook = there.get(diary.notebook, [{"description": "nothing"}])[0]
-    if notebook["description"] not in {str(note) for note in {diary.note, *diary.notes_unknown}}:
-        yield f"note {diary.note} was acknowledged and {notebook['description']} is there"
-    for switch in diary.switches:
+    notebook = there.get(expectations.notebook, [{"description": "nothing"}])[0]
+    if notebook["description"] not in {str(note) for note in {expectations.note, *expectations.notes_unknown}}:
+        yield f"note {expectations.note} was acknowledged and {notebook['description']} is there"
+    for switch in expectations.switches:
         task = there.get(switch.title, [{}])[0]
         if not switch.unknown and task.get("completed") != (switch.acknowledged % 2 == 1):
             yield f"{switch.title} was toggled {switch.acknowledged} times and is {task}"
-    ledger = there.get(diary.ledger, [{"description": "{}"}])[0]
-    counted = json.loads(ledger["description"]).get(diary.device, 0)
-    if counted not in {diary.counted, diary.counted + diary.count_unknown}:
-        yield f"it counted to {diary.counted} and the ledger says {counted}"
+    ledger = there.get(expectations.ledger, [{"description": "{}"}])[0]
+    counted = json.loads(ledger["description"]).get(expectations.device, 0)
+    if counted not in {expectations.counted, expectations.counted + expectations.count_unknown}:
+        yield f"it counted to {expectations.counted} and the ledger says {counted}"
 
 
 def _of_create(title: str, made: Create, found: list[Body]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _of_create(title: str, made: Create, found: list[Body]) -> Iterator[str]:
 
 
 def _of_user(user: str, devices: list[Told], rows: Rows) -> Iterator[str]:
-    creates = {title: made for told in devices for title, made in told.diary.creates.items()}
+    creates = {title: made for told in devices for title, made in told.expectations.creates.items()}
     tasks = [row for row in rows.tasks if row.user == user]
     listed = devices[0].listed
     if strangers := {task["title"] for task in listed} - creates.keys():
@@ -88,12 +88,12 @@ def _of_user(user: str, devices: list[Told], rows: Rows) -> Iterator[str]:
     if half := [row.title for row in tasks if row.title_key != fold(row.title)]:
         yield f"{half} cannot be found by their titles"
     yield from _of_keys(creates, {(key.key, key.task, key.revision) for key in rows.keys if key.user == user}, rows)
-    acknowledged = [revision for told in devices for revision in told.diary.revisions]
+    acknowledged = [revision for told in devices for revision in told.expectations.revisions]
     if twice := [revision for revision, times in Counter(acknowledged).items() if times > 1]:
         yield f"the revisions {twice} were acknowledged for two changes each"
     counter = next((row.revision for row in rows.users if row.id == user), 0)
-    least = len(acknowledged) + sum(told.diary.deletions for told in devices)
-    most = least + sum(told.diary.possible for told in devices)
+    least = len(acknowledged) + sum(told.expectations.deletions for told in devices)
+    most = least + sum(told.expectations.possible for told in devices)
     if not least <= counter <= most or counter < max(acknowledged):
         yield f"the revision is {counter} after {least} acknowledged changes and {most - least} possible ones"
 

@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import Any, Final
 
-from chaos.diary import Body, Create, Diary, Switch
+from chaos.expectations import Body, Create, Expectations, Switch
 from chaos.line import Line, Lost, Reply
 
 TASKS: Final = "/api/me/tasks"
@@ -19,7 +19,7 @@ class Device:
     """One of a user's devices. All its requests follow each other; the user's other devices are at work as well."""
 
     def __init__(self, name: str, user: str, line: Line, random: Random) -> None:
-        self.diary = Diary(user, name)
+        self.expectations = Expectations(user, name)
         self.copy: dict[int, Body] = {}
         self.since = 0
         self.resyncs = 0
@@ -35,10 +35,10 @@ class Device:
         """Make the tasks that it needs while all is well; return the ledger that its user's devices share."""
         if ledger is None:
             ledger = self._must(await self._create("ledger", description="{}", edited=True))
-        self.diary.ledger = ledger["title"]
+        self.expectations.ledger = ledger["title"]
         self._ledger_path = f"{TASKS}/{ledger['id']}"
         notebook = self._must(await self._create("notebook", description="0", edited=True))
-        self.diary.notebook = notebook["title"]
+        self.expectations.notebook = notebook["title"]
         self._notebook_path = f"{TASKS}/{notebook['id']}"
         return ledger
 
@@ -84,9 +84,9 @@ class Device:
             reply, unknown = await self._write("DELETE", f"{TASKS}/{doomed.told['id']}", **condition)
             if unknown:
                 doomed.deletion = None
-                self.diary.possible += 1
+                self.expectations.possible += 1
             if reply is not None and (reply.status == 204 or (reply.status == 404 and doomed.deletion is None)):
-                self.diary.deletions += 1
+                self.expectations.deletions += 1
                 doomed.deletion = True
                 return
             self._expect(reply, "the deletion of its own task")
@@ -97,17 +97,17 @@ class Device:
         self._number = note = self._number + 1
         reply, unknown = await self._write("PUT", self._notebook_path, {"description": str(note)})
         if reply is not None and reply.status == 200:
-            self.diary.note = note
+            self.expectations.note = note
             self._acknowledged(reply)
         else:
             self._expect(reply, "a note")
             if unknown:
-                self.diary.notes_unknown.add(note)
-                self.diary.possible += 1
+                self.expectations.notes_unknown.add(note)
+                self.expectations.possible += 1
 
     async def count(self) -> None:
         """Add one to its own number in the ledger, which all devices of the user write, each over what it has read."""
-        target, task = self.diary.counted + 1, None
+        target, task = self.expectations.counted + 1, None
         while not self.stopping:
             if task is None:
                 reply = await self._ask("GET", self._ledger_path)
@@ -117,16 +117,16 @@ class Device:
                     continue
                 task = reply.body
             counts = json.loads(task["description"])
-            if counts.get(self.diary.device, 0) >= target:
+            if counts.get(self.expectations.device, 0) >= target:
                 break
-            counts[self.diary.device] = target
+            counts[self.expectations.device] = target
             condition = f'"{task["revision"]}"'
             body = {"description": json.dumps(counts)}
             reply, unknown = await self._write("PUT", self._ledger_path, body, If_Match=condition)
             task = None
             if unknown:
-                self.diary.count_unknown = True
-                self.diary.possible += 1
+                self.expectations.count_unknown = True
+                self.expectations.possible += 1
             if reply is not None and reply.status == 200:
                 self._acknowledged(reply)
                 break
@@ -137,16 +137,16 @@ class Device:
             await self._pause(reply)
         else:
             return
-        self.diary.counted, self.diary.count_unknown = target, False
+        self.expectations.counted, self.expectations.count_unknown = target, False
 
     async def toggle(self) -> None:
         """Toggle its switch. One whose state is unknown afterwards is left alone, and another one taken."""
-        if not self.diary.switches or self.diary.switches[-1].unknown:
+        if not self.expectations.switches or self.expectations.switches[-1].unknown:
             if (made := await self._create("switch", edited=True)) is None or made.told is None:
                 return
-            self.diary.switches.append(Switch(made.told["title"]))
+            self.expectations.switches.append(Switch(made.told["title"]))
             self._switch_path = f"{TASKS}/{made.told['id']}/complete"
-        switch = self.diary.switches[-1]
+        switch = self.expectations.switches[-1]
         reply, switch.unknown = await self._write("PATCH", self._switch_path)
         if reply is not None and reply.status == 200:
             switch.acknowledged += 1
@@ -155,7 +155,7 @@ class Device:
                 self._problem(f"{switch.title} was toggled {switch.acknowledged} times and is {reply.body}")
         else:
             self._expect(reply, "a toggle")
-            self.diary.possible += switch.unknown
+            self.expectations.possible += switch.unknown
 
     async def sync(self) -> bool:
         """Bring the copy up to date, page by page; return whether that worked."""
@@ -176,8 +176,10 @@ class Device:
             self._apply(page)
             if not page["has_more"]:
                 break
-        if self.since < max(self.diary.revisions, default=0):
-            self._problem(f"a sync shows {self.since}, but {max(self.diary.revisions)} was acknowledged before it")
+        if self.since < max(self.expectations.revisions, default=0):
+            self._problem(
+                f"a sync shows {self.since}, but {max(self.expectations.revisions)} was acknowledged before it"
+            )
         return True
 
     # How
@@ -198,10 +200,10 @@ class Device:
     async def _create(
         self, kind: str, *, careless: bool = False, edited: bool = False, **members: Any
     ) -> Create | None:
-        title = f"{kind} {len(self.diary.creates)} of {self.diary.device}"
+        title = f"{kind} {len(self.expectations.creates)} of {self.expectations.device}"
         body = {"title": title, "description": title * self._random.randint(1, 20), "tags": [kind], **members}
         made = Create(None if careless else title.replace(" ", "-"), body, edited=edited)
-        self.diary.creates[title] = made
+        self.expectations.creates[title] = made
         while True:
             key = {} if made.key is None else {"Idempotency_Key": made.key}
             reply, unknown = await self._write("POST", TASKS, body, **key)
@@ -214,7 +216,7 @@ class Device:
                 return made
             self._expect(reply, "a create")
             if careless or self.stopping or self._random.random() < 0.05:
-                self.diary.possible += made.unknown
+                self.expectations.possible += made.unknown
                 return None
             await self._pause(reply)
 
@@ -241,11 +243,11 @@ class Device:
     def _acknowledged(self, reply: Reply) -> None:
         if reply.headers.get("etag") != f'"{reply.body["revision"]}"':
             self._problem(f"ETag {reply.headers.get('etag')} for revision {reply.body['revision']}")
-        self.diary.revisions.append(reply.body["revision"])
+        self.expectations.revisions.append(reply.body["revision"])
 
     def _expect(self, reply: Reply | None, what: str) -> None:
         if reply is not None and reply.status != 503:
             self._problem(f"{what} was answered {reply.status} {reply.body}")
 
     def _problem(self, sentence: str) -> None:
-        self.diary.problems.append(f"{self.diary.device}: {sentence}")
+        self.expectations.problems.append(f"{self.expectations.device}: {sentence}")

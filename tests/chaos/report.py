@@ -1,35 +1,35 @@
-"""The figures of a storm, for people."""
+"""The figures of a scenario, for people."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from chaos.scenario import Results
 from chaos.service import Service
-from chaos.storm import Weather
 
 
-def report(weather: Weather, service: Service) -> str:
+def report(results: Results, service: Service) -> str:
     """Return the table."""
-    traffic, diaries = weather.traffic, [told.diary for told in weather.devices]
-    creates = [made for diary in diaries for made in diary.creates.values()]
-    acknowledged = sum(len(diary.revisions) + diary.deletions for diary in diaries)
-    before, after = _megabytes(weather.resident_before), _megabytes(weather.resident_after)
+    traffic, diaries = results.traffic, [told.expectations for told in results.devices]
+    creates = [made for expectations in diaries for made in expectations.creates.values()]
+    acknowledged = sum(len(expectations.revisions) + expectations.deletions for expectations in diaries)
+    before, after = _megabytes(results.resident_before), _megabytes(results.resident_after)
     figures = {
         "requests": f"{traffic.statuses.total()}: {_counted(traffic.statuses)}",
-        "changes": f"{acknowledged} acknowledged, {sum(diary.possible for diary in diaries)} with an unknown outcome",
+        "changes": f"{acknowledged} acknowledged, {sum(each.possible for each in diaries)} with an unknown outcome",
         "creates": f"{len(creates)}, of which {sum(made.told is not None for made in creates)} acknowledged",
-        "told to resync": f"{weather.resyncs} times",
+        "told to resync": f"{results.resyncs} times",
         "longest request": f"{traffic.longest:.2f} s (this process was at most {traffic.late:.2f} s late); "
         f"{traffic.longest_away:.2f} s while processes ended and started",
-        "/health/live": f"{weather.health.statuses.total()} times, at most {weather.health.longest:.2f} s",
+        "/health/live": f"{results.health.statuses.total()} times, at most {results.health.longest:.2f} s",
         "process start": f"{', '.join(f'{seconds:.1f}' for seconds in service.start_seconds)} s",
         "memory": f"{before} before the second half, {after} after it",
-        "faults": f"{weather.faults.total()}; of each kind: how many, failed requests, then at most until a success",
+        "faults": f"{results.faults.total()}; of each kind: how many, failed requests, then at most until a success",
     }
     lines = [f"{name:16} {figure}" for name, figure in figures.items()]
-    for name, times in sorted(weather.faults.items()):
-        slowest = max(seconds for seconds, fault in weather.recoveries if fault == name)
-        lines.append(f"{times:6} x {name:30} {weather.failures[name]:6} {slowest:7.2f} s")
+    for name, times in sorted(results.faults.items()):
+        slowest = max(seconds for seconds, fault in results.recoveries if fault == name)
+        lines.append(f"{times:6} x {name:30} {results.failures[name]:6} {slowest:7.2f} s")
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from servers.processes import reserve_port
 from servers.todo import Served, todo, token_for
 
 SECRET: Final = "0123456789abcdef0123456789abcdef"
-_PATIENCE: Final = 60  # seconds for a start, on a machine that does much else
+_TIMEOUT: Final = 60  # seconds for a start, on a machine that does much else
 
 
 class Service:
@@ -37,7 +37,7 @@ class Service:
         """Start the processes and return once they are ready."""
         began = time.monotonic()
         self._served = Served(self._directory, port=self.port, **self._settings)
-        self._served.process.wait_for_http(f"{self._served.origin}/health/ready", seconds=_PATIENCE)
+        self._served.process.wait_for_http(f"{self._served.origin}/health/ready", seconds=_TIMEOUT)
         self._expected = self._workers
         self._wait_for_workers()
         self.start_seconds.append(time.monotonic() - began)
@@ -124,7 +124,7 @@ class Service:
 
     def _wait_for_workers(self) -> None:
         process = self._running.process
-        process.wait_until(lambda: process.stderr.count('"event": "start"') >= self._expected, seconds=_PATIENCE)
+        process.wait_until(lambda: process.stderr.count('"event": "start"') >= self._expected, seconds=_TIMEOUT)
 
 
 def _ps(*arguments: str) -> list[str]:

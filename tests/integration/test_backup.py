@@ -102,7 +102,7 @@ def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(tmp_p
 )
 def test_what_cannot_be_copied_is_said_in_one_sentence_and_leaves_nothing(tmp_path, settings, file, says):
     sqlite3.connect(tmp_path / "there.db").close()
-    (tmp_path / "notes.txt").write_text("Dear diary, this is no database at all. " * 50)
+    (tmp_path / "notes.txt").write_text("Dear expectations, this is no database at all. " * 50)
     before = sorted(tmp_path.iterdir())
     ran = todo("backup", file, cwd=tmp_path, **settings)
     assert ran.returncode == 1

@@ -14,9 +14,9 @@ from chaos.evidence import Rows
 from chaos.faults import Lasting, of_processes
 from chaos.postgres_faults import PostgresStore
 from chaos.report import report
+from chaos.scenario import Scenario
 from chaos.service import Service
 from chaos.sqlite_faults import SqliteStore
-from chaos.storm import Storm
 
 SECONDS = float(os.environ.get("TODO_CHAOS_SECONDS", "6"))
 SEED = os.environ.get("TODO_CHAOS_SEED") or secrets.token_hex(4)
@@ -39,14 +39,14 @@ async def test_whatever_breaks_what_was_acknowledged_is_there_once_and_nothing_i
         stack.callback(service.close)
         lasting = Lasting(3.4)
         faults = [*store.faults(lasting), *of_processes(service, workers=store.workers)]
-        weather = await Storm(service, faults, seconds=SECONDS, random=random).run()
+        results = await Scenario(service, faults, seconds=SECONDS, random=random).run()
         rows = Rows.read(store.query)
-    print(report(weather, service))  # noqa: T201  the figures, for -s
-    problems = [*weather.traffic.problems, *weather.health.problems, *all_problems(weather.devices, rows)]
+    print(report(results, service))  # noqa: T201  the figures, for -s
+    problems = [*results.traffic.problems, *results.health.problems, *all_problems(results.devices, rows)]
     assert not problems, "\n".join(problems[:20])
-    assert [fault for fault in weather.recoveries if fault[0] > SOON + weather.traffic.late] == []
-    assert weather.resident_before.keys() == weather.resident_after.keys()
-    grown = [weather.resident_after[pid] - before for pid, before in weather.resident_before.items()]
+    assert [fault for fault in results.recoveries if fault[0] > SOON + results.traffic.late] == []
+    assert results.resident_before.keys() == results.resident_after.keys()
+    grown = [results.resident_after[pid] - before for pid, before in results.resident_before.items()]
     assert grown
     assert max(grown) < FLAT
     assert '"level": "error"' not in service.log

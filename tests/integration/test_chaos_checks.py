@@ -11,9 +11,9 @@ import pytest
 from chaos.checks import all_problems
 from chaos.evidence import Rows
 from chaos.line import Reply, Traffic
+from chaos.scenario import Scenario
 from chaos.service import Service
 from chaos.sqlite_faults import SqliteStore
-from chaos.storm import Storm
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,10 @@ def calm(tmp_path_factory):
     service = Service(directory, workers=1, url=store.url)
     service.start()
     try:
-        weather = asyncio.run(Storm(service, [], seconds=3, random=Random("calm")).run())
+        results = asyncio.run(Scenario(service, [], seconds=3, random=Random("calm")).run())
     finally:
         service.close()
-    return store, weather.devices
+    return store, results.devices
 
 
 ANN_0 = "user_id = 'ann' AND title LIKE 'task % of ann 0'"
@@ -63,7 +63,9 @@ def test_a_spoilt_row_is_found(calm, tmp_path, statement):
 
 def _first(told):
     """The first plain task that was made and not deleted, and its place in the list."""
-    made = next(made for made in told.diary.creates.values() if made.told and not made.edited and not made.deletion)
+    made = next(
+        made for made in told.expectations.creates.values() if made.told and not made.edited and not made.deletion
+    )
     return made, next(place for place, task in enumerate(told.listed) if task["id"] == made.told["id"])
 
 
@@ -110,27 +112,27 @@ def _old_copy(told):
 
 
 def _lost_note(told):
-    told.diary.note += 1
+    told.expectations.note += 1
 
 
 def _lost_count(told):
-    told.diary.counted += 1
+    told.expectations.counted += 1
 
 
 def _lost_toggle(told):
-    told.diary.switches[-1].acknowledged += 1
+    told.expectations.switches[-1].acknowledged += 1
 
 
 def _one_revision_for_two(told):
-    told.diary.revisions[-1] = told.diary.revisions[0]
+    told.expectations.revisions[-1] = told.expectations.revisions[0]
 
 
 def _one_change_too_few(told):
-    told.diary.deletions += 1
+    told.expectations.deletions += 1
 
 
 def _seen_under_way(told):
-    told.diary.problems.append("a create was answered 404")
+    told.expectations.problems.append("a create was answered 404")
 
 
 SPOILT_MEMORIES = {

@@ -18,7 +18,7 @@ from servers.todo import Served, todo
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_app.cli import _parser
-from todo_app.serving import SHUTDOWN_PATIENCE
+from todo_app.serving import SHUTDOWN_TIMEOUT
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
@@ -106,7 +106,7 @@ def test_compose_knows_its_settings_commands_services_and_files():
     (named,) = re.findall(r"for name in ([\w ]+);", text)
     assert set(named.split()) == asked_for
     assert "openssl rand -hex 32" in text
-    assert services["todo"]["stop_grace_period"] == f"{SHUTDOWN_PATIENCE + 10}s"
+    assert services["todo"]["stop_grace_period"] == f"{SHUTDOWN_TIMEOUT + 10}s"
 
 
 def manifests():
@@ -138,7 +138,7 @@ def test_kubernetes_gives_requests_in_flight_their_time_and_labels_agree():
     (window,) = [int(one["value"]) for one in container["env"] if one["name"] == "TODO_DRAIN_SECONDS"]
     probe = container["readinessProbe"]
     assert window > probe["periodSeconds"] * probe["failureThreshold"]
-    assert pod["spec"]["terminationGracePeriodSeconds"] > window + SHUTDOWN_PATIENCE
+    assert pod["spec"]["terminationGracePeriodSeconds"] > window + SHUTDOWN_TIMEOUT
     selectors = [kinds[kind]["spec"]["selector"] for kind in ("Deployment", "Service", "PodDisruptionBudget")]
     assert [one.get("matchLabels", one) for one in selectors] == [pod["metadata"]["labels"]] * 3
 
@@ -160,7 +160,7 @@ def test_the_unit_is_one_that_systemd_takes_and_hardened(tmp_path):
     rated = subprocess.run(score, capture_output=True, text=True, check=False)
     assert rated.returncode == 0, rated.stdout
     window = int(re.search(r"^Environment=TODO_DRAIN_SECONDS=(\d+)$", text, re.MULTILINE)[1])
-    assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1]) > window + SHUTDOWN_PATIENCE
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)[1]) > window + SHUTDOWN_TIMEOUT
 
 
 # Grafana.

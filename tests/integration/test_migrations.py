@@ -138,7 +138,10 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
     changes = in_a_store(database, lambda tasks: tasks.changes(ANN))
     assert changes.tasks == [full._replace(priority=Priority.NONE, due_date=None, tags=()), plain]
     assert changes.revision == 4
-    assert [grave.revision for grave in in_a_store(database, lambda tasks: tasks.changes(ANN, since=1)).deleted] == [4]
+    assert [
+        tombstone_row.revision
+        for tombstone_row in in_a_store(database, lambda tasks: tasks.changes(ANN, since=1)).deleted
+    ] == [4]
     later = in_a_store(database, lambda tasks: tasks.create(ANN, title="later"))
     assert later.task.revision == 5
     assert later.task.id > plain.id
@@ -311,7 +314,7 @@ def test_the_printed_sql_can_lead_down(database):
 
 
 def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
-    program = "import sys; from todo_adapters.sql import migrate; print(migrations.upgrade(sys.argv[1]))"
+    program = "import sys; from todo_adapters.sql import migrations; print(migrations.upgrade(sys.argv[1]))"
     ten = [
         subprocess.Popen([sys.executable, "-c", program, database.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(10)
@@ -449,7 +452,7 @@ def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_
 
 
 def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
-    monkeypatch.setattr(postgres_migration, "_PATIENCE", 0.3)
+    monkeypatch.setattr(postgres_migration, "_TIMEOUT", 0.3)
     with psycopg.connect(empty_postgres.url) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [postgres_migration._TURN])
         with pytest.raises(MigrationError, match="another migration has been running"):
@@ -458,7 +461,7 @@ def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_p
 
 def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
     migrations.upgrade(empty_postgres.url, "0001")
-    monkeypatch.setattr(postgres_migration, "_PATIENCE", 0.3)
+    monkeypatch.setattr(postgres_migration, "_TIMEOUT", 0.3)
     with psycopg.connect(empty_postgres.url) as other:
         other.execute("SELECT count(*) FROM tasks")
         with pytest.raises(MigrationError, match="in use for a minute"):

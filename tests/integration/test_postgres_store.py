@@ -20,7 +20,7 @@ from todo_adapters.sql.postgres import client as road
 from todo_adapters.sql.postgres import store as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import NotFound, Query, Stale, TaskService, Unavailable
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -100,20 +100,22 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
 
         for table in ("users", "tasks", "tombstones", "idempotency_keys"):
             owner = "id" if table == "users" else "user_id"
-            rows = (await store._road.run(Batch(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
+            rows = (await store._road.run(Transaction(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
             assert rows in ([], [(ann,)])
-            assert (await store._road.run(Batch(sa.text(f"SELECT count(*) FROM {table}")), {"owner": ""}))[0] == [(0,)]
+            assert (await store._road.run(Transaction(sa.text(f"SELECT count(*) FROM {table}")), {"owner": ""}))[0] == [
+                (0,)
+            ]
         changed = sa.text("UPDATE tasks SET title = 'stolen' WHERE id = :theirs OR id = :mine RETURNING id")
         ids = {"theirs": theirs.id, "mine": mine.id}
-        assert await store._road.run(Batch(changed, writes=True), {"owner": ann, **ids}) == [[(mine.id,)]]
+        assert await store._road.run(Transaction(changed, writes=True), {"owner": ann, **ids}) == [[(mine.id,)]]
         gone = sa.text("DELETE FROM tasks WHERE id = :theirs RETURNING id")
-        assert await store._road.run(Batch(gone, writes=True), {"owner": ann, **ids}) == [[]]
+        assert await store._road.run(Transaction(gone, writes=True), {"owner": ann, **ids}) == [[]]
         moved = sa.text("UPDATE tasks SET user_id = :bob WHERE id = :mine")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await store._road.run(Batch(moved, writes=True), {"owner": ann, "bob": bob, **ids})
+            await store._road.run(Transaction(moved, writes=True), {"owner": ann, "bob": bob, **ids})
         for statement in (writes.create, writes.provision):
             # The context is ann's, the statement speaks of bob.
-            forged = Batch(statement, writes=True)
+            forged = Transaction(statement, writes=True)
             forged.parameters = (*forged.parameters, "victim")
             context, said = forged.statements
             owner, victim = forged.parameters.index("owner"), forged.parameters.index("victim")
@@ -136,7 +138,7 @@ async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):
     async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         await TaskService(store).create(ann, title="x")
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await store._road.run(Batch(sa.text("SELECT 1 / 0")), {"owner": ann})
+            await store._road.run(Transaction(sa.text("SELECT 1 / 0")), {"owner": ann})
         _, wire = await store._road._reads.take()
         settings = "coalesce(current_setting('todo.user_id', true), ''), current_setting('statement_timeout')"
         wire._pg.exit_pipeline_mode()
@@ -260,7 +262,7 @@ async def test_racing_for_a_few_connections_is_fair(url, ann):
         order = []
 
         async def one(number):
-            await store._road.run(Batch(sa.text("SELECT pg_sleep(0.01)")), {"owner": ann})
+            await store._road.run(Transaction(sa.text("SELECT pg_sleep(0.01)")), {"owner": ann})
             order.append(number)
 
         await asyncio.gather(*(one(number) for number in range(20)))
@@ -279,11 +281,11 @@ async def test_what_loses_a_race_is_tried_again_a_few_times(store, administrator
     for state in ("40001", "40P01"):
         administrator.execute("ALTER SEQUENCE tries RESTART")
         fail = f"DO $$ BEGIN IF nextval('tries') < 4 THEN RAISE EXCEPTION USING ERRCODE = '{state}'; END IF; END $$"
-        assert await store._road.run(Batch(sa.text(fail), sa.text("SELECT 7"), writes=True), {"owner": ann}) == [
+        assert await store._road.run(Transaction(sa.text(fail), sa.text("SELECT 7"), writes=True), {"owner": ann}) == [
             [],
             [(7,)],
         ]
-    always = Batch(sa.text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"), writes=True)
+    always = Transaction(sa.text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"), writes=True)
     error, seconds = await refusal(store._road.run(always, {"owner": ann}))
     assert "changing the same data" in str(error)
     assert not error.outcome_unknown
@@ -303,7 +305,7 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_refusal_of_the_servers_is_unavailable_and_nothing_was_written(store, ann, state):
-    batch = Batch(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"), writes=True)
+    batch = Transaction(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"), writes=True)
     error, _ = await refusal(store._road.run(batch, {"owner": ann}))
     assert STATES[state] in str(error)
     assert not error.outcome_unknown
@@ -312,9 +314,9 @@ async def test_a_refusal_of_the_servers_is_unavailable_and_nothing_was_written(s
 
 async def test_a_mistake_of_ours_is_raised_as_it_is(store, ann):
     with pytest.raises(psycopg.errors.SyntaxError):
-        await store._road.run(Batch(sa.text("SELEKT 1")), {"owner": ann})
+        await store._road.run(Transaction(sa.text("SELEKT 1")), {"owner": ann})
     with pytest.raises(psycopg.errors.CheckViolation):
-        await store._road.run(Batch(writes.create, writes=True), {"owner": ann, **_a_task(), "title": ""})
+        await store._road.run(Transaction(writes.create, writes=True), {"owner": ann, **_a_task(), "title": ""})
     with pytest.raises(NotFound):
         await store.get(ann, 1)
 
@@ -417,7 +419,7 @@ async def test_a_write_whose_connection_is_cut_is_of_unknown_outcome_and_a_read_
 
 async def test_a_backend_that_is_killed_under_a_write_leaves_its_outcome_open(store, administrator, ann):
     query = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%' AND pid <> pg_backend_pid()"
-    sleeping = Batch(sa.text("SELECT pg_sleep(2)"), writes=True)
+    sleeping = Transaction(sa.text("SELECT pg_sleep(2)"), writes=True)
     writing = asyncio.create_task(refusal(store._road.run(sleeping, {"owner": ann})))
     await asyncio.sleep(0.2)
     administrator.execute(f"SELECT pg_terminate_backend(pid) FROM ({query}) AS it")
@@ -491,11 +493,11 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
         while time.monotonic() < until:
             await asyncio.gather(*(one() for _ in range(16)))
         for pool in pools:  # a second cancel does not wait for the end
-            for lane in pool._lanes:
-                if lane.wire is not None:
-                    await lane.wire.rest()
+            for slot in pool._slots:
+                if slot.wire is not None:
+                    await slot.wire.rest()
         assert not any(pool._waiting for pool in pools)
-        assert not any(lane.load for pool in pools for lane in pool._lanes)
+        assert not any(slot.load for pool in pools for slot in pool._slots)
         page = await tasks.list(ann)
         assert sorted(task.revision for task in page.tasks) == list(range(1, page.revision + 1))
         row = administrator.execute("SELECT revision, task_count FROM users WHERE id = %s", [ann]).fetchone()
@@ -505,7 +507,7 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
 
 async def test_cancelling_those_who_wait_for_a_connection_loses_none(url, ann):
     async with aclosing(PostgresTasks(url, pool_size=3)) as store:
-        sleeping = Batch(sa.text("SELECT pg_sleep(0.005)"), alone=True)
+        sleeping = Transaction(sa.text("SELECT pg_sleep(0.005)"), alone=True)
         for _ in range(40):
             doing = [asyncio.create_task(store._road.run(sleeping, {"owner": ann})) for _ in range(4)]
             await asyncio.sleep(random.uniform(0, 0.012))
@@ -531,9 +533,11 @@ async def test_who_cancels_a_write_knows_that_it_is_decided(url, ann):
 
 async def test_closing_ends_those_who_wait_and_those_who_come_later(url, administrator, ann):
     store = PostgresTasks(url, pool_size=3)
-    working = asyncio.create_task(store._road.run(Batch(sa.text("SELECT pg_sleep(0.3)")), {"owner": ann}))
+    working = asyncio.create_task(store._road.run(Transaction(sa.text("SELECT pg_sleep(0.3)")), {"owner": ann}))
     await asyncio.sleep(0.1)
-    blocking = asyncio.create_task(store._road.run(Batch(sa.text("SELECT pg_sleep(0.3)"), alone=True), {"owner": ann}))
+    blocking = asyncio.create_task(
+        store._road.run(Transaction(sa.text("SELECT pg_sleep(0.3)"), alone=True), {"owner": ann})
+    )
     await asyncio.sleep(0.1)
     waiting = asyncio.create_task(refusal(TaskService(store).list(ann)))
     await asyncio.sleep(0.05)
@@ -583,4 +587,4 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
 
 
 def test_patience_leaves_room_below_three_seconds():
-    assert road.PATIENCE + postgres._PATIENCE_TO_PURGE <= 3
+    assert road.TIMEOUT + postgres._PURGE_TIMEOUT <= 3

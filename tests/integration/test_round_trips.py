@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from servers.delay import DelayProxy
-from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import Once, Query, TaskService
 
@@ -74,7 +74,7 @@ SENT = {  # units, and the statements in them with the context of each
 
 async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_database, ann, monkeypatch):
     sent = []
-    send = Wire.send
+    send = PipelineConnection.send
 
     def counted(wire, batch, values, **how):
         sent.append(len(batch.statements))
@@ -93,7 +93,7 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "delete": tasks.delete(ann, other.id),
             "edit": tasks.edit(ann, task.id, title="y"),
         }
-        monkeypatch.setattr(Wire, "send", counted)
+        monkeypatch.setattr(PipelineConnection, "send", counted)
         found = {}
         for name, operation in operations.items():
             sent.clear()

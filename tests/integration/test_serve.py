@@ -73,7 +73,7 @@ def test_a_taken_port_is_said_in_one_sentence(tmp_path):
 
 
 def test_a_file_that_is_no_database_is_said_in_one_sentence_and_left_alone(tmp_path):
-    (tmp_path / "notes.db").write_text("Dear diary, this is no database at all. " * 50)
+    (tmp_path / "notes.db").write_text("Dear expectations, this is no database at all. " * 50)
     before = (tmp_path / "notes.db").read_bytes()
     assert "notes.db" in _refused(tmp_path, "--database-url", "sqlite:///notes.db")
     assert (tmp_path / "notes.db").read_bytes() == before

@@ -19,7 +19,7 @@ from servers.scratch import Account
 
 LOOPBACK = "127.0.0.1"
 _POLL = 0.005
-_TETHER = Path(__file__).with_name("tether.py")
+_DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 
 # The kernel reports the death of the THREAD that started a process. This one lives as long as the interpreter, so that
 # a server may be started from a thread that ends sooner.
@@ -51,12 +51,21 @@ class ServerProcess:
         self.name = name
         self._out, self._err = logs / f"{name}.out", logs / f"{name}.err"
         uid, gid = (str(account.uid), str(account.gid)) if account else ("-", "-")
-        tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(death_signal)), uid, gid]
+        launcher = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(_DIE_WITH_PARENT),
+            str(os.getpid()),
+            str(int(death_signal)),
+            uid,
+            gid,
+        ]
         with self._out.open("ab") as out, self._err.open("ab") as err:
             self._out_start, self._err_start = out.tell(), err.tell()
             self._process = _starter.submit(
                 subprocess.Popen[bytes],
-                [*tether, *map(str, command)],
+                [*launcher, *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from store_contract import StoreContract
-from store_contract.purging import bury, write_until
+from store_contract.purging import insert_tombstone, write_until
 from store_contract.races import at_once, kinds
 from todo_domain import KeyReused, NotFound, Once, Priority, Query, Resync, TaskService
 from todo_domain.changes import TOMBSTONES_KEPT
@@ -39,13 +39,13 @@ class DurableStoreContract(StoreContract):
     async def test_the_horizon_is_there_when_the_store_is_opened_again(self, place, clock, ann):
         async with place.open() as store:
             tasks = TaskService(store, clock=clock)
-            (grave,) = await bury(tasks, clock, ann, 1)
+            (tombstone_row,) = await insert_tombstone(tasks, clock, ann, 1)
             clock.now += 2 * TOMBSTONES_KEPT
             await write_until(tasks, ann, PURGE_EVERY)
         async with place.open() as store:
             with pytest.raises(Resync):
-                await store.changes(ann, since=grave.revision - 1, limit=1)
-            await store.changes(ann, since=grave.revision, limit=1)
+                await store.changes(ann, since=tombstone_row.revision - 1, limit=1)
+            await store.changes(ann, since=tombstone_row.revision, limit=1)
 
     async def test_an_id_is_not_used_again_although_the_newest_task_went_before_the_restart(self, place, clock, ann):
         seen = []

@@ -18,7 +18,7 @@ async def write_until(tasks, owner, revision):
         await tasks.toggle(owner, page.tasks[0].id)
 
 
-async def bury(tasks, clock, owner, count):
+async def insert_tombstone(tasks, clock, owner, count):
     """Make one task that stays and `count` that are deleted, each a second after the last, and return their graves."""
     await tasks.create(owner, title="stays")
     doomed = [(await tasks.create(owner, title="doomed")).task.id for _ in range(count)]
@@ -30,7 +30,7 @@ async def bury(tasks, clock, owner, count):
 
 class Purging:
     async def test_tombstones_go_with_the_next_64th_write_after_90_days(self, place, tasks, clock, ann):
-        graves = await bury(tasks, clock, ann, 3)
+        graves = await insert_tombstone(tasks, clock, ann, 3)
         clock.now = graves[0].deleted_at + TOMBSTONES_KEPT - MOMENT
         await write_until(tasks, ann, PURGE_EVERY)
         assert (await tasks.changes(ann, since=1)).deleted == graves
@@ -43,7 +43,7 @@ class Purging:
         assert (await tasks.changes(ann, since=graves[1].revision)).deleted == graves[2:]
 
     async def test_a_clock_that_once_ran_ahead_makes_no_edit_forget_early(self, place, tasks, clock, ann):
-        await bury(tasks, clock, ann, 1)
+        await insert_tombstone(tasks, clock, ann, 1)
         clock.now += TOMBSTONES_KEPT + MOMENT
         ahead = (await tasks.create(ann, title="from the future")).task
         clock.now -= TOMBSTONES_KEPT
@@ -52,7 +52,7 @@ class Purging:
         assert place.count("tombstones", ann) == 1
 
     async def test_who_last_asked_before_the_horizon_must_start_again(self, tasks, clock, ann):
-        graves = await bury(tasks, clock, ann, 3)
+        graves = await insert_tombstone(tasks, clock, ann, 3)
         clock.now += TOMBSTONES_KEPT + MOMENT
         await write_until(tasks, ann, PURGE_EVERY)
         horizon = graves[-1].revision
@@ -66,7 +66,7 @@ class Purging:
         assert await tasks.changes(ann, since=0, limit=1) == (page.tasks, [], PURGE_EVERY, False)
 
     async def test_a_purge_takes_a_bounded_number_of_tombstones_oldest_first(self, place, tasks, clock, ann):
-        graves = await bury(tasks, clock, ann, PURGE_AT_MOST + 20)
+        graves = await insert_tombstone(tasks, clock, ann, PURGE_AT_MOST + 20)
         clock.now += TOMBSTONES_KEPT + MOMENT
         next_purge = -(-(await tasks.list(ann)).revision // PURGE_EVERY) * PURGE_EVERY
         await write_until(tasks, ann, next_purge)
@@ -84,7 +84,7 @@ class Purging:
     @pytest.mark.parametrize("kind", ["create", "create once", "edit", "toggle", "delete"])
     async def test_every_kind_of_write_purges_if_it_is_the_64th(self, place, tasks, clock, ann, bob, kind):
         for owner in (ann, bob):
-            await bury(tasks, clock, owner, 1)
+            await insert_tombstone(tasks, clock, owner, 1)
             await tasks.create(owner, once=Once("expiring", b"body"), title="once")
         clock.now += TOMBSTONES_KEPT + MOMENT
         await write_until(tasks, ann, PURGE_EVERY - 1)

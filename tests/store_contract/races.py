@@ -120,8 +120,8 @@ class Races:
                 await store.get(ann, task.id)
             whole = await store.changes(ann, **WHOLE)
             assert whole.tasks == []
-            grave = (await store.changes(ann, since=whole.revision - 1, limit=9)).deleted
-            assert [(tombstone.id, tombstone.revision) for tombstone in grave] == [(task.id, whole.revision)]
+            tombstone_row = (await store.changes(ann, since=whole.revision - 1, limit=9)).deleted
+            assert [(tombstone.id, tombstone.revision) for tombstone in tombstone_row] == [(task.id, whole.revision)]
 
     async def test_a_deletion_with_a_condition_never_takes_another_revision(self, store, tasks, ann):
         for _ in range(10):

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 
 Plan = dict[str, Any]
 
@@ -47,7 +47,7 @@ SAMPLES: dict[str, Any] = {
 _PLACES = {"created_at": SAMPLES["now"], "updated_at": SAMPLES["now"], "due_date": date(2026, 4, 1), "priority": 1}
 
 
-def plans(url: str, name: str, batch: Batch, owner: str) -> Iterator[tuple[str, Plan]]:
+def plans(url: str, name: str, batch: Transaction, owner: str) -> Iterator[tuple[str, Plan]]:
     """Yield the text and the plan of each statement behind the context, planned as `todo_app` for one user."""
     values = {**SAMPLES, "owner": owner, "expected": [1] if "delete" in name else 1}
     values["at"] = next((place for field, place in _PLACES.items() if field in name), "buy")

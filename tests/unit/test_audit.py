@@ -264,7 +264,7 @@ async def test_a_writer_that_is_stuck_holds_up_nobody_and_what_found_no_room_is_
 
 def test_closing_gives_up_on_a_writer_that_is_stuck(clogged, monkeypatch, caplog):
     path, reader = clogged
-    monkeypatch.setattr(audit_module, "PATIENCE", 0.2)
+    monkeypatch.setattr(audit_module, "TIMEOUT", 0.2)
     audit = AuditLines(str(path))
     for number in range(1_000):
         audit.record("start", number=number)

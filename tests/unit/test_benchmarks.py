@@ -16,7 +16,7 @@ from benchmarks.rounds import Case, Sample
 
 from todo_adapters.sql import statements
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 
 # What wrk prints, and behind it the line of requests.lua.
 WRK = """\
@@ -230,9 +230,9 @@ def test_the_picture_is_well_formed_and_shows_every_ratio(results):
 @pytest.mark.parametrize(
     ("bare", "ours"),
     [
-        (ceiling_app.GET, Batch(statements.get)),
-        (ceiling_app.CREATE, Batch(writes.create, writes=True)),
-        (ceiling_app.REPLACE, Batch(writes.lock, writes.replace, statements.get, writes=True)),
+        (ceiling_app.GET, Transaction(statements.get)),
+        (ceiling_app.CREATE, Transaction(writes.create, writes=True)),
+        (ceiling_app.REPLACE, Transaction(writes.lock, writes.replace, statements.get, writes=True)),
     ],
     ids=["get", "create", "replace"],
 )

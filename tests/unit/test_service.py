@@ -18,7 +18,7 @@ from todo_domain import (
     Unavailable,
     UserId,
 )
-from todo_domain.service import PATIENCE, utc_now
+from todo_domain.service import TIMEOUT, utc_now
 
 
 @pytest.fixture
@@ -143,8 +143,8 @@ async def test_a_write_with_a_condition_that_loses_its_race_is_stale(clock, ann)
 
 
 async def test_a_write_that_keeps_losing_gives_up_and_has_written_nothing(monkeypatch, clock, ann):
-    assert PATIENCE == 2.0
-    monkeypatch.setattr("todo_domain.service.PATIENCE", 0.01)
+    assert TIMEOUT == 2.0
+    monkeypatch.setattr("todo_domain.service.TIMEOUT", 0.01)
     tasks = TaskService(Contended(rivals=10**9), clock=clock)
     task = (await tasks.create(ann, title="first")).task
     begun = monotonic()

@@ -10,7 +10,7 @@ from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
 from todo_adapters.sql.postgres import store as postgres
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.sqlite import store as sqlite
 from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks
@@ -31,7 +31,7 @@ def named(batch):
         yield re.sub("::(BYTEA|BOOLEAN)", "", text)
 
 
-(CONTEXT,) = named(Batch())
+(CONTEXT,) = named(Transaction())
 SPLIT = {f"postgresql: {name} {n}": text for name, batch in BATCHES.items() for n, text in enumerate(named(batch))}
 STATEMENTS = {name: text for name, text in SPLIT.items() if text != CONTEXT} | {
     f"sqlite: {name}": text for name, text in sqlite.texts().items()
@@ -172,7 +172,7 @@ def test_what_may_look_at_every_task_of_a_user_travels_alone():
 
 def test_a_statement_with_a_value_of_its_own_is_refused():
     with pytest.raises(TypeError, match="title_1"):
-        Batch(sa.select(tasks.c.id).where(tasks.c.title == "mine"))
+        Transaction(sa.select(tasks.c.id).where(tasks.c.title == "mine"))
 
 
 def test_parameters_of_one_name_are_of_one_type():

@@ -12,7 +12,7 @@ from todo_adapters.http.endpoints.ops import ops_router
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.audit import note_refusal
-from todo_adapters.http.middleware.authentication import Gate, bearer
+from todo_adapters.http.middleware.authentication import Authentication, bearer
 from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
@@ -69,7 +69,7 @@ def http_application(
     def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
         return bug_answer(error, request_id_of(request))
 
-    gate = Gate(
+    gate = Authentication(
         service,
         verifier,
         metrics=metrics,

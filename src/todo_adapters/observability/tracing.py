@@ -54,7 +54,7 @@ T = TypeVar("T")
 UNTRACED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 """Paths that machines ask for every few seconds, so that nobody wants to read about it."""
 
-PATIENCE: Final = 3.0
+TIMEOUT: Final = 3.0
 """Seconds that closing waits for the last spans to be sent at most."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -145,10 +145,10 @@ class Tracing:
         return traced
 
     async def aclose(self) -> None:
-        """Send the spans that are left, for PATIENCE seconds at most."""
+        """Send the spans that are left, for TIMEOUT seconds at most."""
         last = Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
         last.start()
-        await asyncio.to_thread(last.join, PATIENCE)
+        await asyncio.to_thread(last.join, TIMEOUT)
         if last.is_alive():
             log.warning("the last spans are lost: the collector took too long")
 

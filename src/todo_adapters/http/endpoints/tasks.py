@@ -10,7 +10,7 @@ from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
 
 from todo_adapters.http.protocol.conditional import etag_of, has_match, known_counter, list_etag
-from todo_adapters.http.protocol.parameters import list_asked, next_link, query_of
+from todo_adapters.http.protocol.parameters import next_link, parse_list_query, query_of
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, task_out
@@ -30,7 +30,7 @@ class TaskController(Controller):
     @get(status_code=200)
     async def list_tasks(self, request: TaskRequest) -> ASGIApp:
         """List the caller's tasks."""
-        asked = list_asked(request.query_string)
+        asked = parse_list_query(request.query_string)
         query = query_of(asked, request.owner)
         tags = request.none_match()
         page = await request.tasks.list(request.owner, query, unless=known_counter(tags, request.owner))

@@ -24,7 +24,7 @@ PUBLIC: Final = "public"
 """The option of a route that needs no token."""
 
 
-class Gate(ASGIMiddleware):
+class Authentication(ASGIMiddleware):
     """Answers OPTIONS, passes public routes on, and lets authenticated callers through to their own tasks.
 
     The handler is called right here: what Litestar would do in between (building arguments, building a response)

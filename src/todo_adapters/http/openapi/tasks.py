@@ -13,7 +13,7 @@ from todo_adapters.http.openapi.schemas import list_of, reference
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
-from todo_adapters.http.protocol.parameters import list_asked, query_of, task_id
+from todo_adapters.http.protocol.parameters import parse_list_query, query_of, task_id
 from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut
 from todo_domain.task import check
 
@@ -61,9 +61,9 @@ LIST: Final = Operation(
     }
     | unchanged("List-ETag")
     | invalid(
-        unknown_parameter=lambda: list_asked(b"stauts=complete"),
-        bad_limit=lambda: query_of(list_asked(b"limit=0"), ex.OWNER),
-        cursor_of_another_list=lambda: query_of(list_asked(b"limit=1&cursor=abc"), ex.OWNER),
+        unknown_parameter=lambda: parse_list_query(b"stauts=complete"),
+        bad_limit=lambda: query_of(parse_list_query(b"limit=0"), ex.OWNER),
+        cursor_of_another_list=lambda: query_of(parse_list_query(b"limit=1&cursor=abc"), ex.OWNER),
     )
     | BELOW_API,
     "Without `limit` the list is whole, newest first. Filters combine with AND.",

@@ -99,7 +99,7 @@ class Parameters:
         return [(given, value) for given, values in self._given.items() if given != name for value in values]
 
 
-class Asked(NamedTuple):
+class ListRequest(NamedTuple):
     """The list that a query string asks for: a query, where to go on in it, and what of the string stays in links."""
 
     query: Query
@@ -108,7 +108,7 @@ class Asked(NamedTuple):
 
 
 @lru_cache(256)  # clients ask for the same few lists again and again
-def list_asked(query_string: bytes) -> Asked:
+def parse_list_query(query_string: bytes) -> ListRequest:
     """Return what the query string of a list asks for."""
     given = Parameters(query_string, LIST_PARAMETERS, repeatable=frozenset({"tag"}))
     tags = given.all("tag")
@@ -125,10 +125,12 @@ def list_asked(query_string: bytes) -> Asked:
         sort=given.one("sort", lambda name, text: _choice(name, text, SORTS)) or Sort(),
         limit=given.one("limit", _limit),
     )
-    return Asked(query, given.one("cursor", lambda _, text: text), urlencode(given.without("cursor"), quote_via=quote))
+    return ListRequest(
+        query, given.one("cursor", lambda _, text: text), urlencode(given.without("cursor"), quote_via=quote)
+    )
 
 
-def query_of(asked: Asked, owner: UserId) -> Query:
+def query_of(asked: ListRequest, owner: UserId) -> Query:
     """Return the query for this owner: a cursor is good in the list of one user alone."""
     if asked.cursor is None:
         return asked.query
@@ -137,7 +139,7 @@ def query_of(asked: Asked, owner: UserId) -> Query:
     return asked.query._replace(after=decode(owner, asked.query, asked.cursor))
 
 
-def next_link(path: str, asked: Asked, cursor: str) -> bytes:
+def next_link(path: str, asked: ListRequest, cursor: str) -> bytes:
     """Return the value of `Link` for the page behind this one (RFC 8288)."""
     return f'<{path}?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
 

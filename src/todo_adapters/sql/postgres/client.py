@@ -19,13 +19,13 @@ from todo_adapters.sql.postgres.errors import (
     why_out_of_reach,
 )
 from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError
-from todo_adapters.sql.postgres.pipeline import Wire
-from todo_adapters.sql.postgres.pool import Lane, Pool, with_defaults
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
 from todo_domain.errors import Unavailable
 
-PATIENCE: Final = 2.6
+TIMEOUT: Final = 2.6
 """Seconds for everything: waiting for a wire, making it, running the batch, trying it again."""
 
 _ROOM: Final = 0.3
@@ -42,7 +42,7 @@ _MOST_WRITES: Final = 8
 the connection breaks, what became of all of them is unknown."""
 
 
-class Road:
+class PostgresClient:
     """The wires, and the rules for what goes wrong on the way.
 
     `pool_size`, at least 3, is how many connections there may be: one that short reads share, a half of the others for
@@ -56,7 +56,7 @@ class Road:
         self._writes = Pool(info, size=max(1, pool_size - 1 - slow), depth=_MOST_WRITES)
         self._slow = Pool(info, size=slow)
 
-    async def run(self, batch: Batch, values: Values, *, patience: float = PATIENCE) -> list[list[Row]]:
+    async def run(self, batch: Transaction, values: Values, *, patience: float = TIMEOUT) -> list[list[Row]]:
         """Return the rows of each statement of the batch. The road adds the timeout to `values`.
 
         What lost a race, and what only reads and lost its connection, or failed with another in its group, is tried
@@ -97,17 +97,17 @@ class Road:
     def _pools(self) -> tuple[Pool, Pool, Pool]:
         return self._reads, self._writes, self._slow
 
-    def _pool(self, batch: Batch, *, again: bool) -> Pool:
+    def _pool(self, batch: Transaction, *, again: bool) -> Pool:
         if batch.writes:
             return self._writes
         if batch.alone or again:
             return self._slow
         return min(self._reads, self._slow, key=lambda pool: pool.crowd) if self._reads.pooled else self._reads
 
-    async def _once(self, pool: Pool, batch: Batch, values: Values, give_up: float) -> list[list[Row]]:
+    async def _once(self, pool: Pool, batch: Transaction, values: Values, give_up: float) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
-        lane, wire = pool.at_hand() or await _turn(pool, give_up)
-        done = partial(pool.give, lane)
+        slot, wire = pool.at_hand() or await _turn(pool, give_up)
+        done = partial(pool.give, slot)
         left = give_up - _ROOM - asyncio.get_running_loop().time()
         values["timeout"] = str(max(50, int(left * 1000)))
         try:
@@ -125,7 +125,7 @@ class Road:
             raise
 
 
-async def _turn(pool: Pool, give_up: float) -> tuple[Lane, Wire]:
+async def _turn(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:
     try:
         async with asyncio.timeout_at(give_up):
             return await pool.take()

@@ -25,7 +25,7 @@ class NotRunError(OperationalError):
     """A unit was not run, for one before it in its group had failed."""
 
 
-class Unit:
+class InFlight:
     """A batch on its way. Whoever waits for `answer` may be cancelled; the unit runs its course all the same.
 
     `size` is how many results it will have, `last` whether its group ends with it.

@@ -8,9 +8,9 @@ from typing import Final
 import psycopg
 import sqlalchemy as sa
 
-from todo_adapters.sql.postgres.client import Road
+from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.schema import REVISIONS
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
@@ -21,8 +21,8 @@ _NO_SUCH_ROLE: Final = "22023"
 _TABLES: Final = (users, tasks, tombstones, idempotency_keys)
 _SETTINGS: Final = ("server_encoding", "transaction_isolation", "DateStyle", "transaction_read_only")
 
-_ROLE: Final = Batch(sa.text("SELECT current_user"))
-_FACTS: Final = Batch(
+_ROLE: Final = Transaction(sa.text("SELECT current_user"))
+_FACTS: Final = Transaction(
     sa.select(
         sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")).scalar_subquery(),
         sa.and_(*(sa.func.row_security_active(sa.literal_column(f"'{table.name}'")) for table in _TABLES)),
@@ -33,7 +33,7 @@ _FACTS: Final = Batch(
 _OTHER: Final = parameter("other", sa.Text)
 _TRESPASSES: Final = tuple(
     # Nothing is asked back, which a policy for reading might refuse. What is let in, the error at the end undoes.
-    Batch(
+    Transaction(
         sa.insert(table).values(values).inline(),
         sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"),
         alone=True,
@@ -67,7 +67,7 @@ _TRESPASSES: Final = tuple(
 )
 
 
-async def check_isolation(road: Road) -> None:
+async def check_isolation(road: PostgresClient) -> None:
     """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
     try:
         ((row,),) = await road.run(_ROLE, {"owner": _NOBODY})
@@ -96,7 +96,7 @@ async def check_isolation(road: Road) -> None:
         raise NotIsolated("row-level security is not in force: restore it before serving anybody")
 
 
-async def prove_isolation(road: Road) -> None:
+async def prove_isolation(road: PostgresClient) -> None:
     """Try to write a row of another user into each table; raise Unavailable unless PostgreSQL refuses every one."""
     me, other = (f"proof-{secrets.token_hex(16)}" for _ in range(2))
     for trespass in _TRESPASSES:

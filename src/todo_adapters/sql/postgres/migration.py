@@ -21,7 +21,7 @@ from todo_adapters.sql.postgres.errors import (
 from todo_adapters.sql.schema import BASE, MigrationError, Needed
 from todo_adapters.sql.tables import ROLE
 
-_PATIENCE: Final = 60.0
+_TIMEOUT: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
 
 _POLL: Final = 0.1
@@ -49,7 +49,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
 
     The connection must be the database's own: a pooler in transaction mode does not keep the lock.
     """
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + _TIMEOUT
     with _connected(info) as connection:
         _take_turn(connection, give_up)
         for setting in _SETTINGS:
@@ -70,7 +70,7 @@ def _take_turn(connection: sa.Connection, give_up: float) -> None:
     while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_TURN))):
         connection.rollback()
         if time.monotonic() > give_up:
-            raise MigrationError(f"another migration has been running for {_PATIENCE:.0f} seconds: wait until it ends")
+            raise MigrationError(f"another migration has been running for {_TIMEOUT:.0f} seconds: wait until it ends")
         time.sleep(_POLL)
     connection.commit()
 

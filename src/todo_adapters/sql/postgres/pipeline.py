@@ -22,8 +22,8 @@ from psycopg.adapt import Loader, PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError, Unit
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
@@ -39,7 +39,7 @@ class Instant(Loader):
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
-class Wire:
+class PipelineConnection:
     """One connection in libpq's pipeline mode. Once it is broken it stays so, and every unit on it fails.
 
     On a `pooled` one, whose transactions may each run on another server, nothing is known by name, and a unit is only
@@ -59,9 +59,9 @@ class Wire:
         self._glance = select.poll()
         self._glance.register(self._socket, select.POLLIN)
         self._known: set[bytes] = set()
-        self._ready: set[Batch] = set()
+        self._ready: set[Transaction] = set()
         self._generation = b""
-        self._units: deque[Unit] = deque()
+        self._units: deque[InFlight] = deque()
         self._results: list[PGresult] = []
         self._closing = False
         self._watch: asyncio.TimerHandle | None = None
@@ -94,7 +94,9 @@ class Wire:
             self.close()
         return not self._open
 
-    def send(self, batch: Batch, values: Values, *, deadline: float, done: Callable[[], None] | None = None) -> Unit:
+    def send(
+        self, batch: Transaction, values: Values, *, deadline: float, done: Callable[[], None] | None = None
+    ) -> InFlight:
         """Send a batch as one unit, whose answer will hold a result for each of its statements.
 
         The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
@@ -111,7 +113,7 @@ class Wire:
         except BaseException:  # half a unit is on the wire, and nothing may come behind it
             self.close()
             raise
-        unit = Unit(self._loop.create_future(), len(batch.statements), deadline, done)
+        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, done)
         self._units.append(unit)
         if self._watch is None:
             self._watch = self._loop.call_at(deadline, self._look)
@@ -151,7 +153,7 @@ class Wire:
         for place, unit in enumerate(units):
             unit.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
 
-    def _enqueue(self, batch: Batch, values: Values, deadline: float) -> None:
+    def _enqueue(self, batch: Transaction, values: Values, deadline: float) -> None:
         dumped = self._shapes.dump_sequence(
             [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
         )
@@ -166,14 +168,14 @@ class Wire:
             else:
                 self._pg.send_query_prepared(statement.name + self._generation, arguments)
 
-    def _prepare(self, batch: Batch, deadline: float) -> None:
+    def _prepare(self, batch: Transaction, deadline: float) -> None:
         """Prepare what this connection does not know yet, each in a group of its own: no failure undoes another's."""
         for statement in batch.statements:
             if statement.name not in self._known:
                 self._known.add(statement.name)
                 self._sync()
                 self._pg.send_prepare(statement.name + self._generation, statement.text)
-                preparation = Unit(self._loop.create_future(), 1, deadline)
+                preparation = InFlight(self._loop.create_future(), 1, deadline)
                 preparation.answer.add_done_callback(partial(self._prepared, statement.name))
                 self._units.append(preparation)
                 self._sync()

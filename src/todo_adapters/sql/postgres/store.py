@@ -11,9 +11,9 @@ from typing import Final
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.addresses import conninfo
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.client import Road
+from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, columns, conditions, task_from_postgresql, tombstone
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
@@ -23,27 +23,27 @@ from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, On
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 
-_GET: Final = Batch(statements.get)
-_STATE: Final = Batch(statements.state, alone=True)
-_CHANGES: Final = Batch(statements.changes)
-_CREATE: Final = Batch(writes.create, writes=True)
-_CREATE_ONCE: Final = Batch(writes.provision, statements.seen, writes.create_once, writes=True)
-_REPLACE: Final = Batch(writes.lock, writes.replace, statements.get, writes=True)
-_TOGGLE: Final = Batch(writes.lock, writes.toggle, writes=True)
-_DELETE: Final = Batch(writes.lock, writes.remove, statements.get, writes=True)
-_PURGE: Final = Batch(writes.lock, writes.purge, writes=True)
+_GET: Final = Transaction(statements.get)
+_STATE: Final = Transaction(statements.state, alone=True)
+_CHANGES: Final = Transaction(statements.changes)
+_CREATE: Final = Transaction(writes.create, writes=True)
+_CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
+_REPLACE: Final = Transaction(writes.lock, writes.replace, statements.get, writes=True)
+_TOGGLE: Final = Transaction(writes.lock, writes.toggle, writes=True)
+_DELETE: Final = Transaction(writes.lock, writes.remove, statements.get, writes=True)
+_PURGE: Final = Transaction(writes.lock, writes.purge, writes=True)
 
-_PATIENCE_TO_PURGE: Final = 0.4
+_PURGE_TIMEOUT: Final = 0.4
 """Seconds; with what the write itself may take, still less than 3."""
 
 
 @cache
-def _page(shape: lists.Shape, *, whole: bool) -> Batch:
+def _page(shape: lists.Shape, *, whole: bool) -> Transaction:
     """Return the batch for a page; one that may have to look at every task of the user travels alone."""
-    return Batch(lists.page(shape), alone=whole or shape.filtered or shape.sort.field not in {"created_at", "id"})
+    return Transaction(lists.page(shape), alone=whole or shape.filtered or shape.sort.field not in {"created_at", "id"})
 
 
-def batches() -> dict[str, Batch]:
+def batches() -> dict[str, Transaction]:
     """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
     fixed = {
         "get": _GET,
@@ -64,12 +64,12 @@ class PostgresTasks:
 
     Works with the login of an owner, of a superuser, or of a role that may do nothing but become `todo_app`; directly
     or through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when
-    they are needed: see `Road`.
+    they are needed: see `PostgresClient`.
     Raises ValueError for a URL of another database.
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self._road = Road(conninfo(url), pool_size=pool_size)
+        self._road = PostgresClient(conninfo(url), pool_size=pool_size)
 
     async def open(self) -> None:
         """Do nothing yet: each connection is made for whoever needs it first, and `check` tells whether it works."""
@@ -167,7 +167,7 @@ class PostgresTasks:
             return
         expired = {"keys_since": now - KEYS_KEPT, "tombstones_since": now - TOMBSTONES_KEPT, "most": PURGE_AT_MOST}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
-            await self._road.run(_PURGE, {"owner": owner, **expired}, patience=_PATIENCE_TO_PURGE)
+            await self._road.run(_PURGE, {"owner": owner, **expired}, patience=_PURGE_TIMEOUT)
 
 
 def _only(rows: list[Row]) -> Task:

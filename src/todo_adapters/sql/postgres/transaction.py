@@ -34,7 +34,7 @@ class Statement(NamedTuple):
     places: tuple[int, ...]
 
 
-class Batch:
+class Transaction:
     """A context and some statements. All share one set of named parameters.
 
     Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement. `writes` says

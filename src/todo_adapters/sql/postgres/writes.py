@@ -126,9 +126,11 @@ def _remove() -> sa.Insert:
         .returning(users.c.revision)
         .cte("turn")
     )
-    grave = {"user_id": OWNER, "task_id": ID, "revision": turn.c.revision, "deleted_at": NOW}
-    dug = sa.insert(tombstones).from_select(list(grave), sa.select(*grave.values()).select_from(turn))
-    return dug.returning(tombstones.c.revision).add_cte(turn)
+    tombstone_row = {"user_id": OWNER, "task_id": ID, "revision": turn.c.revision, "deleted_at": NOW}
+    inserted = sa.insert(tombstones).from_select(
+        list(tombstone_row), sa.select(*tombstone_row.values()).select_from(turn)
+    )
+    return inserted.returning(tombstones.c.revision).add_cte(turn)
 
 
 def _purge() -> sa.Update:

@@ -10,7 +10,7 @@ from typing import Final
 
 from todo_domain.errors import Unavailable
 
-PATIENCE: Final = 2.4
+TIMEOUT: Final = 2.4
 """Seconds that a call may wait for its turn in this process and for the locks of others."""
 
 _BUSY: Final = "the database is locked by another program: try again"
@@ -40,14 +40,14 @@ def code_of(error: sqlite3.Error) -> int:
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Return a connection that begins no transaction by itself and waits up to PATIENCE for a lock.
+    """Return a connection that begins no transaction by itself and waits up to TIMEOUT for a lock.
 
     Unless told to create it, the file must exist. Raises sqlite3.Error.
     """
-    give_up = time.monotonic() + PATIENCE
+    give_up = time.monotonic() + TIMEOUT
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     connection = sqlite3.connect(
-        uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=256
+        uri, uri=True, timeout=TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
         while True:

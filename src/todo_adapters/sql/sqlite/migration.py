@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from todo_adapters.sql.schema import BASE, MigrationError, Needed
 from todo_adapters.sql.sqlite.file import connect, explain
 
-_PATIENCE_MS: Final = 60_000
+_TIMEOUT_MS: Final = 60_000
 
 
 def current(path: Path) -> str:
@@ -48,7 +48,7 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path, create=True)
-    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {_TIMEOUT_MS}")
     return connection
 
 

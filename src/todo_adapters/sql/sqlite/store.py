@@ -16,7 +16,7 @@ from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_s
 from todo_adapters.sql.schema import REVISIONS
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
-from todo_adapters.sql.sqlite.worker import Lane, Result, Work
+from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId
@@ -39,9 +39,9 @@ _REMEMBER: Final = text_of(writes.remember, SQLITE)
 _REPLACE: Final = text_of(writes.replace, SQLITE)
 _TOGGLE: Final = text_of(writes.toggle, SQLITE)
 _REMOVE: Final = text_of(writes.remove, SQLITE)
-_BURY: Final = text_of(writes.bury, SQLITE)
+_INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
 _FORGET: Final = text_of(writes.forget, SQLITE)
-_EXHUME: Final = text_of(writes.exhume, SQLITE)
+_PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 _RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
 
 _NO_LIMIT: Final = -1
@@ -67,15 +67,15 @@ def texts() -> dict[str, str]:
         "replace": _REPLACE,
         "toggle": _TOGGLE,
         "remove": _REMOVE,
-        "bury": _BURY,
+        "insert_tombstone": _INSERT_TOMBSTONE,
         "forget": _FORGET,
-        "exhume": _EXHUME,
+        "purge_tombstones": _PURGE_TOMBSTONES,
         "raise horizon": _RAISE_HORIZON,
     }
     return fixed | {lists.name_of(shape): _found(shape) for shape in lists.all_shapes()}
 
 
-class _Calls(Lane):
+class _Calls(SqliteWorker):
     """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
 
     async def run(self, work: Work[Result]) -> Result:
@@ -193,7 +193,7 @@ class SqliteTasks:
             if not connection.execute(_REMOVE, values).rowcount:
                 raise Stale(_get(connection, values))
             (values["new_revision"],) = connection.execute(_DISMISS, values).fetchone()
-            connection.execute(_BURY, values)
+            connection.execute(_INSERT_TOMBSTONE, values)
             _purge(connection, owner, values["new_revision"], now)
 
         await self._writer.run(work)
@@ -260,5 +260,5 @@ def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: da
         "tombstones_since": text_of_instant(now - TOMBSTONES_KEPT),
     }
     connection.execute(_FORGET, values)
-    if gone := connection.execute(_EXHUME, values).fetchall():
+    if gone := connection.execute(_PURGE_TOMBSTONES, values).fetchall():
         connection.execute(_RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})

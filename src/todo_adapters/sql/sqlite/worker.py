@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
-from todo_adapters.sql.sqlite.file import PATIENCE, File, code_of, explain
+from todo_adapters.sql.sqlite.file import TIMEOUT, File, code_of, explain
 from todo_domain.errors import Unavailable
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 _GRACE: Final = 0.4
-"""Seconds beyond PATIENCE after which a call is given up although its thread has not answered."""
+"""Seconds beyond TIMEOUT after which a call is given up although its thread has not answered."""
 
 _JOINING: Final = 0.02
 """Seconds for which one transaction takes in more writes, so that the first of them does not wait long for the last."""
@@ -46,7 +46,7 @@ class _Job:
         self.work = work
         self.told = told
         self.over = False  # whether there is nothing more to tell
-        self.deadline = time.monotonic() + PATIENCE
+        self.deadline = time.monotonic() + TIMEOUT
         self.ending = _Ending(None)  # the thread's own until it is told
         self.begin = threading.Lock()  # for the thread, or for a caller who does not want it done any more
         self.keep = threading.Lock()  # for the thread when the work has returned, or for a caller who gives up
@@ -55,12 +55,12 @@ class _Job:
 _Tell = Callable[[list[_Job]], None]
 
 
-class Lane:
+class SqliteWorker:
     """One thread with one connection, which does what it is given in the order it was given.
 
     A writing lane makes one transaction of what waits at the same time. Each piece of work in it is kept if it returns
     and undone if it raises, and nobody hears of either before all of it is on the disk. A reading lane shows one
-    snapshot to what waits at the same time. Trouble with the file is Unavailable, within PATIENCE and a little, for
+    snapshot to what waits at the same time. Trouble with the file is Unavailable, within TIMEOUT and a little, for
     everybody who shares the transaction.
 
     Work whose caller is cancelled is not done if it has not begun, and is finished if it has. All calls come from one
@@ -86,7 +86,7 @@ class Lane:
             self._thread = threading.Thread(target=self._work_off, args=(loop,), name=name, daemon=True)
             self._thread.start()
         job = _Job(work, loop.create_future())
-        timer = loop.call_later(PATIENCE + _GRACE, self._give_up, job)
+        timer = loop.call_later(TIMEOUT + _GRACE, self._give_up, job)
         self._waiting.put(job)
         try:
             error, result = await job.told

@@ -102,7 +102,7 @@ remove: Final = sa.delete(tasks).where(
     _expected.is_(None) | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
 )
 
-bury: Final = sa.insert(tombstones).values(user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW)
+insert_tombstone: Final = sa.insert(tombstones).values(user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW)
 
 forget: Final = sa.delete(idempotency_keys).where(
     idempotency_keys.c.user_id == OWNER,
@@ -115,7 +115,7 @@ forget: Final = sa.delete(idempotency_keys).where(
     ),
 )
 
-exhume: Final = (
+purge_tombstones: Final = (
     sa.delete(tombstones)
     .where(
         tombstones.c.user_id == OWNER,

@@ -1,4 +1,4 @@
-"""Become another program that ends with its owner: `python tether.py OWNER SIGNAL UID GID PROGRAM [ARGUMENT...]`.
+"""Run a program that ends with its owner: `python die_with_parent.py OWNER SIGNAL UID GID PROGRAM [ARGUMENT...]`.
 
 A program of its own instead of a `preexec_fn`: Python code between fork and exec can deadlock once the owner has
 threads, and Python 3.12 warns of it. It is run with `-I -S` and imports next to nothing, so it costs about 15 ms.

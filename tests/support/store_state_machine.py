@@ -42,7 +42,7 @@ class Account:
     """What is true of one user: the tasks, the counter, every id there ever was, the keys."""
 
     def __init__(self, name: str) -> None:
-        self.owner: UserId = user_id(f"{name}-{next(_numbers)} of the household")
+        self.owner: UserId = user_id(f"{name}-{next(_numbers)} of the store_state_machine")
         self.tasks: dict[int, Task] = {}
         self.counter = 0
         self.ids: list[int] = []
@@ -64,7 +64,7 @@ class Account:
         self.keep(task)
 
 
-class Household(RuleBasedStateMachine):
+class StoreStateMachine(RuleBasedStateMachine):
     """Ann has a phone that syncs in small pages and a laptop that syncs in large ones; Bob has a tablet."""
 
     def __init__(self, store: Tasks, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:

@@ -1,4 +1,4 @@
-"""A storm: devices that write, faults that strike, and in the end what everybody was told beside what is there."""
+"""A scenario: devices that write, faults that strike, and in the end what everybody was told beside what is there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PULSE: Final = "pulse"  # a user of whom nothing is asked but whether the servi
 
 
 @dataclass
-class Weather:
+class Results:
     """What struck, and how things went."""
 
     traffic: Traffic = field(default_factory=Traffic)
@@ -37,7 +37,7 @@ class Weather:
     resyncs: int = 0
 
 
-class Storm:
+class Scenario:
     """Faults upon a running service for some seconds, one at a time, each kind about as often as its like.
 
     What ends processes is every other fault of the first half and none of the second, which so shows what becomes of
@@ -45,7 +45,7 @@ class Storm:
     """
 
     def __init__(self, service: Service, faults: Sequence[Fault], *, seconds: float, random: Random) -> None:
-        self.weather = Weather()
+        self.results = Results()
         self._service = service
         self._ending = [fault for fault in faults if fault.ends]
         self._lasting = [fault for fault in faults if not fault.ends]
@@ -53,9 +53,9 @@ class Storm:
         self._random = random  # for nothing that is done more or less often as time goes by: faults keep their order
         self._lines: list[Line] = []
 
-    async def run(self) -> Weather:
+    async def run(self) -> Results:
         """Let it all happen, and everybody sync when it is over."""
-        watches = [asyncio.create_task(self.weather.traffic.watch_ourselves())]
+        watches = [asyncio.create_task(self.results.traffic.watch_ourselves())]
         try:
             devices = await self._set_up()
             watches.append(asyncio.create_task(self._watch_health()))
@@ -65,11 +65,11 @@ class Storm:
                 await self._strike()
                 for device in devices:
                     device.stopping = True
-            self.weather.resident_after = self._service.resident()
+            self.results.resident_after = self._service.resident()
             for device in devices:
                 listed = await device.settle()
-                self.weather.devices.append(Told(device.diary, device.copy, listed))
-                self.weather.resyncs += device.resyncs
+                self.results.devices.append(Told(device.expectations, device.copy, listed))
+                self.results.resyncs += device.resyncs
         finally:
             for watch in watches:
                 watch.cancel()
@@ -77,10 +77,10 @@ class Storm:
             for line in self._lines:
                 line.close()
             await asyncio.sleep(0.05)  # the aborted connections close their sockets
-        return self.weather
+        return self.results
 
     def _line(self, user: str) -> Line:
-        return Line(self._service, user, self.weather.traffic, Random())
+        return Line(self._service, user, self.results.traffic, Random())
 
     async def _set_up(self) -> list[Device]:
         devices = []
@@ -103,7 +103,7 @@ class Storm:
         await asyncio.sleep(min(3, self._seconds / 8))
         await self._strike_until(begun + self._seconds / 2, self._ending, self._lasting)
         await asyncio.sleep(min(3, self._seconds / 8))
-        self.weather.resident_before = self._service.resident()
+        self.results.resident_before = self._service.resident()
         await self._strike_until(begun + self._seconds, self._lasting)
         await asyncio.sleep(1)
 
@@ -114,12 +114,12 @@ class Storm:
                 await asyncio.sleep(0.1)
                 continue
             fault, random = next(deck)
-            before = self.weather.traffic.failures
+            before = self.results.traffic.failures
             await asyncio.to_thread(fault.strike, random)
-            self.weather.faults[fault.name] += 1
-            self.weather.recoveries.append((await self._first_success(), fault.name))
+            self.results.faults[fault.name] += 1
+            self.results.recoveries.append((await self._first_success(), fault.name))
             await asyncio.to_thread(self._service.recover)
-            self.weather.failures[fault.name] += self.weather.traffic.failures - before
+            self.results.failures[fault.name] += self.results.traffic.failures - before
             await asyncio.sleep(self._random.uniform(0.1, 0.6))
 
     def _deck(self, faults: list[Fault]) -> Iterator[tuple[Fault, Random]]:
@@ -156,7 +156,7 @@ class Storm:
 
     async def _watch_health(self) -> None:
         """Ask ten times a second whether the process answers: whatever the database does, it must."""
-        health = self.weather.health
+        health = self.results.health
         while True:
             line = Line(self._service, _PULSE, health, Random())
             away, absences = self._service.away, self._service.absences

@@ -30,7 +30,7 @@ class Switch:
 
 
 @dataclass
-class Diary:
+class Expectations:
     """Everything that one device remembers of its writes."""
 
     user: str

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from todo_adapters.sql.sqlite import worker as lane
+from todo_adapters.sql.sqlite import worker
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.store import SqliteTasks
-from todo_adapters.sql.sqlite.worker import Lane
+from todo_adapters.sql.sqlite.worker import SqliteWorker
 from todo_domain import NotFound, TaskService, Unavailable
 
 ADD = "INSERT INTO users VALUES (?, 0, 0, 0, '')"
@@ -29,14 +29,14 @@ def path(sqlite_template, tmp_path) -> Path:
 
 @pytest.fixture
 async def writer(path):
-    async with aclosing(Lane(File(path), writes=True)) as opened:
+    async with aclosing(SqliteWorker(File(path), writes=True)) as opened:
         await opened.run(lambda _: None)
         yield opened
 
 
 @pytest.fixture
 async def reader(path):
-    async with aclosing(Lane(File(path), writes=False)) as opened:
+    async with aclosing(SqliteWorker(File(path), writes=False)) as opened:
         await opened.run(lambda _: None)
         yield opened
 
@@ -198,7 +198,7 @@ async def test_a_file_that_is_replaced_during_a_transaction_makes_every_write_in
 
 async def test_a_transaction_takes_nothing_more_in_after_a_while(writer):
     disk = Disk(writer)
-    asked = [asyncio.create_task(writer.run(lambda _: time.sleep(lane._JOINING / 4))) for _ in range(24)]
+    asked = [asyncio.create_task(writer.run(lambda _: time.sleep(worker._JOINING / 4))) for _ in range(24)]
     first, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     assert len(first) < 12
     await asyncio.gather(*asked)
@@ -210,8 +210,8 @@ async def test_a_transaction_takes_nothing_more_in_after_a_while(writer):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(lane, "PATIENCE", 0.1)
-    monkeypatch.setattr(lane, "_GRACE", 0.1)
+    monkeypatch.setattr(worker, "TIMEOUT", 0.1)
+    monkeypatch.setattr(worker, "_GRACE", 0.1)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -301,7 +301,7 @@ async def test_a_cancelled_read_is_not_waited_for(reader):
 
 
 async def test_closing_finishes_what_was_given_before_and_ends_the_thread(path):
-    writer = Lane(File(path), writes=True)
+    writer = SqliteWorker(File(path), writes=True)
     asked = [asyncio.create_task(writer.run(adding(f"{number}"))) for number in range(20)]
     await asyncio.sleep(0)
     await writer.aclose()
@@ -315,9 +315,9 @@ def test_a_lane_that_nobody_closed_keeps_no_process_alive(path):
     program = """if True:
         import asyncio, sys
         from pathlib import Path
-        from todo_adapters.sql.sqlite.worker import Lane
+        from todo_adapters.sql.sqlite.worker import SqliteWorker
         from todo_adapters.sql.sqlite.file import File
-        asyncio.run(Lane(File(Path(sys.argv[1])), writes=True).run(lambda _: None))
+        asyncio.run(SqliteWorker(File(Path(sys.argv[1])), writes=True).run(lambda _: None))
     """
     subprocess.run([sys.executable, "-c", program, path], check=True, timeout=10)
 
@@ -353,7 +353,7 @@ async def test_a_read_that_is_asked_for_after_a_write_sees_it_however_long_snaps
         written.wait()
         return seen
 
-    monkeypatch.setattr(lane, "_SNAPSHOT", 10)
+    monkeypatch.setattr(worker, "_SNAPSHOT", 10)
     looked, written = threading.Event(), threading.Event()
     earlier = asyncio.create_task(reader.run(first))
     await asyncio.to_thread(looked.wait)

@@ -14,15 +14,15 @@ from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.pipeline import Wire
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Batch
+from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import TaskService, user_id
 
 WHO = sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text")
-WHO_READS = Batch(WHO)
-WHO_WRITES = Batch(WHO, writes=True)
-FAILS = Batch(sa.text("SELECT 1 / 0"))
+WHO_READS = Transaction(WHO)
+WHO_WRITES = Transaction(WHO, writes=True)
+FAILS = Transaction(sa.text("SELECT 1 / 0"))
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ async def test_a_read_that_fails_fails_none_of_those_it_travels_with(store, ann,
 
 
 async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(store):
-    broken = Batch(writes.provision, sa.text("SELECT 1 / 0"), writes=True)
-    works = Batch(WHO, writes=True)
+    broken = Transaction(writes.provision, sa.text("SELECT 1 / 0"), writes=True)
+    works = Transaction(WHO, writes=True)
     asked = [
         store._road.run(broken if number % 5 == 2 else works, {"owner": str(number), "now": None})
         for number in range(30)
@@ -107,7 +107,7 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
 
             async def watch():
                 while True:
-                    loads.extend(lane.wire.load for pool in store._road._pools for lane in pool._lanes if lane.wire)
+                    loads.extend(slot.wire.load for pool in store._road._pools for slot in pool._slots if slot.wire)
                     await asyncio.sleep(0)
 
             watching = asyncio.create_task(watch())
@@ -116,7 +116,7 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
             assert {task.id for task in found} == {one.task.id for one in made}
             assert max(loads) == 1
             assert store.connections()["limit"] == 5
-            wires = [lane.wire for pool in store._road._pools for lane in pool._lanes if lane.wire]
+            wires = [slot.wire for pool in store._road._pools for slot in pool._slots if slot.wire]
             assert all(wire.pooled for wire in wires)
         prepared = "SELECT count(*) FROM pg_prepared_statements"
         with psycopg.connect(
@@ -131,9 +131,9 @@ async def test_a_direct_connection_carries_many_units_at_once(store, ann):
     assert await tasks.get(ann, task.id) == task
     asked = [asyncio.create_task(tasks.get(ann, task.id)) for _ in range(50)]
     await asyncio.sleep(0)
-    (lane,) = store._road._reads._lanes
-    assert lane.wire.load == 50
-    assert not lane.wire.pooled
+    (slot,) = store._road._reads._slots
+    assert slot.wire.load == 50
+    assert not slot.wire.pooled
     assert await asyncio.gather(*asked) == [task] * 50
 
 
@@ -142,14 +142,14 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
 ):
     pgbouncer.require()
     logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
-    connect = Wire.to
+    connect = PipelineConnection.to
 
     async def unnoticed(info):
         wire = await connect(info)
         wire.pooled = False
         return wire
 
-    monkeypatch.setattr(Wire, "to", unnoticed)
+    monkeypatch.setattr(PipelineConnection, "to", unnoticed)
     with PgBouncer(postgres_server, postgres_database, pool_size=2, logins=logins) as pooler:
         async with aclosing(PostgresTasks(pooler.url(PostgresDatabases.LOGIN), pool_size=5)) as store:
             tasks = TaskService(store)
@@ -159,14 +159,14 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
                 await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made))
                 found = await asyncio.gather(*(tasks.get(task.user_id, task.id) for task in made))
                 assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
-            wires = [lane.wire for pool in store._road._pools for lane in pool._lanes if lane.wire]
+            wires = [slot.wire for pool in store._road._pools for slot in pool._slots if slot.wire]
             assert all(wire.pooled for wire in wires)
 
 
 async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_connection_and_holds_up_nobody(
     postgres_server, postgres_databases, postgres_database
 ):
-    wire = await Wire.to(postgres_databases.url(postgres_database))
+    wire = await PipelineConnection.to(postgres_databases.url(postgres_database))
     values = {"owner": "ann", "timeout": "1000"}
     await wire.send(WHO_READS, values, deadline=time.monotonic() + 2).answer
     unit = wire.send(WHO_READS, values, deadline=time.monotonic() + 2)  # its group is closed at the end of this turn
