@@ -110,7 +110,7 @@ class Settings:
     jwt_max_lifetime: int = setting(
         "TODO_JWT_MAX_LIFETIME",
         number(60, 366 * 86_400),
-        86_400,
+        90_000,
         "seconds; a token that is valid for longer is refused",
     )
     host: str = setting("TODO_HOST", str, "127.0.0.1", "the address to listen on")

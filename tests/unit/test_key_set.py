@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 from support.issuers import Issuer, b64, b64_int, dumps, public_jwk, rsa_key, sign
 from todo_adapters.auth.key_set import MOST_KEYS, parse_key_set
 
+NULL = object()
+"""A member that is null, where None leaves it out."""
+
 
 @pytest.fixture(scope="module")
 def issuer():
@@ -34,11 +37,14 @@ def fresh(**members):
         {"use": None},
         {"alg": None, "use": None},
         {"key_ops": ["verify"]},
+        {"alg": NULL},
+        {"use": NULL, "key_ops": NULL, "x5c": NULL},
         {"x5c": ["MIIB"], "exp": 1},
     ],
 )
 def test_a_key_serves_its_own_algorithm_alone(issuer, algorithm, members):
-    jwk = {name: value for name, value in {**issuer.jwk(algorithm), **members}.items() if value is not None}
+    given = {name: value for name, value in {**issuer.jwk(algorithm), **members}.items() if value is not None}
+    jwk = {name: None if value is NULL else value for name, value in given.items()}
     keys = parsed(jwk)
     [key] = keys.find(issuer.kids[algorithm], algorithm)
     assert key.signed(b"message", sign(issuer.keys[algorithm], b"message"))
@@ -62,14 +68,12 @@ def unfit(issuer):
         "for signing alone": {**ed, "key_ops": ["sign"]},
         "for no operation": {**ed, "key_ops": []},
         "with operations in a string": {**ed, "key_ops": "verify"},
-        "with operations that are null": {**ed, "key_ops": None},
         "for another algorithm": {**ed, "alg": "ES256"},
         "for HS256": {**ed, "alg": "HS256"},
         "for none": {**rsa, "alg": "none"},
         "for PS256": {**rsa, "alg": "PS256"},
         "for RS512": {**rsa, "alg": "RS512"},
         "for RSA encryption": {**rsa, "alg": "RSA-OAEP"},
-        "for null": {**rsa, "alg": None},
         "for a list": {**rsa, "alg": ["RS256"]},
         "with its private half": {**public_jwk(raw), "d": b64(raw.private_bytes_raw())},
         "with another private half": {**rsa, "d": "AQAB"},
@@ -177,7 +181,6 @@ BROKEN = {
     "a byte order mark": GOOD.decode().encode("utf-8-sig"),
     "no UTF-8": GOOD.replace(b'"a"', b'"\xff"'),
     "NaN": GOOD.replace(b'"a"', b"NaN"),
-    "a huge number": GOOD.replace(b'"a"', b"9" * 5000),
     "arrays in arrays": b'{"keys":' + b"[" * 100_000,
     "objects in objects": b'{"keys":' * 50_000,
     "400 deep": b'{"keys":' + b"[" * 400 + b"]" * 400 + b"}",

@@ -89,6 +89,7 @@ def _fit(jwk: object) -> tuple[PublicKey, Key] | None:
             algorithm = "RS256"
         case _:
             return None
+    jwk = {name: value for name, value in jwk.items() if value is not None}  # some providers write null for nothing
     kid, operations = jwk.get("kid"), jwk.get("key_ops", ["verify"])
     if jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig" or jwk.keys() & _SECRET_MEMBERS:
         return None

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from todo_domain.errors import Unauthenticated
 
-LONGEST_TOKEN: Final = 8192
-"""Characters in a token at most; a longer one is not looked at."""
+LONGEST_TOKEN: Final = 16_384
+"""Characters in a token at most: as many as the header section of a request may have, which is the bound in service."""
 
 LEEWAY: Final = 30.0
 """Seconds by which the issuer's clock and ours may differ."""
@@ -37,11 +37,11 @@ class Reason(StrEnum):
 PROMISES: Final[Mapping[Reason, str]] = {
     Reason.TOO_LONG: f"at most {LONGEST_TOKEN} characters",
     Reason.MALFORMED: "three segments of unpadded canonical base64url (RFC 7515, section 7.1)",
-    Reason.HEADER: "a JSON object of alg, kid and typ alone; typ, if there, is JWT or at+jwt",
+    Reason.HEADER: "a JSON object, no name twice, no crit, b64, zip, enc, jwk, jku or x5u; typ, if any, JWT or at+jwt",
     Reason.ALGORITHM: "alg is one that this service takes",
     Reason.KEY_UNKNOWN: "kid and alg name a key of the issuer; without kid, there is one key for alg",
     Reason.SIGNATURE: "that key made the signature",
-    Reason.CLAIMS: "a JSON object, no name twice, no number beyond 2^53; exp, nbf and iat are seconds since 1970",
+    Reason.CLAIMS: "a JSON object, no name twice; exp, nbf and iat are seconds since 1970",
     Reason.EXPIRED: f"exp is ahead, or less than {LEEWAY:.0f} s ago",
     Reason.NOT_YET_VALID: f"nbf, if there, is at most {LEEWAY:.0f} s ahead",
     Reason.ISSUED_IN_FUTURE: f"iat, if there, is at most {LEEWAY:.0f} s ahead",
