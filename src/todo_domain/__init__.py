@@ -1,6 +1,6 @@
-"""The rules of tasks and of who owns them, in plain Python. Needs nothing but the standard library.
+"""The rules of tasks and of their owners, in plain Python: the standard library is the only import.
 
-tasks = TaskService(store)                  # any store that keeps the contract of `Tasks`
+tasks = TaskService(store)                  # any store that passes the contract of `Tasks`
 made = await tasks.create(user_id("ann"), title="Buy groceries")
 """
 

@@ -1,7 +1,8 @@
-"""A position in a list as an opaque string that only fits the list it was made for.
+"""Cursors: a position in a list as an opaque string that is valid in that list only.
 
-A cursor carries a digest of itself, the query and the user. It is no secret and grants nothing: whoever forges one
-moves about in their own list. It tells a slip (another sort, another filter, another user, a cut string) from a page.
+A cursor begins with a digest of its position, the query and the user. The digest detects mistakes: another sort,
+another filter, another user, a truncated string. It is not a security measure: a forged cursor only reaches the
+caller's own list.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _WRONG = Invalid("cursor", "does not belong to this list: start again without it
 
 
 def encode(owner: UserId, query: Query, position: Position) -> str:
-    """Return the cursor for going on behind `position` in the owner's list of this query, whatever its limit."""
+    """Return the cursor of `position` in the owner's list of this query. The query's limit does not matter."""
     value = position.value
     plain = value.isoformat() if isinstance(value, date) else value
     payload = json.dumps([plain, position.id], ensure_ascii=False, separators=(",", ":")).encode()
@@ -32,7 +33,7 @@ def encode(owner: UserId, query: Query, position: Position) -> str:
 
 
 def decode(owner: UserId, query: Query, cursor: str) -> Position:
-    """Return the position that `encode` was given, or raise Invalid: not made by it, or for another list or user."""
+    """Return the position that `encode` was given. Raise Invalid if it is damaged, or of another list or user."""
     try:
         blob = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         digest, payload = blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
@@ -47,7 +48,7 @@ def decode(owner: UserId, query: Query, cursor: str) -> Position:
 
 
 def _position(payload: object, field: SortField) -> Position:
-    """Return the place that a payload describes; raise ValueError or Invalid if no task can be there."""
+    """Return the position that a payload describes; raise ValueError or Invalid if no task can have it."""
     match payload:
         case [value, int(task_id)] if type(task_id) is int and 0 < task_id <= LARGEST_ID:
             return Position(_sort_value(value, field), task_id)
@@ -81,7 +82,7 @@ def _digest(owner: UserId, query: Query, payload: bytes) -> bytes:
 
 @lru_cache(1024)
 def _same_list(owner: UserId, query: Query) -> bytes:
-    """Return bytes that are the same for whatever asks for the same list."""
+    """Return bytes that are equal for two queries of the same list."""
     parts = (
         owner,
         query.completed,

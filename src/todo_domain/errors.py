@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a caller: few kinds, each with the code that programs see."""
+"""The errors that a caller can get: few kinds, each with a code for programs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class TodoError(Exception):
-    """A refusal with a stable `code`; `str()` of it is one sentence that is safe to show to the caller."""
+    """The base of all of them. `code` is stable; `str()` is one sentence that is safe to show to the caller."""
 
     code: ClassVar[str]
 
 
 class Invalid(TodoError):
-    """A value breaks a rule. `field` names the member, parameter or header; `message` goes on from that name."""
+    """A value breaks a rule. `field` names the member, parameter or header; `message` continues a sentence after it."""
 
     code = "invalid"
 
@@ -26,7 +26,7 @@ class Invalid(TodoError):
 
 
 class Unauthenticated(TodoError):
-    """Nobody known is calling. `reason` is a code for the audit log; the sentence says what to do."""
+    """The caller is not known. `reason` is a code for the audit log; `message` says what to do."""
 
     code = "unauthenticated"
 
@@ -36,7 +36,7 @@ class Unauthenticated(TodoError):
 
 
 class Forbidden(TodoError):
-    """The caller is known, and asks for a place that belongs to somebody else."""
+    """The caller is known, but the path is another user's."""
 
     code = "forbidden"
 
@@ -45,7 +45,7 @@ class Forbidden(TodoError):
 
 
 class NotFound(TodoError):
-    """This owner has no such task. That somebody else may have one is not known, here or to the caller."""
+    """This owner has no such task. Neither the service nor the caller learns whether another user has one."""
 
     code = "not_found"
 
@@ -54,7 +54,7 @@ class NotFound(TodoError):
 
 
 class Stale(TodoError):
-    """The task has moved on since the caller looked; `current` is the task as it is now."""
+    """The task has changed since the caller read it; `current` is the task as it is now."""
 
     code = "stale"
 
@@ -73,7 +73,7 @@ class QuotaReached(TodoError):
 
 
 class Resync(TodoError):
-    """What changed since that revision can no longer be told, or the revision comes from another life of the data."""
+    """The history since that revision was purged, or the revision predates a restore."""
 
     code = "resync"
 
@@ -82,7 +82,7 @@ class Resync(TodoError):
 
 
 class KeyReused(TodoError):
-    """An Idempotency-Key came back with another body than the one it stood for."""
+    """An Idempotency-Key was sent again with a different request."""
 
     code = "idempotency_mismatch"
 
@@ -91,10 +91,10 @@ class KeyReused(TodoError):
 
 
 class Unavailable(TodoError):
-    """Something this service stands on is out of reach for the moment.
+    """A dependency such as the database cannot be reached at the moment.
 
     `outcome_unknown` is true only for a write that may or may not have happened; otherwise nothing was written.
-    `retry_after` is in seconds. The sentence never names a host, a user or a library.
+    `retry_after` is in seconds. The message never names a host, a user or a library.
     """
 
     code = "unavailable"
@@ -106,4 +106,4 @@ class Unavailable(TodoError):
 
 
 class NotIsolated(Unavailable):
-    """The store's own wall between users, where it has one, is down; the service's comparison stands alone."""
+    """The store's own protection between users, such as row-level security, is not in force."""

@@ -1,4 +1,4 @@
-"""Who owns what: the user's id, the numbers that count for each user, and the one comparison that guards a task."""
+"""Ownership: the user id, the limits per user, and the comparison of a task's owner with the caller."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from todo_domain.task import Task
 
 UserId = NewType("UserId", str)
-"""The subject of a verified token, compared character by character."""
+"""The subject of a verified token. Two ids are equal if all their characters are."""
 
 LARGEST_ID: Final = 2**53 - 1
-"""The largest id of a task, and the largest revision: what every JSON client holds exactly (RFC 8259, section 6)."""
+"""The largest task id and the largest revision: every JSON client holds it exactly (RFC 8259, section 6)."""
 
 DEFAULT_QUOTA: Final = 10_000
-"""Tasks per user unless the deployment says otherwise."""
+"""The number of tasks a user may have, unless a setting changes it."""
 
 LONGEST_USER_ID: Final = 255
 
 
 def user_id(text: str) -> UserId:
-    """Return `text` as a user's id, or raise Invalid: 1 to 255 characters, none of them a control character."""
+    """Return `text` as a user id. Raise Invalid unless it has 1 to 255 characters, none of them a control character."""
     if not 0 < len(text) <= LONGEST_USER_ID:
         raise Invalid("user_id", f"must be 1 to {LONGEST_USER_ID} characters")
     refuse_control_characters("user_id", text)
@@ -33,13 +33,13 @@ def user_id(text: str) -> UserId:
 
 
 def require_own_place(caller: UserId, place: str | None) -> None:
-    """Raise Forbidden unless `place`, the user that a request names, is the caller; None is nobody's place."""
+    """Raise Forbidden unless `place`, the user id in the request's path, is the caller's. None belongs to no user."""
     if caller != place:
         raise Forbidden
 
 
 def require_owned(owner: UserId, task: Task) -> Task:
-    """Return `task` if it is the owner's. Somebody else's task does not exist: NotFound, as if it never had."""
+    """Return `task` if it is the owner's. Raise NotFound otherwise: another user's task does not exist."""
     if task.user_id != owner:
         raise NotFound
     return task

@@ -1,6 +1,6 @@
-"""Lists: what a filter keeps, in which order, and where a page ends.
+"""Lists: filters, orders and pages.
 
-These functions are the reference: every store gives the same answer to the same query.
+These functions are the reference: every store returns the same result for the same query.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ SortValue = datetime | date | int | str | None
 
 
 class Sort(NamedTuple):
-    """An order: by one field, ties by id in the same direction, tasks without a value last in both directions."""
+    """An order: by one field, then by id in the same direction. Tasks without a value come last in both directions."""
 
     field: SortField = "created_at"
     descending: bool = True
 
 
 class Position(NamedTuple):
-    """A place in an order, just behind the task with this sort value and id."""
+    """A position in an order: right after the task with this sort value and id."""
 
     value: SortValue
     id: int
 
 
 class Query(NamedTuple):
-    """Which tasks, in which order, how many of them, and from where on. The default is the whole list, newest first.
+    """The filters, the order, the size of the page and its start. The default is the whole list, newest first.
 
-    `text` is looked for in title and description ignoring case; a task must have all of `tags`, ignoring case;
-    `due_after` is included, `due_before` is not; `has_due_date` is None for both kinds.
+    `text` is searched in title and description, ignoring case. A task must have all of `tags`, ignoring case.
+    The due date is at or after `due_after` and before `due_before`. `has_due_date` None does not filter.
+    `limit` is the size of the page, None the whole list. `after` is the position after which the page starts.
     """
 
     completed: bool | None = None
@@ -52,7 +53,7 @@ class Query(NamedTuple):
 
     @property
     def filtered(self) -> bool:
-        """Whether this query leaves out any task."""
+        """Whether the query has a filter."""
         return self[:7] != _EVERYTHING[:7]
 
 
@@ -60,9 +61,9 @@ _EVERYTHING = Query()
 
 
 class Page(NamedTuple):
-    """Tasks in the order asked for, and the user's counter in the very snapshot they were read from.
+    """Tasks in the order of the query, and the user's counter, read in one snapshot.
 
-    `more` tells whether the walk goes on behind the last of them.
+    `more` is true if the list continues after the last of them.
     """
 
     tasks: list[Task]
@@ -71,17 +72,17 @@ class Page(NamedTuple):
 
 
 def sort_value(task: Task, field: SortField) -> SortValue:
-    """Return what a task is sorted by."""
+    """Return the value by which the task is sorted."""
     return fold(task.title) if field == "title" else getattr(task, field)
 
 
 def position_of(task: Task, sort: Sort) -> Position:
-    """Return the place just behind `task`."""
+    """Return the position right after `task`."""
     return Position(sort_value(task, sort.field), task.id)
 
 
 def matches(task: Task, query: Query) -> bool:
-    """Return whether every filter of the query keeps this task."""
+    """Return whether the task passes every filter of the query."""
     tags = {fold(tag) for tag in task.tags}
     return (
         (query.completed is None or task.completed == query.completed)
@@ -95,7 +96,7 @@ def matches(task: Task, query: Query) -> bool:
 
 
 def select(tasks: Iterable[Task], query: Query) -> tuple[list[Task], bool]:
-    """Return one page of `tasks` in the order of the query, and whether more would follow."""
+    """Return one page of `tasks` in the order of the query, and whether the list continues after it."""
     found = in_order((task for task in tasks if matches(task, query)), query.sort)
     if query.after is not None:
         found = _behind(found, query.sort, query.after)

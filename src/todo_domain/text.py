@@ -1,4 +1,4 @@
-"""What counts as text here: which characters may come in, what is trimmed, what can be seen, and what is alike.
+"""Rules for text: which characters are allowed, what is trimmed, what is visible, and which texts are equal.
 
 The terms are Unicode's: general categories and White_Space from the Unicode Character Database, canonical caseless
 matching from The Unicode Standard, section 3.13.
@@ -18,18 +18,19 @@ WHITE_SPACE = (
 """The code points with the property White_Space."""
 
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Category Cc but for tab, line feed and carriage return; and surrogates, which are no characters at all."""
+"""Category Cc except tab, line feed and carriage return; and surrogates, which are not characters."""
 
 _BLANK = frozenset(WHITE_SPACE + "\u115f\u1160\u2800\u3164\uffa0")
-"""White space, and the letters and the Braille pattern that are drawn as nothing."""
+"""White space, and the letters and the Braille pattern that have no visible glyph."""
 
 _INVISIBLE = frozenset({"Cf", "Mn", "Me"})
 
 
 def fold(text: str) -> str:
-    """Return the form in which two texts are equal when they are equal "ignoring case".
+    """Return the folded form of `text`: two texts are equal "ignoring case" if their folded forms are equal.
 
-    Idempotent; at most three times as long. `NFC(casefold(NFD(text)))`: canonical caseless matching.
+    The form is `NFC(casefold(NFD(text)))`, canonical caseless matching. Folding is idempotent, and the result is at
+    most three times as long as `text`.
     """
     if text.isascii():
         return text.lower()
@@ -37,13 +38,13 @@ def fold(text: str) -> str:
 
 
 def refuse_control_characters(field: str, text: str) -> None:
-    """Raise Invalid if a character in `text` is not allowed anywhere, and name the first one."""
+    """Raise Invalid, naming the first one, if `text` has a character that no text may contain."""
     if refused := _REFUSED.search(text):
         raise Invalid(field, f"must not contain the character U+{ord(refused[0]):04X}")
 
 
 def free_text(field: str, text: str, longest: int) -> str:
-    """Return `text` as it is, or raise Invalid: refused characters, or more than `longest` code points."""
+    """Return `text` unchanged. Raise Invalid for refused characters or more than `longest` code points."""
     refuse_control_characters(field, text)
     if len(text) > longest:
         raise Invalid(field, f"must be at most {longest:,} characters")
@@ -51,7 +52,10 @@ def free_text(field: str, text: str, longest: int) -> str:
 
 
 def label(field: str, text: str, longest: int) -> str:
-    """Return `text` trimmed, or raise Invalid: refused characters, not 1 to `longest` code points, nothing visible."""
+    """Return `text` trimmed.
+
+    Raise Invalid for refused characters, and unless the result has 1 to `longest` code points, at least one visible.
+    """
     refuse_control_characters(field, text)
     text = text.strip(WHITE_SPACE)
     if not 0 < len(text) <= longest:
