@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from todo_adapters.audit import AuditLines
-from todo_adapters.auth.keys import KeySource, SharedSecrets
-from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics, Pooled
+from todo_app.identity import verifier_of
+from todo_app.identity_settings import cautions
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
@@ -66,6 +66,8 @@ def application(
         try:
             await store.open()
             audit.record("start", pid=os.getpid(), **settings.public())
+            for caution in cautions(settings):
+                log.warning(caution)
             await _note_isolation(store, audit)
             yield
         finally:
@@ -155,30 +157,3 @@ def store_of(settings: Settings) -> Store:
 
         return SqliteTasks(database.file)
     return MemoryTasks()
-
-
-def verifier_of(settings: Settings, audit: AuditLog) -> Verifier:
-    """Return the verifier that the settings describe, or raise BadSetting if they describe none."""
-    if settings.jwks_url is not None:
-        from todo_adapters.auth.jwks import JwksKeys  # noqa: PLC0415  shared secrets need no HTTP client
-
-        try:
-            jwks = JwksKeys(settings.jwks_url, on_change=lambda keys: audit.record("key_set_changed", keys=keys))
-        except ValueError as problem:
-            raise BadSetting(f"TODO_JWKS_URL cannot be used: {problem}") from None
-        return _verifier(settings, jwks)
-    if not settings.jwt_secrets:
-        raise BadSetting("TODO_JWT_SECRET or TODO_JWKS_URL must be set: without one, nobody can prove who they are")
-    try:
-        return _verifier(settings, SharedSecrets([secret.encode() for secret in settings.jwt_secrets]))
-    except ValueError as problem:
-        raise BadSetting(f"TODO_JWT_SECRET cannot be used: {problem}") from None
-
-
-def _verifier(settings: Settings, keys: KeySource) -> Verifier:
-    return Verifier(
-        keys,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        max_lifetime=settings.jwt_max_lifetime,
-    )

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from todo_adapters.audit import AuditLines
 from todo_adapters.sql import migrations, schema
-from todo_app.compose import store_of, verifier_of
+from todo_app.compose import store_of
+from todo_app.identity import verifier_of
+from todo_app.identity_settings import cautions
 from todo_app.tokens import secret_file
 from todo_domain import TodoError
 
@@ -29,6 +31,8 @@ async def _examine(settings: Settings) -> bool:
     if settings.database.kind == "postgresql":
         passed.append(await _check("row-level security", lambda: _isolation(settings)))
     passed.append(await _check("identity", lambda: _identity(settings)))
+    for caution in cautions(settings):
+        print(f"note  identity: {caution}")
     return all(passed)
 
 

@@ -15,6 +15,12 @@ Choice = TypeVar("Choice", bound=str)
 SHORTEST_SECRET: Final = 32
 """Bytes of an HS256 secret at least (RFC 7518, section 3.2)."""
 
+_SHARED_CLAIMS: Final = frozenset(
+    "email emails phone_number preferred_username nickname name given_name family_name upn unique_name "  # noqa: SIM905
+    "iss aud azp client_id cid exp nbf iat auth_time scope scp role roles typ".split()
+)
+"""Claims that the issuer gives to somebody else later (OpenID Connect Core 5.7), or to everybody at once."""
+
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
 
@@ -26,6 +32,23 @@ def secrets(text: str) -> tuple[str, ...]:
             which = "must be" if len(found) == 1 else f"must have a secret number {place} that is"
             raise ValueError(f"{which} at least {SHORTEST_SECRET} bytes long: make one with openssl rand -hex 32")
     return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names between white space; none of them has a comma or a quotation mark, which only separate."""
+    for name in text.split():
+        if "," in name or name[0] in "\"'" or name[-1] in "\"'":
+            raise ValueError(f"must have a space between two, no comma and no quotation marks, not {name!r}")
+    return tuple(text.split())
+
+
+def user_claim(text: str) -> str:
+    """Return the name of the claim that names the user, unless it can be the same for two people."""
+    if text in _SHARED_CLAIMS:
+        raise ValueError(f"must be a claim that the issuer never gives to two people, not {text!r}")
+    if text.split() != [text]:
+        raise ValueError(f"must be the name of one claim, not {text!r}")
+    return text
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -9,13 +9,10 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from todo_app.settings_table import Settings, rows
+from todo_app.identity_settings import check_identity
+from todo_app.settings_table import BadSetting, Settings, rows
 
 __all__ = ["BadSetting", "Settings", "read_settings"]
-
-
-class BadSetting(Exception):
-    """A setting that cannot be used; `str()` is one sentence that names the variable and holds no secret."""
 
 
 def read_settings(overrides: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -41,6 +38,7 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
     settings = Settings(**values)
     if _traces_are_off(given):
         settings = replace(settings, tracing=False)
+    check_identity(settings)
     _check_together(settings)
     return settings
 
@@ -52,12 +50,6 @@ def _traces_are_off(given: Mapping[str, str]) -> bool:
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.jwks_url and settings.jwt_secrets:
-        raise BadSetting("TODO_JWKS_URL and TODO_JWT_SECRET exclude each other: set the one that your provider uses")
-    if settings.jwks_url and not (settings.jwt_issuer and settings.jwt_audience):
-        raise BadSetting(
-            "TODO_JWKS_URL needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
-        )
     if settings.database.kind == "memory" and settings.workers > 1:
         raise BadSetting(
             "TODO_WORKERS must be 1 with memory: as the database, for each worker would have its own tasks"

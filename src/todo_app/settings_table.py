@@ -14,12 +14,16 @@ from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_app.database_url import Database, database_url, postgresql_url
-from todo_app.parsers import choice, networks, number, origins, rate, secrets, switch
+from todo_app.parsers import choice, names, networks, number, origins, rate, secrets, switch, user_claim
 from todo_domain.owner import DEFAULT_QUOTA
 
 T = TypeVar("T")
 
 _log_format: Callable[[str], Literal["console", "json"]] = choice("console", "json")
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used; `str()` is one sentence that names the variable and holds no secret."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +107,31 @@ class Settings:
         "where your provider publishes its keys (EdDSA, ES256, RS256); a secret or this, not both",
         public=False,
     )
-    jwt_issuer: str | None = setting("TODO_JWT_ISSUER", str, None, "what `iss` must be; needed with `TODO_JWKS_URL`")
-    jwt_audience: str | None = setting(
-        "TODO_JWT_AUDIENCE", str, None, "what `aud` must be or have; needed with `TODO_JWKS_URL`"
+    jwt_issuer: tuple[str, ...] = setting(
+        "TODO_JWT_ISSUER",
+        names,
+        (),
+        "what `iss` must be, to the letter; one or several, with spaces between; needed with `TODO_JWKS_URL`",
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        "TODO_JWT_AUDIENCE",
+        names,
+        (),
+        "what `aud` must be or have; one or several, with spaces between; needed with `TODO_JWKS_URL`; `none` takes "
+        "only tokens without an audience and needs `TODO_JWT_CLIENTS`",
+    )
+    jwt_clients: tuple[str, ...] = setting(
+        "TODO_JWT_CLIENTS",
+        names,
+        (),
+        "the clients whose tokens are taken, with spaces between: each of `azp`, `client_id` and `cid` that a token "
+        "has must be one of them, and one must be there; `any` where the key set belongs to one application alone",
+    )
+    jwt_user_claim: str = setting(
+        "TODO_JWT_USER_CLAIM",
+        user_claim,
+        "sub",
+        "the claim that names the user: one that the issuer never gives to two people",
     )
     jwt_max_lifetime: int = setting(
         "TODO_JWT_MAX_LIFETIME",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import jwt
 
 from todo_adapters.audit import AuditLines
-from todo_app.compose import verifier_of
+from todo_app.identity import verifier_of
+from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
 from todo_app.settings import BadSetting
 from todo_domain import Unavailable
 
@@ -53,11 +54,19 @@ def machine_secret(settings: Settings) -> str:
 
 
 def sign(settings: Settings, user: UserId, ttl: int) -> str:
-    """Return an HS256 token for `user` that is valid for `ttl` seconds, signed with the first secret."""
+    """Return an HS256 token for `user` that is valid for `ttl` seconds, signed with the first secret.
+
+    Its issuer, audience and client are the first of those that are configured.
+    """
     now = int(time.time())
-    claims = {"sub": user, "iat": now, "exp": now + ttl, "iss": settings.jwt_issuer, "aud": settings.jwt_audience}
-    told = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(told, settings.jwt_secrets[0], algorithm="HS256")
+    claims: dict[str, object] = {settings.jwt_user_claim: user, "iat": now, "exp": now + ttl}
+    if settings.jwt_issuer:
+        claims["iss"] = settings.jwt_issuer[0]
+    if settings.jwt_audience and settings.jwt_audience != NO_AUDIENCE:
+        claims["aud"] = settings.jwt_audience[0]
+    if settings.jwt_clients and settings.jwt_clients != ANY_CLIENT:
+        claims["client_id"] = settings.jwt_clients[0]
+    return jwt.encode(claims, settings.jwt_secrets[0], algorithm="HS256")
 
 
 def explain(settings: Settings, token: str) -> bool:

@@ -15,7 +15,7 @@ from apis import in_memory
 from support.hostile_claims import honest_claims
 from support.hostile_tokens import hostile_tokens
 from support.issuers import Issuer
-from support.verifying import AUDIENCE, ISSUER, Keys
+from support.verifying import AUDIENCE, ISSUER, RULES, Keys
 from todo_adapters.audit import LINES_APIECE, AuditLines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
@@ -63,7 +63,7 @@ def digest(token):
 @pytest.mark.parametrize("mode", ["secret", "jwks"])
 async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no_store_is_asked(heard, mode):
     issuer = Issuer()
-    verifier = Verifier(Keys(mode, issuer), issuer=ISSUER, audience=AUDIENCE)
+    verifier = Verifier(Keys(mode, issuer), RULES)
     rows = [*hostile_tokens(mode, issuer, now=time.time(), issuer=ISSUER, audience=AUDIENCE)]
     sendable = [row for row in rows if row.sendable]
     assert len(sendable) >= 150

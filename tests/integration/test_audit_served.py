@@ -11,7 +11,8 @@ from httpx import ASGITransport, AsyncClient
 from servers.jwks import JwksServer
 from servers.todo import Served, todo
 from support.issuers import Issuer
-from todo_app.compose import application, verifier_of
+from todo_app.compose import application
+from todo_app.identity import verifier_of
 from todo_app.settings import BadSetting, read_settings
 
 SECRET = "known-to-these-tests-alone-0123456789"

@@ -9,6 +9,7 @@ from servers.jwks import JwksServer
 from support.hostile_claims import honest_claims
 from support.hostile_signatures import ALGORITHMS, Mode
 from support.issuers import Issuer, dumps
+from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.jwks import APART, JwksKeys
 from todo_adapters.auth.key_set import KeySet, parse_key_set
 from todo_adapters.auth.keys import Key, SharedSecrets
@@ -16,6 +17,7 @@ from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unauthenticated, Unavailable
 
 ISSUER, AUDIENCE = "https://issuer.example", "https://todo.example"
+RULES = ClaimRules(issuers=frozenset({ISSUER}), audiences=frozenset({AUDIENCE}))
 NOW = 1_790_000_000.25
 
 # It takes long to make, and nobody needs it over http.
@@ -80,7 +82,7 @@ class Scene:
         self.issuer = Issuer()
         self.now = Time()
         self.keys = Keys(mode, self.issuer)
-        self.verifier = Verifier(self.keys, issuer=ISSUER, audience=AUDIENCE, clock=self.now)
+        self.verifier = Verifier(self.keys, RULES, clock=self.now)
 
     def sign(self, **changes: object) -> str:
         """A token with good claims and these changes."""
@@ -101,7 +103,7 @@ class FetchScene:
             server.url,
             **{"clock": self.now, "on_change": self.changes.append, "deadline": 10.0, "tls": _TLS, **settings},
         )
-        self.verifier = Verifier(self.keys, issuer=ISSUER, audience=AUDIENCE, clock=self.now)
+        self.verifier = Verifier(self.keys, RULES, clock=self.now)
 
     def token(self, algorithm: str = "EdDSA", *, issuer: Issuer | None = None) -> str:
         """A good token, by default of the provider's issuer."""

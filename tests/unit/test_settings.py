@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from todo_app.identity_settings import cautions
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_app.settings_table import rows
 
@@ -56,6 +57,15 @@ def test_the_start_event_has_the_public_settings_and_no_other():
         ({**KEY_SET, **NAMED, "TODO_JWT_SECRET": SECRET}, "TODO_JWKS_URL and TODO_JWT_SECRET"),
         (KEY_SET, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
         ({**KEY_SET, "TODO_JWT_ISSUER": "https://issuer.example"}, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
+        ({**NAMED, "TODO_JWT_AUDIENCE": "none web"}, "TODO_JWT_AUDIENCE must be none alone"),
+        ({**NAMED, "TODO_JWT_AUDIENCE": "none"}, "TODO_JWT_AUDIENCE=none needs TODO_JWT_CLIENTS"),
+        ({**KEY_SET, **NAMED, "TODO_JWT_AUDIENCE": "none"}, "TODO_JWT_AUDIENCE=none needs TODO_JWT_CLIENTS"),
+        ({**NAMED, "TODO_JWT_CLIENTS": "web any"}, "TODO_JWT_CLIENTS must be any alone"),
+        ({"TODO_JWT_AUDIENCE": "web,ios"}, "TODO_JWT_AUDIENCE must have a space between two"),
+        ({"TODO_JWT_ISSUER": '"https://issuer.example"'}, "TODO_JWT_ISSUER must have .* no quotation marks"),
+        ({"TODO_JWT_USER_CLAIM": "email"}, "TODO_JWT_USER_CLAIM must be a claim that the issuer never gives to two"),
+        ({"TODO_JWT_USER_CLAIM": "iss"}, "TODO_JWT_USER_CLAIM must be a claim that the issuer never gives to two"),
+        ({"TODO_JWT_USER_CLAIM": "sub uid"}, "TODO_JWT_USER_CLAIM must be the name of one claim"),
         ({"TODO_DATABASE_URL": "memory:", "TODO_WORKERS": "2"}, "TODO_WORKERS must be 1"),
         ({"TODO_DATABASE_DIRECT_URL": "postgresql://db.example/todo"}, "TODO_DATABASE_DIRECT_URL only goes"),
     ],
@@ -63,6 +73,21 @@ def test_the_start_event_has_the_public_settings_and_no_other():
 def test_settings_that_do_not_go_together_are_refused_by_name(given, names):
     with pytest.raises(BadSetting, match=names):
         read(**given)
+
+
+def test_issuers_audiences_and_clients_are_one_or_several():
+    given = {"TODO_JWT_ISSUER": "https://a.example  https://b.example/", "TODO_JWT_AUDIENCE": "web\tios"}
+    settings = read(**given, TODO_JWT_CLIENTS="c1 c2")
+    assert settings.jwt_issuer == ("https://a.example", "https://b.example/")
+    assert (settings.jwt_audience, settings.jwt_clients) == (("web", "ios"), ("c1", "c2"))
+    assert settings.public()["jwt_audience"] == "web ios"
+
+
+def test_a_key_set_of_one_application_is_a_caution():
+    given = {**KEY_SET, **NAMED, "TODO_JWT_AUDIENCE": "none", "TODO_JWT_CLIENTS": "any"}
+    (caution,) = cautions(read(**given))
+    assert caution.startswith("TODO_JWT_CLIENTS=any takes tokens of every client")
+    assert cautions(read(**{**given, "TODO_JWT_CLIENTS": "web"})) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from support.hostile_claims import MISSING, honest_claims
 from support.hostile_tokens import LONGEST, hostile_tokens
 from support.issuers import Issuer, dumps
-from support.verifying import AUDIENCE, ISSUER, NOW, Keys, Scene, reason_of
+from support.verifying import AUDIENCE, ISSUER, NOW, RULES, Keys, Scene, reason_of
+from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.refusal import Reason
 from todo_adapters.auth.verifier import Verifier
@@ -43,7 +45,7 @@ def test_the_hostile_tokens_are_different_in_each_run_and_have_every_reason(scen
     again = hostile_tokens(scene.mode, Issuer(), now=NOW, issuer=ISSUER, audience=AUDIENCE)
     same = {row.token for row in hostile} & {row.token for row in again}
     assert len(same) < 20, "only those without a signature may be the same"
-    unreachable = {Reason.KEY_UNKNOWN} if scene.mode == "secret" else set()
+    unreachable = {Reason.CLIENT} | ({Reason.KEY_UNKNOWN} if scene.mode == "secret" else set())
     assert {row.reason for row in hostile} == set(Reason) - unreachable
     assert sum(row.sendable for row in hostile) >= 150
 
@@ -181,7 +183,7 @@ async def test_clocks_may_differ_by_30_seconds(scene, claim, ahead, reason):
 
 
 async def test_a_token_may_live_as_long_as_the_setting_says(scene):
-    verifier = Verifier(scene.keys, issuer=ISSUER, audience=AUDIENCE, max_lifetime=600, clock=scene.now)
+    verifier = Verifier(scene.keys, replace(RULES, max_lifetime=600), clock=scene.now)
     assert await reason_of(verifier, scene.sign(iat=NOW - 100, exp=NOW + 500)) is None
     assert await reason_of(verifier, scene.sign(iat=NOW - 100, exp=NOW + 501)) == "lifetime"
     assert await reason_of(verifier, scene.sign(iat=MISSING, exp=NOW + 630)) is None
@@ -206,16 +208,25 @@ async def test_issuer_and_audience_are_not_asked_for_unless_configured():
         assert await reason_of(verifier, scene.issuer.token("HS256", honest_claims(NOW, **claims))) is None
 
 
-@pytest.mark.parametrize("settings", [{}, {"issuer": ISSUER}, {"audience": AUDIENCE}, {"issuer": "", "audience": ""}])
-def test_a_key_set_needs_issuer_and_audience(settings):
+@pytest.mark.parametrize(
+    "rules",
+    [
+        None,
+        ClaimRules(issuers=frozenset({ISSUER})),
+        ClaimRules(audiences=frozenset({AUDIENCE})),
+        ClaimRules(issuers=frozenset({ISSUER}), clients=frozenset({"web"})),
+        ClaimRules(without_audience=True, any_client=True),
+    ],
+)
+def test_a_key_set_needs_issuer_and_audience(rules):
     with pytest.raises(ValueError, match="issuer and audience must be given"):
-        Verifier(Keys("jwks", Issuer()), **settings)
+        Verifier(Keys("jwks", Issuer()), rules)
 
 
 @pytest.mark.parametrize("lifetime", [0, -1, float("nan")])
 def test_a_lifetime_is_more_than_nothing(lifetime):
     with pytest.raises(ValueError, match="more than 0"):
-        Verifier(Keys("secret", Issuer()), max_lifetime=lifetime)
+        ClaimRules(max_lifetime=lifetime)
 
 
 async def test_keys_are_asked_for_once_more_when_none_is_at_hand(scene):

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     LIFETIME = "lifetime"
     ISSUER = "issuer"
     AUDIENCE = "audience"
+    CLIENT = "client"
     SUBJECT = "subject"
 
 
@@ -46,9 +47,10 @@ PROMISES: Final[Mapping[Reason, str]] = {
     Reason.NOT_YET_VALID: f"nbf, if there, is at most {LEEWAY:.0f} s ahead",
     Reason.ISSUED_IN_FUTURE: f"iat, if there, is at most {LEEWAY:.0f} s ahead",
     Reason.LIFETIME: "exp is not further from now, nor from iat, than tokens may live",
-    Reason.ISSUER: "iss is the issuer, if one is configured",
-    Reason.AUDIENCE: "aud is or has the audience, if one is configured",
-    Reason.SUBJECT: "sub is 1 to 255 characters, none of them a control character",
+    Reason.ISSUER: "iss is an issuer that is configured, and the key is that issuer's; or none is configured",
+    Reason.AUDIENCE: "aud is or has a configured audience; or as configured, none is asked for or none is there",
+    Reason.CLIENT: "each of azp, client_id and cid is a configured client, and one is there; or none is asked for",
+    Reason.SUBJECT: "the user's claim is 1 to 255 characters, none of them a control character",
 }
 """What holds of a token that passed the check for a reason."""
 

@@ -1,0 +1,153 @@
+"""The claims of a token, and what they must be (RFC 7519, section 4; RFC 8725, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from todo_adapters.auth.refusal import LEEWAY, Reason
+from todo_domain.errors import Invalid
+from todo_domain.owner import UserId, user_id
+
+Claims = Mapping[str, object]
+
+LONGEST_LIFETIME: Final = 90_000.0
+"""Seconds for which a token may be valid unless the deployment says otherwise: several providers give a day, and Entra
+gives its managed identities 86,700 s."""
+
+CLIENT_CLAIMS: Final = ("azp", "client_id", "cid")
+"""The claims that name the client a token was issued to (OIDC Core 2; RFC 9068, 2.2; Okta's `cid`)."""
+
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999: a later time was meant in milliseconds."""
+
+_TIMES: Final = ("exp", "nbf", "iat")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimRules:
+    """What the claims of a token must be. Names are compared character by character.
+
+    `iss` must be one of `issuers`, and `aud` be or have one of `audiences`; empty asks for none. `without_audience`
+    takes only tokens that have no audience, and needs `clients` or `any_client`. With `clients`, each of CLIENT_CLAIMS
+    that a token has must be one of them, and it must have one. The user is the claim `user_claim`: one that the issuer
+    never gives to two people. `max_lifetime` is in seconds. Raises ValueError for rules that contradict each other.
+    """
+
+    issuers: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    without_audience: bool = False
+    clients: frozenset[str] = frozenset()
+    any_client: bool = False
+    user_claim: str = "sub"
+    max_lifetime: float = LONGEST_LIFETIME
+
+    def __post_init__(self) -> None:
+        if not self.max_lifetime > 0:
+            raise ValueError("the longest lifetime of a token must be more than 0 seconds")
+        if self.without_audience and self.audiences:
+            raise ValueError("tokens have one of the audiences, or none: not both")
+        if self.without_audience and not (self.clients or self.any_client):
+            raise ValueError("tokens without an audience need a client that they must be for")
+        if self.clients and self.any_client:
+            raise ValueError("clients are named, or any will do: not both")
+        if "" in self.issuers | self.audiences | self.clients | {self.user_claim}:
+            raise ValueError("an issuer, an audience, a client or the user's claim is empty")
+
+    @property
+    def bound(self) -> bool:
+        """Whether tokens for other services are told apart, as they must be where an issuer has several."""
+        return bool(self.issuers) and bool(self.audiences or self.without_audience)
+
+    def checks(self, claims: Claims, now: float, issuers: frozenset[str]) -> Iterator[tuple[Reason, str | None]]:
+        """Yield each check with what is wrong, or None if it passes; `issuers` are those that the key speaks for.
+
+        `now` is in seconds since 1970. A time that is missing or malformed fails under CLAIMS alone.
+        """
+        times = {name: _seconds(claims.get(name)) for name in _TIMES}
+        yield Reason.CLAIMS, _malformed(claims, times)
+        exp, nbf, iat = (times[name] for name in _TIMES)
+        if exp is not None:
+            yield Reason.EXPIRED, f"exp was {now - exp:.0f} s ago" if now >= exp + LEEWAY else None
+        yield Reason.NOT_YET_VALID, _ahead("nbf", nbf, now)
+        yield Reason.ISSUED_IN_FUTURE, _ahead("iat", iat, now)
+        if exp is not None:
+            yield Reason.LIFETIME, self._lifetime(exp, iat, now)
+        yield Reason.ISSUER, self._issuer(claims, issuers)
+        yield Reason.AUDIENCE, self._audience(claims)
+        yield Reason.CLIENT, self._client(claims)
+        yield Reason.SUBJECT, self._subject(claims)
+
+    def user(self, claims: Claims) -> UserId:
+        """Return the user of claims that passed the checks."""
+        return user_id(str(claims[self.user_claim]))
+
+    def _lifetime(self, exp: float, iat: float | None, now: float) -> str | None:
+        if exp - now <= self.max_lifetime + LEEWAY and (iat is None or exp - iat <= self.max_lifetime):
+            return None
+        return f"exp is {exp - now:.0f} s ahead, or further from iat: {self.max_lifetime:.0f} s is the longest"
+
+    def _issuer(self, claims: Claims, issuers: frozenset[str]) -> str | None:
+        if not self.issuers:
+            return None
+        issuer = claims.get("iss")
+        if not isinstance(issuer, str) or issuer not in self.issuers:
+            return "iss is missing or is not exactly a configured issuer"
+        return None if issuer in issuers else "iss is a configured issuer, but the key is another one's"
+
+    def _audience(self, claims: Claims) -> str | None:
+        found = claims.get("aud", [])
+        if self.without_audience:
+            return None if found == [] else "the token has an aud, and only tokens without one are taken"
+        if not self.audiences:
+            return None
+        members = [found] if isinstance(found, str) else found
+        if not isinstance(members, list) or not all(isinstance(one, str) for one in members):
+            return "aud is neither a string nor a list of strings"
+        return None if self.audiences.intersection(members) else "aud is missing, or is and has no configured audience"
+
+    def _client(self, claims: Claims) -> str | None:
+        if not self.clients:
+            return None
+        found = [claims[name] for name in CLIENT_CLAIMS if name in claims]
+        if not found:
+            return f"the token names no client: it has none of {', '.join(CLIENT_CLAIMS)}"
+        if all(isinstance(one, str) and one in self.clients for one in found):
+            return None
+        return f"one of {', '.join(CLIENT_CLAIMS)} is not exactly a configured client"
+
+    def _subject(self, claims: Claims) -> str | None:
+        subject = claims.get(self.user_claim)
+        if not isinstance(subject, str):
+            return f"{self.user_claim} is missing or no string"
+        try:
+            user_id(subject)
+        except Invalid as error:
+            return f"{self.user_claim} {error.message}"
+        return None
+
+
+def end_of(claims: Claims) -> float:
+    """Return when claims that passed the checks stop being valid, leeway included, in seconds since 1970."""
+    return (_seconds(claims.get("exp")) or 0.0) + LEEWAY
+
+
+def _seconds(value: object) -> float | None:
+    """Return a NumericDate (RFC 7519, section 2), None if it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+        return None
+    return value
+
+
+def _malformed(claims: Claims, times: Mapping[str, float | None]) -> str | None:
+    if "exp" not in claims:
+        return "exp is missing"
+    wrong = [name for name in _TIMES if name in claims and times[name] is None]
+    return f"{wrong[0]} is not a number of seconds since 1970" if wrong else None
+
+
+def _ahead(name: str, time: float | None, now: float) -> str | None:
+    if time is None or time <= now + LEEWAY:
+        return None
+    return f"{name} is {time - now:.0f} s ahead: are the clocks right?"

@@ -1,0 +1,43 @@
+"""The settings about tokens together: what contradicts, what lets strangers in, what an operator should know."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from todo_app.settings_table import BadSetting, Settings
+
+NO_AUDIENCE: Final = ("none",)
+"""The value of TODO_JWT_AUDIENCE that takes only tokens without an audience."""
+
+ANY_CLIENT: Final = ("any",)
+"""The value of TODO_JWT_CLIENTS that takes tokens of every client of the key set."""
+
+
+def check_identity(settings: Settings) -> None:
+    """Raise BadSetting if the settings about tokens contradict each other or would let in tokens for others."""
+    audience, clients = settings.jwt_audience, settings.jwt_clients
+    if "none" in audience and audience != NO_AUDIENCE:
+        raise BadSetting("TODO_JWT_AUDIENCE must be none alone, or audiences: a token has one or it has none")
+    if audience == NO_AUDIENCE and not clients:
+        raise BadSetting(
+            "TODO_JWT_AUDIENCE=none needs TODO_JWT_CLIENTS: the clients whose tokens are taken, or any where the "
+            "key set belongs to one application alone"
+        )
+    if "any" in clients and clients != ANY_CLIENT:
+        raise BadSetting("TODO_JWT_CLIENTS must be any alone, or clients")
+    if settings.jwks_url and settings.jwt_secrets:
+        raise BadSetting("TODO_JWKS_URL and TODO_JWT_SECRET exclude each other: set the one that your provider uses")
+    if settings.jwks_url and not (settings.jwt_issuer and audience):
+        raise BadSetting(
+            "TODO_JWKS_URL needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
+        )
+
+
+def cautions(settings: Settings) -> list[str]:
+    """Return what an operator should know about tokens that are taken, a sentence each."""
+    found = []
+    if settings.jwt_clients == ANY_CLIENT:
+        found.append(
+            "TODO_JWT_CLIENTS=any takes tokens of every client: the key set must belong to one application alone"
+        )
+    return found
