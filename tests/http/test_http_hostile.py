@@ -210,7 +210,7 @@ class Forge:
         yield "a noisy condition", 400, "DELETE", task, [("if-match", word() + '"' + word())]
         yield "a star and more", 400, "DELETE", task, [("if-match", f'*, "{word()}"')]
         yield "a stale condition", 412, "DELETE", task, [("if-match", f'"{self.random.randint(10**6, 10**15)}"')]
-        yield "a weak condition", 412, "DELETE", task, [("if-match", 'W/"1"')]
+        yield "a weak condition", 412, "DELETE", task, [("if-match", 'W/"999999999999"')]
         yield "very many tags", 412, "DELETE", task, [("if-match", ", ".join(f'"{word()}"' for _ in range(900)))]
         yield "very many commas", 400, "DELETE", task, [("if-match", "," * 15_000)]
         yield "very many spaces", 400, "DELETE", task, [("if-match", '"1"' + " ," * 7_000 + "x")]

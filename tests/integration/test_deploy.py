@@ -19,11 +19,12 @@ from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_app.cli import _parser
 from todo_app.serving import SHUTDOWN_TIMEOUT
+from todo_app.settings_table import rows
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
 SECRET = "0123456789abcdef0123456789abcdef"
-SETTINGS = set(re.findall(r'read\("(\w+)"', (CHECKOUT / "src/todo_app/settings.py").read_text()))
+SETTINGS = {variable for row in rows().values() for variable in row.variables}
 ROUTES = {"/health/live", "/health/ready", "/metrics"}
 
 

@@ -47,7 +47,8 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
     },
     "IfMatch": _header(
         "If-Match",
-        "The task's `ETag` as the client knows it, a list of them, or `*`. If the task is at another revision: 412.",
+        "The task's `ETag` as the client knows it, a list of them, or `*`. If the task is at another revision: 412. "
+        '`W/"17"` counts as `"17"`, because proxies that compress make tags weak.',
         {"type": "string", "pattern": _CONDITION},
         example=etag_of(GROCERIES).decode(),
     ),

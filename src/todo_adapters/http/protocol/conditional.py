@@ -37,11 +37,14 @@ def list_etag(owner: UserId, revision: int) -> bytes:
 def if_match(value: bytes | None) -> frozenset[int] | None:
     """Return the revisions that an `If-Match` accepts, None where any will do.
 
-    Strong comparison: a weak tag accepts nothing. Raises Invalid for a malformed value.
+    `W/"17"` accepts what `"17"` does. RFC 9110, section 13.1.1, compares strongly; but proxies make a tag weak when
+    they compress an answer (nginx does), and a revision names one state of the task in every encoding.
+    Raises Invalid for a malformed value.
     """
     if value is None or value.strip() == ANYTHING:
         return None
-    return frozenset(int(match[1]) for tag in _tags("If-Match", value) if (match := _REVISION.fullmatch(tag)))
+    tags = (tag.removeprefix(b"W/") for tag in _tags("If-Match", value))
+    return frozenset(int(match[1]) for tag in tags if (match := _REVISION.fullmatch(tag)))
 
 
 def none_match(value: bytes | None) -> tuple[bytes, ...]:
