@@ -104,7 +104,7 @@ class Settings:
         "TODO_JWKS_URL",
         str,
         None,
-        "where your provider publishes its keys (EdDSA, ES256, RS256); a secret or this, not both",
+        "where your provider publishes its keys (EdDSA, ES256, ES384, ES512, PS256, RS256); a secret or this, not both",
         public=False,
     )
     jwt_issuer: tuple[str, ...] = setting(

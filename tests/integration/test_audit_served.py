@@ -160,7 +160,7 @@ async def test_a_changed_key_set_is_told_with_the_number_of_keys():
     async with JwksServer(Issuer().jwks()) as server:
         given = {"TODO_JWKS_URL": server.url, "TODO_JWT_ISSUER": "https://issuer.example", "TODO_JWT_AUDIENCE": "todo"}
         await verifier_of(read_settings(given, environment={}), heard).check()
-    assert heard.events == [{"event": "key_set_changed", "keys": 3}]
+    assert heard.events == [{"event": "key_set_changed", "keys": 6}]
 
 
 async def test_row_level_security_that_is_not_in_force_is_told_at_start_and_by_readiness(postgres_databases):

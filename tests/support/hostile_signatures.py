@@ -8,25 +8,25 @@ from collections.abc import Iterator
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
+from cryptography.hazmat.primitives.hashes import SHA1, SHA224, SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from support.issuers import Issuer, b64, compact, dumps, rsa_key, sign
+from support.issuers import HASHES, KEY_SET, Issuer, b64, compact, dumps, raw, rsa_key, sign
 
 Row = tuple[str, str, str]
 """A name, a token, and the reason for which it is refused."""
 
 Mode = Literal["secret", "jwks"]
-ALGORITHMS: dict[Mode, tuple[str, ...]] = {"secret": ("HS256",), "jwks": ("EdDSA", "ES256", "RS256")}
+ALGORITHMS: dict[Mode, tuple[str, ...]] = {"secret": ("HS256",), "jwks": KEY_SET}
 
 _ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def hostile_algorithms(mode: Mode, keys: Issuer, claims: dict[str, object]) -> Iterator[Row]:
-    names = ["none", "None", "NONE", "nOnE", "", " ", "HS384", "HS512", "RS384", "RS512", "PS256", "PS384", "PS512"]
-    names += ["ES384", "ES512", "ES256K", "Ed25519", "Ed448", "dir", "ECDH-ES", "RSA-OAEP", "A128KW", "HS256\0"]
+    names = ["none", "None", "NONE", "nOnE", "", " ", "HS384", "HS512", "RS384", "RS512", "PS384", "PS512", "RS1"]
+    names += ["ES256K", "ESP256", "ed25519", "Ed448", "dir", "ECDH-ES", "RSA-OAEP", "A128KW", "HS256\0"]
     names += ["hs256", " HS256", "eddsa", "EDDSA", "es256", "\uff28\uff33\uff12\uff15\uff16", "../HS256"]
-    names += ["EdDSA", "ES256", "RS256"] if mode == "secret" else ["HS256"]
+    names += [*KEY_SET, "Ed25519"] if mode == "secret" else ["HS256"]
     main = ALGORITHMS[mode][0]
     for name in names:
         yield f"algorithm: {name!r}", keys.token(main, claims, {**keys.header(main), "alg": name}), "algorithm"
@@ -65,6 +65,9 @@ def hostile_keys(keys: Issuer, claims: dict[str, object]) -> Iterator[Row]:
     kids += [kid.swapcase(), kid[:-1], secrets.token_urlsafe(12), "https://else.example/key", "%s%n{0}", "\n", "*"]
     for name in kids:
         yield f"key: {name[:30]!r}", keys.token("EdDSA", claims, {"alg": "EdDSA", "kid": name}), "key_unknown"
+    for name in ("none", "HS256", "RS512", "ES256K"):
+        claimed = {"alg": "Ed25519", "kid": name}
+        yield f"key: Ed25519 with the kid {name}", keys.token("EdDSA", claims, claimed), "key_unknown"
     for algorithm in ALGORITHMS["jwks"]:
         for other in {*ALGORITHMS["jwks"]} - {algorithm}:
             header = {"alg": algorithm, "kid": keys.kids[other]}
@@ -79,7 +82,7 @@ def hostile_signatures(keys: Issuer, algorithm: str, claims: dict[str, object]) 
     other_claims = b64(dumps({**claims, "sub": "admin"}))
     other_head = b64(dumps(keys.header(algorithm, typ="JWT")))
     stranger = Issuer()
-    stranger.keys["RS256"] = rsa_key(owner="stranger")
+    stranger.keys |= {"RS256": rsa_key(owner="stranger"), "PS256": rsa_key(owner="stranger")}
     size = len(signature)
     wrong = {
         "one bit": bytes([signature[0] ^ 1, *signature[1:]]),
@@ -99,10 +102,10 @@ def hostile_signatures(keys: Issuer, algorithm: str, claims: dict[str, object]) 
         "the message": message.encode(),
         "hexadecimal": signature.hex().encode(),
         "base64 of it": encoded.encode(),
-        "of the payload alone": sign(keys.keys[algorithm], body.encode()),
-        "of the decoded parts": sign(keys.keys[algorithm], urlsafe_b64decode(body + "==")),
-        "of both without a dot": sign(keys.keys[algorithm], message.replace(".", "").encode()),
-        "by a stranger": sign(stranger.keys[algorithm], message.encode()),
+        "of the payload alone": sign(keys.keys[algorithm], body.encode(), algorithm),
+        "of the decoded parts": sign(keys.keys[algorithm], urlsafe_b64decode(body + "=="), algorithm),
+        "of both without a dot": sign(keys.keys[algorithm], message.replace(".", "").encode(), algorithm),
+        "by a stranger": sign(stranger.keys[algorithm], message.encode(), algorithm),
         **_other_signatures(keys, algorithm, message.encode(), signature),
     }
     for name, forged in wrong.items():
@@ -138,23 +141,88 @@ def _other_signatures(keys: Issuer, algorithm: str, message: bytes, signature: b
             "the halves swapped": signature[half:] + signature[:half],
         }
     if isinstance(key, rsa.RSAPrivateKey):
-        salt = padding.PSS(mgf=padding.MGF1(SHA256()), salt_length=32)
-        return {
-            "PSS": key.sign(message, salt, SHA256()),
-            "SHA-512": key.sign(message, padding.PKCS1v15(), SHA512()),
-            "SHA-1": key.sign(message, padding.PKCS1v15(), SHA1()),
-            "the modulus": key.public_key().public_numbers().n.to_bytes(256, "big"),
-            "1": (1).to_bytes(256, "big"),
-        }
+        return _other_rsa_signatures(key, algorithm, message, signature)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    return _other_ecdsa_signatures(key, message, signature)
+
+
+def _other_rsa_signatures(key: rsa.RSAPrivateKey, algorithm: str, message: bytes, signature: bytes) -> dict[str, bytes]:
+    modulus = key.public_key().public_numbers().n
+    more = int.from_bytes(signature, "big") + modulus
+    size = len(signature)
+
+    def salted(length: int, *, mask: HashAlgorithm | None = None, hashed: HashAlgorithm | None = None) -> bytes:
+        pss = padding.PSS(mgf=padding.MGF1(mask or SHA256()), salt_length=length)
+        return key.sign(message, pss, hashed or SHA256())
+
+    wrong = {
+        "the other padding": sign(key, message, "RS256" if algorithm == "PS256" else "PS256"),
+        "SHA-512": key.sign(message, padding.PKCS1v15(), SHA512()),
+        "SHA-1": key.sign(message, padding.PKCS1v15(), SHA1()),
+        "the modulus": modulus.to_bytes(size, "big"),
+        "the modulus less 1": (modulus - 1).to_bytes(size, "big"),
+        "1": (1).to_bytes(size, "big"),
+        "the modulus added": more.to_bytes((more.bit_length() + 7) // 8, "big"),
+        "the message unpadded": message[:size].rjust(size, b"\0"),
+        "salted with SHA-512": salted(32, hashed=SHA512(), mask=SHA512()),
+        "salted with SHA-384": salted(48, hashed=SHA384(), mask=SHA384()),
+        "salted, masked with SHA-1": salted(32, mask=SHA1()),
+        "salted, masked with SHA-512": salted(32, mask=SHA512()),
+    }
+    lengths = {0, 1, 8, 20, 31, 33, 48, 64, size - 34}
+    return wrong | {f"a salt of {length} bytes": salted(length) for length in lengths}
+
+
+ORDERS = {
+    256: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    384: 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    521: 2**521 - 2**260 + 0xA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
+}
+"""The orders of the curves (FIPS 186-4, D.1.2), by their bits."""
+
+
+def _other_ecdsa_signatures(key: ec.EllipticCurvePrivateKey, message: bytes, signature: bytes) -> dict[str, bytes]:
+    bits = key.curve.key_size
+    order, size, own = ORDERS[bits], (bits + 7) // 8, HASHES[bits]
+    r, s = (int.from_bytes(half, "big") for half in (signature[:size], signature[size:]))
+
+    def of(*numbers: int) -> bytes:
+        return b"".join(number.to_bytes(size, "big") for number in numbers)
+
+    most = 256**size - 1
+    pairs = {
+        "r is 0": (0, s),
+        "s is 0": (r, 0),
+        "r and s are 0": (0, 0),
+        "r and s are 1": (1, 1),
+        "r is 1": (1, s),
+        "s is 1": (r, 1),
+        "r is the order": (order, s),
+        "s is the order": (r, order),
+        "r and s are the order": (order, order),
+        "r and s are the order less 1": (order - 1, order - 1),
+        "r is the order and 1": (order + 1, s),
+        "r is 0 and s the order": (0, order),
+        "r is as large as can be": (most, s),
+        "s is as large as can be": (r, most),
+        "the halves swapped": (s, r),
+        "r negated": (order - r, s),
+    }
+    if r + order <= most:
+        pairs |= {"the order added to r": (r + order, s)}
+    if s + order <= most:
+        pairs |= {"the order added to s": (r, s + order)}
+    der = key.sign(message, ec.ECDSA(own()))
+    other = ec.SECP384R1() if bits == 256 else ec.SECP256R1()
     return {
-        "DER": key.sign(message, ec.ECDSA(SHA256())),
-        "SHA-512": key.sign(message, ec.ECDSA(SHA512()))[-64:],
-        "r is 0": bytes(32) + signature[32:],
-        "s is 0": signature[:32] + bytes(32),
-        "r and s are 1": ((1).to_bytes(32, "big")) * 2,
-        "r and s are the order": order.to_bytes(32, "big") * 2,
-        "the halves swapped": signature[half:] + signature[:half],
-        "P-384": sign(ec.generate_private_key(ec.SECP384R1()), message),
+        **{name: of(*pair) for name, pair in pairs.items()},
+        "DER": der,
+        "DER, filled up": der.ljust(2 * size, b"\0")[: 2 * size],
+        "of another hash": raw(key, key.sign(message, ec.ECDSA(SHA1()))),
+        "of the message's SHA-224": raw(key, key.sign(message, ec.ECDSA(SHA224()))),
+        "one byte more in each half": b"\0" + signature[:size] + b"\0" + signature[size:],
+        "one byte less in each half": signature[1:size] + signature[size + 1 :],
+        "half of it twice": signature[:size] * 2,
+        "another curve": sign(ec.generate_private_key(other), message),
+        "another curve, filled up": sign(ec.generate_private_key(other), message).ljust(2 * size, b"\0")[: 2 * size],
     }

@@ -41,7 +41,7 @@ def hostile_tokens(
 ) -> Iterator[Hostile]:
     """Yield at least 150 tokens for a service that trusts `keys` in this mode and has these settings.
 
-    A service in mode "secret" trusts `keys.secret`, one in mode "jwks" the three keys of `keys.jwks()` and has issuer
+    A service in mode "secret" trusts `keys.secret`, one in mode "jwks" the keys of `keys.jwks()` and has issuer
     and audience. All are refused for their reason if tried within a minute of `now`, seconds since 1970.
     """
     claims = honest_claims(now, **({"iss": issuer} if issuer else {}), **({"aud": audience} if audience else {}))

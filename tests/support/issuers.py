@@ -14,7 +14,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+
+KEY_SET = ("EdDSA", "ES256", "RS256", "ES384", "ES512", "PS256")
+"""The algorithms of a key set."""
+
+HASHES = {256: SHA256, 384: SHA384, 521: SHA512}
+"""The hash that goes with a curve, by its bits (RFC 7518, section 3.4)."""
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -49,30 +55,38 @@ def public_jwk(key: PrivateKey, **members: object) -> dict[str, Any]:
     if isinstance(numbers, rsa.RSAPublicNumbers):
         return {"kty": "RSA", "n": b64_int(numbers.n), "e": b64_int(numbers.e), **members}
     size = (numbers.curve.key_size + 7) // 8
-    curve = {"secp256r1": "P-256", "secp384r1": "P-384", "secp256k1": "secp256k1"}[numbers.curve.name]
+    curve = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}.get(numbers.curve.name, "secp256k1")
     return {"kty": "EC", "crv": curve, "x": b64_int(numbers.x, size), "y": b64_int(numbers.y, size), **members}
 
 
-def sign(key: PrivateKey | bytes, message: bytes) -> bytes:
-    """The JWS signature over `message`: HS256, EdDSA, ES256 or RS256, as the key is (RFC 7518, section 3)."""
+def sign(key: PrivateKey | bytes, message: bytes, algorithm: str = "") -> bytes:
+    """The JWS signature over `message`, as the key is (RFC 7518, section 3); RSA signs RS256 unless told PS256."""
     if isinstance(key, bytes):
         return hmac.digest(key, message, hashlib.sha256)
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(message)
     if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(message, padding.PKCS1v15(), SHA256())
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(SHA256())))
+        salted = padding.PSS(mgf=padding.MGF1(SHA256()), salt_length=32)
+        return key.sign(message, salted if algorithm == "PS256" else padding.PKCS1v15(), SHA256())
+    return raw(key, key.sign(message, ec.ECDSA(HASHES[key.curve.key_size]())))
+
+
+def raw(key: ec.EllipticCurvePrivateKey, der: bytes) -> bytes:
+    """An ECDSA signature as JWS has it: r and s, each as long as the curve (RFC 7518, section 3.4)."""
     size = (key.curve.key_size + 7) // 8
-    return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+    return b"".join(number.to_bytes(size, "big") for number in decode_dss_signature(der))
 
 
 def compact(
-    header: Mapping[str, object] | bytes, payload: Mapping[str, object] | bytes, key: PrivateKey | bytes
+    header: Mapping[str, object] | bytes,
+    payload: Mapping[str, object] | bytes,
+    key: PrivateKey | bytes,
+    algorithm: str = "",
 ) -> str:
-    """A token of exactly these parts; bytes stay as they are."""
+    """A token of exactly these parts; bytes stay as they are, and the header does not decide how it is signed."""
     parts = [part if isinstance(part, bytes) else dumps(part) for part in (header, payload)]
     message = ".".join(map(b64, parts))
-    return f"{message}.{b64(sign(key, message.encode()))}"
+    return f"{message}.{b64(sign(key, message.encode(), algorithm))}"
 
 
 class Issuer:
@@ -85,6 +99,9 @@ class Issuer:
             "EdDSA": ed25519.Ed25519PrivateKey.generate(),
             "ES256": ec.generate_private_key(ec.SECP256R1()),
             "RS256": rsa_key(),
+            "ES384": ec.generate_private_key(ec.SECP384R1()),
+            "ES512": ec.generate_private_key(ec.SECP521R1()),
+            "PS256": rsa_key(owner="issuer of PS256"),
         }
         self.kids = {algorithm: secrets.token_urlsafe(12) for algorithm in self.keys}
 
@@ -100,7 +117,7 @@ class Issuer:
         header: Mapping[str, object] | bytes | None = None,
     ) -> str:
         """A token signed with the key for `algorithm`, whatever the header says."""
-        return compact(self.header(algorithm) if header is None else header, payload, self.keys[algorithm])
+        return compact(self.header(algorithm) if header is None else header, payload, self.keys[algorithm], algorithm)
 
     def jwk(self, algorithm: str) -> dict[str, Any]:
         """One public key with its name, algorithm and use."""
@@ -109,5 +126,5 @@ class Issuer:
         return public_jwk(key, kid=self.kids[algorithm], alg=algorithm, use="sig")
 
     def jwks(self, *algorithms: str) -> dict[str, Any]:
-        """The key set (RFC 7517) for these algorithms, by default all three."""
-        return {"keys": [self.jwk(algorithm) for algorithm in algorithms or ("EdDSA", "ES256", "RS256")]}
+        """The key set (RFC 7517) for these algorithms, by default all six."""
+        return {"keys": [self.jwk(algorithm) for algorithm in algorithms or KEY_SET]}

@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
-from support.issuers import Issuer, b64, b64_int, dumps, public_jwk, rsa_key, sign
+from support.issuers import KEY_SET, Issuer, b64, b64_int, dumps, public_jwk, rsa_key, sign
 from todo_adapters.auth.key_set import MOST_KEYS, parse_key_set
 
 NULL = object()
@@ -28,16 +28,13 @@ def fresh(**members):
     return public_jwk(ed25519.Ed25519PrivateKey.generate(), **members)
 
 
-@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256"])
+@pytest.mark.parametrize("algorithm", KEY_SET)
 @pytest.mark.parametrize(
     "members",
     [
         {},
-        {"alg": None},
         {"use": None},
-        {"alg": None, "use": None},
         {"key_ops": ["verify"]},
-        {"alg": NULL},
         {"use": NULL, "key_ops": NULL, "x5c": NULL},
         {"x5c": ["MIIB"], "exp": 1},
     ],
@@ -47,17 +44,32 @@ def test_a_key_serves_its_own_algorithm_alone(issuer, algorithm, members):
     jwk = {name: None if value is NULL else value for name, value in given.items()}
     keys = parsed(jwk)
     [key] = keys.find(issuer.kids[algorithm], algorithm)
-    assert key.signed(b"message", sign(issuer.keys[algorithm], b"message"))
-    assert not key.signed(b"massage", sign(issuer.keys[algorithm], b"message"))
-    others = {"EdDSA", "ES256", "RS256", "HS256", "none"} - {algorithm}
-    assert [keys.find(kid, other) for other in others for kid in (issuer.kids[algorithm], None)] == [()] * 8
+    assert key.signed(b"message", sign(issuer.keys[algorithm], b"message", algorithm))
+    assert not key.signed(b"massage", sign(issuer.keys[algorithm], b"message", algorithm))
+    others = {*KEY_SET, "HS256", "none"} - {algorithm}
+    assert [keys.find(kid, other) for other in others for kid in (issuer.kids[algorithm], None)] == [()] * 14
+
+
+@pytest.mark.parametrize("algorithm", [*KEY_SET, "Ed25519"])
+@pytest.mark.parametrize("said", [None, NULL])
+def test_a_key_that_names_no_algorithm_serves_its_kinds_first_alone(issuer, algorithm, said):
+    owner = "EdDSA" if algorithm == "Ed25519" else algorithm
+    jwk = {**issuer.jwk(owner), "alg": None}
+    keys = parsed(jwk if said is NULL else {name: value for name, value in jwk.items() if name != "alg"})
+    first = {"PS256": "RS256", "Ed25519": "EdDSA"}.get(algorithm, algorithm)
+    assert keys.algorithms == {first: 1}
+    assert len(keys.find(issuer.kids[owner], first)) == 1
+
+
+def test_ed25519_is_a_name_for_eddsa(issuer):
+    assert parsed({**issuer.jwk("EdDSA"), "alg": "Ed25519"}).algorithms == {"EdDSA": 1}
 
 
 def unfit(issuer):
     """Keys that must be left out, by what is wrong with them."""
     ed, p256, rsa = (issuer.jwk(algorithm) for algorithm in ("EdDSA", "ES256", "RS256"))
     raw = ed25519.Ed25519PrivateKey.generate()
-    p384 = public_jwk(ec.generate_private_key(ec.SECP384R1()))
+    p384, p521 = issuer.jwk("ES384"), issuer.jwk("ES512")
     k256 = public_jwk(ec.generate_private_key(ec.SECP256K1()))
     x = b64(x25519.X25519PrivateKey.generate().public_key().public_bytes_raw())
     return {
@@ -71,15 +83,20 @@ def unfit(issuer):
         "for another algorithm": {**ed, "alg": "ES256"},
         "for HS256": {**ed, "alg": "HS256"},
         "for none": {**rsa, "alg": "none"},
-        "for PS256": {**rsa, "alg": "PS256"},
+        "for RS384": {**rsa, "alg": "RS384"},
+        "for PS512": {**rsa, "alg": "PS512"},
+        "for ES384 on P-256": {**p256, "alg": "ES384"},
+        "for ES256 on P-521": {**p521, "alg": "ES256"},
+        "for Ed448": {**ed, "alg": "Ed448"},
         "for RS512": {**rsa, "alg": "RS512"},
         "for RSA encryption": {**rsa, "alg": "RSA-OAEP"},
         "for a list": {**rsa, "alg": ["RS256"]},
         "with its private half": {**public_jwk(raw), "d": b64(raw.private_bytes_raw())},
         "with another private half": {**rsa, "d": "AQAB"},
         "with a prime": {**rsa, "p": "AQAB"},
-        "on P-384": p384,
-        "on P-384 and called P-256": {**p384, "crv": "P-256"},
+        "on P-384 and called P-256": {**p384, "crv": "P-256", "alg": "ES256"},
+        "on P-521 and called P-384": {**p521, "crv": "P-384", "alg": "ES384"},
+        "on P-256 and called P-521": {**p256, "crv": "P-521", "alg": "ES512"},
         "on secp256k1": k256,
         "on secp256k1 and called P-256": {**k256, "crv": "P-256"},
         "on X25519": {"kty": "OKP", "crv": "X25519", "x": x},
@@ -118,18 +135,32 @@ def test_unfit_keys_are_left_out_and_the_others_serve(issuer):
     good = fresh(kid="good")
     for name, key in unfit(issuer).items():
         keys = parsed(key, good)
-        assert (name, len(keys), keys.left_out) == (name, 1, 1)
+        assert (name, len(keys), len(keys.left_out)) == (name, 1, 1)
+        assert keys.left_out[0].startswith("key 1 "), name
         assert len(keys.find("good", "EdDSA")) == 1
         with pytest.raises(ValueError, match="no fit key"):
             parsed(key)
 
 
-def test_a_name_that_two_keys_bear_is_nobodys(issuer):
+def test_a_name_that_two_keys_bear_is_nobodys():
     keys = parsed(fresh(kid="a"), fresh(kid="a"), fresh(kid="b"))
-    assert (len(keys), keys.left_out) == (1, 2)
+    assert (len(keys), keys.left_out) == (1, ("2 keys for EdDSA have the same kid",) * 2)
     assert keys.find("a", "EdDSA") == ()
     assert len(keys.find("b", "EdDSA")) == 1
-    assert len(parsed({**issuer.jwk("RS256"), "kid": "b"}, {**issuer.jwk("ES256"), "kid": "b"}, fresh())) == 1
+
+
+def test_a_name_and_an_algorithm_together_name_a_key(issuer):
+    jwks = [{**issuer.jwk(algorithm), "kid": "a"} for algorithm in KEY_SET]
+    keys = parsed(*jwks, {**issuer.jwk("RS256"), "kid": "a", "alg": "RS512"})
+    for algorithm in KEY_SET:
+        [key] = keys.find("a", algorithm)
+        assert key.signed(b"m", sign(issuer.keys[algorithm], b"m", algorithm))
+    same = parsed({**issuer.jwk("RS256"), "kid": "a"}, {**issuer.jwk("RS256"), "kid": "a", "alg": "PS256"})
+    assert same.algorithms == {"PS256": 1, "RS256": 1}
+
+
+def test_keys_without_a_name_are_not_ambiguous_by_it():
+    assert len(parsed(fresh(), fresh(), fresh(kid="a"))) == 3
 
 
 def test_an_unfit_key_takes_no_name_away():
@@ -144,6 +175,7 @@ def test_the_same_key_twice_is_one_key():
 def test_a_token_without_a_name_is_for_the_only_key_of_its_algorithm(issuer):
     one = parsed(issuer.jwk("EdDSA"), issuer.jwk("ES256"), issuer.jwk("RS256"))
     assert [len(one.find(None, algorithm)) for algorithm in ("EdDSA", "ES256", "RS256", "HS256")] == [1, 1, 1, 0]
+    assert one.algorithms == {"ES256": 1, "EdDSA": 1, "RS256": 1}
     assert parsed(issuer.jwk("EdDSA"), fresh(kid="other")).find(None, "EdDSA") == ()
     assert parsed(fresh(), fresh()).find(None, "EdDSA") == ()
     assert len(parsed(fresh()).find(None, "EdDSA")) == 1
@@ -210,8 +242,8 @@ def test_a_hundred_keys_are_read_in_no_time():
 
 def test_signatures_of_any_bytes_raise_nothing(issuer):
     keys = parse_key_set(json.dumps(issuer.jwks()).encode())
-    for algorithm in ("EdDSA", "ES256", "RS256"):
+    for algorithm in KEY_SET:
         [key] = keys.find(None, algorithm)
-        for size in (0, 1, 31, 32, 63, 64, 65, 127, 128, 255, 256, 257, 512, 6000):
+        for size in (0, 1, 31, 32, 63, 64, 65, 96, 127, 128, 132, 255, 256, 257, 512, 6000):
             for byte in (b"\0", b"\1", b"\x7f", b"\xff"):
                 assert not key.signed(b"", byte * size)

@@ -9,7 +9,7 @@ import pytest
 
 from support.hostile_claims import MISSING, honest_claims
 from support.hostile_tokens import LONGEST, hostile_tokens
-from support.issuers import Issuer, dumps
+from support.issuers import KEY_SET, Issuer, dumps
 from support.verifying import AUDIENCE, ISSUER, NOW, RULES, Keys, Scene, reason_of
 from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.keys import SharedSecrets
@@ -75,7 +75,7 @@ async def test_noise_is_refused_and_raises_nothing_else(scene):
         assert await reason_of(scene.verifier, ".".join(parts))
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "EdDSA", "ES256", "RS256"])
+@pytest.mark.parametrize("algorithm", ["HS256", *KEY_SET])
 @pytest.mark.parametrize(
     "typ", [None, "JWT", "jwt", "Jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+JWT"]
 )
@@ -84,6 +84,13 @@ async def test_good_tokens_of_every_algorithm_and_type_are_taken(algorithm, typ)
     claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
     header = scene.issuer.header(algorithm, **({"typ": typ} if typ else {}))
     assert await scene.verifier.verify(scene.issuer.token(algorithm, claims, header)) == claims["sub"]
+
+
+async def test_ed25519_is_a_name_for_eddsa_with_a_kid_and_without():
+    scene = Scene("jwks")
+    claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
+    for header in ({"alg": "Ed25519"}, {"alg": "Ed25519", "kid": scene.issuer.kids["EdDSA"]}):
+        assert await scene.verifier.verify(scene.issuer.token("EdDSA", claims, header)) == claims["sub"]
 
 
 GOOD = {

@@ -7,6 +7,7 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from todo_adapters.auth.keys import ALIASES
 from todo_adapters.auth.refusal import LONGEST_TOKEN, Reason, Refused
 from todo_adapters.auth.strict_json import strict_json
 
@@ -69,7 +70,8 @@ def header_problem(members: Mapping[str, object]) -> str | None:
 
 def named_key(members: Mapping[str, object]) -> tuple[str, str | None]:
     """Return the algorithm and the `kid` of a fit header, None where it names no key."""
-    return str(members["alg"]), str(members["kid"]) if "kid" in members else None
+    algorithm = str(members["alg"])
+    return ALIASES.get(algorithm, algorithm), str(members["kid"]) if "kid" in members else None
 
 
 def _decoded(segment: bytes) -> bytes:

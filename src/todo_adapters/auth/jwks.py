@@ -17,7 +17,7 @@ from typing import Final
 
 import httpx
 
-from todo_adapters.auth.key_set import KeySet, parse_key_set
+from todo_adapters.auth.key_set import KEY_SET_ALGORITHMS, KeySet, parse_key_set
 from todo_adapters.auth.keys import Key
 from todo_domain.errors import Unavailable
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("todo.auth")
 
 
 class JwksKeys:
-    """A KeySource over a JWKS URL: EdDSA, ES256 and RS256, each key for its own algorithm alone.
+    """A KeySource over a JWKS URL: KEY_SET_ALGORITHMS, each key for its own algorithm alone.
 
     `url` is https, or http on a loopback host, without a password; else ValueError. Redirects, proxies and compressed
     answers are not taken. `on_change` is called with the number of keys whenever they have changed; it must neither
@@ -50,7 +50,7 @@ class JwksKeys:
     `clock` gives seconds that never go back. All calls come from one event loop.
     """
 
-    algorithms: Final = frozenset({"EdDSA", "ES256", "RS256"})
+    algorithms: Final = KEY_SET_ALGORITHMS
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class JwksKeys:
             return
         self._keys = keys
         self._version += 1
-        _log.info("the key set changed: %d keys now, %d left out", len(keys), keys.left_out)
+        _log.info("the key set changed: %d keys now, %d left out", len(keys), len(keys.left_out))
         if self._on_change:
             self._on_change(len(keys))
 

@@ -11,16 +11,22 @@ SHORTEST_SECRET: Final = 32
 """Bytes in an HS256 secret at least (RFC 7518, section 3.2)."""
 
 
+ALIASES: Final = {"Ed25519": "EdDSA"}
+"""Other names of algorithms (RFC 9864, section 2.2): of the curves of EdDSA only Ed25519 is taken."""
+
+
 class Key:
     """A key and the one algorithm that it is for, whatever a token says. Its repr shows nothing of it.
 
     `material` is what PyJWT's algorithm of that name takes: bytes for HS256, else a public key of `cryptography`.
-    Raises jwt.InvalidKeyError where it does not fit.
+    `issuer` is the only one that the key speaks for, None where it speaks for all. Raises jwt.InvalidKeyError where
+    the material does not fit.
     """
 
-    __slots__ = ("_algorithm", "_material")
+    __slots__ = ("_algorithm", "_material", "issuer")
 
-    def __init__(self, algorithm: str, material: object) -> None:
+    def __init__(self, algorithm: str, material: object, *, issuer: str | None = None) -> None:
+        self.issuer = issuer
         self._algorithm = jwt.get_algorithm_by_name(algorithm)
         self._material = self._algorithm.prepare_key(material)
 

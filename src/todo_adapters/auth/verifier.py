@@ -84,7 +84,7 @@ class Verifier:
             raise Refused(Reason.HEADER, problem)
         algorithm, kid = named_key(header)
         if algorithm not in self._keys.algorithms:
-            raise Refused(Reason.ALGORITHM, f"alg must be {' or '.join(sorted(self._keys.algorithms))}")
+            raise Refused(Reason.ALGORITHM, f"alg must be {', '.join(sorted(self._keys.algorithms))}")
         await self._signers(parts, algorithm, kid)
         claims = json_object(parts.payload, Reason.CLAIMS, "claims")
         now = self._clock()
