@@ -1,6 +1,8 @@
-"""The documents are true where a machine can tell: tables, numbers, SQL, and the files that they name."""
+"""The documents are true where a machine can tell (tables, numbers, SQL, names, links), and in plain English."""
 
 import re
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,74 @@ from todo_adapters.sql.tables import metadata
 from todo_app.backup import AFTER_RESTORE
 
 CHECKOUT = Path(__file__).parents[2]
-DOCS = sorted((CHECKOUT / "docs").glob("*.md"))
+PAGES = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
 OPERATIONS = (CHECKOUT / "docs/operations.md").read_text()
+
+SOURCES = ("src", "tests", "migrations", "deploy", "benchmarks", "docs", "Makefile", "Dockerfile", "compose.yaml")
+"""What a document may name."""
+
+END = r"[.!?](?:[\"”)]|\*\*|\*)*"
+"""The end of a sentence."""
+
+ODD = {
+    r"(?:^|[.!?:;] )\**Whoever\b": "say who: a caller, a client, a process",
+    r"\bwho(?:ever)? asks\b": "say who: a caller, a client, a process",
+    r"(?:^|[.!?] )\**Who\b[^?]*\.(?: |$)": "a question ends with a question mark; otherwise say who",
+    r"\bis no \w+ but\b": "say what it is",
+    r"\bin vain\b": "say what happens: it times out",
+    r"\b(?:is|are|be|was|were) told\b": "gets, receives, reports: say what is sent",
+}
+"""What has to be read twice, with what to write in its place."""
+
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+written = pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name != "benchmarks"],  # those are written by a program
+    ids=lambda path: str(path.relative_to(CHECKOUT)),
+)
+
+
+def outside_code(page):
+    """The page with its blocks of code blanked out, so that lines keep their numbers."""
+    return re.sub(
+        r"^( *)```.*?^\1```$",
+        lambda block: re.sub(".+", "", block[0]),
+        page.read_text(),
+        flags=re.DOTALL | re.MULTILINE,
+    )
+
+
+def prose(page):
+    """Each paragraph and each item of a list: numbered lines without tables, headings, pictures, code and links."""
+    paragraph = []
+    for number, line in enumerate([*outside_code(page).splitlines(), ""], 1):
+        text = re.sub(r"\]\([^)]*\)", "]", re.sub(r"`[^`]*`", "`code`", line)).strip()
+        item = re.match(r"(?:[*-]|\d+\.) +", text)
+        if (not text or item or text.startswith(("|", "#", "<", "!["))) and paragraph:
+            yield paragraph
+            paragraph = []
+        if text and not text.startswith(("|", "#", "<", "![")):
+            paragraph.append((number, text[item.end() :] if item else text))
+
+
+@cache
+def sources():
+    """The text of each file that a document may name, by its path in the checkout."""
+    found = {}
+    for name in SOURCES:
+        place = CHECKOUT / name
+        for path in place.rglob("*") if place.is_dir() else [place]:
+            if path.is_file() and path.suffix not in {".pyc", ".png"}:
+                found[str(path.relative_to(CHECKOUT))] = path.read_text()
+    return found
+
+
+@cache
+def words():
+    """Every word of the sources that are no documents."""
+    return frozenset(
+        word for path, text in sources().items() if not path.endswith(".md") for word in re.findall(r"\w+", text)
+    )
 
 
 @pytest.mark.parametrize("table", metadata.tables.values(), ids=str)
@@ -39,14 +107,56 @@ def test_the_sql_after_a_restore_is_the_one_that_is_printed(kind):
     assert f"```sql\n{AFTER_RESTORE[kind]}```" in OPERATIONS
 
 
-@pytest.mark.parametrize("document", DOCS, ids=lambda path: path.name)
-def test_the_files_and_sections_that_a_document_names_are_there(document):
-    text = document.read_text()
-    for named in re.findall(r"`((?:tests|src|deploy|docs|migrations)/[\w./-]+)`", text):
-        assert (CHECKOUT / named).exists(), named
-    for target, section in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", text):
-        linked = (document.parent / target) if target else document
+def test_the_first_list_for_operators_has_ten_lines_and_quotes_what_readiness_says():
+    steps = re.findall(r"^\d+\. (.*)$", OPERATIONS.split("## What to do first")[1].split("\n## ")[0], re.MULTILINE)
+    assert len(steps) == 10
+    code = "".join(text for path, text in sources().items() if path.startswith("src/"))
+    reasons = re.findall(r"`((?:the|too|row-level) [^`]+)`", "".join(steps))
+    assert len(reasons) >= 9
+    assert [reason for reason in reasons if reason not in code] == []
+
+
+@pages
+def test_the_files_and_sections_that_a_page_links_to_are_there(page):
+    for target, section in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", page.read_text()):
+        linked = (page.parent / target) if target else page
         assert linked.exists(), target
         if section:
             titles = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
-            assert section in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+            assert section in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}, section
+
+
+@pages
+def test_what_a_page_names_in_code_is_there(page):
+    """Files by the end of their path; tests, settings and classes by their name."""
+    for name in set(re.findall(r"`([^`\n]+)`", outside_code(page))):
+        if re.fullmatch(r"[\w-][\w./-]*\.(?:py|md|conf|ini|yaml|service|toml|sh)", name):
+            assert any(f"/{path}".endswith(f"/{name}") for path in [*sources(), "README.md", "pyproject.toml"]), name
+        elif re.fullmatch(r"(?:tests|src|deploy|docs|migrations|benchmarks)/[\w./-]+", name):
+            assert (CHECKOUT / name).exists(), name
+        elif re.fullmatch(r"test_\w+|TODO_[A-Z_]*[A-Z]|[A-Z][a-z]+[A-Z]\w*", name):
+            assert name in words(), name
+
+
+@written
+def test_a_line_is_one_sentence(page):
+    """So that a change of a sentence is a change of a line."""
+    wrong = []
+    for paragraph in prose(page):
+        for number, line in paragraph:
+            one = re.sub(r"\([^()]*\)", "()", re.sub(rf"^(\*+)[^*]+{END}", "", re.sub(r"\b(?:e\.g|i\.e)\.", "", line)))
+            if re.search(rf"{END} +(?=[A-Z`\[*\"“(])", one):
+                wrong.append((number, "has two sentences", line))
+        for (number, line), _ in pairwise(paragraph):
+            if not re.search(rf"(?:{END}|:)$", line):
+                wrong.append((number, "goes on in the next line", line))
+    assert wrong == []
+
+
+@pages
+def test_the_english_is_plain(page):
+    wrong = []
+    for number, line in enumerate(outside_code(page).splitlines(), 1):
+        for cell in re.sub(r"^ *(?:[*-]|\d+\.) +", "", line).split("|"):
+            wrong += [(number, advice, line) for odd, advice in ODD.items() if re.search(odd, cell.strip())]
+    assert wrong == []
