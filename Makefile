@@ -2,30 +2,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test timing stores fuzz chaos bench growth lint check format audit lock clean
+.PHONY: help run test drills drills-short bench growth lint check format audit lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
 	@$(BIN)/todo serve
 
-test: .venv/dev-installed ## run every test; they bring their own PostgreSQL
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+test: .venv/dev-installed ## every rule is held: before a commit; the tests bring their own PostgreSQL
+	@$(PYTEST)
 
-timing: .venv/dev-installed ## a task of somebody else takes as long as none: 10,000 pairs each, two minutes
-	@TODO_TEST_TIMING_PAIRS=10000 $(BIN)/python -m pytest tests/http/test_http_timing.py
+drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
+	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/http/test_http_timing.py
+	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
+	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 
-stores: .venv/dev-installed ## the HTTP contract over real servers: SQLite, PostgreSQL, and PostgreSQL behind PgBouncer
-	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile tests/http
-
-fuzz: .venv/dev-installed ## ten minutes of property-based requests to a running server, made from its OpenAPI document
-	@TODO_TEST_APIS=sqlite TODO_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/http/test_schemathesis.py
-
-chaos: .venv/dev-installed ## break database, network and processes at random while devices write: nine minutes
-	@TODO_CHAOS_SECONDS=240 $(BIN)/python -m pytest -s tests/integration/test_chaos.py
+drills-short: .venv/dev-installed ## each of tests/drills once: in CI
+	@$(PYTEST) tests/drills
 
 bench: .venv/bench-installed ## the service beside others that do the same, ten minutes at most; writes docs/benchmarks
 	@$(BIN)/python -m benchmarks

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import os
 import random
 from statistics import median
 from time import perf_counter
@@ -10,7 +9,9 @@ from time import perf_counter
 import pytest
 from apis import in_memory
 
-PAIRS = int(os.environ.get("TODO_TEST_TIMING_PAIRS", "250"))
+from support.length import LONG
+
+PAIRS = 10_000 if LONG else 250
 RUNS = 3
 NEAR = 0.05
 

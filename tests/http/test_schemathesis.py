@@ -6,7 +6,6 @@ requests that are meant to be good; what depends on the state of the account is 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
@@ -16,6 +15,7 @@ from apis import Api, Serve
 from client import InProcess
 from schemathesis.engine import Status, events, from_schema
 
+from support.length import LONG
 from todo_domain.text import fold
 
 STATES = ["404", "409", "410", "412", "422"]
@@ -24,11 +24,8 @@ STATES = ["404", "409", "410", "412", "422"]
 PHASES = {"examples": (1, 5), "coverage": (1, 10), "fuzzing": (12, 4), "stateful": (10, 3)}
 """Each phase of Schemathesis, with how many examples of each operation it may make, in how many seconds."""
 
-LONGER = float(os.environ.get("TODO_FUZZ_SECONDS", "0"))
-"""For a long run, of a real server with `TODO_TEST_APIS=sqlite`: how long fuzzing and stateful take together."""
-
-if LONGER:
-    PHASES |= {"fuzzing": (100_000, LONGER / 2), "stateful": (100_000, LONGER / 2)}
+if LONG:
+    PHASES |= {"fuzzing": (100_000, 300), "stateful": (100_000, 300)}
 
 
 @schemathesis.hook("before_call")

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from random import Random
 
 import pytest
-
 from chaos.checks import all_problems
 from chaos.evidence import Rows
 from chaos.faults import Lasting, of_processes
@@ -18,7 +17,9 @@ from chaos.scenario import Scenario
 from chaos.service import Service
 from chaos.sqlite_faults import SqliteStore
 
-SECONDS = float(os.environ.get("TODO_CHAOS_SECONDS", "6"))
+from support.length import LONG
+
+SECONDS = float(os.environ.get("TODO_CHAOS_SECONDS", "240" if LONG else "6"))
 SEED = os.environ.get("TODO_CHAOS_SEED") or secrets.token_hex(4)
 
 SOON = 1.0

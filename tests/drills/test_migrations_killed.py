@@ -1,6 +1,5 @@
 """kill -9 of a migration, anywhere: the next one reaches the head, and no task is lost."""
 
-import os
 import random
 import shutil
 import sqlite3
@@ -9,12 +8,13 @@ import sys
 import time
 from contextlib import closing, contextmanager
 
+from support.length import LONG
 from todo_adapters.sql import migrations, schema
 
 KILLED = 9
 AT_RANDOM = 4
-EVERY = int(os.environ.get("TODO_TEST_KILL_EVERY", "4"))
-"""Of the calls at which a migration is killed: 1 for each of them."""
+EVERY = 1 if LONG else 4
+"""A migration is killed at one in so many of its calls."""
 
 # Migrates in a child, which dies before a given call to the database or the disk, or after some time.
 PROGRAM = """

@@ -7,7 +7,6 @@ import copy
 from random import Random
 
 import pytest
-
 from chaos.checks import all_problems
 from chaos.evidence import Rows
 from chaos.line import Reply, Traffic
