@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final, NamedTuple
+from urllib.parse import urljoin
 
 from benchmarks import ROOT, cpu, machine, sizes, startup, works
 from benchmarks.data import TASKS, user_name
@@ -119,7 +120,7 @@ def _last_page(sides: Sides, first: Request) -> Request:
             following = _NEXT.search(answer.headers.get("Link", ""))
             if following is None:
                 raise LoadError(f"there is no page {number} of {_PAGES}: {answer.status}")
-            path = following[1]
+            path = urljoin(path, following[1])
     finally:
         connection.close()
     return first._replace(path=path)

@@ -6,7 +6,7 @@ import asyncio
 import json as jsonlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 Headers = Iterable[tuple[str | bytes, str | bytes]]
 Body = bytes | Sequence[bytes]
@@ -146,6 +146,13 @@ class OverSocket:
             return await _read_answer(reader, headless=headless)
         finally:
             writer.close()
+
+
+def follow(target: str, reference: str | None) -> str:
+    """The request target that a relative reference in the answer to `target` leads to (RFC 3986, section 5.2)."""
+    assert reference is not None
+    assert not reference.startswith("/"), f"{reference} would leave the path prefix of a proxy"
+    return urljoin(f"http://127.0.0.1{target}", reference).removeprefix("http://127.0.0.1")
 
 
 def _framed(

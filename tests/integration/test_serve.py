@@ -33,7 +33,7 @@ def test_tasks_survive_a_restart(tmp_path):
     with Served(tmp_path) as served:
         made = served.request("POST", "/api/ann/tasks", served.token("ann"), {"title": "Buy groceries"})
     with Served(tmp_path) as served:
-        read = served.request("GET", made.headers["location"], served.token("ann"))
+        read = served.request("GET", f"/api/ann/{made.headers['location']}", served.token("ann"))
     assert read.body == made.body
 
 

@@ -40,7 +40,7 @@ class TaskController(Controller):
         headers = [JSON, PRIVATE, (b"etag", etag)]
         if page.more:
             cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
-            headers.append((b"link", next_link(request.own_path, asked, cursor)))
+            headers.append((b"link", next_link(asked, cursor)))
         return Answer(200, encode([task_out(task) for task in page.tasks]), headers)
 
     @post(status_code=201)
@@ -52,7 +52,7 @@ class TaskController(Controller):
         once = None if key is None else Once(key, sha256(raw).digest())
         task, replayed = await request.tasks.create(request.owner, once=once, **members(new))
         answer = task_answer(task, 201)
-        answer.headers.append((b"location", f"{request.own_path}/{task.id}".encode()))
+        answer.headers.append((b"location", b"tasks/%d" % task.id))
         if replayed:
             answer.headers.append((b"idempotency-replayed", b"true"))
         return answer

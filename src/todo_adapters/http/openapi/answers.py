@@ -67,14 +67,15 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         list_etag(OWNER, COUNTER).decode(),
     ),
     "Location": _header(
-        "The new task, as a relative reference below the request's own path.",
+        "The new task: a reference relative to the request's own URL (RFC 3986, section 5.2), so that it is right "
+        "behind any proxy and under any path prefix. In a page: `new URL(reference, response.url)`.",
         {"type": "string", "format": "uri-reference"},
-        f"/api/{OWNER}/tasks/{GROCERIES.id}",
+        f"tasks/{GROCERIES.id}",
     ),
     "Link": _header(
-        'While more is left: the next page, `<…>; rel="next"` (RFC 8288), a relative reference.',
+        'While more is left: the next page, `<…>; rel="next"` (RFC 8288), relative to the request\'s own URL.',
         {"type": "string"},
-        f'</api/{OWNER}/tasks?limit=1&cursor=…>; rel="next"',
+        '<?limit=1&cursor=…>; rel="next"',
         required=False,
     ),
     "Idempotency-Replayed": _header(

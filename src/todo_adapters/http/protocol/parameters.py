@@ -139,9 +139,12 @@ def query_of(asked: ListRequest, owner: UserId) -> Query:
     return asked.query._replace(after=decode(owner, asked.query, asked.cursor))
 
 
-def next_link(path: str, asked: ListRequest, cursor: str) -> bytes:
-    """Return the value of `Link` for the page behind this one (RFC 8288)."""
-    return f'<{path}?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
+def next_link(asked: ListRequest, cursor: str) -> bytes:
+    """Return the value of `Link` for the next page (RFC 8288), relative to the request's URL (RFC 3986, 5.2).
+
+    A query alone leads to the same path, whatever the client's spelling of it and the prefix that a proxy removed.
+    """
+    return f'<?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
 
 
 def changes_parameters(query_string: bytes) -> tuple[int, int]:
@@ -149,12 +152,6 @@ def changes_parameters(query_string: bytes) -> tuple[int, int]:
     given = Parameters(query_string, CHANGES_PARAMETERS)
     since = given.one("since", lambda name, text: decimal(name, text, 0, LARGEST_ID))
     return since or 0, given.one("limit", _limit) or LARGEST_PAGE
-
-
-@lru_cache(1024)
-def reference(raw_path: str) -> str:
-    """Return a request's path as a relative reference: with nothing in it that a URI cannot hold (RFC 3986)."""
-    return quote(raw_path, safe="/%:@!$&'()*+,;=-._~")
 
 
 def _completed(given: Parameters) -> bool | None:

@@ -9,7 +9,7 @@ from litestar import Request
 from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.conditional import if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
-from todo_adapters.http.protocol.parameters import Parameters, reference, task_id
+from todo_adapters.http.protocol.parameters import Parameters, task_id
 from todo_domain import Invalid, TaskService, UserId
 
 T = TypeVar("T")
@@ -32,11 +32,6 @@ class TaskRequest(Request[UserId, None, Any]):
     def tasks(self) -> TaskService:
         """The service."""
         return self.scope["todo.tasks"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
-
-    @property
-    def own_path(self) -> str:
-        """The request's own path as a relative reference."""
-        return reference(self.scope["path"])
 
     @property
     def query_string(self) -> bytes:
