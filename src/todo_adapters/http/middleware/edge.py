@@ -6,6 +6,7 @@ import re
 from os import urandom
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
 
 from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
 from todo_adapters.observability.trace_context import SERVED
@@ -92,6 +93,17 @@ def check_header_section(size: int) -> None:
         raise TooLarge(431, f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
 
 
+def below_mount(raw_path: bytes, root_path: str) -> bytes:
+    """Return a path without the prefix under which this application is mounted (`root_path` of ASGI), undecoded.
+
+    The prefix may be percent-encoded in any way; the outer application has routed by what it decodes to.
+    """
+    if not root_path:
+        return raw_path
+    *prefix, rest = raw_path.split(b"/", root_path.count("/") + 1)
+    return b"/" + rest if unquote_to_bytes(b"/".join(prefix)) == root_path.encode() else raw_path
+
+
 def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
     """Make the scope what the routes expect; return its id, origin, size before the body, and whether it is HEAD.
 
@@ -114,7 +126,9 @@ def _prepare(scope: HTTPScope) -> tuple[str, bytes | None, int, bool]:
         request_id = urandom(12).hex().encode()
     ours: Any = scope
     ours["headers"] = headers
-    ours["path"] = scope["raw_path"].decode("latin-1")
+    ours["raw_path"] = raw_path = below_mount(scope["raw_path"], scope.get("root_path", ""))
+    ours["root_path"] = ""
+    ours["path"] = raw_path.decode("latin-1")
     ours["todo.request_id"] = request_id.decode()
     ours["todo.method"] = scope["method"]
     head = scope["method"] == "HEAD"

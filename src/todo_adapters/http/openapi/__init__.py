@@ -61,6 +61,7 @@ def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> 
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
+        "servers": [{"url": ".", "description": "Where this document comes from, under whatever prefix."}],
         "tags": _TAGS,
         "security": [{"bearer": []}],
         "paths": _paths(OPERATIONS),
