@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, Tombstone, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
-from todo_domain.owner import UserId
+from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
 from todo_domain.query import Page, Query, select
 from todo_domain.task import Members, Task, new_task
@@ -31,9 +31,9 @@ class _Account:
 
     __slots__ = ("answers", "horizon", "revision", "tasks", "tombstones")
 
-    def __init__(self) -> None:
-        self.revision = 0
-        self.horizon = 0
+    def __init__(self, begins: int = 0) -> None:
+        self.revision = begins
+        self.horizon = begins
         self.tasks: dict[int, Task] = {}
         self.tombstones: dict[int, Tombstone] = {}
         self.answers: dict[str, _Answer] = {}
@@ -98,7 +98,7 @@ class MemoryTasks:
 
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
-        account = self._account(owner)
+        account = self._account(owner, begins=first_counter(now))
         if once is not None and (first := account.answer(once, now)) is not None:
             task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
             return Created(task, replayed=True)
@@ -151,9 +151,9 @@ class MemoryTasks:
     async def check(self) -> None:
         """Return: memory can always serve."""
 
-    def _account(self, owner: UserId) -> _Account:
-        """Return the owner's account, or an empty one that is kept only if something gets written to it."""
-        return self._accounts.get(owner) or _Account()
+    def _account(self, owner: UserId, *, begins: int = 0) -> _Account:
+        """Return the owner's account, or that of a user who never wrote, which is not kept."""
+        return self._accounts.get(owner) or _Account(begins)
 
 
 def _after(since: int, kept: dict[int, _Change]) -> list[_Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NewType
 
 from todo_domain.errors import Forbidden, Invalid, NotFound
@@ -20,6 +21,18 @@ DEFAULT_QUOTA: Final = 10_000
 """The number of tasks a user may have, unless a setting changes it."""
 
 LONGEST_USER_ID: Final = 255
+
+COUNTERS_BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def first_counter(now: datetime) -> int:
+    """Return where the counter and the horizon of a user begin whose first write is at `now`.
+
+    Microseconds since COUNTERS_BEGIN, 0 if the clock is before it. So the revisions of data that was lost and begun
+    anew are above those of the life before.
+    """
+    return max(0, (now - COUNTERS_BEGIN) // _MICROSECOND)
 
 
 def user_id(text: str) -> UserId:

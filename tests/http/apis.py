@@ -42,6 +42,7 @@ class Caller:
         self.id = sub
         self.token = api.token(sub)
         self.path = f"/api/{quote(sub, safe='')}"
+        self._before: int | None = None
 
     async def __call__(self, method: str, below: str = "", **how: Any) -> Answer:
         """Send a request below `/api/{user_id}` with this user's token; `how` is what `Client.request` takes."""
@@ -51,7 +52,14 @@ class Caller:
         """Create a task and return it."""
         answer = await self("POST", "/tasks", json={"title": "Buy groceries"} | members)
         assert answer.status == 201, answer
-        return answer.json()
+        task = answer.json()
+        if self._before is None:
+            self._before = task["revision"] - 1
+        return task
+
+    async def writes(self) -> int:
+        """Return how many writes of this user's there were, the first of them by `task`."""
+        return (await self.state())["revision"] - (self._before or 0)
 
     async def read(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return a task as it is now."""

@@ -356,7 +356,7 @@ async def test_a_parameter_that_nobody_reads_is_refused_and_named(ann: Caller, m
         answer = await ann(method, f"{below.replace('ID', str(task['id']))}?{quote(name)}=1", **how)
         assert answer.status == 400
         assert answer.json()["fields"][0]["field"] == (name if len(name) <= 40 else name[:40] + "…")
-    assert (await ann.state())["revision"] == 1
+    assert await ann.writes() == 1
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if name != "tag"])
@@ -464,7 +464,7 @@ async def test_the_create_beyond_the_quota_is_409_and_a_delete_makes_room(serve:
         for _ in range(2):
             answer = await ann("POST", "/tasks", json={"title": "x"})
             assert (answer.status, answer.json()["code"]) == (409, "quota")
-        assert (await ann.state())["revision"] == 3
+        assert await ann.writes() == 3
         await bob.task()
         await ann("PATCH", f"/tasks/{tasks[1]['id']}/complete")
         await ann("DELETE", f"/tasks/{tasks[0]['id']}")

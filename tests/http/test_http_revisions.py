@@ -1,9 +1,12 @@
 """api.md, section 3: the revision, and what hangs on it: ETag, If-Match, If-None-Match, Cache-Control."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
-from apis import Api, Caller
+from apis import Api, Caller, in_memory
+
+from support.clock import FakeClock
 
 WRITES = [("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("PATCH", "/complete")]
 PAGES = ["/tasks", "/tasks?limit=1", "/tasks?status=complete", "/tasks?q=x&sort=title"]
@@ -15,6 +18,11 @@ def change(method: str, below: str) -> dict:
 
 def condition(name: str, *values: str) -> dict:
     return {"headers": [(name, value) for value in values]}
+
+
+def about(task: dict, value: str) -> str:
+    """The value of a condition with the task's revision for `{now}` and the one after it for `{next}`."""
+    return value.replace("{now}", str(task["revision"])).replace("{next}", str(task["revision"] + 1))
 
 
 async def test_each_write_advances_the_users_counter_by_one(ann: Caller, bob: Caller):
@@ -29,12 +37,12 @@ async def test_each_write_advances_the_users_counter_by_one(ann: Caller, bob: Ca
     ]:
         answer = await ann(method, f"/tasks/{task['id']}{below}", **how)
         revisions.append(answer.json()["revision"])
-    assert revisions == [1, 2, 3, 4, 5, 6]
+    assert revisions == list(range(task["revision"], task["revision"] + 6))
     await ann("DELETE", f"/tasks/{task['id']}")
-    assert (await ann.state())["revision"] == 7
-    assert (await ann.task())["revision"] == 8
+    assert await ann.writes() == 7
+    assert (await ann.task())["revision"] == task["revision"] + 7
     assert await ann.read(other) == other
-    assert (await bob.state())["revision"] == 1
+    assert await bob.writes() == 1
 
 
 async def test_reads_and_refused_writes_take_no_revision(ann: Caller):
@@ -59,60 +67,61 @@ async def test_reads_and_refused_writes_take_no_revision(ann: Caller):
 @pytest.mark.parametrize(
     "values",
     [
-        ['"1"'],
+        ['"{now}"'],
         ["*"],
-        [' "1" '],
-        ['"0", "1"'],
-        ['"x","1","y"'],
-        [',, "1" ,,'],
-        ['"7"', '"1"'],
-        ['W/"1"'],
-        ['W/"2", "1"'],
-        ['"0", W/"1"'],
-        ['"a,b", "1"'],
+        [' "{now}" '],
+        ['"0", "{now}"'],
+        ['"x","{now}","y"'],
+        [',, "{now}" ,,'],
+        ['"7"', '"{now}"'],
+        ['W/"{now}"'],
+        ['W/"{next}", "{now}"'],
+        ['"0", W/"{now}"'],
+        ['"a,b", "{now}"'],
         [" * "],
-        ['"\xff", "1"'],
+        ['"\xff", "{now}"'],
     ],
     ids=str,
 )
 async def test_a_write_happens_if_the_condition_names_the_tasks_revision(ann: Caller, method, below, values):
     task = await ann.task()
-    assert task["revision"] == 1
-    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **condition("if-match", *values))
+    conditions = condition("if-match", *(about(task, value) for value in values))
+    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
     assert answer.status in {200, 204}
-    assert (await ann.state())["revision"] == 2
+    assert await ann.writes() == 2
 
 
 @pytest.mark.parametrize(("method", "below"), WRITES)
 @pytest.mark.parametrize(
     "values",
     [
-        ['"2"'],
+        ['"{next}"'],
         ['"0"'],
-        ['W/"2"'],
-        ['W/"01"'],
+        ['W/"{next}"'],
+        ['W/"0{now}"'],
         ['W/"x"'],
-        ['"01"'],
+        ['"0{now}"'],
         ['""'],
         ['"abc"'],
-        ['"+1"'],
-        ['"2", "3"'],
-        ['"2"', '"3"'],
+        ['"+{now}"'],
+        ['"{next}", "3"'],
+        ['"{next}"', '"3"'],
         ['"99999999999999999999"'],
         ['"\xb9"'],
-        ['"1,"'],
-        ['"-1"'],
+        ['"{now},"'],
+        ['"-{now}"'],
     ],
     ids=str,
 )
 async def test_a_stale_condition_is_412_with_the_current_task(ann: Caller, method, below, values):
     task = await ann.task()
-    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **condition("if-match", *values))
+    conditions = condition("if-match", *(about(task, value) for value in values))
+    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
     assert answer.status == 412
     assert answer.json()["code"] == "stale"
     assert answer.json()["current"] == task
     assert answer.header("etag") == f'"{task["revision"]}"'
-    assert (await ann.state())["revision"] == 1
+    assert await ann.writes() == 1
 
 
 @pytest.mark.parametrize(
@@ -204,7 +213,12 @@ async def test_a_task_that_is_gone_is_404_also_for_a_star(ann: Caller, bob: Call
 async def test_of_racing_writers_with_the_same_condition_one_wins(ann: Caller):
     task = await ann.task()
     writes = [
-        ann("PATCH", f"/tasks/{task['id']}", json={"title": f"title {n}"}, **condition("if-match", '"1"'))
+        ann(
+            "PATCH",
+            f"/tasks/{task['id']}",
+            json={"title": f"title {n}"},
+            **condition("if-match", about(task, '"{now}"')),
+        )
         for n in range(20)
     ]
     answers = await asyncio.gather(*writes)
@@ -219,22 +233,22 @@ async def test_of_racing_writers_with_the_same_condition_one_wins(ann: Caller):
 @pytest.mark.parametrize(
     ("value", "status"),
     [
-        ('"1"', 304),
-        ('W/"1"', 304),
+        ('"{now}"', 304),
+        ('W/"{now}"', 304),
         ("*", 304),
-        ('"0", W/"1"', 304),
-        ('"0","2"', 200),
-        ('"01"', 200),
+        ('"0", W/"{now}"', 304),
+        ('"0","{next}"', 200),
+        ('"0{now}"', 200),
         ('""', 200),
-        ('W/"2"', 200),
+        ('W/"{next}"', 200),
     ],
 )
 async def test_a_task_is_304_if_the_client_has_it(ann: Caller, value, status):
     task = await ann.task()
     for method in ("GET", "HEAD"):
-        answer = await ann(method, f"/tasks/{task['id']}", **condition("if-none-match", value))
+        answer = await ann(method, f"/tasks/{task['id']}", **condition("if-none-match", about(task, value)))
         assert answer.status == status
-        assert answer.header("etag") == '"1"'
+        assert answer.header("etag") == about(task, '"{now}"')
         assert answer.header("cache-control") == "private, no-cache"
         assert status == 200 or answer.body == b""
 
@@ -258,7 +272,9 @@ async def test_a_list_is_304_until_the_user_writes_something(ann: Caller, below:
 
 async def test_two_conditions_are_one_list(ann: Caller):
     task = await ann.task()
-    assert (await ann("GET", f"/tasks/{task['id']}", **condition("if-none-match", '"7"', '"1"'))).status == 304
+    assert (
+        await ann("GET", f"/tasks/{task['id']}", **condition("if-none-match", '"7"', about(task, '"{now}"')))
+    ).status == 304
     etag = (await ann("GET", "/tasks")).header("etag")
     assert (await ann("GET", "/tasks", **condition("if-none-match", '"7"', etag))).status == 304
 
@@ -274,12 +290,12 @@ async def test_a_lists_etag_differs_from_user_to_user(ann: Caller, bob: Caller):
 
 
 async def test_no_forged_validator_brings_an_empty_list(ann: Caller):
-    for _ in range(3):
-        await ann.task()
+    counter = [(await ann.task())["revision"] for _ in range(3)][-1]
     etag = (await ann("GET", "/tasks")).header("etag")
-    stem, _, counter = etag.rpartition(".")
-    assert counter == '3"'
-    forged = [f'{stem}.{number}"' for number in ("0", "1", "2", "4", "03", "3.", "9" * 15, "9" * 40, "-3", "")]
+    stem, _, last = etag.rpartition(".")
+    assert last == f'{counter}"'
+    numbers = [0, 1, counter - 1, counter + 1, f"0{counter}", f"{counter}.", "9" * 16, "9" * 40, -counter, ""]
+    forged = [f'{stem}.{number}"' for number in numbers]
     for value in [*forged, ", ".join(forged)]:
         answer = await ann("GET", "/tasks", **condition("if-none-match", value))
         assert answer.status == 200
@@ -305,6 +321,27 @@ async def test_every_2xx_that_carries_a_task_carries_its_etag_and_changes_has_no
         assert answer.header("etag") == f'"{answer.json()["revision"]}"'
     assert (await ann("GET", "/changes")).header("etag") is None
     assert (await ann("GET", "/changes", **condition("if-none-match", "*"))).status == 200
+
+
+async def test_nothing_of_a_lost_life_of_the_data_fits_the_new_one():
+    clock = FakeClock(datetime(2026, 11, 22, 9, 15, 0, 123456, UTC))
+    with in_memory(clock=clock) as api:
+        ann = api.user("ann")
+        lost = [await ann.task(title=f"{number}") for number in range(3)]
+        list_tag = (await ann("GET", "/tasks")).header("etag")
+    clock.advance(seconds=10)
+    with in_memory(clock=clock) as api:
+        ann = api.user("ann")
+        task = await ann.task(title="of the new life")
+        assert task["id"] == lost[0]["id"]
+        listed = await ann("GET", "/tasks", **condition("if-none-match", list_tag))
+        assert (listed.status, listed.json()) == (200, [task])
+        for then in lost:
+            stale = await ann(
+                "PUT", f"/tasks/{task['id']}", json={"title": "x"}, **condition("if-match", about(then, '"{now}"'))
+            )
+            assert (stale.status, stale.json()["current"]) == (412, task)
+            assert (await ann("GET", f"/changes?since={then['revision']}")).status == 410
 
 
 # Cache-Control: the contract tests look at it on every answer; here is the table itself.

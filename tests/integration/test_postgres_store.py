@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from servers.delay import DelayProxy
 from servers.postgres import PostgresServer
 from servers.processes import free_port
+from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.migrations import upgrade
 from todo_adapters.sql.postgres import client as road
@@ -57,7 +58,7 @@ async def store(url):
 
 @pytest.fixture
 def tasks(store):
-    return TaskService(store)
+    return TaskService(store, clock=FakeClock())
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
     postgres_databases, postgres_database, login, ann, bob
 ):
     async with aclosing(PostgresTasks(url_of(postgres_databases, postgres_database, login))) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         mine = (await tasks.create(ann, title="mine")).task
         theirs = (await tasks.create(bob, title="theirs")).task
         doomed = (await tasks.create(bob, title="doomed")).task
@@ -131,12 +132,22 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
 
 def _a_task():
     empty = dict.fromkeys(("description", "completed_at", "due_date", "description_key"))
-    return {"now": NOW, "quota": 9, "title": "x", "title_key": "x", "priority": 0, "tags": [], "tags_key": [], **empty}
+    return {
+        "now": NOW,
+        "begins": 0,
+        "quota": 9,
+        "title": "x",
+        "title_key": "x",
+        "priority": 0,
+        "tags": [],
+        "tags_key": [],
+        **empty,
+    }
 
 
 async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):
     async with aclosing(PostgresTasks(url, pool_size=3)) as store:
-        await TaskService(store).create(ann, title="x")
+        await TaskService(store, clock=FakeClock()).create(ann, title="x")
         with pytest.raises(psycopg.errors.DivisionByZero):
             await store._road.run(Transaction(sa.text("SELECT 1 / 0")), {"owner": ann})
         _, wire = await store._road._reads.take()
@@ -247,7 +258,7 @@ async def test_the_write_that_purges_is_the_only_one_with_a_second_round_trip(po
     port = postgres_server.port
     with DelayProxy(port, round_trip=0.001) as proxy:
         async with aclosing(PostgresTasks(url.replace(f":{port}/", f":{proxy.port}/"), pool_size=3)) as store:
-            tasks = TaskService(store)
+            tasks = TaskService(store, clock=FakeClock())
             await tasks.create(ann, title="connects")
             before = proxy.round_trips
             for _ in range(62):
@@ -353,7 +364,7 @@ async def test_connections_that_were_killed_while_idle_fail_no_request(tasks, ad
 
 async def test_a_restarted_server_is_found_again(own_server, ann):
     async with aclosing(PostgresTasks(own_server.url("todo"))) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         await asyncio.gather(*(tasks.create(ann, title="before") for _ in range(8)))
         await asyncio.to_thread(own_server.stop)
         for doing in (tasks.list(ann), tasks.create(ann, title="lost")):
@@ -371,7 +382,7 @@ async def test_a_restarted_server_is_found_again(own_server, ann):
 
 async def test_a_frozen_server_is_unavailable_within_three_seconds_and_says_what_is_not_known(own_server, ann):
     async with aclosing(PostgresTasks(own_server.url("todo"), pool_size=3)) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         await asyncio.gather(tasks.list(ann), tasks.create(ann, title="there"))
         await asyncio.to_thread(own_server.pause)
         try:
@@ -402,7 +413,7 @@ async def test_a_write_whose_connection_is_cut_is_of_unknown_outcome_and_a_read_
             postgres_database, PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD, port=proxy.port
         )
         async with aclosing(PostgresTasks(url, pool_size=3)) as store:
-            tasks = TaskService(store)
+            tasks = TaskService(store, clock=FakeClock())
             await tasks.create(ann, title="first")
             writing = asyncio.create_task(refusal(tasks.create(ann, title="perhaps")))
             await asyncio.sleep(0.05)
@@ -470,7 +481,7 @@ async def test_a_user_whose_row_is_locked_for_long_is_unavailable_in_time_and_no
 async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_atomic(url, administrator, ann, twice):
     dice = random.Random(11)
     async with aclosing(PostgresTasks(url, pool_size=4)) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         pools = store._road._pools
 
         async def one():
@@ -520,7 +531,7 @@ async def test_cancelling_those_who_wait_for_a_connection_loses_none(url, ann):
 
 async def test_who_cancels_a_write_knows_that_it_is_decided(url, ann):
     async with aclosing(PostgresTasks(url)) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         for _ in range(20):
             writing = asyncio.create_task(tasks.create(ann, title="x"))
             await asyncio.sleep(random.uniform(0, 0.004))
@@ -539,7 +550,7 @@ async def test_closing_ends_those_who_wait_and_those_who_come_later(url, adminis
         store._road.run(Transaction(sa.text("SELECT pg_sleep(0.3)"), alone=True), {"owner": ann})
     )
     await asyncio.sleep(0.1)
-    waiting = asyncio.create_task(refusal(TaskService(store).list(ann)))
+    waiting = asyncio.create_task(refusal(TaskService(store, clock=FakeClock()).list(ann)))
     await asyncio.sleep(0.05)
     await store.aclose()
     for error, _ in (await waiting, await refusal(store.get(ann, 1))):

@@ -7,6 +7,7 @@ from statistics import median
 import pytest
 
 from servers.delay import DelayProxy
+from support.clock import FakeClock
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import Once, Query, TaskService
@@ -22,7 +23,7 @@ async def far_away(postgres_databases, postgres_database):
         url = server.url(postgres_database, postgres_databases.LOGIN, postgres_databases.PASSWORD, port=proxy.port)
         async with aclosing(PostgresTasks(url)) as store:
             await store.open()
-            yield TaskService(store)
+            yield TaskService(store, clock=FakeClock())
 
 
 async def _trips(call, times=4, rounds=3):
@@ -48,7 +49,7 @@ async def test_reads_creates_and_deletes_take_one_round_trip_and_edits_two(far_a
         "list": await _trips(lambda: tasks.list(ann, Query(limit=20))),
         "whole list": await _trips(lambda: tasks.list(ann)),
         "search": await _trips(lambda: tasks.list(ann, Query(text="x"))),
-        "changes": await _trips(lambda: tasks.changes(ann, since=3)),
+        "changes": await _trips(lambda: tasks.changes(ann, since=task.revision)),
         "create": await _trips(lambda: tasks.create(ann, title="x")),
         "create once": await _trips(lambda: tasks.create(ann, title="x", once=Once(f"{next(numbers)}", b"x"))),
         "toggle": await _trips(lambda: tasks.toggle(ann, task.id)),
@@ -81,12 +82,12 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
         return send(wire, batch, values, **how)
 
     async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         task, other = [(await tasks.create(ann, title="x")).task for _ in range(2)]
         operations = {
             "get": tasks.get(ann, task.id),
             "list": tasks.list(ann, Query(limit=20)),
-            "changes": tasks.changes(ann, since=1),
+            "changes": tasks.changes(ann, since=task.revision),
             "create": tasks.create(ann, title="x"),
             "create once": tasks.create(ann, title="x", once=Once("key", b"x")),
             "toggle": tasks.toggle(ann, task.id),

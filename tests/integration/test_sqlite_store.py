@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.clock import FakeClock
 from todo_adapters.sql import lists
 from todo_adapters.sql.sqlite import store as sqlite
 from todo_adapters.sql.sqlite.file import explain
@@ -35,7 +36,7 @@ async def store(path):
 
 @pytest.fixture
 def tasks(store):
-    return TaskService(store)
+    return TaskService(store, clock=FakeClock())
 
 
 async def refusal(doing):
@@ -87,13 +88,13 @@ def test_processes_share_a_file_and_no_revision_is_lost(path):
 
 async def _first_task(path):
     async with aclosing(SqliteTasks(path)) as store:
-        await TaskService(store).create(user_id("ann"), title="first")
+        await TaskService(store, clock=FakeClock()).create(user_id("ann"), title="first")
 
 
 async def test_what_another_process_wrote_is_seen_at_once(path, tasks, ann):
     await tasks.create(ann, title="mine")
     async with aclosing(SqliteTasks(path)) as other:
-        theirs = (await TaskService(other).create(ann, title="theirs")).task
+        theirs = (await TaskService(other, clock=FakeClock()).create(ann, title="theirs")).task
     assert await tasks.get(ann, theirs.id) == theirs
     assert (await tasks.list(ann)).revision == 2
 
@@ -213,7 +214,7 @@ async def test_a_file_that_is_no_database_is_unavailable(tmp_path, ann):
 
 async def test_a_damaged_file_is_unavailable(path, ann):
     async with aclosing(SqliteTasks(path)) as store:
-        await TaskService(store).create(ann, title="x")
+        await TaskService(store, clock=FakeClock()).create(ann, title="x")
     damaged = bytearray(path.read_bytes())
     damaged[4096:] = b"\xff" * (len(damaged) - 4096)
     path.write_bytes(damaged)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.clock import FakeClock
 from todo_adapters.sql.sqlite import worker
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.store import SqliteTasks
@@ -124,7 +125,7 @@ async def test_five_hundred_creates_at_once_on_a_slow_disk_all_succeed_within_th
     async with aclosing(SqliteTasks(path)) as store:
         await store.open()
         disk = Disk(store._writer, at_commit=lambda: time.sleep(0.05))
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
         created = await asyncio.gather(*(tasks.create(ann, title=f"{number}") for number in range(500)))
         assert sorted(made.task.revision for made in created) == list(range(1, 501))
         assert disk.counts["COMMIT"] < 50
@@ -374,7 +375,7 @@ async def test_a_read_fails_alone(reader):
 
 async def test_whoever_was_told_of_a_write_reads_it_among_any_number_of_others(path, ann):
     async with aclosing(SqliteTasks(path)) as store:
-        tasks = TaskService(store)
+        tasks = TaskService(store, clock=FakeClock())
 
         async def write_and_read():
             for _ in range(25):

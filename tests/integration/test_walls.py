@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from servers.postgres import PostgresServer
+from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.sql.postgres import store as postgres
@@ -28,7 +29,7 @@ class NoWalls:
 
 async def test_the_service_alone_hands_out_and_rewrites_nobody_elses_task(ann, bob):
     store = MemoryTasks()
-    task = (await TaskService(store).create(bob, title="bob's")).task
+    task = (await TaskService(store, clock=FakeClock()).create(bob, title="bob's")).task
     broken = TaskService(NoWalls(store, bob))
     for attempt in (
         broken.get(ann, task.id),
@@ -45,7 +46,7 @@ async def test_the_service_alone_hands_out_and_rewrites_nobody_elses_task(ann, b
 
 async def test_the_service_alone_cannot_stop_a_write_of_one_trip_but_tells_nothing_of_it(ann, bob):
     store = MemoryTasks()
-    task = (await TaskService(store).create(bob, title="bob's")).task
+    task = (await TaskService(store, clock=FakeClock()).create(bob, title="bob's")).task
     broken = TaskService(NoWalls(store, bob))
     with pytest.raises(NotFound):
         await broken.toggle(ann, task.id)
@@ -153,7 +154,7 @@ async def test_each_login_serves_and_proves_at_run_time_that_users_are_kept_apar
     async with Opened(_login(postgres_databases, postgres_database, login)) as store:
         await store.check()
         await store.prove_isolation()
-        assert (await TaskService(store).create(ann, title="x")).task.revision == 1
+        assert (await TaskService(store, clock=FakeClock()).create(ann, title="x")).task.revision == 1
 
 
 async def test_readiness_and_the_proof_say_when_row_level_security_is_off(without_rls):

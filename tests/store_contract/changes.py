@@ -1,14 +1,51 @@
 """What a device may count on that keeps a copy up to date from a revision it remembers."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from support.device import Device
-from todo_domain import Resync
+from todo_domain import Once, Query, Resync
+from todo_domain.owner import COUNTERS_BEGIN
 
 
 class Changes:
+    @pytest.mark.parametrize("once", [None, Once("key", b"body")], ids=["plain", "with a key"])
+    async def test_a_counter_begins_at_the_microseconds_since_2026_of_the_first_write(
+        self, tasks, store, clock, ann, once
+    ):
+        clock.now = datetime(2026, 11, 22, 9, 15, 0, 123456, tzinfo=UTC)
+        begins = (clock.now - COUNTERS_BEGIN) // timedelta(microseconds=1)
+        assert await store.changes(ann, since=0, limit=1) == ([], [], 0, False)
+        assert (await tasks.list(ann)).revision == 0
+        task = (await tasks.create(ann, once=once, title="first")).task
+        assert task.revision == begins + 1
+        clock.advance(days=1)
+        assert (await tasks.create(ann, title="second")).task.revision == begins + 2
+
+        assert len((await store.changes(ann, since=begins, limit=9)).tasks) == 2
+        for since in (1, begins - 1):  # the horizon begins where the counter does
+            with pytest.raises(Resync):
+                await store.changes(ann, since=since, limit=9)
+
+    @pytest.mark.parametrize("before", [timedelta(0), timedelta(microseconds=1), timedelta(days=20_000)])
+    async def test_a_counter_begins_at_0_if_the_clock_is_before_2026(self, tasks, clock, ann, before):
+        clock.now = COUNTERS_BEGIN - before
+        assert (await tasks.create(ann, title="first")).task.revision == 1
+
+    async def test_nothing_of_a_lost_life_of_the_data_fits_the_new_one(self, tasks, store, clock, ann, bob):
+        """Ann's tasks of the first life are lost; Bob, who begins a second later, stands for her second life."""
+        clock.now = datetime(2026, 11, 22, 9, 15, 0, tzinfo=UTC)
+        for number in range(5):
+            lost = (await tasks.create(ann, title=f"{number}")).task
+        clock.advance(seconds=1)
+        reborn = (await tasks.create(bob, title="another")).task
+        assert reborn.revision > lost.revision
+        with pytest.raises(Resync):
+            await store.changes(bob, since=lost.revision, limit=9)
+        assert (await store.page(bob, Query(), unless=lost.revision)).tasks == [reborn]
+
     async def test_without_a_revision_everything_comes_in_one_piece(self, store, tasks, ann):
         one, two, three = [(await tasks.create(ann, title=title)).task for title in ("one", "two", "three")]
         one = await tasks.toggle(ann, one.id)

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-MIDDAY = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=UTC)
+MIDDAY = datetime(2025, 3, 30, 12, 0, 0, 123456, tzinfo=UTC)
+"""Before the counters begin (`todo_domain.owner.COUNTERS_BEGIN`), so that the first write of a user is revision 1."""
 
 
 class FakeClock:

@@ -15,6 +15,7 @@ from support import strategies
 from support.clock import FakeClock
 from support.device import Device
 from todo_domain import KeyReused, NotFound, Once, QuotaReached, Stale, Task, Tasks, TaskService, UserId, user_id
+from todo_domain.owner import first_counter
 from todo_domain.ports import KEYS_KEPT, PURGE_EVERY
 from todo_domain.query import position_of, select
 
@@ -59,7 +60,10 @@ class Account:
         self.tasks[task.id] = task
 
     def keep_new(self, task: Task) -> None:
+        """Note a task that was made just now; the first begins the counter."""
         assert task.id not in self.ids
+        if not self.ids:
+            self.counter = first_counter(task.created_at)
         self.ids.append(task.id)
         self.keep(task)
 

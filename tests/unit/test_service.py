@@ -162,7 +162,7 @@ class Leaky(MemoryTasks):
         super().__init__()
         self._everybody = super()._account(UserId("everybody"))
 
-    def _account(self, _owner):
+    def _account(self, _owner, **_begins):
         return self._everybody
 
 

@@ -27,6 +27,8 @@ ZERO: Final = sa.literal_column("0", sa.BigInteger)
 OWNER: Final = parameter("owner", sa.Text)
 ID: Final = parameter("id", sa.BigInteger)
 NOW: Final = parameter("now", INSTANT)
+BEGINS: Final = parameter("begins", sa.BigInteger)
+"""Where the counter of a new user begins: see `todo_domain.owner.first_counter`."""
 QUOTA: Final = parameter("quota", sa.Integer)
 SINCE: Final = parameter("since", sa.BigInteger)
 MOST: Final = parameter("most", sa.Integer)

@@ -18,6 +18,7 @@ from todo_adapters.http.protocol.response import encode
 from todo_adapters.http.protocol.schemas import NewTask, changes_out, members, task_out
 from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
+from todo_domain.owner import first_counter
 from todo_domain.task import check, check_new, new_task
 
 Example = dict[str, Any]
@@ -28,6 +29,7 @@ OWNER: Final = user_id("user_8f3")
 THEN: Final = datetime(2026, 11, 22, 9, 15, 0, 123456, tzinfo=UTC)
 NOW: Final = datetime(2026, 11, 23, 18, 30, 0, 654321, tzinfo=UTC)
 REQUEST_ID: Final = "9f86d081884c7d659a2feaa0"
+_BEGAN: Final = first_counter(THEN)
 
 RENT: Final = Task(
     id=40,
@@ -38,11 +40,11 @@ RENT: Final = Task(
     priority=Priority.HIGH,
     due_date=date(2026, 12, 1),
     tags=("home", "money"),
-    revision=15,
+    revision=_BEGAN + 15,
     created_at=THEN,
     updated_at=THEN,
 )
-DELETED: Final = Tombstone(id=41, revision=16, deleted_at=THEN)
+DELETED: Final = Tombstone(id=41, revision=_BEGAN + 16, deleted_at=THEN)
 GROCERIES: Final = Task(
     id=42,
     user_id=OWNER,
@@ -52,7 +54,7 @@ GROCERIES: Final = Task(
     priority=Priority.NONE,
     due_date=None,
     tags=(),
-    revision=17,
+    revision=_BEGAN + 17,
     created_at=THEN,
     updated_at=THEN,
 )

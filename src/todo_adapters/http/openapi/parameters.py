@@ -42,7 +42,7 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "in": "path",
         "required": True,
         "description": "The task: a plain decimal, spelt in one way.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+        "schema": {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_ID},
         "example": GROCERIES.id,
     },
     "IfMatch": _header(
@@ -132,7 +132,7 @@ CHANGES_PARAMETERS: Final = [
     _query(
         "since",
         "The `revision` of the client's copy. Without it, or with 0: the whole state, whatever `limit` says.",
-        {"type": "integer", "minimum": 0, "maximum": LARGEST_ID, "default": 0},
+        {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID, "default": 0},
         examples=named(what_changed=RENT.revision, a_page_of_it=RENT.revision, nothing_new=COUNTER),
     ),
     _query(

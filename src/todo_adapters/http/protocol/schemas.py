@@ -19,7 +19,8 @@ TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
 _LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible character.", **TEXT}
 _TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True, "description": "Distinct, ignoring case; their order is kept."}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
-_ID = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID, "description": "Must be the task's own."}
+_INT64 = {"format": "int64"}
+_ID = {"type": "integer", **_INT64, "minimum": 1, "maximum": LARGEST_ID, "description": "Must be the task's own."}
 _OWNER = {"type": "string", "description": "Must be the task's own."}
 _IGNORED = {"description": "Ignored."}
 _SEEN = {
@@ -31,8 +32,8 @@ Title = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TITLE, **_LA
 Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT})]
 Tag = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL})]
 Tags = Annotated[list[Tag], Meta(extra_json_schema=_TAGS)]
-Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
-Revision = Annotated[int, Meta(ge=0, le=LARGEST_ID)]
+Id = Annotated[int, Meta(ge=1, le=LARGEST_ID, extra_json_schema=_INT64)]
+Revision = Annotated[int, Meta(ge=0, le=LARGEST_ID, extra_json_schema=_INT64)]
 Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
 
 

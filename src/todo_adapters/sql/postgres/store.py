@@ -18,7 +18,7 @@ from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, columns, conditions, task_from_postgresql, tombstone
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
-from todo_domain.owner import UserId
+from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
@@ -85,7 +85,7 @@ class PostgresTasks:
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
         """Keep the port's promise of this name."""
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
-        values = {"owner": owner, "now": now, "quota": quota, **columns(draft, FORMS)}
+        values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if once is None:
             (made,) = await self._road.run(_CREATE, values)
         else:

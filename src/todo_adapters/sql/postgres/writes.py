@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql.statements import (
+    BEGINS,
     ID,
     KEY,
     KEYS_SINCE,
@@ -39,7 +40,10 @@ lock: Final = sa.select(users.c.revision).where(this_user).with_for_update(key_s
 
 
 def _user(revision: sa.ColumnElement[int], task_count: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any]]:
-    return {"id": OWNER, "revision": revision, "task_count": task_count, "horizon": ZERO, "created_at": NOW}
+    return {"id": OWNER, "revision": revision, "task_count": task_count, "horizon": BEGINS, "created_at": NOW}
+
+
+_ABSENT: Final = _user(BEGINS, ZERO)
 
 
 def _new_task(revision: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any]]:
@@ -48,7 +52,7 @@ def _new_task(revision: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any
 
 def _create() -> sa.Insert:
     """Add a task; its id and revision come back, and nothing at all from a user who has `quota` tasks."""
-    new = _user(ONE, ONE)
+    new = _user(BEGINS + ONE, ONE)
     room = (
         upsert(users)
         .from_select(list(new), sa.select(*new.values()).where(QUOTA > ZERO))
@@ -170,7 +174,7 @@ def _purge() -> sa.Update:
 
 provision: Final = (
     upsert(users)
-    .values(_user(ZERO, ZERO))
+    .from_select(list(_ABSENT), sa.select(*_ABSENT.values()).where(QUOTA > ZERO))
     .on_conflict_do_update(index_elements=[users.c.id], set_={"id": sa.literal_column("excluded.id")}, where=sa.false())
 )
 """`lock` for a user who may not be there yet: it writes nothing over one who is."""

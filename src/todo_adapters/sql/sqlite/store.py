@@ -19,7 +19,7 @@ from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
-from todo_domain.owner import UserId
+from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
@@ -113,7 +113,13 @@ class SqliteTasks:
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
         """Keep the port's promise of this name."""
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
-        values = {"owner": owner, "now": text_of_instant(now), "quota": quota, **columns(draft, FORMS)}
+        values = {
+            "owner": owner,
+            "now": text_of_instant(now),
+            "quota": quota,
+            "begins": first_counter(now),
+            **columns(draft, FORMS),
+        }
         if once is not None:
             values |= {"key": once.key, "fingerprint": once.fingerprint}
             values |= {"keys_since": text_of_instant(now - KEYS_KEPT)}

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from todo_adapters.sql.statements import (
+    BEGINS,
     ID,
     KEY,
     KEYS_SINCE,
@@ -33,7 +34,7 @@ _BUMPED: Final = users.c.revision + ONE
 
 provision: Final = (
     upsert(users)
-    .values(id=OWNER, revision=ZERO, task_count=ZERO, horizon=ZERO, created_at=NOW)
+    .values(id=OWNER, revision=BEGINS, task_count=ZERO, horizon=BEGINS, created_at=NOW)
     .on_conflict_do_nothing(index_elements=[users.c.id])
 )
 
