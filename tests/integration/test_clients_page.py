@@ -1,0 +1,81 @@
+"""The example of docs/clients.md, as it stands there, in Node.js."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from servers.processes import ServerProcess
+from servers.todo import token_for
+from support.serving import serving
+from todo_app.compose import application
+from todo_app.settings import read_settings
+
+PAGE = (Path(__file__).parents[2] / "docs/clients.md").read_text()
+SECRET = "0123456789abcdef0123456789abcdef"
+
+# Pages of two, so that there are several; the first request finds no network; the copy is one that nobody knows.
+DRIVER = """
+import { follow } from "./follow.mjs";
+const [api, token] = process.argv.slice(2);
+const real = fetch;
+const paged = (url, options) => real(`${url}&limit=2`, options);
+globalThis.fetch = async () => { globalThis.fetch = paged; throw new TypeError("offline"); };
+const copy = { tasks: new Map([[99, { id: 99, title: "of a life before" }]]), since: 2 ** 53 - 1 };
+for await (const { tasks } of follow(api, async () => token, copy, 20)) {
+  console.log(JSON.stringify([...tasks.values()].sort((a, b) => b.id - a.id)));
+}
+"""
+
+
+def node_program():
+    """Where Node.js is. Skips the test where it is missing; fails it in CI (CI=true), which has to have it."""
+    found = shutil.which("node")
+    if found is None:
+        sentence = "Node.js is not installed, and the example is JavaScript"
+        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
+    return found
+
+
+def test_the_example_is_short():
+    (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
+    assert program.count("\n") <= 26
+
+
+def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
+    node_js = node_program()
+    (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "follow.mjs").write_text(program)
+    (tmp_path / "driver.mjs").write_text(DRIVER)
+    ours = {"TODO_DATABASE_URL": "memory:", "TODO_JWT_SECRET": SECRET, "TODO_AUDIT_LOG": str(tmp_path / "audit.log")}
+    token = token_for("ann", SECRET)
+    with (
+        serving(application(read_settings(environment=ours))) as origin,
+        httpx.Client(base_url=f"{origin}/api/me/", headers={"Authorization": f"Bearer {token}"}) as other,
+    ):
+
+        def create(title):
+            return other.post("tasks", json={"title": title}).raise_for_status().json()["id"]
+
+        ids = [create(f"{number}") for number in range(5)]
+        node = ServerProcess(
+            [node_js, tmp_path / "driver.mjs", f"{origin}/api/me", token], logs=tmp_path, name="node", cwd=tmp_path
+        )
+
+        def copy_is_the_list():
+            lines = node.stdout.rpartition("\n")[0].splitlines()
+            return bool(lines) and json.loads(lines[-1]) == other.get("tasks").json()
+
+        with node:
+            node.wait_until(copy_is_the_list)
+            for number, task in enumerate(ids):
+                other.patch(f"tasks/{task}", json={"completed": True}).raise_for_status()
+                if number % 2:
+                    other.delete(f"tasks/{task}").raise_for_status()
+                create(f"more {number}")
+            node.wait_until(copy_is_the_list)
+            assert node.stderr == ""
