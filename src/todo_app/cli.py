@@ -73,12 +73,12 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
     from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
 
-    if not settings.jwt_secrets and settings.jwks_url is None:
+    if settings.needs_machine_secret:
         settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
     if arguments.explain:
         return 0 if tokens.explain(settings, sys.stdin.read().strip()) else 1
-    if settings.jwks_url is not None:
-        raise BadSetting("TODO_JWKS_URL is set, so tokens come from your provider: todo token only signs with a secret")
+    if not settings.jwt_secrets:
+        raise BadSetting("TODO_JWT_SECRET is not set, so tokens come from your provider, and todo token signs none")
     if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
         raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
     print(tokens.sign(settings, user_id(arguments.user), arguments.ttl))

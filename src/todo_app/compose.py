@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from todo_adapters.audit import AuditLines
+from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.openapi import openapi_json
@@ -68,9 +69,13 @@ def application(
             audit.record("start", pid=os.getpid(), **settings.public())
             for caution in cautions(settings):
                 log.warning(caution)
+            if isinstance(verifier, Verifier):
+                await verifier.open()
             await _note_isolation(store, audit)
             yield
         finally:
+            if isinstance(verifier, Verifier):
+                await verifier.aclose()
             audit.record("stop", pid=os.getpid())
             await store.aclose()
             if isinstance(audit, AuditLines):

@@ -81,7 +81,7 @@ async def _isolation(settings: Settings) -> str:
 
 
 async def _identity(settings: Settings) -> str:
-    if not settings.jwt_secrets and settings.jwks_url is None:
+    if settings.needs_machine_secret:
         return f"no secret is set; todo serve keeps one in {secret_file(settings)}"
     await verifier_of(settings, AuditLines("stderr")).check()
     return "shared secret" if settings.jwt_secrets else "the key set was fetched"

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from todo_adapters.auth.claims import ClaimRules
+from todo_adapters.auth.jwks import READ, JwksKeys
+from todo_adapters.auth.key_sources import KeySources
 from todo_adapters.auth.keys import KeySource, SharedSecrets
+from todo_adapters.auth.loading import CannotLoad, KeyFile, KeyUrl, in_words
 from todo_adapters.auth.verifier import Verifier
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
 from todo_app.settings import BadSetting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from todo_adapters.auth.fetching import Fetcher
     from todo_app.settings import Settings
     from todo_domain import AuditLog
+
+T = TypeVar("T")
 
 
 def verifier_of(settings: Settings, audit: AuditLog) -> Verifier:
     """Return the verifier that the settings describe, or raise BadSetting if they describe none."""
-    return Verifier(_keys(settings, audit), rules_of(settings))
+    key_sets = list(key_sets_of(settings, audit).values())
+    secrets = [_secrets(settings)] if settings.jwt_secrets else []
+    if not key_sets and not secrets:
+        raise BadSetting(
+            "TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, TODO_JWKS_URL, TODO_JWKS_FILE or TODO_JWT_SECRET must be set: "
+            "without one, nobody can prove who they are"
+        )
+    sources: list[KeySource] = [*secrets, *key_sets]
+    return Verifier(sources[0] if len(sources) == 1 else KeySources(sources), rules_of(settings))
 
 
 def rules_of(settings: Settings) -> ClaimRules:
@@ -35,17 +53,56 @@ def rules_of(settings: Settings) -> ClaimRules:
     )
 
 
-def _keys(settings: Settings, audit: AuditLog) -> KeySource:
-    if settings.jwks_url is not None:
-        from todo_adapters.auth.jwks import JwksKeys  # noqa: PLC0415  shared secrets need no HTTP client
+def key_sets_of(settings: Settings, audit: AuditLog) -> dict[str, JwksKeys]:
+    """Return the key sets that the settings name, each by what names it. Raises BadSetting."""
 
-        try:
-            return JwksKeys(settings.jwks_url, on_change=lambda keys: audit.record("key_set_changed", keys=keys))
-        except ValueError as problem:
-            raise BadSetting(f"TODO_JWKS_URL cannot be used: {problem}") from None
-    if not settings.jwt_secrets:
-        raise BadSetting("TODO_JWT_SECRET or TODO_JWKS_URL must be set: without one, nobody can prove who they are")
+    def changed(keys: int, **details: str) -> None:
+        audit.record("key_set_changed", keys=keys, **details)
+
+    if settings.jwks_file:
+        return {"TODO_JWKS_FILE": JwksKeys(_file(settings.jwks_file), pace=READ, on_change=changed)}
+    if settings.jwks_url:
+        url = _named("TODO_JWKS_URL", partial(KeyUrl, settings.jwks_url, fetcher_of(settings)))
+        return {"TODO_JWKS_URL": JwksKeys(url, on_change=changed)}
+    if settings.key_source is None:
+        return {}
+    from todo_adapters.auth.discovery import Discovery  # noqa: PLC0415  other sources do without
+
+    fetcher = fetcher_of(settings)
+    found = {issuer: _named("TODO_JWT_ISSUER", partial(Discovery, issuer, fetcher)) for issuer in settings.jwt_issuer}
+    return {
+        issuer: JwksKeys(discovery, on_change=partial(changed, issuer=issuer)) for issuer, discovery in found.items()
+    }
+
+
+def fetcher_of(settings: Settings) -> Fetcher:
+    """Return what fetches keys, with the trust and the proxy of the settings. Raises BadSetting."""
+    from todo_adapters.auth.fetching import Fetcher, trusting  # noqa: PLC0415  a key file and secrets need no HTTP client
+
+    tls = _named("SSL_CERT_FILE", partial(trusting, settings.ca_file)) if settings.ca_file else None
+    fetcher = partial(Fetcher, http_hosts=frozenset(settings.jwks_http_hosts), no_proxy=settings.no_proxy, tls=tls)
+    return _named("HTTPS_PROXY", partial(fetcher, proxy=settings.https_proxy))
+
+
+def _file(path: Path) -> KeyFile:
+    file = KeyFile(path)
+    try:
+        file.read()
+    except (CannotLoad, ValueError) as problem:
+        raise BadSetting(f"TODO_JWKS_FILE cannot be used: {in_words(problem)}") from None
+    return file
+
+
+def _secrets(settings: Settings) -> SharedSecrets:
     try:
         return SharedSecrets([secret.encode() for secret in settings.jwt_secrets])
     except ValueError as problem:
         raise BadSetting(f"TODO_JWT_SECRET cannot be used: {problem}") from None
+
+
+def _named(variable: str, make: Callable[[], T]) -> T:
+    """Return what `make` makes, or raise BadSetting that names the variable."""
+    try:
+        return make()
+    except ValueError as problem:
+        raise BadSetting(f"{variable} {problem}") from None

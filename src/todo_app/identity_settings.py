@@ -25,11 +25,16 @@ def check_identity(settings: Settings) -> None:
         )
     if "any" in clients and clients != ANY_CLIENT:
         raise BadSetting("TODO_JWT_CLIENTS must be any alone, or clients")
-    if settings.jwks_url and settings.jwt_secrets:
-        raise BadSetting("TODO_JWKS_URL and TODO_JWT_SECRET exclude each other: set the one that your provider uses")
-    if settings.jwks_url and not (settings.jwt_issuer and audience):
+    if settings.jwks_url and settings.jwks_file:
+        raise BadSetting("TODO_JWKS_URL and TODO_JWKS_FILE exclude each other: keys come from one place")
+    if settings.key_source in {"url", "file"} and not (settings.jwt_issuer and audience):
+        variable = "TODO_JWKS_URL" if settings.jwks_url else "TODO_JWKS_FILE"
         raise BadSetting(
-            "TODO_JWKS_URL needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
+            f"{variable} needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
+        )
+    if settings.key_source == "discovery" and not audience:
+        raise BadSetting(
+            "TODO_JWT_ISSUER needs TODO_JWT_AUDIENCE beside it, for its keys to be discovered, or TODO_JWT_SECRET"
         )
 
 
@@ -39,5 +44,10 @@ def cautions(settings: Settings) -> list[str]:
     if settings.jwt_clients == ANY_CLIENT:
         found.append(
             "TODO_JWT_CLIENTS=any takes tokens of every client: the key set must belong to one application alone"
+        )
+    if len(settings.jwt_issuer) > 1:
+        found.append(
+            "TODO_JWT_ISSUER names several issuers: they must share one population of users, because the user is "
+            f"{settings.jwt_user_claim} alone; else give each issuer a deployment of its own"
         )
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 
 Choice = TypeVar("Choice", bound=str)
@@ -20,6 +20,8 @@ _SHARED_CLAIMS: Final = frozenset(
     "iss aud azp client_id cid exp nbf iat auth_time scope scp role roles typ".split()
 )
 """Claims that the issuer gives to somebody else later (OpenID Connect Core 5.7), or to everybody at once."""
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 
@@ -51,6 +53,14 @@ def user_claim(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Return the host names between white space, in lower case."""
+    for host in text.split():
+        if not _HOST.fullmatch(host) and not _is_address(host):
+            raise ValueError(f"must be host names without scheme and port, with a space between two, not {host!r}")
+    return tuple(text.lower().split())
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Return the web origins (RFC 6454) between white space."""
     for origin in text.split():
@@ -67,6 +77,14 @@ def networks(text: str) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(f"must be IP addresses or networks, with a space between two, not {network!r}") from None
     return tuple(text.split())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def rate(text: str) -> str:

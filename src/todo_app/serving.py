@@ -13,6 +13,7 @@ from todo_adapters.sql import migrations, schema
 from todo_app import tokens
 from todo_app.compose import application, audit_of
 from todo_app.connections import ServerConfig, most_connections
+from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
 from todo_app.server import Server
 from todo_app.settings import BadSetting
@@ -37,11 +38,12 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises BadSetting, CannotStart or MigrationError before anything is served."""
     configure_logging(settings)
     hint = ""
-    if not settings.jwt_secrets and settings.jwks_url is None:
+    if settings.needs_machine_secret:
         settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
         os.environ["TODO_JWT_SECRET"] = settings.jwt_secrets[0]  # for the worker processes
         hint = _try_it(settings)
     with closing(audit_of(settings)) as audit:
+        verifier_of(settings, audit)  # what is wrong with it is said here, and not by each worker
         _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_app.database_url import Database, database_url, postgresql_url
-from todo_app.parsers import choice, names, networks, number, origins, rate, secrets, switch, user_claim
+from todo_app.parsers import choice, hosts, names, networks, number, origins, rate, secrets, switch, user_claim
 from todo_domain.owner import DEFAULT_QUOTA
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ def _plain(value: object) -> str | int | None:
         return "on" if value else "off"
     if isinstance(value, tuple):
         return " ".join(value)
-    return value if isinstance(value, str | int | None) else repr(value)
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 def setting(
@@ -104,21 +104,40 @@ class Settings:
         "TODO_JWKS_URL",
         str,
         None,
-        "where your provider publishes its keys (EdDSA, ES256, ES384, ES512, PS256, RS256); a secret or this, not both",
+        "where your provider publishes its keys (EdDSA, ES256, ES384, ES512, PS256, RS256). Without it, a file or a "
+        "secret, the issuer's own discovery document says where",
         public=False,
+    )
+    jwks_file: Path | None = setting(
+        "TODO_JWKS_FILE", Path, None, "a file with the keys in the place of a URL; it is read again when it changes"
+    )
+    jwks_http_hosts: tuple[str, ...] = setting(
+        "TODO_JWKS_HTTP_HOSTS",
+        hosts,
+        (),
+        "hosts, such as a container's name, whose keys may come over plain http, with spaces between; loopback may",
+    )
+    ca_file: Path | None = setting(
+        "SSL_CERT_FILE", Path, None, "a file of PEM certificates: the authorities to trust for the keys, and no others"
+    )
+    https_proxy: str | None = setting(
+        "HTTPS_PROXY https_proxy", str, None, "the proxy through which keys are fetched over https", public=False
+    )
+    no_proxy: str = setting(
+        "NO_PROXY no_proxy", str, "", "hosts and domains to which the proxy is not used, with commas between"
     )
     jwt_issuer: tuple[str, ...] = setting(
         "TODO_JWT_ISSUER",
         names,
         (),
-        "what `iss` must be, to the letter; one or several, with spaces between; needed with `TODO_JWKS_URL`",
+        "what `iss` must be, to the letter; one or several, with spaces between; needed with a key set",
     )
     jwt_audience: tuple[str, ...] = setting(
         "TODO_JWT_AUDIENCE",
         names,
         (),
-        "what `aud` must be or have; one or several, with spaces between; needed with `TODO_JWKS_URL`; `none` takes "
-        "only tokens without an audience and needs `TODO_JWT_CLIENTS`",
+        "what `aud` must be or have; one or several, with spaces between; needed with a key set; `none` takes only "
+        "tokens without an audience and needs `TODO_JWT_CLIENTS`",
     )
     jwt_clients: tuple[str, ...] = setting(
         "TODO_JWT_CLIENTS",
@@ -200,6 +219,20 @@ class Settings:
     )
 
     @property
+    def key_source(self) -> Literal["url", "file", "discovery"] | None:
+        """Where the issuer's public keys come from; None for shared secrets alone."""
+        if self.jwks_url:
+            return "url"
+        if self.jwks_file:
+            return "file"
+        return "discovery" if self.jwt_issuer and not self.jwt_secrets else None
+
+    @property
+    def needs_machine_secret(self) -> bool:
+        """Whether nothing is configured that tokens could be verified with."""
+        return not self.jwt_secrets and self.key_source is None
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         if self.host == "localhost":
@@ -215,9 +248,11 @@ class Settings:
 
     def public(self) -> dict[str, str | int | None]:
         """Return the settings in force without their secrets."""
-        identity = "jwks" if self.jwks_url else f"{len(self.jwt_secrets)} shared secret(s)"
+        secrets = f"{len(self.jwt_secrets)} shared secret(s)"
+        key_set = {"url": "jwks", "file": "jwks file", "discovery": "jwks by discovery", None: ""}[self.key_source]
+        identity = " and ".join([key_set] * bool(key_set) + [secrets] * bool(self.jwt_secrets or not key_set))
         shown = {name: _plain(getattr(self, name)) for name, row in rows().items() if row.public}
-        return {"identity": identity, **shown}
+        return {"identity": identity, "https_proxy": "set" if self.https_proxy else None, **shown}
 
 
 def rows() -> dict[str, Setting]:

@@ -37,7 +37,8 @@ def machine_secret(settings: Settings) -> str:
     """
     if not settings.loopback:
         raise BadSetting(
-            f"TODO_JWT_SECRET or TODO_JWKS_URL must be set to serve on {settings.host}: others can reach it"
+            f"TODO_JWT_SECRET, or TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, must be set to serve on {settings.host}: "
+            "others can reach it"
         )
     path = secret_file(settings)
     try:

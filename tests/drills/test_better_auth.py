@@ -11,7 +11,7 @@ from httpx import ASGITransport, AsyncClient
 
 from servers import better_auth
 from servers.better_auth import BetterAuth
-from todo_adapters.auth.jwks import APART
+from support.verifying import APART
 from todo_app.compose import application
 from todo_app.settings import read_settings
 

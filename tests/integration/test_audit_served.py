@@ -1,9 +1,7 @@
 """The audit log of a running service: its whole life, whom it takes a request to be from, and its settings."""
 
-import asyncio
 import json
 import signal
-from contextlib import asynccontextmanager
 
 import pytest
 from httpx import ASGITransport, AsyncClient
@@ -11,6 +9,7 @@ from httpx import ASGITransport, AsyncClient
 from servers.jwks import JwksServer
 from servers.todo import Served, todo
 from support.issuers import Issuer
+from support.lifespan import running
 from todo_app.compose import application
 from todo_app.identity import verifier_of
 from todo_app.settings import BadSetting, read_settings
@@ -138,21 +137,6 @@ def test_migrating_by_hand_is_told_once(tmp_path):
     for _ in range(2):
         assert todo("migrate", cwd=tmp_path, TODO_AUDIT_LOG="audit.log").returncode == 0
     assert [line["event"] for line in told(tmp_path / "audit.log")] == ["migration_applied"]
-
-
-@asynccontextmanager
-async def running(app):
-    """Send an application through its lifespan as a server does."""
-    asked, answered = asyncio.Queue(), asyncio.Queue()
-    task = asyncio.create_task(
-        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, asked.get, answered.put)
-    )
-    await asked.put({"type": "lifespan.startup"})
-    assert (await answered.get())["type"] == "lifespan.startup.complete"
-    yield
-    await asked.put({"type": "lifespan.shutdown"})
-    assert (await answered.get())["type"] == "lifespan.shutdown.complete"
-    await task
 
 
 async def test_a_changed_key_set_is_told_with_the_number_of_keys():

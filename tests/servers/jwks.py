@@ -1,7 +1,7 @@
 """A provider's key set over HTTP on the loopback address, as honest, slow or broken as a test wants it.
 
 async with JwksServer({"keys": [...]}) as server:
-    keys = JwksKeys(server.url)
+    keys = JwksKeys(KeyUrl(server.url, Fetcher()))
 """
 
 import asyncio
@@ -16,20 +16,25 @@ LOOPBACK = "127.0.0.1"
 
 
 class JwksServer:
-    """Answers every request with `document`: bytes as they are, anything else as JSON. It belongs to one event loop.
+    """Answers a request with what `documents` has for its path, else with `document`: bytes as they are, anything else
+    as JSON. It belongs to one event loop.
 
     All attributes may be changed at any time: `status`, `headers`, `delay` (seconds before the answer), `drip` (seconds
-    before each byte of the body), `endless` (the document again and again, in chunks). `hits` counts requests and
-    `sent` the bytes of bodies. `stop` makes it refuse connections, and `start` brings it back on the same port.
+    before each byte of the body), `endless` (the document again and again, in chunks). `hits` counts requests, `paths`
+    has theirs, `arrived` is set by the first, and `sent` counts the bytes of bodies. `stop` makes it refuse
+    connections, and `start` brings it back on the same port.
     """
 
     def __init__(self, document: object = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.document = document
+        self.documents: dict[str, object] = {}
+        self.paths: list[str] = []
         self.status = 200
         self.headers: Mapping[str, str] = {}
         self.delay = 0.0
         self.drip = 0.0
         self.endless = False
+        self.arrived = asyncio.Event()
         self.hits = 0
         self.sent = 0
         self._tls = tls
@@ -47,9 +52,14 @@ class JwksServer:
         await self.stop()
 
     @property
+    def origin(self) -> str:
+        """Where it answers."""
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._port}"
+
+    @property
     def url(self) -> str:
         """Where the key set is."""
-        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._port}/jwks"
+        return f"{self.origin}/jwks"
 
     async def start(self) -> None:
         """Listen."""
@@ -74,17 +84,20 @@ class JwksServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await reader.readuntil(b"\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                path = head.split(b" ")[1].decode("latin-1")
+                self.paths.append(path)
                 self.hits += 1
+                self.arrived.set()
                 await asyncio.sleep(self.delay)
-                await self._reply(writer)
+                await self._reply(writer, self.documents.get(path, self.document))
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _reply(self, writer: asyncio.StreamWriter) -> None:
-        body = self.document if isinstance(self.document, bytes) else json.dumps(self.document).encode()
+    async def _reply(self, writer: asyncio.StreamWriter, document: object) -> None:
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
         length = {"Transfer-Encoding": "chunked"} if self.endless else {"Content-Length": str(len(body))}
         headers = {"Content-Type": "application/json", "Connection": "close", **length, **self.headers}
         lines = [f"HTTP/1.1 {self.status} Whatever", *(f"{name}: {value}" for name, value in headers.items())]

@@ -3,16 +3,18 @@
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from servers.jwks import JwksServer
 from support.hostile_claims import honest_claims
 from support.hostile_signatures import ALGORITHMS, Mode
 from support.issuers import Issuer, dumps
 from todo_adapters.auth.claims import ClaimRules
-from todo_adapters.auth.jwks import APART, JwksKeys
+from todo_adapters.auth.fetching import Fetcher
+from todo_adapters.auth.jwks import FETCHED, JwksKeys, Pace
 from todo_adapters.auth.key_set import KeySet, parse_key_set
 from todo_adapters.auth.keys import Key, SharedSecrets
+from todo_adapters.auth.loading import KeyUrl, Loader
 from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unauthenticated, Unavailable
 
@@ -20,8 +22,11 @@ ISSUER, AUDIENCE = "https://issuer.example", "https://todo.example"
 RULES = ClaimRules(issuers=frozenset({ISSUER}), audiences=frozenset({AUDIENCE}))
 NOW = 1_790_000_000.25
 
-# It takes long to make, and nobody needs it over http.
-_TLS = ssl.create_default_context()
+APART = FETCHED.apart
+
+# A context takes long to make, and over http nobody needs it. A busy machine must not be a slow provider.
+FETCHER = Fetcher(tls=ssl.create_default_context())
+PATIENT = replace(FETCHED, first=60.0, later=60.0, wait=60.0)
 
 
 class Time:
@@ -56,12 +61,18 @@ class Keys:
         self.found += 1
         return self._keys.find(kid, algorithm)
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:  # noqa: ARG002 - there are no more
+    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         self.searched += 1
-        return ()
+        return self._keys.find(kid, algorithm)
 
     async def check(self) -> None:
         raise Unavailable("no keys")
+
+    async def open(self) -> None:
+        """Nothing is loaded."""
+
+    async def aclose(self) -> None:
+        """Nothing is under way."""
 
 
 async def reason_of(verifier: Verifier, token: str) -> str | None:
@@ -93,15 +104,14 @@ class Scene:
 class FetchScene:
     """A provider, and a verifier that fetches from it with time in the test's hands."""
 
-    def __init__(self, server: JwksServer, **settings: Any) -> None:
+    def __init__(self, server: JwksServer, *, loader: Loader | None = None, pace: Pace = PATIENT) -> None:
         self.server = server
         self.issuer = Issuer()
         server.document = self.issuer.jwks()
         self.now = Time()
         self.changes: list[int] = []
         self.keys = JwksKeys(
-            server.url,
-            **{"clock": self.now, "on_change": self.changes.append, "deadline": 10.0, "tls": _TLS, **settings},
+            loader or KeyUrl(server.url, FETCHER), pace=pace, clock=self.now, on_change=self.changes.append
         )
         self.verifier = Verifier(self.keys, RULES, clock=self.now)
 

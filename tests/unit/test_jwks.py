@@ -8,9 +8,10 @@ import pytest
 from servers.jwks import JwksServer
 from support.hostile_claims import honest_claims
 from support.issuers import KEY_SET, Issuer
-from support.verifying import AUDIENCE, ISSUER
+from support.verifying import APART, AUDIENCE, FETCHER, ISSUER
 from support.verifying import FetchScene as Scene
-from todo_adapters.auth.jwks import APART, FRESH, KEPT, JwksKeys
+from todo_adapters.auth.jwks import KEPT, JwksKeys
+from todo_adapters.auth.loading import FRESH, FRESH_AT_LEAST, FRESH_AT_MOST, KeyUrl
 from todo_domain.errors import Unavailable
 
 LONG = 30.0
@@ -150,7 +151,7 @@ async def test_known_keys_outlive_their_provider_for_a_day(scene):
     assert await scene.answer(scene.token()) == "taken"
     await scene.server.stop()
     for age in (FRESH + 1, 3600, KEPT - 1, KEPT):
-        scene.now.now += age - (scene.now.now - scene.keys._fetched_at)
+        scene.now.now += age - (scene.now.now - scene.keys._loaded_at)
         assert await scene.answer(scene.token()) == "taken", age
         await scene.settle()
         assert await scene.answer(scene.token(issuer=Issuer())) == "away", age
@@ -180,13 +181,103 @@ async def test_the_log_tells_of_changes_without_a_url(scene, caplog):
     assert message == "the key set changed: 6 keys now, 1 left out"
 
 
-async def test_a_proxy_in_the_environment_is_ignored(server, monkeypatch):
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+async def test_a_proxy_in_the_environment_is_the_settings_to_name(server, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     scene = Scene(server)
     assert await scene.answer(scene.token()) == "taken"
+
+
+@pytest.mark.parametrize(
+    ("header", "fresh"),
+    [
+        ("max-age=600", 600),
+        ("public, max-age=900, must-revalidate", 900),
+        ("MAX-AGE=900", 900),
+        ('max-age="900"', 900),
+        ("max-age=60", 60),
+        ("max-age=3600", 3600),
+        ("max-age=5", FRESH_AT_LEAST),
+        ("max-age=0", FRESH_AT_LEAST),
+        ("max-age=86400", FRESH_AT_MOST),
+        ("max-age=9999999999", FRESH_AT_MOST),
+        ("s-maxage=900", FRESH),
+        ("max-age=-1", FRESH),
+        ("max-age=soon", FRESH),
+        ("no-store", FRESH),
+        ("", FRESH),
+    ],
+)
+async def test_keys_are_fresh_for_as_long_as_the_provider_says_within_bounds(scene, header, fresh):
+    scene.server.headers = {"Cache-Control": header}
+    assert await scene.answer(scene.token()) == "taken"
+    scene.now.now += fresh
+    assert await scene.answer(scene.token()) == "taken"
+    assert scene.server.hits == 1
+    scene.now.now += 1
+    assert await scene.answer(scene.token()) == "taken"
+    await scene.settle()
+    assert scene.server.hits == 2
+
+
+async def test_a_key_that_replaced_another_under_its_name_is_taken_after_one_early_fetch(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    old, new = scene.token(), Issuer()
+    new.kids = scene.issuer.kids
+    scene.server.document = new.jwks()
+    scene.now.now += APART - 0.1
+    assert await scene.answer(scene.token(issuer=new)) == "signature"
+    assert scene.server.hits == 1
+    scene.now.now += 0.1
+    assert await scene.answer(scene.token(issuer=new)) == "taken"
+    assert scene.server.hits == 2
+    assert await scene.answer(old) == "signature"
+
+
+async def test_a_flood_of_bad_signatures_is_one_fetch_in_five_seconds(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    stranger = Issuer()
+    stranger.kids = scene.issuer.kids
+    for _ in range(20):
+        scene.now.now += 1
+        answers = await asyncio.gather(*(scene.answer(scene.token(issuer=stranger)) for _ in range(5)))
+        assert answers == ["signature"] * 5
+    assert scene.server.hits == 1 + 20 // APART
+    assert scene.changes == [len(KEY_SET)]
+
+
+async def test_a_bad_signature_is_401_while_the_provider_is_away(scene):
+    assert await scene.answer(scene.token()) == "taken"
+    await scene.server.stop()
+    stranger = Issuer()
+    stranger.kids = scene.issuer.kids
+    scene.now.now += APART
+    assert await scene.answer(scene.token(issuer=stranger)) == "signature"
+    assert await scene.answer(scene.token()) == "taken"
+
+
+async def test_keys_are_fetched_when_the_service_opens(scene):
+    await scene.verifier.open()
+    await scene.settle()
+    assert scene.server.hits == 1
+    assert await scene.answer(scene.token()) == "taken"
+    assert scene.server.hits == 1
+
+
+async def test_a_fault_is_logged_when_the_service_opens_and_once_until_it_is_another(scene, caplog):
+    scene.server.status = 404
+    for _ in range(3):
+        await scene.verifier.open()
+        await scene.settle()
+        scene.now.now += APART
+    scene.server.status = 200
+    scene.server.document = {"keys": []}
+    await scene.verifier.open()
+    await scene.settle()
+    messages = [record.getMessage() for record in caplog.records if record.name == "todo.auth"]
+    assert messages == ["the key set was not fetched: status 404", "the key set was not fetched: no key in it"]
 
 
 async def test_readiness_is_having_keys(scene):
@@ -208,12 +299,12 @@ async def test_readiness_is_having_keys(scene):
 async def test_closing_ends_a_fetch_under_way(scene):
     scene.server.delay = LONG
     waiting = asyncio.create_task(scene.answer(scene.token()))
-    await asyncio.sleep(0.02)
-    await scene.keys.aclose()
+    await scene.server.arrived.wait()
+    await scene.verifier.aclose()
     assert await waiting == "away"
     assert scene.keys.failure == "unfinished"
     await scene.keys.aclose()
 
 
 async def test_closing_what_never_fetched_is_nothing():
-    await JwksKeys("https://issuer.example/jwks").aclose()
+    await JwksKeys(KeyUrl("https://issuer.example/jwks", FETCHER)).aclose()

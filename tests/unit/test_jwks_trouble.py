@@ -4,13 +4,17 @@ import asyncio
 import gzip
 import logging
 import time
+from dataclasses import replace
 
 import pytest
 
 from servers.jwks import JwksServer
 from support.issuers import Issuer, dumps
+from support.verifying import APART, FETCHER, PATIENT
 from support.verifying import FetchScene as Scene
-from todo_adapters.auth.jwks import APART, DEADLINE, LARGEST_DOCUMENT, JwksKeys
+from todo_adapters.auth.fetching import LARGEST_DOCUMENT
+from todo_adapters.auth.jwks import FETCHED, JwksKeys
+from todo_adapters.auth.loading import KeyUrl
 from todo_domain.errors import Unavailable
 
 LONG = 30.0
@@ -29,23 +33,41 @@ async def scene(server):
     await scene.keys.aclose()
 
 
-async def test_the_deadline_is_two_seconds_unless_a_test_is_in_a_hurry():
-    assert JwksKeys("https://issuer.example/jwks")._deadline == DEADLINE == 2.0
+def test_a_first_fetch_may_take_ten_seconds_later_ones_two_and_a_caller_waits_for_two():
+    assert (FETCHED.first, FETCHED.later, FETCHED.wait) == (10.0, 2.0, 2.0)
 
 
 @pytest.mark.parametrize("slowness", [{"delay": LONG}, {"drip": 0.02}])
-async def test_a_slow_provider_holds_up_its_callers_until_the_deadline_and_nobody_else(server, slowness):
-    scene = Scene(server, deadline=0.25)
+async def test_a_fetch_ends_at_its_deadline_and_holds_up_nobody_else(server, slowness):
+    scene = Scene(server, pace=replace(PATIENT, first=0.25))
     vars(server).update(slowness)
     waiting = asyncio.create_task(scene.answer(scene.token()))
-    began, ticks = time.perf_counter(), 0
-    while not waiting.done():
-        await asyncio.sleep(0.005)
-        ticks += 1
+    began = time.perf_counter()
+    await server.arrived.wait()
+    assert not waiting.done(), "the loop goes on while the fetch is under way"
     assert await waiting == "away"
-    assert 0.2 <= time.perf_counter() - began < 1.5
-    assert ticks > 10
+    assert 0.2 <= time.perf_counter() - began < LONG / 2
     assert scene.keys.failure == "too slow"
+
+
+async def test_a_caller_waits_no_longer_than_it_has_and_the_first_fetch_goes_on(server):
+    scene = Scene(server, pace=replace(PATIENT, wait=0.05))
+    server.delay = 0.5
+    assert await scene.answer(scene.token()) == "away"
+    assert scene.keys.failure == "unfinished"
+    await scene.settle()
+    assert await scene.answer(scene.token()) == "taken"
+    assert (server.hits, scene.keys.failure) == (1, None)
+
+
+async def test_a_later_fetch_has_its_own_deadline(server):
+    scene = Scene(server, pace=replace(PATIENT, later=0.1))
+    assert await scene.answer(scene.token()) == "taken"
+    server.delay = LONG
+    scene.now.now += APART
+    assert await scene.answer(scene.token(issuer=Issuer())) == "away"
+    assert scene.keys.failure == "too slow"
+    assert await scene.answer(scene.token()) == "taken"
 
 
 async def test_two_fetches_are_never_under_way_at_once(scene):
@@ -128,7 +150,7 @@ async def test_an_answer_that_is_no_http_is_a_failed_fetch():
         writer.close()
 
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
-        keys = JwksKeys(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        keys = JwksKeys(KeyUrl(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", FETCHER), pace=PATIENT)
         with pytest.raises(Unavailable):
             await keys.check()
     assert keys.failure == "RemoteProtocolError"

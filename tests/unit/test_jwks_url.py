@@ -1,38 +1,22 @@
 """Where keys may come from: https and certificates that somebody vouches for, or this very machine."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from servers.jwks import JwksServer
+from support.certificates import self_signed
 from support.issuers import Issuer
+from support.verifying import FETCHER
+from todo_adapters.auth.fetching import Fetcher, trusting
 from todo_adapters.auth.jwks import JwksKeys
+from todo_adapters.auth.loading import KeyUrl
 from todo_domain.errors import Unavailable
 
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A certificate for the loopback address that only its holder vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(minutes=10))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, SHA256())
-    )
-    path = tmp_path / "certificate.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + made.public_bytes(Encoding.PEM))
-    return path
+    return self_signed(tmp_path / "certificate.pem")
 
 
 @pytest.fixture
@@ -44,7 +28,7 @@ async def server(certificate):
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_failed_fetch(server):
-    keys = JwksKeys(server.url)
+    keys = JwksKeys(KeyUrl(server.url, Fetcher()))
     with pytest.raises(Unavailable):
         await keys.check()
     assert keys.failure == "TLS: CERTIFICATE_VERIFY_FAILED"
@@ -52,17 +36,17 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_failed_fetch(server):
 
 
 async def test_a_private_authority_can_be_trusted(server, certificate):
-    keys = JwksKeys(server.url, tls=ssl.create_default_context(cafile=certificate))
+    keys = JwksKeys(KeyUrl(server.url, Fetcher(tls=trusting(certificate))))
     await keys.check()
     assert server.hits == 1
 
 
 async def test_a_certificate_for_another_name_is_a_failed_fetch(server, certificate):
-    tls = ssl.create_default_context(cafile=certificate)
-    keys = JwksKeys(server.url.replace("127.0.0.1", "localhost"), tls=tls)
+    url = server.url.replace("127.0.0.1", "localhost")
+    keys = JwksKeys(KeyUrl(url, Fetcher(tls=trusting(certificate))))
     with pytest.raises(Unavailable):
         await keys.check()
-    assert keys.failure in {"TLS: CERTIFICATE_VERIFY_FAILED", "ConnectError"}
+    assert keys.failure in {"TLS: CERTIFICATE_VERIFY_FAILED", "the connection was refused"}
     assert server.hits == 0
 
 
@@ -81,7 +65,7 @@ async def test_a_certificate_for_another_name_is_a_failed_fetch(server, certific
     ],
 )
 def test_keys_come_over_https_or_from_this_machine(url):
-    JwksKeys(url)
+    FETCHER.checked(url)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +97,24 @@ def test_keys_come_over_https_or_from_this_machine(url):
     ],
 )
 def test_keys_come_from_nowhere_else(url):
-    with pytest.raises(ValueError, match="the URL of the key set") as refused:
-        JwksKeys(url)
+    with pytest.raises(ValueError, match=r"^(must|is not)") as refused:
+        FETCHER.checked(url)
     assert "password@" not in str(refused.value)
+
+
+def test_plain_http_comes_from_the_hosts_that_are_named_and_no_others():
+    fetcher = Fetcher(http_hosts=frozenset({"keycloak", "10.0.0.7"}), tls=ssl.create_default_context())
+    for url in ("http://keycloak:8080/certs", "http://KEYCLOAK/certs", "http://10.0.0.7/certs", "http://localhost/"):
+        fetcher.checked(url)
+    for url in ("http://keycloak.example/certs", "http://10.0.0.8/certs", "http://a:b@keycloak/", "ftp://keycloak/"):
+        with pytest.raises(ValueError, match="must"):
+            fetcher.checked(url)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_authorities_that_cannot_be_read_are_refused(tmp_path, content):
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match="is not a file of PEM certificates"):
+        trusting(path)

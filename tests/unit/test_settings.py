@@ -43,7 +43,7 @@ def test_of_several_variables_the_first_that_is_set_counts():
 def test_the_start_event_has_the_public_settings_and_no_other():
     settings = read(**KEY_SET, **NAMED, TODO_DATABASE_URL="postgresql://ann:password@db.example/todo")
     shown = settings.public()
-    assert set(shown) == {name for name, row in rows().items() if row.public} | {"identity"}
+    assert set(shown) == {name for name, row in rows().items() if row.public} | {"identity", "https_proxy"}
     assert shown["identity"] == "jwks"
     assert (shown["docs"], shown["tracing"], shown["cors_origins"]) == ("on", "off", "")
     assert not any(part in f"{settings!r} {shown}" for part in ("password", "db.example", KEY_SET["TODO_JWKS_URL"]))
@@ -54,7 +54,12 @@ def test_the_start_event_has_the_public_settings_and_no_other():
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        ({**KEY_SET, **NAMED, "TODO_JWT_SECRET": SECRET}, "TODO_JWKS_URL and TODO_JWT_SECRET"),
+        ({**KEY_SET, **NAMED, "TODO_JWKS_FILE": "keys.json"}, "TODO_JWKS_URL and TODO_JWKS_FILE exclude each other"),
+        ({"TODO_JWKS_FILE": "keys.json"}, "TODO_JWKS_FILE needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
+        ({**KEY_SET, "TODO_JWT_SECRET": SECRET}, "TODO_JWKS_URL needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
+        ({"TODO_JWT_ISSUER": "https://issuer.example"}, "TODO_JWT_ISSUER needs TODO_JWT_AUDIENCE"),
+        ({"TODO_JWKS_HTTP_HOSTS": "http://keycloak:8080"}, "TODO_JWKS_HTTP_HOSTS must be host names"),
+        ({"TODO_JWKS_HTTP_HOSTS": "keycloak:8080"}, "TODO_JWKS_HTTP_HOSTS must be host names"),
         (KEY_SET, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
         ({**KEY_SET, "TODO_JWT_ISSUER": "https://issuer.example"}, "TODO_JWT_ISSUER and TODO_JWT_AUDIENCE"),
         ({**NAMED, "TODO_JWT_AUDIENCE": "none web"}, "TODO_JWT_AUDIENCE must be none alone"),

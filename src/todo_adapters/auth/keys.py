@@ -36,7 +36,7 @@ class Key:
 
 
 class KeySource(Protocol):
-    """Where the verifier gets its keys from. One source is one mode, for the life of the process."""
+    """Where the verifier gets its keys from, for the life of the process."""
 
     @property
     def algorithms(self) -> frozenset[str]:
@@ -57,6 +57,12 @@ class KeySource(Protocol):
 
     async def check(self) -> None:
         """Return if there are keys, else raise Unavailable with the reason."""
+
+    async def open(self) -> None:
+        """Begin to load the keys, without waiting for them."""
+
+    async def aclose(self) -> None:
+        """End what is under way."""
 
 
 class SharedSecrets:
@@ -86,6 +92,12 @@ class SharedSecrets:
 
     async def check(self) -> None:
         """Return: secrets are always there."""
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is under way."""
 
 
 def _secret_key(place: int, secret: bytes) -> Key:

@@ -59,6 +59,14 @@ class Verifier:
         """Return if tokens can be verified right now, else raise Unavailable with the reason."""
         await self._keys.check()
 
+    async def open(self) -> None:
+        """Begin to load the keys, without waiting for them."""
+        await self._keys.open()
+
+    async def aclose(self) -> None:
+        """End a load of the keys that is under way."""
+        await self._keys.aclose()
+
     async def explain(self, token: str) -> list[Check]:
         """Return the checks that `verify` would make, the last of them the one that fails, if one does.
 
@@ -85,20 +93,29 @@ class Verifier:
         algorithm, kid = named_key(header)
         if algorithm not in self._keys.algorithms:
             raise Refused(Reason.ALGORITHM, f"alg must be {', '.join(sorted(self._keys.algorithms))}")
-        await self._signers(parts, algorithm, kid)
+        signers = await self._signers(parts, algorithm, kid)
         claims = json_object(parts.payload, Reason.CLAIMS, "claims")
         now = self._clock()
-        for reason, problem in self._rules.checks(claims, now, self._rules.issuers):
+        for reason, problem in self._rules.checks(claims, now, _issuers(signers, self._rules)):
             if problem is not None:
                 raise Refused(reason, problem)
         return min(now + REMEMBERED_FOR, end_of(claims)), self._rules.user(claims)
 
     async def _signers(self, parts: Parts, algorithm: str, kid: str | None) -> Sequence[Key]:
-        """Return the keys that made the signature, at least one."""
-        keys = self._keys.find(kid, algorithm) or await self._keys.search(kid, algorithm)
+        """Return the keys that made the signature, at least one.
+
+        A signature that none of the keys at hand made is looked at again with newer ones, because an issuer may give
+        another key the same name.
+        """
+        version = self._keys.version
+        keys = self._keys.find(kid, algorithm)
+        signers = _signed(keys, parts)
+        if not signers:
+            newer = await self._keys.search(kid, algorithm)
+            signers = _signed(newer, parts) if not keys or self._keys.version != version else []
+            keys = newer
         if not keys:
             raise Refused(Reason.KEY_UNKNOWN, "the issuer has no such key, or without kid more than one to choose from")
-        signers = [key for key in keys if key.signed(parts.message, parts.signature)]
         if not signers:
             raise Refused(Reason.SIGNATURE, "the signature is not made with this key, or the token was changed")
         return signers
@@ -111,3 +128,13 @@ class Verifier:
         self._remembered.move_to_end(digest)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)
+
+
+def _signed(keys: Sequence[Key], parts: Parts) -> list[Key]:
+    return [key for key in keys if key.signed(parts.message, parts.signature)]
+
+
+def _issuers(signers: Sequence[Key], rules: ClaimRules) -> frozenset[str]:
+    """Return the issuers that the signers speak for: each its own, and one without an issuer all."""
+    own = {key.issuer for key in signers}
+    return rules.issuers if None in own else frozenset(issuer for issuer in own if issuer is not None)

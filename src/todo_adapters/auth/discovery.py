@@ -1,0 +1,67 @@
+"""The keys of an issuer by its name alone (OpenID Connect Discovery 1.0, section 4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from todo_adapters.auth.loading import CannotLoad, Loaded, in_words, loaded
+from todo_adapters.auth.strict_json import strict_json
+
+if TYPE_CHECKING:
+    import httpx
+
+    from todo_adapters.auth.fetching import Fetcher
+
+DISCOVERED_FOR: Final = 3600.0
+"""Seconds for which the URL in a discovery document is used before the document is fetched again."""
+
+PATH: Final = "/.well-known/openid-configuration"
+
+
+class Discovery:
+    """The keys of an issuer, at the URL that its discovery document names. They speak for that issuer alone.
+
+    Raises ValueError with the rest of a sentence about an issuer that is no URL which may be fetched. `clock` gives
+    seconds that never go back.
+    """
+
+    def __init__(self, issuer: str, fetcher: Fetcher, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if "?" in issuer or "#" in issuer:
+            raise ValueError("must have neither a query nor a fragment")
+        self._document = fetcher.checked(issuer.removesuffix("/") + PATH)
+        self._issuer = issuer
+        self._fetcher = fetcher
+        self._clock = clock
+        self._jwks_uri: httpx.URL | None = None
+        self._until = 0.0
+
+    async def load(self) -> Loaded:
+        """Fetch the discovery document if it is time, and the keys. A failure makes it time."""
+        if self._jwks_uri is None or self._clock() >= self._until:
+            self._jwks_uri, self._until = await self._discovered(), self._clock() + DISCOVERED_FOR
+        url, self._jwks_uri = self._jwks_uri, None
+        keys = loaded(await self._fetcher.get(url), issuer=self._issuer)
+        self._jwks_uri = url
+        return keys
+
+    async def _discovered(self) -> httpx.URL:
+        try:
+            content = (await self._fetcher.get(self._document)).content
+            return self._fetcher.checked(jwks_uri(content, self._issuer))
+        except (CannotLoad, ValueError) as problem:
+            raise CannotLoad(f"the discovery document: {in_words(problem)}") from None
+
+
+def jwks_uri(document: bytes, issuer: str) -> str:
+    """Return the URL of the key set in a discovery document, which must be this issuer's to the letter. ValueError."""
+    members = strict_json(document)
+    if not isinstance(members, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - it is the document's fault, not the caller's
+    if members.get("issuer") != issuer:
+        raise ValueError(f"its issuer is {str(members.get('issuer'))[:200]!r}, not {issuer!r}")
+    url = members.get("jwks_uri")
+    if not isinstance(url, str):
+        raise ValueError("it has no jwks_uri")  # noqa: TRY004 - as above
+    return url

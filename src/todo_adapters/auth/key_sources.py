@@ -1,0 +1,63 @@
+"""Several sources of keys as one: an issuer each, or secrets beside a key set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from todo_adapters.auth.keys import Key, KeySource
+from todo_domain.errors import Unavailable
+
+
+class KeySources:
+    """A KeySource over several. Each keeps its own algorithms and issuer, so no token can choose between them."""
+
+    def __init__(self, sources: Sequence[KeySource]) -> None:
+        self._sources = tuple(sources)
+        self.algorithms = frozenset[str]().union(*(source.algorithms for source in sources))
+
+    @property
+    def version(self) -> int:
+        """How often any of the keys have changed."""
+        return sum(source.version for source in self._sources)
+
+    def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+        """Return the keys of every source for this header."""
+        return [key for source in self._of(algorithm) for key in source.find(kid, algorithm)]
+
+    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+        """Search in every source at once. Raises Unavailable if none has the key and one of them cannot tell."""
+        searches = (source.search(kid, algorithm) for source in self._of(algorithm))
+        results = await asyncio.gather(*searches, return_exceptions=True)
+        found = [key for result in results if not isinstance(result, BaseException) for key in result]
+        outages = _outages(results)
+        if outages and not found:
+            raise outages[0]
+        return found
+
+    async def check(self) -> None:
+        """Return if one source has keys; without any, raise as the first one does."""
+        outages = _outages(await asyncio.gather(*(source.check() for source in self._sources), return_exceptions=True))
+        if len(outages) == len(self._sources):
+            raise outages[0]
+
+    async def open(self) -> None:
+        """Begin to load every source."""
+        for source in self._sources:
+            await source.open()
+
+    async def aclose(self) -> None:
+        """End what is under way in any source."""
+        for source in self._sources:
+            await source.aclose()
+
+    def _of(self, algorithm: str) -> Sequence[KeySource]:
+        return [source for source in self._sources if algorithm in source.algorithms]
+
+
+def _outages(results: Sequence[object]) -> list[Unavailable]:
+    """Return the outages among results; any other error is a bug and raised."""
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, Unavailable):
+            raise result
+    return [result for result in results if isinstance(result, Unavailable)]
