@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("deleted_at", _INSTANT, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("user_id", "task_id", name="tombstones_pkey"),
         sqlite_with_rowid=False,
     )
@@ -115,6 +116,7 @@ def upgrade() -> None:
         sa.Column("task_id", sa.BigInteger, nullable=False),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("created_at", _INSTANT, nullable=False),
+        sa.Column("number", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
         sa.CheckConstraint("length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_length"),
         sa.CheckConstraint("length(fingerprint) BETWEEN 1 AND 64", name="idempotency_keys_fingerprint_length"),
@@ -123,7 +125,7 @@ def upgrade() -> None:
     op.create_index("tasks_newest", "tasks", ["user_id", sa.text("created_at DESC"), sa.text("id DESC")])
     op.create_index("tasks_revision", "tasks", ["user_id", "revision"], unique=True)
     op.create_index("tombstones_revision", "tombstones", ["user_id", "revision"], unique=True)
-    op.create_index("idempotency_keys_age", "idempotency_keys", ["user_id", "created_at"])
+    op.create_index("idempotency_keys_revision", "idempotency_keys", ["user_id", "revision"], unique=True)
     if op.get_context().dialect.name == "postgresql":
         _raise_the_wall()
     else:

@@ -7,10 +7,10 @@ from datetime import datetime
 from itertools import count, islice, takewhile
 from typing import NamedTuple, TypeVar
 
-from todo_domain.changes import TOMBSTONES_KEPT, Changes, Tombstone, page_of_changes, require_known
+from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
 from todo_domain.owner import UserId, first_counter
-from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
+from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query, select
 from todo_domain.task import Members, Task, new_task
 
@@ -67,17 +67,20 @@ class _Account:
 
     def _advance(self, revision: int, now: datetime) -> None:
         self.revision = revision
-        if revision % PURGE_EVERY == 0:
+        if purge_is_due(revision):
             self._purge(now)
 
     def _purge(self, now: datetime) -> None:
-        forgotten = (key for key, answer in self.answers.items() if answer.created_at <= now - KEYS_KEPT)
-        for key in list(islice(forgotten, PURGE_AT_MOST)):
-            del self.answers[key]
-        buried = (tombstone for tombstone in self.tombstones.values() if tombstone.deleted_at <= now - TOMBSTONES_KEPT)
-        for tombstone in list(islice(buried, PURGE_AT_MOST)):
-            del self.tombstones[tombstone.id]
-            self.horizon = max(self.horizon, tombstone.revision)
+        keys_since, tombstones_since, kept, at_most = retention(now)
+        beyond = len(self.answers) - kept
+        for number, (key, answer) in enumerate(list(islice(self.answers.items(), at_most))):
+            if number < beyond or answer.created_at <= keys_since:
+                del self.answers[key]
+        beyond = len(self.tombstones) - kept
+        for number, tombstone in enumerate(list(islice(self.tombstones.values(), at_most))):
+            if number < beyond or tombstone.deleted_at <= tombstones_since:
+                del self.tombstones[tombstone.id]
+                self.horizon = max(self.horizon, tombstone.revision)
 
 
 class MemoryTasks:
@@ -107,6 +110,7 @@ class MemoryTasks:
         task = new_task(members, id=next(self._ids), owner=owner, revision=account.revision + 1, now=now)
         self._accounts[owner] = account
         if once is not None:
+            account.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
             account.answers[once.key] = _Answer(once.fingerprint, task.id, task.revision, now)
         return Created(account.put(task, now=now), replayed=False)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from todo_domain.changes import Changes
+from todo_domain.changes import TOMBSTONES_KEPT, Changes
 from todo_domain.owner import UserId
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task
@@ -14,11 +14,37 @@ from todo_domain.task import Members, Task
 KEYS_KEPT: Final = timedelta(days=7)
 """How long an Idempotency-Key is remembered; from then on it counts as absent whether or not it is still there."""
 
+MOST_KEPT: Final = 100_000
+"""How many keys, and how many tombstones, of one user are kept; of more, the oldest go before their time."""
+
 PURGE_EVERY: Final = 64
-"""A write whose revision this number divides also removes some of that owner's expired keys and tombstones."""
+"""A write that takes the counter to a multiple of this number, or across one, also purges."""
 
 PURGE_AT_MOST: Final = 256
-"""How many of each such a write removes: more than what so many writes can add, so the rest shrinks."""
+"""How many keys, and how many tombstones, a purge removes: more than so many writes can add, so the rest shrinks."""
+
+
+class Retention(NamedTuple):
+    """What a purge of one user removes: of the oldest `at_most`, those of `since` or before, and those beyond `kept`.
+
+    Age is by revision. The horizon rises to the highest revision of a removed tombstone.
+    """
+
+    keys_since: datetime
+    tombstones_since: datetime
+    kept: int
+    at_most: int
+
+
+def retention(now: datetime) -> Retention:
+    """Return what a purge at this time removes, of the keys and of the tombstones each."""
+    return Retention(now - KEYS_KEPT, now - TOMBSTONES_KEPT, MOST_KEPT, PURGE_AT_MOST)
+
+
+def purge_is_due(revision: int, writes: int = 1) -> bool:
+    """Return whether the last `writes` writes, which took the counter to `revision`, call for a purge."""
+    return revision // PURGE_EVERY > (revision - writes) // PURGE_EVERY
+
 
 Clock = Callable[[], datetime]
 """The time now, in UTC and aware of it."""

@@ -41,12 +41,12 @@ SPOILT_ROWS = {
     " WHERE (user_id, revision) = (SELECT user_id, max(revision) FROM tombstones GROUP BY user_id LIMIT 1)": (
         "a revision is there twice"
     ),
-    "INSERT INTO tombstones SELECT user_id, id, 1000000, created_at FROM tasks WHERE user_id = 'ann' LIMIT 1": (
+    "INSERT INTO tombstones SELECT user_id, id, 1000000, created_at, 1 FROM tasks WHERE user_id = 'ann' LIMIT 1": (
         "are there and deleted"
     ),
     "DELETE FROM idempotency_keys WHERE user_id = 'bob'": "are not remembered as they were acknowledged",
     "UPDATE idempotency_keys SET task_id = task_id + 1 WHERE user_id = 'bob'": "that was not made with it",
-    "INSERT INTO idempotency_keys VALUES ('bob', 'stranger', x'00', 1, 1, '')": "the key stranger",
+    "INSERT INTO idempotency_keys VALUES ('bob', 'stranger', x'00', 1, 1, '', 1)": "the key stranger",
 }
 
 

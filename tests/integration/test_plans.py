@@ -59,12 +59,12 @@ def crowded(postgres_databases):
                 " now() - make_interval(secs => n), now() FROM generate_series(0, 299999) AS n"
             ),
             (
-                "INSERT INTO tombstones (user_id, task_id, revision, deleted_at)"
-                " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now() FROM generate_series(0, 49999) AS n"
+                "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
+                " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now(), n FROM generate_series(0, 49999) AS n"
             ),
             (
-                "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at)"
-                " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now() FROM generate_series(0, 49999) AS n"
+                "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
+                " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now(), n FROM generate_series(0, 49999) AS n"
             ),
             "ANALYZE",
         ):

@@ -184,7 +184,7 @@ async def test_the_check_says_what_is_wrong_and_what_to_do(postgres_databases, t
     if "tombstones" in breakage and sentence is None:
         # Only rows that are there can be seen.
         server.execute("INSERT INTO users VALUES ('ann', 1, 0, 0, now())", database=throwaway)
-        server.execute("INSERT INTO tombstones VALUES ('ann', 1, 1, now())", database=throwaway)
+        server.execute("INSERT INTO tombstones VALUES ('ann', 1, 1, now(), 1)", database=throwaway)
         sentence = "row-level security is not in force"
     server.execute(breakage.format(throwaway), database=throwaway)
     try:

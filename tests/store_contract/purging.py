@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from todo_domain import Once, Resync
+from todo_domain import Once, Resync, ports
 from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY
 
@@ -115,6 +115,40 @@ class Purging:
         await write_until(tasks, ann, next_purge + PURGE_EVERY)
         assert place.count("idempotency_keys", ann) == 1
         assert (await tasks.create(ann, once=Once("young", b"body"), title="once")).replayed
+
+    async def test_of_too_many_tombstones_the_oldest_go_early_and_the_horizon_rises(
+        self, place, tasks, clock, ann, bob, monkeypatch
+    ):
+        monkeypatch.setattr(ports, "MOST_KEPT", 20)
+        graves = await insert_tombstone(tasks, clock, ann, 30)
+        theirs = await insert_tombstone(tasks, clock, bob, 1)
+        await write_until(tasks, ann, PURGE_EVERY - 1)
+        assert place.count("tombstones", ann) == 30
+        await write_until(tasks, ann, PURGE_EVERY)
+        assert place.count("tombstones", ann) == 20
+        assert (await tasks.changes(ann, since=graves[9].revision)).deleted == graves[10:]
+        with pytest.raises(Resync):
+            await tasks.changes(ann, since=graves[9].revision - 1)
+        assert (await tasks.changes(bob, since=1)).deleted == theirs
+
+    async def test_of_too_many_keys_the_oldest_go_early(self, place, tasks, ann, monkeypatch):
+        monkeypatch.setattr(ports, "MOST_KEPT", 20)
+        first = [await tasks.create(ann, once=Once(f"{number}", b"body"), title="once") for number in range(30)]
+        await write_until(tasks, ann, PURGE_EVERY)
+        assert place.count("idempotency_keys", ann) == 20
+        assert await tasks.create(ann, once=Once("10", b"body"), title="once") == (first[10].task, True)
+        again = await tasks.create(ann, once=Once("9", b"body"), title="once")
+        assert (again.replayed, again.task.id > first[29].task.id) == (False, True)
+
+    async def test_a_key_that_was_renewed_counts_from_its_renewal(self, place, tasks, clock, ann, monkeypatch):
+        monkeypatch.setattr(ports, "MOST_KEPT", 1)
+        await tasks.create(ann, once=Once("renewed", b"body"), title="once")
+        await tasks.create(ann, once=Once("older", b"body"), title="once")
+        clock.now += KEYS_KEPT + MOMENT
+        renewed = await tasks.create(ann, once=Once("renewed", b"body"), title="once")
+        await write_until(tasks, ann, PURGE_EVERY)
+        assert place.count("idempotency_keys", ann) == 1
+        assert await tasks.create(ann, once=Once("renewed", b"body"), title="once") == (renewed.task, True)
 
     async def test_a_write_that_renews_an_expired_key_does_not_purge_it(self, place, tasks, clock, ann):
         once = Once("renewed", b"body")

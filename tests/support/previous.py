@@ -31,11 +31,12 @@ EDIT = f"UPDATE tasks SET title = %(title)s, title_key = %(title)s, revision = %
 TOGGLE = f"UPDATE tasks SET completed_at = %(now)s, revision = %(revision)s, updated_at = %(now)s WHERE {_HERS}"
 DELETE = f"DELETE FROM tasks WHERE {_HERS}"
 BURY = (
-    "INSERT INTO tombstones (user_id, task_id, revision, deleted_at) VALUES (%(owner)s, %(id)s, %(revision)s, %(now)s)"
+    "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
+    " VALUES (%(owner)s, %(id)s, %(revision)s, %(now)s, %(revision)s)"
 )
 REMEMBER = (
-    "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at)"
-    " VALUES (%(owner)s, %(key)s, %(print)s, %(id)s, %(revision)s, %(now)s)"
+    "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
+    " VALUES (%(owner)s, %(key)s, %(print)s, %(id)s, %(revision)s, %(now)s, %(revision)s)"
 )
 CONTEXT = (
     "SELECT set_config('role', 'todo_app', true), set_config('todo.user_id', %(owner)s, true),"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from todo_domain import Resync, Tombstone, user_id
 from todo_domain.changes import page_of_changes, require_known
+from todo_domain.ports import PURGE_EVERY, purge_is_due
 from todo_domain.task import new_task
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -48,3 +49,9 @@ def test_pages_hold_each_change_once_in_order_and_end_at_the_counter(kinds, limi
         assert page.revision > since or not page.has_more
         since, more = page.revision, page.has_more
     assert seen == sorted([*tasks, *deleted], key=lambda item: item.revision)
+
+
+@given(st.integers(1, 10**16), st.integers(1, 200))
+def test_a_purge_is_due_when_a_multiple_of_64_is_reached_or_crossed(revision, writes):
+    crossed = any(number % PURGE_EVERY == 0 for number in range(revision - writes + 1, revision + 1))
+    assert purge_is_due(revision, writes) == crossed

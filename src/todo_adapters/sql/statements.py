@@ -35,6 +35,7 @@ MOST: Final = parameter("most", sa.Integer)
 KEY: Final = parameter("key", sa.Text)
 KEYS_SINCE: Final = parameter("keys_since", INSTANT)
 TOMBSTONES_SINCE: Final = parameter("tombstones_since", INSTANT)
+KEPT: Final = parameter("kept", sa.Integer)
 
 _TASK: Final = (
     "id",
@@ -90,6 +91,27 @@ def at_most(select: sa.Select[Any]) -> sa.Select[Any]:
     return select.limit(MOST).offset(ZERO)  # without the offset, SQLite's compiler adds one as a value of its own
 
 
+def _latest_number(table: sa.Table) -> sa.ScalarSelect[int]:
+    latest = sa.select(table.c.number).where(table.c.user_id == OWNER).order_by(table.c.revision.desc())
+    return latest.limit(ONE).offset(ZERO).scalar_subquery()
+
+
+def next_number(table: sa.Table) -> sa.ColumnElement[int]:
+    """Return the number of the user's next row in a table of which the oldest rows are purged."""
+    return sa.func.coalesce(_latest_number(table), ZERO) + ONE
+
+
+def _oldest(table: sa.Table, expired: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Match those of the user's `most` oldest rows, by revision, that are expired or have `kept` newer ones."""
+    hers = table.c.user_id == OWNER
+    beyond = table.c.number <= _latest_number(table) - KEPT
+    oldest = at_most(sa.select(table.c.revision).where(hers).order_by(table.c.revision)).subquery("oldest")
+    # A bound, which is looked up once: of IN, PostgreSQL may make a scan of all rows of the user.
+    return sa.and_(
+        hers, expired | beyond, table.c.revision <= sa.select(sa.func.max(oldest.c.revision)).scalar_subquery()
+    )
+
+
 def _state() -> sa.Select[Any]:
     """All tasks of the user by revision, each beside the counter; one row of nulls beside it if there are none."""
     live = sa.select(*TASK).where(tasks.c.user_id == OWNER).subquery("live")
@@ -130,6 +152,10 @@ def _changes() -> sa.Select[Any]:
         .order_by(change.c.revision)
     )
 
+
+expired_keys: Final = _oldest(idempotency_keys, idempotency_keys.c.created_at <= KEYS_SINCE)
+expired_tombstones: Final = _oldest(tombstones, tombstones.c.deleted_at <= TOMBSTONES_SINCE)
+"""What a purge removes: see `todo_domain.ports.Retention`."""
 
 state: Final = _state()
 changes: Final = _changes()

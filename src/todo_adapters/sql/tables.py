@@ -37,6 +37,11 @@ def _owner(table: str) -> sa.Column[str]:
     return sa.Column("user_id", sa.Text, owner, nullable=False)
 
 
+def _number() -> sa.Column[int]:
+    """Return the column that counts a user's rows as they come: the difference of two says how many came between."""
+    return sa.Column("number", sa.BigInteger, nullable=False)
+
+
 users: Final = sa.Table(
     "users",
     metadata,
@@ -95,6 +100,7 @@ tombstones: Final = sa.Table(
     sa.Column("task_id", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("deleted_at", INSTANT, nullable=False),
+    _number(),
     sa.PrimaryKeyConstraint("user_id", "task_id", name="tombstones_pkey"),
     sa.Index("tombstones_revision", "user_id", "revision", unique=True),
     sqlite_with_rowid=False,
@@ -109,10 +115,11 @@ idempotency_keys: Final = sa.Table(
     sa.Column("task_id", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),
+    _number(),
     sa.PrimaryKeyConstraint("user_id", "key", name="idempotency_keys_pkey"),
     sa.CheckConstraint("length(key) BETWEEN 1 AND 255", name="idempotency_keys_key_length"),
     sa.CheckConstraint("length(fingerprint) BETWEEN 1 AND 64", name="idempotency_keys_fingerprint_length"),
-    sa.Index("idempotency_keys_age", "user_id", "created_at"),
+    sa.Index("idempotency_keys_revision", "user_id", "revision", unique=True),
     sqlite_with_rowid=False,
 )
 

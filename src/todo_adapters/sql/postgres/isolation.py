@@ -40,7 +40,7 @@ _TRESPASSES: Final = tuple(
     )
     for table, values in (
         (users, {"id": _OTHER, "revision": ZERO, "task_count": ZERO, "horizon": ZERO, "created_at": sa.func.now()}),
-        (tombstones, {"user_id": _OTHER, "task_id": ONE, "revision": ONE, "deleted_at": sa.func.now()}),
+        (tombstones, {"user_id": _OTHER, "task_id": ONE, "revision": ONE, "deleted_at": sa.func.now(), "number": ONE}),
         (
             tasks,
             {
@@ -61,6 +61,7 @@ _TRESPASSES: Final = tuple(
                 "task_id": ONE,
                 "revision": ONE,
                 "created_at": sa.func.now(),
+                "number": ONE,
             },
         ),
     )

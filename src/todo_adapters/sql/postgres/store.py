@@ -16,10 +16,10 @@ from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolatio
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, columns, conditions, task_from_postgresql, tombstone
-from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
+from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
-from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
+from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 
@@ -163,9 +163,10 @@ class PostgresTasks:
 
     async def _purge(self, owner: UserId, revision: int, now: datetime) -> None:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
-        if revision % PURGE_EVERY:
+        if not purge_is_due(revision):
             return
-        expired = {"keys_since": now - KEYS_KEPT, "tombstones_since": now - TOMBSTONES_KEPT, "most": PURGE_AT_MOST}
+        keys_since, tombstones_since, kept, most = retention(now)
+        expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
             await self._road.run(_PURGE, {"owner": owner, **expired}, patience=_PURGE_TIMEOUT)
 

@@ -16,16 +16,16 @@ from todo_adapters.sql.statements import (
     BEGINS,
     ID,
     KEY,
-    KEYS_SINCE,
     MEMBERS,
     NOW,
     ONE,
     OWNER,
     QUOTA,
     TASK,
-    TOMBSTONES_SINCE,
     ZERO,
-    at_most,
+    expired_keys,
+    expired_tombstones,
+    next_number,
     parameter,
     remembered,
     this_task,
@@ -93,11 +93,12 @@ def _create_once() -> sa.Select[Any]:
         "task_id": made.c.id,
         "revision": made.c.revision,
         "created_at": NOW,
+        "number": next_number(idempotency_keys),
     }
     entry = upsert(idempotency_keys).from_select(list(key), sa.select(*key.values()).select_from(made))
     kept = entry.on_conflict_do_update(
         index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
-        set_={name: entry.excluded[name] for name in ("fingerprint", "task_id", "revision", "created_at")},
+        set_={name: entry.excluded[name] for name in ("fingerprint", "task_id", "revision", "created_at", "number")},
     ).cte("kept")
     return sa.select(made.c.id, made.c.revision).add_cte(kept)
 
@@ -130,7 +131,13 @@ def _remove() -> sa.Insert:
         .returning(users.c.revision)
         .cte("turn")
     )
-    tombstone_row = {"user_id": OWNER, "task_id": ID, "revision": turn.c.revision, "deleted_at": NOW}
+    tombstone_row: dict[str, sa.ColumnElement[Any]] = {
+        "user_id": OWNER,
+        "task_id": ID,
+        "revision": turn.c.revision,
+        "deleted_at": NOW,
+        "number": next_number(tombstones),
+    }
     inserted = sa.insert(tombstones).from_select(
         list(tombstone_row), sa.select(*tombstone_row.values()).select_from(turn)
     )
@@ -140,29 +147,10 @@ def _remove() -> sa.Insert:
 def _purge() -> sa.Update:
     """Forget what has expired, and raise the horizon over the tombstones.
 
-    Only the oldest PURGE_AT_MOST tombstones and keys are looked at, so the work is bounded whatever there is.
+    See `todo_domain.ports.Retention`. The work is bounded, whatever there is.
     """
-    old_keys = (
-        sa.select(idempotency_keys.c.key)
-        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE)
-        .order_by(idempotency_keys.c.created_at)
-    )
-    oldest = sa.select(tombstones.c.task_id).where(tombstones.c.user_id == OWNER).order_by(tombstones.c.revision)
-    forgotten = (
-        sa.delete(idempotency_keys)
-        .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key.in_(at_most(old_keys)))
-        .cte("forgotten")
-    )
-    gone = (
-        sa.delete(tombstones)
-        .where(
-            tombstones.c.user_id == OWNER,
-            tombstones.c.deleted_at <= TOMBSTONES_SINCE,
-            tombstones.c.task_id.in_(at_most(oldest)),
-        )
-        .returning(tombstones.c.revision)
-        .cte("gone")
-    )
+    forgotten = sa.delete(idempotency_keys).where(expired_keys).cte("forgotten")
+    gone = sa.delete(tombstones).where(expired_tombstones).returning(tombstones.c.revision).cte("gone")
     highest = sa.select(sa.func.max(gone.c.revision)).scalar_subquery()
     return (
         sa.update(users)

@@ -17,10 +17,10 @@ from todo_adapters.sql.schema import REVISIONS
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
-from todo_domain.changes import TOMBSTONES_KEPT, Changes, page_of_changes, require_known
+from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
-from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY, Created, Once
+from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 
@@ -257,13 +257,15 @@ def _replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:
 
 
 def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime) -> None:
-    if revision % PURGE_EVERY:
+    if not purge_is_due(revision):
         return
+    keys_since, tombstones_since, kept, most = retention(now)
     values = {
         "owner": owner,
-        "most": PURGE_AT_MOST,
-        "keys_since": text_of_instant(now - KEYS_KEPT),
-        "tombstones_since": text_of_instant(now - TOMBSTONES_KEPT),
+        "most": most,
+        "kept": kept,
+        "keys_since": text_of_instant(keys_since),
+        "tombstones_since": text_of_instant(tombstones_since),
     }
     connection.execute(_FORGET, values)
     if gone := connection.execute(_PURGE_TOMBSTONES, values).fetchall():

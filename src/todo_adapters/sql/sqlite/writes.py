@@ -14,15 +14,15 @@ from todo_adapters.sql.statements import (
     BEGINS,
     ID,
     KEY,
-    KEYS_SINCE,
     MEMBERS,
     NOW,
     ONE,
     OWNER,
     TASK,
-    TOMBSTONES_SINCE,
     ZERO,
-    at_most,
+    expired_keys,
+    expired_tombstones,
+    next_number,
     parameter,
     this_task,
     this_user,
@@ -70,11 +70,13 @@ remember: Final = (
         task_id=ID,
         revision=_REVISION,
         created_at=NOW,
+        number=next_number(idempotency_keys),
     )
     .on_conflict_do_update(
         index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
         set_={
-            name: sa.literal_column(f"excluded.{name}") for name in ("fingerprint", "task_id", "revision", "created_at")
+            name: sa.literal_column(f"excluded.{name}")
+            for name in ("fingerprint", "task_id", "revision", "created_at", "number")
         },
     )
 )
@@ -103,32 +105,13 @@ remove: Final = sa.delete(tasks).where(
     _expected.is_(None) | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
 )
 
-insert_tombstone: Final = sa.insert(tombstones).values(user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW)
-
-forget: Final = sa.delete(idempotency_keys).where(
-    idempotency_keys.c.user_id == OWNER,
-    idempotency_keys.c.key.in_(
-        at_most(
-            sa.select(idempotency_keys.c.key)
-            .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.created_at <= KEYS_SINCE)
-            .order_by(idempotency_keys.c.created_at)
-        )
-    ),
+insert_tombstone: Final = sa.insert(tombstones).values(
+    user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW, number=next_number(tombstones)
 )
 
-purge_tombstones: Final = (
-    sa.delete(tombstones)
-    .where(
-        tombstones.c.user_id == OWNER,
-        tombstones.c.deleted_at <= TOMBSTONES_SINCE,
-        tombstones.c.task_id.in_(
-            at_most(
-                sa.select(tombstones.c.task_id).where(tombstones.c.user_id == OWNER).order_by(tombstones.c.revision)
-            )
-        ),
-    )
-    .returning(tombstones.c.revision)
-)
+forget: Final = sa.delete(idempotency_keys).where(expired_keys)
+
+purge_tombstones: Final = sa.delete(tombstones).where(expired_tombstones).returning(tombstones.c.revision)
 
 raise_horizon: Final = (
     sa.update(users).where(this_user).values(horizon=sa.func.max(users.c.horizon, parameter("horizon", sa.BigInteger)))
