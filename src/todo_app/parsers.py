@@ -23,8 +23,6 @@ _SHARED_CLAIMS: Final = frozenset(
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
-
 
 def secrets(text: str) -> tuple[str, ...]:
     """Return the secrets between white space, each of at least SHORTEST_SECRET bytes."""
@@ -59,14 +57,6 @@ def hosts(text: str) -> tuple[str, ...]:
         if not _HOST.fullmatch(host) and not _is_address(host):
             raise ValueError(f"must be host names without scheme and port, with a space between two, not {host!r}")
     return tuple(text.lower().split())
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """Return the web origins (RFC 6454) between white space."""
-    for origin in text.split():
-        if not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"must be origins like https://app.example.com, with a space between two, not {origin!r}")
-    return tuple(text.split())
 
 
 def networks(text: str) -> tuple[str, ...]:

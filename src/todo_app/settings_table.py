@@ -14,7 +14,8 @@ from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_app.database_url import Database, database_url, postgresql_url
-from todo_app.parsers import choice, hosts, names, networks, number, origins, rate, secrets, switch, user_claim
+from todo_app.origins import origins
+from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
 from todo_domain.owner import DEFAULT_QUOTA
 
 T = TypeVar("T")
@@ -171,7 +172,10 @@ class Settings:
         "TODO_TRUSTED_PROXIES", networks, (), "addresses or networks whose `X-Forwarded-For` is believed"
     )
     cors_origins: tuple[str, ...] = setting(
-        "TODO_CORS_ORIGINS", origins, (), "exact origins such as `https://app.example.com`, with spaces between"
+        "TODO_CORS_ORIGINS",
+        origins,
+        (),
+        "exact origins such as `https://app.example.com` or `tauri://localhost`, with spaces between",
     )
     max_tasks_per_user: int = setting(
         "TODO_MAX_TASKS_PER_USER", number(1, 1_000_000), DEFAULT_QUOTA, "a create beyond this many is 409"

@@ -11,8 +11,11 @@ from conformance import Conforming
 from todo_domain import Unavailable, UserId
 
 PAGE, OTHER_PAGE = "https://app.example", "http://localhost:5173"
-ALLOWED = {"authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id"}
-EXPOSED = {"etag", "link", "location", "retry-after", "x-request-id", "idempotency-replayed"}
+APPS = ["tauri://localhost", "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "http://[::1]:8080"]
+EXPOSED = {
+    *("etag", "link", "location", "retry-after", "x-request-id", "idempotency-replayed", "www-authenticate"),
+    *("content-disposition", "date"),
+}
 
 
 def authorization(*values: str | bytes) -> list:
@@ -160,8 +163,8 @@ async def test_without_keys_a_token_is_503_and_no_token_is_401():
 
 @pytest.fixture(scope="module")
 def cors(serve: Serve):
-    """The service with two origins that may read it."""
-    with serve(cors_origins=[PAGE, OTHER_PAGE]) as api:
+    """The service with a few origins that may read it."""
+    with serve(cors_origins=[PAGE, OTHER_PAGE, *APPS]) as api:
         yield api
 
 
@@ -169,7 +172,7 @@ def listed(value: str | None) -> set[str]:
     return {name.strip().lower() for name in (value or "").split(",")}
 
 
-@pytest.mark.parametrize("origin", [PAGE, OTHER_PAGE])
+@pytest.mark.parametrize("origin", [PAGE, OTHER_PAGE, *APPS])
 async def test_every_answer_to_a_configured_origin_has_cors_headers_errors_too(cors: Api, origin: str):
     ann = cors.user()
     task = await ann.task()
@@ -229,6 +232,9 @@ async def test_every_answer_to_a_configured_origin_has_cors_headers_errors_too(c
         f"{PAGE} {OTHER_PAGE}",
         f"{PAGE},{OTHER_PAGE}",
         "file://",
+        "tauri://evil",
+        "tauri://localhost:80",
+        "chrome-extension://ponmlkjihgfedcba",
     ],
     ids=repr,
 )
@@ -240,6 +246,8 @@ async def test_other_origins_get_none(cors: Api, origin: str | None):
         assert answer.status in {200, 204, 400}
         assert not [name for name, _ in answer.headers if name.startswith("access-control-")]
         assert "origin" in listed(answer.header("vary"))
+    preflight = [*headers, ("access-control-request-method", "GET")]
+    assert (await cors.request("OPTIONS", "/nowhere", headers=preflight)).status == 404
 
 
 async def test_without_configured_origins_there_is_no_cors_at_all(ann: Caller):
@@ -248,28 +256,82 @@ async def test_without_configured_origins_there_is_no_cors_at_all(ann: Caller):
         assert not [name for name, _ in answer.headers if name.startswith("access-control-") or name == "vary"]
 
 
+def preflight(method: str, *asked: str | bytes) -> list:
+    """The headers of a browser's preflight for a request of this method with these headers besides."""
+    return [
+        *(("origin", PAGE), ("access-control-request-method", method)),
+        *(("access-control-request-headers", value) for value in asked),
+    ]
+
+
 @pytest.mark.parametrize(
     "below", ["/tasks", "/tasks/1", "/tasks/1/complete", "/tasks/nonsense", "/changes", "/tasks?nonsense=1"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_preflight_needs_no_token_and_allows_what_the_contract_has(cors: Api, below: str, method: str):
-    headers = [
-        ("origin", PAGE),
-        ("access-control-request-method", method),
-        ("access-control-request-headers", "authorization,if-match"),
-    ]
+    headers = preflight(method, "authorization,if-match")
     answer = await cors.request("OPTIONS", "/api/anyone" + below, headers=headers)
     assert answer.status == 204
     assert answer.header("access-control-allow-origin") == PAGE
-    assert listed(answer.header("access-control-allow-headers")) == ALLOWED
+    assert listed(answer.header("access-control-allow-headers")) == {"authorization", "if-match"}
     assert {"get", "head", "post", "put", "patch", "delete"} <= listed(answer.header("access-control-allow-methods"))
+    assert answer.header("access-control-max-age") == "7200"
     assert answer.header("allow")
 
 
-async def test_a_preflight_comes_after_routing(cors: Api):
-    headers = [("origin", PAGE), ("access-control-request-method", "GET")]
-    for path in ("/nowhere", "/api/ann/tasks/", "/api/ann/task", "/API/ann/tasks"):
-        answer = await cors.request("OPTIONS", path, headers=headers)
-        assert answer.status == 404
-        assert answer.header("access-control-allow-origin") == PAGE
-    assert (await cors.request("OPTIONS", "/api/ann/tasks", headers=[*headers, ("x-huge", "a" * 17_000)])).status == 431
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "authorization,traceparent",
+        "authorization, baggage, sentry-trace",
+        "prefer,x-requested-with,last-event-id",
+        "X-Anything_At.All~1|2",
+        "authorization ,\tif-match,,x-y",
+    ],
+)
+async def test_a_preflight_allows_whatever_well_formed_names_it_asks_for(cors: Api, asked: str):
+    answer = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("PATCH", asked))
+    assert answer.status == 204
+    assert listed(answer.header("access-control-allow-headers")) == listed(asked) - {""}
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ([], None),
+        ([""], None),
+        (["a b"], None),
+        (["authorization, x(y), if-match"], "authorization, if-match"),
+        (['authorization, "', "if-match"], "authorization, if-match"),
+        ([b"authorization, caf\xe9"], "authorization"),
+        (["authorization", "x" * 2_049], "authorization"),
+        (["x" * 2_048], "x" * 2_048),
+        (["a, " + "x" * 2_045 + ", b"], "a, " + "x" * 2_045),
+    ],
+)
+async def test_a_preflight_echoes_no_more_than_well_formed_names_of_2048_bytes(cors: Api, asked, allowed):
+    answer = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("GET", *asked))
+    assert (answer.status, answer.header("access-control-allow-headers")) == (204, allowed)
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/api/ann/tasks/", "/api/ann/task", "/API/ann/tasks", "/api//tasks", "/api/../x", "/docs/"]
+)
+async def test_a_preflight_of_any_path_is_204_so_that_the_page_can_read_the_404(cors: Api, path: str):
+    answer = await cors.request("OPTIONS", path, headers=preflight("GET", "authorization"))
+    assert answer.status == 204
+    assert answer.header("access-control-allow-origin") == PAGE
+    assert answer.header("access-control-allow-headers") == "authorization"
+    answer = await cors.request("GET", path, headers=[("origin", PAGE)])
+    assert (answer.status, answer.header("access-control-allow-origin")) == (404, PAGE)
+
+
+async def test_only_a_preflight_is_204_on_a_path_that_is_not_there(cors: Api):
+    for headers in ([], [("origin", PAGE)], [("access-control-request-method", "GET")]):
+        assert (await cors.request("OPTIONS", "/nowhere", headers=headers)).status == 404
+
+
+async def test_a_preflight_comes_after_the_size_of_the_header_section(cors: Api):
+    headers = [*preflight("GET"), ("x-huge", "a" * 17_000)]
+    answer = await cors.request("OPTIONS", "/api/ann/tasks", headers=headers)
+    assert (answer.status, answer.header("access-control-allow-origin")) == (431, PAGE)

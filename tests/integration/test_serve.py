@@ -101,6 +101,7 @@ def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
         ("TODO_DATABASE_URL", "todo.db"),
         ("TODO_CORS_ORIGINS", "https://app.example.com/"),
         ("TODO_CORS_ORIGINS", "*"),
+        ("TODO_CORS_ORIGINS", "https://app.example.com,https://other.example.com"),
         ("TODO_MAX_TASKS_PER_USER", "-1"),
         ("TODO_TRUSTED_PROXIES", "proxy.example.com"),
         ("TODO_LOG_LEVEL", "loud"),

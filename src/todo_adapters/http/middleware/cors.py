@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,19 +10,29 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.protocol.response import Header
 
-_ALLOWED: Final = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
-_EXPOSED: Final = b"ETag, Link, Location, Retry-After, X-Request-ID, Idempotency-Replayed"
+LONGEST_ECHO: Final = 2_048
+"""Bytes of header names, and what separates them, that a preflight allows."""
+
+_EXPOSED: Final = (
+    b"ETag, Link, Location, Retry-After, X-Request-ID, "
+    b"Idempotency-Replayed, WWW-Authenticate, Content-Disposition, Date"
+)
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_MAX_AGE: Final = b"7200"
+"""Seconds for which a browser remembers a preflight: the longest that Chromium takes."""
+
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A field name (RFC 9110, section 5.1)."""
 
 
 class Cors:
-    """The configured origins; with none, no header at all."""
+    """The configured origins, as browsers serialise them; with none, no header at all."""
 
     def __init__(self, origins: Iterable[str] = ()) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def headers(self, origin: bytes | None) -> list[Header]:
-        """Return what every answer to a page of this origin carries."""
+        """Return the headers of every answer to a page of this origin."""
         if not self._origins:
             return []
         vary = (b"vary", b"Origin")
@@ -29,12 +40,27 @@ class Cors:
             return [vary]
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED), vary]
 
-    def preflight(self, origin: bytes | None) -> list[Header]:
-        """Return what the answer to OPTIONS carries besides: what such a page may send."""
+    def preflight(self, origin: bytes | None, headers: Iterable[Header]) -> list[Header] | None:
+        """Return the further headers that answer a preflight; None if an OPTIONS with these headers is none.
+
+        A page of a configured origin may use every method, and send every header whose name it spells well, because
+        the token guards what a request can do and a list of headers does not.
+        """
         if origin not in self._origins:
-            return []
-        return [
-            (b"access-control-allow-methods", _METHODS),
-            (b"access-control-allow-headers", _ALLOWED),
-            (b"access-control-max-age", b"600"),
-        ]
+            return None
+        given = dict.fromkeys((b"access-control-request-method", b"access-control-request-headers"), b"")
+        for name, value in headers:
+            if name in given:
+                given[name] = given[name] + b"," + value if given[name] else value
+        if not given[b"access-control-request-method"]:
+            return None
+        allowed = [(b"access-control-allow-methods", _METHODS), (b"access-control-max-age", _MAX_AGE)]
+        if names := _well_formed(given[b"access-control-request-headers"]):
+            allowed.append((b"access-control-allow-headers", names))
+        return allowed
+
+
+def _well_formed(names: bytes) -> bytes:
+    """Return the well-formed names of a list, up to LONGEST_ECHO bytes of them."""
+    found = b", ".join(name for each in names.split(b",") if _NAME.fullmatch(name := each.strip(b" \t")))
+    return found if len(found) <= LONGEST_ECHO else found[: LONGEST_ECHO + 1].rpartition(b",")[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
+from todo_adapters.http.protocol.response import PRIVATE
 from todo_adapters.observability.trace_context import SERVED
 from todo_domain import TodoError
 
@@ -25,6 +26,7 @@ HEADER_SECTION_LIMIT: Final = 16_384
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
 _NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+_NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 
 
 class Edge:
@@ -33,7 +35,7 @@ class Edge:
     Gives every request an id and every answer the headers that all have; refuses header sections that are too large
     and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
     into a 500; counts and times each answer. The path is routed as it came, undecoded, so that an encoded slash is no
-    separator.
+    separator. A preflight of a configured origin is 204 on every path.
     """
 
     def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics) -> None:
@@ -51,13 +53,16 @@ class Edge:
         request_id, origin, size, head = _prepare(http)
         SERVED.set(http)
         common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
-        if http["method"] == "OPTIONS":
-            common += self._cors.preflight(origin)
+        preflight = self._cors.preflight(origin, http["headers"]) if http["method"] == "OPTIONS" else None
+        common += preflight or ()
         status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal status
+            nonlocal status, head
             if message["type"] == "http.response.start":
+                if message["status"] == 404 and preflight:
+                    # The page can read the 404 of the request that follows, and of a failed preflight nothing.
+                    message["status"], message["headers"], head = 204, _NOTHING_THERE, True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *common]
             elif head and message["type"] == "http.response.body":
