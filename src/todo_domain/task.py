@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Final, Literal, NamedTuple, TypedDict
+from typing import Final, Literal, NamedTuple, TypedDict, cast
 
 from todo_domain.errors import Invalid
 from todo_domain.owner import UserId
@@ -103,7 +103,7 @@ class Task(NamedTuple):
         return self._replace(updated_at=max(self.updated_at, now), **values)  # type: ignore[arg-type]  # checked values
 
 
-_KEPT_AS_GIVEN: Final = frozenset({"title", "description", "priority", "due_date", "tags"})
+_KEPT_AS_GIVEN: Final = frozenset(Members.__annotations__).intersection(Task._fields) - {"revision"}
 
 
 def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime) -> Task:
@@ -137,18 +137,18 @@ def completions(members: Members) -> set[bool]:
 def check(members: Members) -> Members:
     """Return the members in the form in which they are kept, or raise Invalid for the first that breaks its rule.
 
-    `status` and `completed` may contradict each other only beside a `revision`: see `Task.edited`.
+    Nothing is converted: a number is no string, `True` is no number, a datetime is no date, a string is no sequence of
+    tags, and an instance of a subclass is none of its class. `status` and `completed` may contradict each other only
+    beside a `revision`: see `Task.edited`.
     """
-    checked = members.copy()
-    if "title" in members:
-        checked["title"] = label("title", members["title"], LONGEST_TITLE)
-    if (description := members.get("description")) is not None:
-        free_text("description", description, LONGEST_DESCRIPTION)
-    if "tags" in members:
-        checked["tags"] = _tags(members["tags"])
+    checked: dict[str, object] = {}
+    for name, value in members.items():
+        if (rule := RULES.get(name)) is None:
+            raise Invalid(name, "is not a member of a task that can be set")
+        checked[name] = rule(value)
     if "revision" not in members and len(completions(members)) > 1:
         raise _contradiction()
-    return checked
+    return cast("Members", checked)
 
 
 def check_new(members: Members) -> Members:
@@ -164,10 +164,69 @@ def _contradiction() -> Invalid:
     return Invalid("completed", "contradicts status: send one of them, or both alike")
 
 
-def _tags(tags: Sequence[str]) -> tuple[str, ...]:
-    if len(tags) > MOST_TAGS:
+def _title(value: object) -> str:
+    if type(value) is not str:
+        raise Invalid("title", "must be a string")
+    return label("title", value, LONGEST_TITLE)
+
+
+def _description(value: object) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not str:
+        raise Invalid("description", "must be a string or null")
+    return free_text("description", value, LONGEST_DESCRIPTION)
+
+
+def _status(value: object) -> Status:
+    if type(value) is not str or value not in {"incomplete", "complete"}:
+        raise Invalid("status", "must be incomplete or complete")
+    return "complete" if value == "complete" else "incomplete"
+
+
+def _completed(value: object) -> bool:
+    if type(value) is not bool:
+        raise Invalid("completed", "must be true or false")
+    return value
+
+
+def _priority(value: object) -> Priority:
+    if type(value) is not Priority:
+        raise Invalid("priority", "must be a Priority: none, low, medium or high")
+    return value
+
+
+def _due_date(value: object) -> date | None:
+    if value is not None and type(value) is not date:
+        raise Invalid("due_date", "must be a date without a time, or null")
+    return value
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or any(type(tag) is not str for tag in value):
+        raise Invalid("tags", "must be a sequence of strings")
+    if len(value) > MOST_TAGS:
         raise Invalid("tags", f"must be at most {MOST_TAGS}")
-    kept = tuple(label("tags", tag, LONGEST_TAG) for tag in tags)
+    kept = tuple(label("tags", tag, LONGEST_TAG) for tag in value)
     if len({fold(tag) for tag in kept}) < len(kept):
         raise Invalid("tags", "must be distinct, ignoring case")
     return kept
+
+
+def _revision(value: object) -> int:
+    if type(value) is not int:
+        raise Invalid("revision", "must be a whole number")
+    return value
+
+
+RULES: Final[Mapping[str, Callable[[object], object]]] = {
+    "title": _title,
+    "description": _description,
+    "status": _status,
+    "completed": _completed,
+    "priority": _priority,
+    "due_date": _due_date,
+    "tags": _tags,
+    "revision": _revision,
+}
+"""For each of `Members`: what returns its value as it is kept, or raises Invalid."""

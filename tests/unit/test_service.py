@@ -155,6 +155,20 @@ async def test_a_write_that_keeps_losing_gives_up_and_has_written_nothing(monkey
     assert (await tasks.get(ann, task.id)).title == "first"
 
 
+async def test_a_misspelt_member_is_refused_and_nothing_is_written(clock, ann):
+    tasks = TaskService(MemoryTasks(), clock=clock)
+    task = (await tasks.create(ann, title="first")).task
+    for typo in (
+        tasks.create(ann, title="c", prioriy=3),
+        tasks.edit(ann, task.id, titel="x"),
+        tasks.create(ann, title="c", tags="home"),
+        tasks.edit(ann, task.id, tags="home"),
+    ):
+        with pytest.raises(Invalid):
+            await typo
+    assert (await tasks.list(ann)).tasks == [task]
+
+
 class Leaky(MemoryTasks):
     """A store whose own wall is down: it takes everybody for the same user."""
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo_domain import Invalid, Priority, user_id
-from todo_domain.task import check, check_new, new_task
+from todo_domain import Invalid, Members, Priority, user_id
+from todo_domain.task import RULES, check, check_new, new_task
 
 ANN = user_id("ann")
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
@@ -48,6 +48,48 @@ def test_a_new_task_keeps_what_is_said_about_it():
 def test_a_new_task_may_be_complete_from_the_start(members):
     task = made(**members)
     assert (task.status, task.completed, task.completed_at) == ("complete", True, NOW)
+
+
+class Text(str):
+    """A string with a class of its own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("title", value) for value in (None, 5, True, b"title", ["title"], Text("title"))),
+        *(("description", value) for value in (5, b"", ["x"], Text("x"))),
+        *(("status", value) for value in (None, "done", True, "Complete", Text("complete"), ["complete"])),
+        *(("completed", value) for value in (None, 0, 1, "true", 1.0)),
+        *(("priority", value) for value in (None, 2, "high", True, 2.0)),
+        *(("due_date", value) for value in ("2026-04-01", NOW, 20260401, True)),
+        *(
+            ("tags", value)
+            for value in (None, "home", b"home", {"home"}, iter(["home"]), [5], [None], [b"x"], [Text("x")])
+        ),
+        *(("revision", value) for value in (None, True, 3.0, "3", Priority.HIGH)),
+        ("prioriy", 3),
+        ("titel", "x"),
+        ("id", 7),
+        ("user_id", "ann"),
+        ("completed_at", NOW),
+        ("created_at", NOW),
+    ],
+    ids=repr,
+)
+def test_an_unknown_member_and_a_value_of_another_type_are_refused_and_named(name, value):
+    with pytest.raises(Invalid) as refused:
+        check({name: value})
+    assert refused.value.field == name
+    with pytest.raises(Invalid) as refused:
+        check_new({"title": "title", name: value})
+    assert refused.value.field == name
+
+
+def test_every_member_has_a_rule():
+    assert RULES.keys() == Members.__annotations__.keys()
 
 
 def test_a_new_task_needs_a_title():
