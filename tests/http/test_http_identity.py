@@ -1,6 +1,7 @@
 """api.md, section 6: who is calling, whose path it is, and which pages of other origins may read the answers."""
 
 import os
+import re
 import time
 
 import jwt
@@ -75,12 +76,21 @@ def bad_tokens(api: Api, ann: Caller) -> dict[str, str | bytes]:
     }
 
 
+SIGN_IN_AGAIN = {"malformed", "key_unknown", "signature", "expired"}
+"""The reasons that another token of the same issuer may not have."""
+
+
 async def test_a_bad_token_is_401_never_403_and_says_invalid_token(api: Api, ann: Caller, bob: Caller):
     for which, token in bad_tokens(api, ann).items():
         for path in (ann.path, "/api/me", bob.path, "/api/%ff"):
             answer = await api.request("GET", path + "/tasks", token=token)
             assert answer.status == 401, which
-            assert answer.header("www-authenticate") == 'Bearer realm="todo", error="invalid_token"'
+            challenge = re.fullmatch(
+                'Bearer realm="todo", error="invalid_token", error_description="([a-z_]+)"',
+                answer.header("www-authenticate"),
+            )
+            assert challenge, which
+            assert ("sign in" in answer.json()["error"]) == (challenge[1] in SIGN_IN_AGAIN), which
             said = token if isinstance(token, str) else "\xff\xfe"
             assert said not in answer.body.decode()
 
@@ -90,7 +100,9 @@ async def test_two_authorization_headers_are_401_even_if_both_are_right(ann: Cal
     for values in ((right, right), (right, "Basic x"), ("Basic x", right), ("", right)):
         answer = await ann.api.request("GET", ann.path + "/tasks", headers=authorization(*values))
         assert answer.status == 401
-        assert answer.header("www-authenticate") == 'Bearer realm="todo", error="invalid_token"'
+        assert answer.header("www-authenticate") == (
+            'Bearer realm="todo", error="invalid_token", error_description="two_authorizations"'
+        )
     assert (
         await ann.api.request("GET", ann.path + "/tasks", headers=authorization("Basic x", "Basic x"))
     ).status == 401

@@ -138,7 +138,7 @@ async def test_without_a_valid_token_it_is_401_whatever_else_is_wrong(api: Api, 
         for token in ("x", "x.y.z", forged, api.token(ann.id, exp=1)):
             answer = await api.request(method, target, token=token, **how)
             assert answer.status == 401
-            assert answer.header("www-authenticate") == 'Bearer realm="todo", error="invalid_token"'
+            assert answer.header("www-authenticate").startswith('Bearer realm="todo", error="invalid_token", error_')
         twice = [*how.get("headers", []), ("authorization", f"Bearer {ann.token}")]
         assert (await api.request(method, target, token=ann.token, **how | {"headers": twice})).status == 401
     assert await ann.state() == state

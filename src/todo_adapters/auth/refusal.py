@@ -55,11 +55,29 @@ PROMISES: Final[Mapping[Reason, str]] = {
 """What holds of a token that passed the check for a reason."""
 
 
+_NOT_SET_UP: Final[Mapping[Reason, str]] = {
+    Reason.TOO_LONG: "the token is too long",
+    Reason.HEADER: "its header has a type or a member that is not taken",
+    Reason.ALGORITHM: "its algorithm is not one that is taken",
+    Reason.CLAIMS: "its claims are malformed or lack exp",
+    Reason.NOT_YET_VALID: "it is not valid yet, so the clocks may differ",
+    Reason.ISSUED_IN_FUTURE: "it was issued in the future, so the clocks differ",
+    Reason.LIFETIME: "it is valid for longer than is allowed here",
+    Reason.ISSUER: "its issuer is not the one that is configured",
+    Reason.AUDIENCE: "its audience is not the one that is configured",
+    Reason.CLIENT: "its client is not one that is configured",
+    Reason.SUBJECT: "the claim that names its user is missing or not fit",
+}
+"""What is wrong where another token of the same kind would be refused as well, so that signing in again cannot help."""
+
+
 class Refused(Unauthenticated):
-    """A token that is not taken. `why` is for whoever holds the token: it quotes nothing from it but its times."""
+    """A token that is not taken. `why` is for the holder of the token: it quotes nothing from it but its times."""
 
     def __init__(self, reason: Reason, why: str) -> None:
-        if reason is Reason.EXPIRED:
+        if reason in _NOT_SET_UP:
+            super().__init__(reason.value, f"this service is not set up for this token: {_NOT_SET_UP[reason]}")
+        elif reason is Reason.EXPIRED:
             super().__init__(reason.value, "the token has expired: sign in again")
         else:
             super().__init__(reason.value)

@@ -82,9 +82,10 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "`true` if this is the first answer again.", {"type": "string", "const": "true"}, "true", required=False
     ),
     "WWW-Authenticate": _header(
-        "The challenge of RFC 6750; with `error` if a Bearer token was sent.",
+        "The challenge of RFC 6750; with `error` and, as `error_description`, the code of the reason if a Bearer token "
+        "was sent.",
         {"type": "string"},
-        'Bearer realm="todo", error="invalid_token"',
+        'Bearer realm="todo", error="invalid_token", error_description="signature"',
     ),
     "Accept-Patch": _header(
         "The media types of a PATCH (RFC 5789).", {"type": "string"}, b", ".join(PATCH_TYPES).decode()

@@ -110,8 +110,7 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
         out.current = task_out(error.current)
         headers.append((b"etag", etag_of(error.current)))
     elif isinstance(error, Unauthenticated):
-        challenge = b'Bearer realm="todo"' + (b', error="invalid_token"' if token_sent else b"")
-        headers.append((b"www-authenticate", challenge))
+        headers.append((b"www-authenticate", _challenge(error.reason if token_sent else None)))
     elif isinstance(error, Unavailable | RateLimited):
         headers.append((b"retry-after", b"%d" % error.retry_after))
         if isinstance(error, Unavailable):
@@ -122,6 +121,12 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
         headers.append((b"accept-patch", b", ".join(PATCH_TYPES)))
     status = error.status if isinstance(error, TooLarge) else STATUS[error.code]
     return Answer(status, encode(out), headers)
+
+
+def _challenge(reason: str | None) -> bytes:
+    """Return the challenge of RFC 6750, section 3, with the code of the reason if a Bearer token was refused."""
+    told = f', error="invalid_token", error_description="{reason}"' if reason and reason.isidentifier() else ""
+    return f'Bearer realm="todo"{told}'.encode("ascii", "ignore")
 
 
 def bug_answer(error: BaseException, request_id: str) -> Answer:
