@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from todo_adapters.sql.schema import VERSION_TABLE
 from todo_adapters.sql.tables import metadata, sqlite_metadata
 
 _CONNECTION = "connection"
@@ -13,6 +14,7 @@ _DIALECT = "dialect"
 def _print() -> None:
     context.configure(
         dialect_name=context.config.attributes[_DIALECT],
+        version_table=VERSION_TABLE,
         literal_binds=True,
         transactional_ddl=True,
         transaction_per_migration=True,
@@ -28,6 +30,7 @@ def _run() -> None:
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
+        version_table=VERSION_TABLE,
         target_metadata=[metadata, sqlite_metadata] if sqlite else metadata,
         transaction_per_migration=not sqlite,  # on SQLite the caller's one transaction is around all of them
     )

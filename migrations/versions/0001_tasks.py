@@ -147,7 +147,7 @@ def _owner(table: str) -> sa.Column[str]:
 
 def _raise_the_wall() -> None:
     op.execute(_ROLE)
-    op.execute("GRANT SELECT ON alembic_version TO todo_app")
+    op.execute("GRANT SELECT ON todo_alembic_version TO todo_app")
     for table, privileges in _GRANTS.items():
         mine = f"{_WHOSE.get(table, 'user_id')} = nullif(current_setting('todo.user_id', true), '')"
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")

@@ -66,7 +66,7 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
         print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {schema.head()}")
         return 1 if behind else 0
     with closing(audit_of(settings)) as audit:
-        print(f"at {note_migration(audit, url, lambda: migrations.move(url, to=arguments.to))}")
+        print(f"at {note_migration(audit, migrations.move(url, to=arguments.to))}")
     return 0
 
 

@@ -21,8 +21,7 @@ from todo_app.workers import run_workers
 from todo_domain import user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from todo_adapters.sql.schema import Moved
     from todo_app.settings import Settings
     from todo_domain import AuditLog
 
@@ -78,21 +77,18 @@ def _prepare_database(settings: Settings, audit: AuditLog) -> None:
     database = settings.database
     if database.file is not None:
         try:
-            url = f"sqlite:///{database.file}"
-            note_migration(audit, url, lambda: migrations.upgrade(url))
+            note_migration(audit, migrations.move(f"sqlite:///{database.file}"))
         except schema.MigrationError as problem:
             raise CannotStart(f"{database.file} cannot be used: {problem}") from None
     elif database.url is not None and (behind := migrations.pending(database.url)):
         raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
 
 
-def note_migration(audit: AuditLog, url: str, move: Callable[[], str]) -> str:
-    """Call `move`, tell the audit log if the database then is at another revision, and return which."""
-    before = migrations.current(url)
-    after = move()
-    if after != before:
-        audit.record("migration_applied", before=before, after=after)
-    return after
+def note_migration(audit: AuditLog, moved: Moved) -> str:
+    """Record what a migration did, if it did anything, and return the revision that the database is at."""
+    if moved.before != moved.after:
+        audit.record("migration_applied", before=moved.before, after=moved.after)
+    return moved.after
 
 
 def _listen(host: str, port: int) -> socket.socket:

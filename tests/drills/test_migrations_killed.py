@@ -155,7 +155,7 @@ def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_
             with closing(sqlite3.connect(path)) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 assert connection.execute(facts).fetchone() == (5000, 12502500)
-                at = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+                at = connection.execute("SELECT version_num FROM todo_alembic_version").fetchone()
             assert at == (schema.head() if path.suffix == ".db" else "0001",)
 
     kill_everywhere(another, require_whole)

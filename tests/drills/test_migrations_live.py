@@ -115,7 +115,7 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
         ]
         endings = [process.communicate(timeout=60) for process in ten]
         changes_of_the_revision = server.execute(
-            "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'alembic_version'", database="live"
+            "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'todo_alembic_version'", database="live"
         )
         for revision in ("0001", "head"):
             migrations.move(old_database, revision)

@@ -7,9 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -17,10 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from servers.postgres import PostgresServer
-from support.sql_places import PostgresDatabases
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.postgres import migration as postgres_migration
-from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.schema import REVISIONS, MigrationError
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.tables import metadata, sqlite_metadata
@@ -28,40 +25,6 @@ from todo_domain import Priority, TaskService, user_id
 
 ANN = user_id("ann")
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
-
-
-@dataclass
-class Database:
-    """An empty database, as a migration finds it."""
-
-    url: str
-    run: Callable[[str], list[tuple]]  # as an administrator
-    store: Callable[[], SqliteTasks | PostgresTasks]
-
-
-@pytest.fixture
-def sqlite_database(tmp_path):
-    path = tmp_path / "todo.db"
-
-    def run(statement):
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            return connection.execute(statement).fetchall()
-
-    return Database(f"sqlite:///{path}", run, lambda: SqliteTasks(path))
-
-
-@pytest.fixture
-def empty_postgres(postgres_databases, request):
-    server, name = postgres_databases.server, f"empty_{abs(hash(request.node.nodeid))}"
-    server.create_database(name, owner=PostgresDatabases.OWNER)
-    url = postgres_databases.url(name, PostgresDatabases.OWNER)
-    yield Database(url, lambda statement: server.execute(statement, database=name), lambda: PostgresTasks(url))
-    server.drop_database(name)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request):
-    return request.getfixturevalue({"sqlite": "sqlite_database", "postgres": "empty_postgres"}[request.param])
 
 
 def in_a_store(database, work):
@@ -110,7 +73,7 @@ def test_every_step_up_and_down_can_be_taken_by_itself(database):
 
 
 def test_moving_finds_the_direction_by_itself(database):
-    assert [migrations.move(database.url, to) for to in ("0001", "head", "0001", "base", "0002")] == [
+    assert [migrations.move(database.url, to).after for to in ("0001", "head", "0001", "base", "0002")] == [
         "0001",
         "0002",
         "0001",
@@ -166,7 +129,7 @@ def test_a_task_of_the_first_schema_gets_the_defaults(database):
 
 def test_a_schema_that_is_ahead_is_left_alone(database):
     migrations.upgrade(database.url)
-    database.run("UPDATE alembic_version SET version_num = '9999'")
+    database.run("UPDATE todo_alembic_version SET version_num = '9999'")
     assert migrations.pending(database.url) == []
     assert migrations.upgrade(database.url) == "9999"
     in_a_store(database, lambda tasks: tasks._tasks.check())
@@ -204,7 +167,7 @@ def columns(url, **options):
             "unique": seen.get_unique_constraints(table),
         }
         for table in seen.get_table_names()
-        if table != "alembic_version"
+        if table != "todo_alembic_version"
     }
 
 
@@ -219,7 +182,7 @@ def test_the_migrated_schema_is_the_declared_one_on_sqlite(sqlite_database, tmp_
     def details(path):
         with closing(sqlite3.connect(path)) as connection:
             texts = [" ".join(sql.split()) for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql]
-        texts = [text for text in texts if "alembic_version" not in text]
+        texts = [text for text in texts if "todo_alembic_version" not in text]
         checks = sorted(re.findall(r"CONSTRAINT (\w+) CHECK \((.+?)\)(?:,| CONSTRAINT| \)|$)", "\n".join(texts)))
         return checks, sorted(text.split()[2] for text in texts if text.endswith("WITHOUT ROWID"))
 
@@ -239,8 +202,8 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
         return empty_postgres.run(
             "SELECT r.relname, c.conname, c.convalidated, pg_get_constraintdef(c.oid), r.reloptions"
             " FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
-            f" WHERE r.relnamespace = '{schema}'::regnamespace AND c.contype = 'c' AND r.relname <> 'alembic_version'"
-            " ORDER BY 1, 2"
+            f" WHERE r.relnamespace = '{schema}'::regnamespace AND c.contype = 'c'"
+            " AND r.relname <> 'todo_alembic_version' ORDER BY 1, 2"
         )
 
     assert checks("public") == checks("declared")
@@ -250,7 +213,7 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
         return empty_postgres.run(
             "SELECT table_name, column_name, collation_name, is_identity, identity_generation"
             f" FROM information_schema.columns WHERE table_schema = '{schema}'"
-            " AND table_name <> 'alembic_version' ORDER BY 1, 2"
+            " AND table_name <> 'todo_alembic_version' ORDER BY 1, 2"
         )
 
     assert collations("public") == collations("declared")
@@ -260,7 +223,8 @@ def test_row_level_security_is_forced_with_one_policy_on_every_table(empty_postg
     migrations.upgrade(empty_postgres.url)
     walls = empty_postgres.run(
         "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
-        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version' ORDER BY 1"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        " AND relname <> 'todo_alembic_version' ORDER BY 1"
     )
     assert walls == [(table, True, True) for table in sorted(metadata.tables)]
     policies = empty_postgres.run(
@@ -282,9 +246,9 @@ def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do
         " FROM information_schema.role_table_grants WHERE grantee = 'todo_app' GROUP BY 1 ORDER BY 1"
     )
     assert privileges == [
-        ("alembic_version", "SELECT"),
         ("idempotency_keys", "DELETE INSERT SELECT UPDATE"),
         ("tasks", "DELETE INSERT SELECT UPDATE"),
+        ("todo_alembic_version", "SELECT"),
         ("tombstones", "DELETE INSERT SELECT"),
         ("users", "INSERT SELECT UPDATE"),
     ]
@@ -349,7 +313,7 @@ def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database,
     copy = tmp_path / "todo.db.at-0002"
     assert copy.stat().st_mode & 0o777 == 0o600
     assert migrations.current(f"sqlite:///{copy}") == "0002"
-    restored = Database(f"sqlite:///{copy}", sqlite_database.run, lambda: SqliteTasks(copy))
+    restored = replace(sqlite_database, url=f"sqlite:///{copy}", store=lambda: SqliteTasks(copy))
     assert in_a_store(restored, lambda tasks: tasks.get(ANN, made.task.id)) == made.task
 
     migrations.upgrade(sqlite_database.url)

@@ -162,9 +162,9 @@ BREAKAGES = {
     "ALTER TABLE tasks DISABLE ROW LEVEL SECURITY": "row-level security is not in force",
     "CREATE POLICY everybody ON tombstones USING (true)": None,
     "ALTER ROLE todo_app BYPASSRLS": "row-level security is not in force",
-    "UPDATE alembic_version SET version_num = '0001'": "the schema is behind this release: run todo migrate",
-    "DELETE FROM alembic_version": "the schema is behind this release: run todo migrate",
-    "DROP TABLE alembic_version": "run todo migrate",
+    "UPDATE todo_alembic_version SET version_num = '0001'": "the schema is behind this release: run todo migrate",
+    "DELETE FROM todo_alembic_version": "the schema is behind this release: run todo migrate",
+    "DROP TABLE todo_alembic_version": "run todo migrate",
     "DROP TABLE tombstones": "run todo migrate",
     "REVOKE ALL ON tasks FROM todo_app": "may not act as todo_app",
     "REVOKE todo_app FROM todo_login": "may not act as todo_app",
@@ -223,7 +223,7 @@ async def test_a_missing_role_and_an_empty_database_are_told_apart():
 
 
 async def test_a_schema_that_is_ahead_passes_the_check(postgres_databases, throwaway):
-    postgres_databases.server.execute("UPDATE alembic_version SET version_num = '9999'", database=throwaway)
+    postgres_databases.server.execute("UPDATE todo_alembic_version SET version_num = '9999'", database=throwaway)
     async with aclosing(PostgresTasks(postgres_databases.url(throwaway))) as store:
         await store.check()
 

@@ -1,4 +1,4 @@
-"""Migrations: which there are, where a database stands, and the way from there to here, once, whoever asks at once."""
+"""Schema migrations: list them, find a database's revision, upgrade it. Concurrent callers are serialised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.sql.addresses import conninfo, sqlite_path
-from todo_adapters.sql.schema import BASE, HEAD, REVISIONS, MigrationError, Needed, head, missing, named
+from todo_adapters.sql.schema import (
+    BASE,
+    HEAD,
+    REVISIONS,
+    VERSION_TABLE,
+    MigrationError,
+    Moved,
+    Needed,
+    Standing,
+    head,
+    missing,
+    named,
+)
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -19,19 +31,20 @@ _ALEMBIC: Final = threading.Lock()
 
 
 def current(url: str) -> str:
-    """Return the revision that the database is at, `base` if it has none. Raises MigrationError."""
-    if (path := sqlite_path(url)) is not None:
-        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+    """Return the revision that the database is at, `base` if it has none.
 
-        return sqlite_migration.current(path)
-    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
-
-    return postgres_migration.current(_conninfo(url))
+    Raises MigrationError, also if the tables are not those of the revision.
+    """
+    return _standing(url).revision
 
 
 def pending(url: str) -> list[str]:
-    """Return the revisions that the database lacks, oldest first; none if it is ahead of this release."""
-    return missing(current(url), head())
+    """Return what the database lacks, oldest first: revisions, and before them the version table's present name.
+
+    Nothing is pending in a database that is ahead of this release. Raises MigrationError as `current` does.
+    """
+    standing = _standing(url)
+    return [VERSION_TABLE] * standing.former + missing(standing.revision, head())
 
 
 def is_current(url: str) -> bool:
@@ -42,23 +55,25 @@ def is_current(url: str) -> bool:
 def upgrade(url: str, to: str = HEAD) -> str:
     """Bring the database up to a revision and return the one it is then at; one that is further stays where it is.
 
-    Any number of processes may ask at once: one does it, the others wait for that. On SQLite a copy of a file that
-    holds data is left beside it. Raises MigrationError: out of reach, refused, busy for a minute, no such revision.
+    Concurrent callers are serialised: one upgrades, the others wait and find it done. On SQLite a copy of a file that
+    holds data is left beside it. Raises MigrationError: out of reach, refused, busy for a minute, no such revision, or
+    the tables are not there afterwards.
     """
     target = named(to)
-    return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target)
+    return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target).after
 
 
 def downgrade(url: str, to: str) -> str:
     """Bring the database down to a revision or to `base`, and return the revision it is then at."""
-    target = named(to)
-    return _migrate(url, lambda found: found != target and not missing(found, target), "downgrade", target)
+    return _down(url, named(to)).after
 
 
-def move(url: str, to: str = HEAD) -> str:
-    """Go to a revision, up or down, and return the revision that the database is then at."""
+def move(url: str, to: str = HEAD) -> Moved:
+    """Go to a revision, up or down; return the revision that this call found, and the one it left."""
     target = named(to)
-    return downgrade(url, to) if to != HEAD and not missing(current(url), target) else upgrade(url, to)
+    if to != HEAD and not missing(current(url), target):
+        return _down(url, target)
+    return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target)
 
 
 def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
@@ -86,7 +101,21 @@ def scripts() -> Path:
     raise MigrationError("the migrations are missing from this installation: install todo again")
 
 
-def _migrate(url: str, needed: Needed, step: str, target: str) -> str:
+def _standing(url: str) -> Standing:
+    if (path := sqlite_path(url)) is not None:
+        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+
+        return sqlite_migration.standing(path)
+    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    return postgres_migration.standing(_conninfo(url))
+
+
+def _down(url: str, target: str) -> Moved:
+    return _migrate(url, lambda found: found != target and not missing(found, target), "downgrade", target)
+
+
+def _migrate(url: str, needed: Needed, step: str, target: str) -> Moved:
     from alembic import command  # noqa: PLC0415  a fifth of a second, and serving needs none of it
 
     def change(connection: sa.Connection) -> None:

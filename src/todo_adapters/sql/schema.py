@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 REVISIONS: Final = ("0001", "0002")
 """The revisions that this release knows, oldest first; it needs the last one."""
@@ -11,8 +11,34 @@ REVISIONS: Final = ("0001", "0002")
 BASE: Final = "base"
 HEAD: Final = "head"
 
+VERSION_TABLE: Final = "todo_alembic_version"
+"""Where our revision is kept: under a name of our own, because `alembic_version` may be another program's."""
+
+SELECT_REVISION: Final = "SELECT version_num FROM todo_alembic_version"
+TOUCH: Final = "DELETE FROM todo_alembic_version WHERE false"
+"""Changes nothing, and is refused by a database that cannot be written."""
+
+FORMER_VERSION_TABLE: Final = "alembic_version"
+"""Its name before the first release. The next migration renames it, if the tables beside it are ours."""
+
+SELECT_FORMER_REVISIONS: Final = "SELECT version_num FROM alembic_version"
+
 Needed = Callable[[str], bool]
 """Whether a migration has anything to do, given the revision that the database is at."""
+
+
+class Standing(NamedTuple):
+    """The revision that a database is at, and whether its version table still has the former name."""
+
+    revision: str
+    former: bool = False
+
+
+class Moved(NamedTuple):
+    """The revisions before and after a migration: equal if there was nothing to do, or another process did it."""
+
+    before: str
+    after: str
 
 
 class MigrationError(Exception):

@@ -11,6 +11,7 @@ OUR_OWN: Final = "TD001"
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 NO_PRIVILEGE: Final = "42501"
+NO_SUCH_ROLE: Final = "22023"
 
 LOST_RACE: Final = {"40001", "40P01"}
 """Nothing was committed, and the same may well succeed when it is tried again."""

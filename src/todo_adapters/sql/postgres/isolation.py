@@ -9,22 +9,21 @@ import psycopg
 import sqlalchemy as sa
 
 from todo_adapters.sql.postgres.client import PostgresClient
-from todo_adapters.sql.postgres.errors import NO_PRIVILEGE
+from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.schema import REVISIONS
+from todo_adapters.sql.schema import REVISIONS, VERSION_TABLE
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
 from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
-_NO_SUCH_ROLE: Final = "22023"
 _TABLES: Final = (users, tasks, tombstones, idempotency_keys)
 _SETTINGS: Final = ("server_encoding", "transaction_isolation", "DateStyle", "transaction_read_only")
 
 _ROLE: Final = Transaction(sa.text("SELECT current_user"))
 _FACTS: Final = Transaction(
     sa.select(
-        sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")).scalar_subquery(),
+        sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)).scalar_subquery(),
         sa.and_(*(sa.func.row_security_active(sa.literal_column(f"'{table.name}'")) for table in _TABLES)),
         sa.or_(*(sa.exists(sa.select(sa.literal_column("1")).select_from(table)) for table in _TABLES)),
         *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in _SETTINGS),
@@ -76,7 +75,7 @@ async def check_isolation(road: PostgresClient) -> None:
             raise Unavailable(f"statements do not run as {ROLE}: connect without a pooler that changes roles")
         ((facts,),) = await road.run(_FACTS, {"owner": _NOBODY})
     except psycopg.Error as error:
-        if error.sqlstate == _NO_SUCH_ROLE:
+        if error.sqlstate == NO_SUCH_ROLE:
             raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
         if error.sqlstate == NO_PRIVILEGE:
             raise Unavailable(

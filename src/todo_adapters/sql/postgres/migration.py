@@ -1,4 +1,4 @@
-"""Migrations of a PostgreSQL database: one at a time, and never in the way of those who use it for long."""
+"""Migrations of a PostgreSQL database: one at a time, and without blocking other sessions for long."""
 
 from __future__ import annotations
 
@@ -10,22 +10,48 @@ from typing import Final
 import psycopg
 import sqlalchemy as sa
 
+from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
 from todo_adapters.sql.postgres.errors import (
     LOCK_NOT_AVAILABLE,
     LOST_RACE,
     NO_PRIVILEGE,
+    NO_SUCH_ROLE,
     OUR_OWN,
     sentence_for,
     why_not_connected,
 )
-from todo_adapters.sql.schema import BASE, MigrationError, Needed
+from todo_adapters.sql.schema import (
+    BASE,
+    FORMER_VERSION_TABLE,
+    REVISIONS,
+    SELECT_FORMER_REVISIONS,
+    SELECT_REVISION,
+    VERSION_TABLE,
+    MigrationError,
+    Moved,
+    Needed,
+    Standing,
+)
 from todo_adapters.sql.tables import ROLE
 
 _TIMEOUT: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
 
 _POLL: Final = 0.1
-_FOUND: Final = sa.text("SELECT version_num FROM alembic_version")
+_TABLES: Final = sa.text(
+    "SELECT relname, relnamespace, array_agg(attname::text)"
+    " FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped"
+    " WHERE relname = ANY(:names) AND relkind IN ('r', 'p') AND pg_table_is_visible(pg_class.oid) GROUP BY 1, 2"
+)
+_TAKEN: Final = sa.text(
+    "SELECT name FROM (SELECT relname, relnamespace FROM pg_class UNION SELECT typname, typnamespace FROM pg_type)"
+    " AS taken (name, namespace) WHERE name = ANY(:names) AND namespace = current_schema()::regnamespace"
+    " ORDER BY name LIMIT 1"
+)
+_RENAME: Final = (
+    f"ALTER TABLE {FORMER_VERSION_TABLE} RENAME TO {VERSION_TABLE}",
+    f"ALTER INDEX {FORMER_VERSION_TABLE}_pkc RENAME TO {VERSION_TABLE}_pkc",
+)
 _TURN: Final = 0x746F_646F  # "todo" in ASCII; any number would do that nobody else takes
 
 # A lock that is waited for holds up everybody behind it: so only briefly, then again. Row-level security would turn a
@@ -38,32 +64,53 @@ _SETTINGS: Final = (
 )
 
 
-def current(info: str) -> str:
-    """Return the revision that the database is at; a pooled connection is good enough for this."""
+def standing(info: str) -> Standing:
+    """Return where the database stands as the service sees it; a pooled connection is good enough for this.
+
+    Raises MigrationError if it cannot be reached, or if its tables are not those of its revision.
+    """
     with _connected(info) as connection:
-        return _revision(connection)
+        _become_the_role(connection)
+        found = _standing(connection)
+        connection.rollback()
+        return found
 
 
-def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) -> str:
-    """Do the change if it is needed and nobody else is at it, and return the revision that the database is then at.
+def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
+    """Do the change if it is needed and no other process does it; return the revisions before and after.
 
-    The connection must be the database's own: a pooler in transaction mode does not keep the lock.
+    The connection must be the database's own: a pooler in transaction mode does not keep the lock. Raises
+    MigrationError, also if the service would not find the tables afterwards.
     """
     give_up = time.monotonic() + _TIMEOUT
+    before: str | None = None
     with _connected(info) as connection:
         _take_turn(connection, give_up)
         for setting in _SETTINGS:
             connection.exec_driver_sql(setting)
         connection.commit()
-        while needed(_revision(connection)):
+        while True:
+            found = _standing(connection)
+            before = found.revision if before is None else before
             try:
-                change(connection)
+                if found.former:
+                    connection.rollback()
+                    _rename_version_table(connection)
+                elif needed(found.revision):
+                    if found.revision == BASE:
+                        _require_free_names(connection)
+                    connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
+                    change(connection)
+                else:
+                    break
             except sa.exc.DBAPIError as error:
                 connection.rollback()
                 if _state(error) not in {LOCK_NOT_AVAILABLE, *LOST_RACE} or time.monotonic() > give_up:
                     raise
                 time.sleep(_POLL)
-        return _revision(connection)
+        connection.rollback()
+        _require_visible(connection, found)
+        return Moved(before, found.revision)
 
 
 def _take_turn(connection: sa.Connection, give_up: float) -> None:
@@ -75,18 +122,67 @@ def _take_turn(connection: sa.Connection, give_up: float) -> None:
     connection.commit()
 
 
-def _revision(connection: sa.Connection) -> str:
-    known = connection.scalar(sa.text("SELECT to_regclass('alembic_version')"))
+def _standing(connection: sa.Connection) -> Standing:
+    # One snapshot: beside a running migration the revision and the tables would else be of different moments.
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    rows = connection.execute(_TABLES, {"names": [*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE]}).all()
+    found = {name: set(columns) for name, _, columns in rows}
+    schemas = {name: schema for name, schema, _ in rows}
+    if VERSION_TABLE in found:
+        revision = connection.scalar(sa.text(SELECT_REVISION)) or BASE
+        hiding = [name for name in TABLES if schemas.get(name, schemas[VERSION_TABLE]) != schemas[VERSION_TABLE]]
+        if revision != BASE and hiding:
+            raise MigrationError(
+                f"the table {hiding[0]} of another schema hides ours: put our schema first on the search_path"
+            )
+        require_whole(found, revision)
+        return Standing(revision)
+    ours = {schemas.get(name) for name in (*TABLES, FORMER_VERSION_TABLE)}
+    if len(ours) == 1 and are_ours(found):
+        revisions = connection.scalars(sa.text(SELECT_FORMER_REVISIONS)).all()
+        if len(revisions) == 1 and revisions[0] in REVISIONS:
+            return Standing(revisions[0], former=True)
+    return Standing(BASE)
+
+
+def _rename_version_table(connection: sa.Connection) -> None:
+    for statement in _RENAME:
+        connection.exec_driver_sql(statement)
+    connection.commit()
+
+
+def _require_free_names(connection: sa.Connection) -> None:
+    """Raise MigrationError if there is no schema to create the tables in, or it has one of their names already."""
+    schema = connection.scalar(sa.select(sa.func.current_schema()))
+    if schema is None:
+        raise MigrationError("the search_path names no schema that exists: create it, or correct the search_path")
+    if (name := connection.scalar(_TAKEN, {"names": reserved_names()})) is not None:
+        raise MigrationError(
+            f"the schema {schema} has a {name} already, which is not ours: give todo a schema or a database of its own"
+        )
+
+
+def _require_visible(connection: sa.Connection, found: Standing) -> None:
+    """Raise MigrationError unless the service, which runs as `todo_app`, finds the tables that a migration left."""
+    became = _become_the_role(connection)
+    seen = _standing(connection)
+    connection.rollback()
+    if became and seen != found:
+        raise MigrationError(
+            f"{ROLE} does not find the tables: name their schema in the search_path, and grant {ROLE} USAGE on it"
+        )
+
+
+def _become_the_role(connection: sa.Connection) -> bool:
+    """Act as `todo_app` in this transaction; return whether this login may."""
     try:
-        found = connection.scalar(_FOUND) if known else None
-    except sa.exc.DBAPIError as error:
-        if _state(error) != NO_PRIVILEGE:
-            raise
-        connection.rollback()  # a login that may do nothing but become the role that may read it
         connection.exec_driver_sql(f"SET LOCAL ROLE {ROLE}")
-        found = connection.scalar(_FOUND)
-    connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
-    return found or BASE
+    except sa.exc.DBAPIError as error:
+        connection.rollback()
+        if _state(error) not in {NO_PRIVILEGE, NO_SUCH_ROLE}:
+            raise
+        return False
+    return True
 
 
 @contextmanager

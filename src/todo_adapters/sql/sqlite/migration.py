@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,22 +13,41 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from todo_adapters.sql.schema import BASE, MigrationError, Needed
+from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
+from todo_adapters.sql.schema import (
+    BASE,
+    FORMER_VERSION_TABLE,
+    REVISIONS,
+    SELECT_FORMER_REVISIONS,
+    SELECT_REVISION,
+    TOUCH,
+    VERSION_TABLE,
+    MigrationError,
+    Moved,
+    Needed,
+    Standing,
+)
 from todo_adapters.sql.sqlite.file import connect, explain
+from todo_adapters.sql.tables import sqlite_metadata
 
 _TIMEOUT_MS: Final = 60_000
+_TAKEN: Final = "SELECT name FROM sqlite_master WHERE lower(name) IN (SELECT value FROM json_each(?))"
 
 
-def current(path: Path) -> str:
-    """Return the revision that the file is at; `base` for a missing or an empty one, which is left as it is."""
+def standing(path: Path) -> Standing:
+    """Return where the file stands; `base` for a missing or an empty one, which is left as it is.
+
+    Raises MigrationError if it cannot be read, or if its tables are not those of its revision.
+    """
     if not path.exists():
-        return BASE
+        return Standing(BASE)
     with _failures(), closing(connect(path)) as connection:
-        return _revision(connection)
+        connection.execute("BEGIN")  # one snapshot of the revision and the tables, beside a running migration
+        return _standing(connection)
 
 
-def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> str:
-    """Do the change if it is needed, while nobody else writes, and return the revision that the file is then at.
+def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
+    """Do the change if it is needed, while no other process writes; return the revisions before and after.
 
     Others wait up to a minute for that. The change is done wholly or not at all. A file that cannot be written is a
     MigrationError even if there is nothing to do.
@@ -36,14 +56,18 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
         engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
         sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
         with engine.begin() as transaction:
-            found = _revision(connection)
-            if needed(found):
-                if found != BASE and _holds_data(connection):
-                    _copy(path, found)
+            found = _standing(connection)
+            if found.former:
+                connection.execute(f"ALTER TABLE {FORMER_VERSION_TABLE} RENAME TO {VERSION_TABLE}")
+            if needed(found.revision):
+                if found.revision == BASE:
+                    _require_free_names(connection)
+                elif _holds_data(connection):
+                    _copy(path, found.revision)
                 change(transaction)
-            elif found != BASE:
-                connection.execute("DELETE FROM alembic_version WHERE false")  # refused if the file cannot be written
-        return _revision(connection)
+            elif found.revision != BASE:
+                connection.execute(TOUCH)
+            return Moved(found.revision, _standing(connection).revision)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -52,11 +76,30 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _revision(connection: sqlite3.Connection) -> str:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
-        return BASE
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return BASE if row is None else str(row[0])
+def _standing(connection: sqlite3.Connection) -> Standing:
+    found = {name: _columns(connection, name) for name in (*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE)}
+    found = {name: columns for name, columns in found.items() if columns}
+    if VERSION_TABLE in found:
+        row = connection.execute(SELECT_REVISION).fetchone()
+        revision = BASE if row is None else str(row[0])
+        require_whole(found, revision)
+        return Standing(revision)
+    if FORMER_VERSION_TABLE in found and are_ours(found):
+        rows = connection.execute(SELECT_FORMER_REVISIONS).fetchall()
+        if len(rows) == 1 and rows[0][0] in REVISIONS:
+            return Standing(rows[0][0], former=True)
+    return Standing(BASE)
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table])}
+
+
+def _require_free_names(connection: sqlite3.Connection) -> None:
+    """Raise MigrationError if another program's table or index has one of our names, which ignore case here."""
+    names = json.dumps([*reserved_names(), *sqlite_metadata.tables])
+    if (taken := connection.execute(_TAKEN, [names]).fetchone()) is not None:
+        raise MigrationError(f"the file has a {taken[0]} already, which is not ours: give todo a file of its own")
 
 
 def _holds_data(connection: sqlite3.Connection) -> bool:

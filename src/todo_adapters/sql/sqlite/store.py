@@ -13,7 +13,7 @@ from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
-from todo_adapters.sql.schema import REVISIONS
+from todo_adapters.sql.schema import REVISIONS, SELECT_REVISION, TOUCH, VERSION_TABLE
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
@@ -228,7 +228,7 @@ class SqliteTasks:
         def behind(connection: sqlite3.Connection) -> bool:
             if _behind(connection):
                 return True
-            connection.execute("DELETE FROM alembic_version WHERE false")  # refused if the file cannot be written
+            connection.execute(TOUCH)
             return False
 
         # On the writing lane, whose transaction a locked file would refuse.
@@ -237,9 +237,9 @@ class SqliteTasks:
 
 
 def _behind(connection: sqlite3.Connection) -> bool:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone():
         return True
-    row: Row | None = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row: Row | None = connection.execute(SELECT_REVISION).fetchone()
     return row is None or str(row[0]) in REVISIONS[:-1]
 
 
