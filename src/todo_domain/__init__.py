@@ -19,13 +19,14 @@ from todo_domain.errors import (
     Unavailable,
 )
 from todo_domain.owner import UserId, user_id
-from todo_domain.ports import AuditLog, Clock, Created, Once, Tasks, TokenVerifier
+from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier
 from todo_domain.query import Page, Position, Query, Sort
 from todo_domain.service import TaskService
 from todo_domain.task import Members, Priority, Status, Task
 
 __all__ = [
     "AuditLog",
+    "Caller",
     "Changes",
     "Clock",
     "Created",

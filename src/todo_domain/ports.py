@@ -117,11 +117,18 @@ class Tasks(Protocol):
         """Return if the store can serve right now, else raise Unavailable with the reason."""
 
 
+class Caller(NamedTuple):
+    """The user whom a verified token stands for, and when the token expires, in seconds since 1970."""
+
+    user: UserId
+    expires_at: float
+
+
 class TokenVerifier(Protocol):
     """Who is calling."""
 
-    async def verify(self, token: str) -> UserId:
-        """Return the subject of a token that is valid now.
+    async def verify(self, token: str) -> Caller:
+        """Return the caller whose token this is, if the token is valid now.
 
         Raises Unauthenticated with a reason, and Unavailable while no key set was ever had or the latest fetch of
         it failed and the token names a key that is not in it. Never blocks, never reads more than is sensible.

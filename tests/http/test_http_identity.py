@@ -3,13 +3,14 @@
 import os
 import re
 import time
+from typing import NoReturn
 
 import jwt
 import pytest
 from apis import Api, Caller, Serve, in_memory
 from conformance import Conforming
 
-from todo_domain import Unavailable, UserId
+from todo_domain import Unavailable
 
 PAGE, OTHER_PAGE = "https://app.example", "http://localhost:5173"
 APPS = ["tauri://localhost", "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "http://[::1]:8080"]
@@ -147,7 +148,7 @@ async def test_the_host_header_means_nothing(ann: Caller, host: str):
 class KeysOutOfReach:
     """A verifier whose keys cannot be fetched."""
 
-    async def verify(self, token: str) -> UserId:  # noqa: ARG002  the port's
+    async def verify(self, token: str) -> NoReturn:  # noqa: ARG002  the port's
         raise Unavailable("the issuer's keys are out of reach: try again", retry_after=5)
 
     async def check(self) -> None:

@@ -95,7 +95,7 @@ async def test_clients_are_not_asked_for_unless_configured(scene, name):
 
 async def test_the_user_may_be_another_claim(scene):
     verifier = with_rules(scene, replace(RULES, user_claim="https://app.example/uid"))
-    assert await verifier.verify(scene.sign(sub="ann", **{"https://app.example/uid": "00u1"})) == "00u1"
+    assert (await verifier.verify(scene.sign(sub="ann", **{"https://app.example/uid": "00u1"}))).user == "00u1"
     for wrong in (MISSING, None, 1, "", "a\nb", "x" * 256):
         token = scene.sign(sub="ann", **{"https://app.example/uid": wrong})
         assert await reason_of(verifier, token) == "subject"

@@ -28,6 +28,11 @@ def hostile(scene):
     return list(hostile_tokens(scene.mode, scene.issuer, now=NOW, issuer=ISSUER, audience=AUDIENCE))
 
 
+async def test_a_caller_has_the_expiry_of_the_token_remembered_or_not(scene):
+    token = scene.sign(exp=NOW + 600)
+    assert [(await scene.verifier.verify(token)).expires_at for _ in range(2)] == [NOW + 600] * 2
+
+
 async def test_every_hostile_token_is_refused_for_its_reason(scene, hostile):
     answers = {row.name: (await reason_of(scene.verifier, row.token), row.reason) for row in hostile}
     assert {name: answer for name, answer in answers.items() if answer[0] != answer[1]} == {}
@@ -83,14 +88,14 @@ async def test_good_tokens_of_every_algorithm_and_type_are_taken(algorithm, typ)
     scene = Scene("secret" if algorithm == "HS256" else "jwks")
     claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
     header = scene.issuer.header(algorithm, **({"typ": typ} if typ else {}))
-    assert await scene.verifier.verify(scene.issuer.token(algorithm, claims, header)) == claims["sub"]
+    assert (await scene.verifier.verify(scene.issuer.token(algorithm, claims, header))).user == claims["sub"]
 
 
 async def test_ed25519_is_a_name_for_eddsa_with_a_kid_and_without():
     scene = Scene("jwks")
     claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
     for header in ({"alg": "Ed25519"}, {"alg": "Ed25519", "kid": scene.issuer.kids["EdDSA"]}):
-        assert await scene.verifier.verify(scene.issuer.token("EdDSA", claims, header)) == claims["sub"]
+        assert (await scene.verifier.verify(scene.issuer.token("EdDSA", claims, header))).user == claims["sub"]
 
 
 GOOD = {
@@ -121,7 +126,7 @@ async def test_good_claims_are_taken(scene, name):
 async def test_a_payload_may_be_spelt_with_white_space_and_escapes(scene):
     claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE, sub="ann")
     spelt = dumps(claims).replace(b'"sub":"ann"', b'\r\n\t"s\\u0075b" : "\\u0061nn" ')
-    assert await scene.verifier.verify(scene.issuer.token(scene.algorithm, spelt)) == "ann"
+    assert (await scene.verifier.verify(scene.issuer.token(scene.algorithm, spelt))).user == "ann"
 
 
 async def test_claims_of_others_may_be_numbers_of_any_length(scene):
@@ -151,7 +156,7 @@ NOT_UNDERSTOOD = {
 async def test_header_members_that_are_not_understood_are_ignored(scene, name):
     claims = honest_claims(NOW, iss=ISSUER, aud=AUDIENCE)
     header = scene.issuer.header(scene.algorithm, **NOT_UNDERSTOOD[name])
-    assert await scene.verifier.verify(scene.issuer.token(scene.algorithm, claims, header)) == claims["sub"]
+    assert (await scene.verifier.verify(scene.issuer.token(scene.algorithm, claims, header))).user == claims["sub"]
 
 
 async def test_a_token_of_a_member_of_157_groups_is_taken(scene):

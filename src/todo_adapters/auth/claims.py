@@ -128,9 +128,9 @@ class ClaimRules:
         return None
 
 
-def end_of(claims: Claims) -> float:
-    """Return when claims that passed the checks stop being valid, leeway included, in seconds since 1970."""
-    return (_seconds(claims.get("exp")) or 0.0) + LEEWAY
+def expiry_of(claims: Claims) -> float:
+    """Return the expiry of claims that passed the checks, in seconds since 1970; they are valid for LEEWAY longer."""
+    return _seconds(claims.get("exp")) or 0.0
 
 
 def _seconds(value: object) -> float | None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from todo_adapters.auth.claims import ClaimRules, end_of
+from todo_adapters.auth.claims import ClaimRules, expiry_of
 from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_object, named_key, split
 from todo_adapters.auth.keys import Key, KeySource
-from todo_adapters.auth.refusal import PROMISES, Check, Reason, Refused
-from todo_domain.owner import UserId
+from todo_adapters.auth.refusal import LEEWAY, PROMISES, Check, Reason, Refused
+from todo_domain.ports import Caller
 
 REMEMBERED_FOR: Final = 60.0
 """Seconds for which a verified token is known again without a look at its signature."""
@@ -37,11 +37,11 @@ class Verifier:
         self._keys = keys
         self._rules = rules
         self._clock = clock
-        self._remembered: OrderedDict[bytes, tuple[float, UserId]] = OrderedDict()
+        self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._version = keys.version
 
-    async def verify(self, token: str) -> UserId:
-        """Return the user of a token that is valid now: see Reason and PROMISES for what that takes.
+    async def verify(self, token: str) -> Caller:
+        """Return the caller of a token that is valid now: see Reason and PROMISES for what that takes.
 
         Raises Unauthenticated with one of Reason, and Unavailable as the key source does; nothing else. A token is
         remembered for REMEMBERED_FOR seconds, not beyond its end, not beyond a change of the keys.
@@ -51,9 +51,9 @@ class Verifier:
         known = self._remembered.get(digest)
         if known is not None and self._clock() < known[0] and self._version == self._keys.version:
             return known[1]
-        until, user = await self._examine(raw)
-        self._remember(digest, until, user)
-        return user
+        until, caller = await self._examine(raw)
+        self._remember(digest, until, caller)
+        return caller
 
     async def check(self) -> None:
         """Return if tokens can be verified right now, else raise Unavailable with the reason."""
@@ -84,8 +84,8 @@ class Verifier:
             checks.append(Check(reason, passed=True, sentence=promise))
         return checks
 
-    async def _examine(self, raw: bytes) -> tuple[float, UserId]:
-        """Return until when the token may be remembered, and its user. The checks stand in the order of Reason."""
+    async def _examine(self, raw: bytes) -> tuple[float, Caller]:
+        """Return until when the token may be remembered, and its caller. The checks stand in the order of Reason."""
         parts = split(raw)
         header = json_object(parts.header, Reason.HEADER, "header")
         if (problem := header_problem(header)) is not None:
@@ -99,7 +99,8 @@ class Verifier:
         for reason, problem in self._rules.checks(claims, now, _issuers(signers, self._rules)):
             if problem is not None:
                 raise Refused(reason, problem)
-        return min(now + REMEMBERED_FOR, end_of(claims)), self._rules.user(claims)
+        caller = Caller(self._rules.user(claims), expiry_of(claims))
+        return min(now + REMEMBERED_FOR, caller.expires_at + LEEWAY), caller
 
     async def _signers(self, parts: Parts, algorithm: str, kid: str | None) -> Sequence[Key]:
         """Return the keys that made the signature, at least one.
@@ -120,11 +121,11 @@ class Verifier:
             raise Refused(Reason.SIGNATURE, "the signature is not made with this key, or the token was changed")
         return signers
 
-    def _remember(self, digest: bytes, until: float, user: UserId) -> None:
+    def _remember(self, digest: bytes, until: float, caller: Caller) -> None:
         if self._version != self._keys.version:
             self._remembered.clear()
             self._version = self._keys.version
-        self._remembered[digest] = until, user
+        self._remembered[digest] = until, caller
         self._remembered.move_to_end(digest)
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.popitem(last=False)

@@ -9,7 +9,7 @@ from litestar.middleware import ASGIMiddleware
 from todo_adapters.http.protocol.methods import options_answer
 from todo_adapters.http.protocol.parameters import path_user
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_domain import TaskService, TokenVerifier, Unauthenticated, Unavailable, UserId
+from todo_domain import Caller, TaskService, TokenVerifier, Unauthenticated, Unavailable, UserId
 from todo_domain.owner import require_own_place
 
 if TYPE_CHECKING:
@@ -62,18 +62,19 @@ class Authentication(ASGIMiddleware):
             await next_app(scope, receive, send)
             return
         ours: Any = scope
-        ours["user"] = user = await self._caller(scope)
+        caller = await self._caller(scope)
+        ours["user"], ours["todo.expires_at"] = caller
         if self._user_rate is not None:
-            self._user_rate.spend(user)
-        require_place(user, scope)
+            self._user_rate.spend(caller.user)
+        require_place(caller.user, scope)
         ours["todo.tasks"] = self._tasks
         ours["todo.body_limit"] = self._body_limit
         answer = await ours["route_handler"].fn(TaskRequest(scope, receive, send))
         await answer(scope, receive, send)
 
-    async def _caller(self, scope: Scope) -> UserId:
+    async def _caller(self, scope: Scope) -> Caller:
         try:
-            user = await authenticate(scope, self._verifier)
+            caller = await authenticate(scope, self._verifier)
         except Unauthenticated as refused:
             self._metrics.called(refused.reason)
             if self._refused_rate is not None:
@@ -84,7 +85,7 @@ class Authentication(ASGIMiddleware):
             self._metrics.called(outage.code)
             raise
         self._metrics.called("ok")
-        return user
+        return caller
 
 
 def bearer(authorization: bytes) -> bytes | None:
@@ -103,11 +104,11 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return token.decode("latin-1")
 
 
-async def authenticate(scope: Scope, verifier: TokenVerifier) -> UserId:
-    """Return who is calling. Raises what the verifier does, and Unauthenticated without a token."""
-    user = await verifier.verify(bearer_token(scope["headers"]))
-    scope["todo.subject"] = user  # type: ignore[typeddict-unknown-key]  # ours, for the audit log
-    return user
+async def authenticate(scope: Scope, verifier: TokenVerifier) -> Caller:
+    """Return the caller. Raises what the verifier does, and Unauthenticated without a token."""
+    caller = await verifier.verify(bearer_token(scope["headers"]))
+    scope["todo.subject"] = caller.user  # type: ignore[typeddict-unknown-key]  # ours, for the audit log
+    return caller
 
 
 def require_place(user: UserId, scope: Scope) -> None:
