@@ -5,12 +5,13 @@ These functions are the reference: every store returns the same result for the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, get_args
 
 from todo_domain.task import Priority, Task
-from todo_domain.text import fold
+from todo_domain.text import finder, fold
 
 SortField = Literal["created_at", "updated_at", "due_date", "priority", "title", "id"]
 SORT_FIELDS: Final[tuple[SortField, ...]] = get_args(SortField)
@@ -71,6 +72,24 @@ class Page(NamedTuple):
     more: bool
 
 
+class Folded(NamedTuple):
+    """The texts of a task in the form in which they are compared and sorted."""
+
+    title: str
+    description: str | None
+    tags: frozenset[str]
+
+
+Folding = Callable[[Task], Folded]
+"""Returns the folded texts of a task. A store that keeps them passes its own."""
+
+
+def folded(task: Task) -> Folded:
+    """Fold the texts of a task."""
+    description = None if task.description is None else fold(task.description)
+    return Folded(fold(task.title), description, frozenset(map(fold, task.tags)))
+
+
 def sort_value(task: Task, field: SortField) -> SortValue:
     """Return the value by which the task is sorted."""
     return fold(task.title) if field == "title" else getattr(task, field)
@@ -82,42 +101,73 @@ def position_of(task: Task, sort: Sort) -> Position:
 
 
 def matches(task: Task, query: Query) -> bool:
-    """Return whether the task passes every filter of the query."""
-    tags = {fold(tag) for tag in task.tags}
-    return (
-        (query.completed is None or task.completed == query.completed)
-        and (query.text is None or _mentions(task, fold(query.text)))
-        and (not query.priorities or task.priority in query.priorities)
-        and all(fold(tag) in tags for tag in query.tags)
-        and (query.due_after is None or (task.due_date is not None and task.due_date >= query.due_after))
-        and (query.due_before is None or (task.due_date is not None and task.due_date < query.due_before))
-        and (query.has_due_date is None or (task.due_date is not None) == query.has_due_date)
-    )
+    """Return whether every filter of the query keeps this task."""
+    return filter_of(query)(task)
+
+
+def filter_of(query: Query, texts: Folding = folded) -> Callable[[Task], bool]:
+    """Return the predicate that tells whether every filter of the query keeps a task.
+
+    Its time is proportional to the length of the task's texts, whatever the query and the texts hold.
+    """
+    searched = None if query.text is None else finder(fold(query.text))
+    tags = {fold(tag) for tag in query.tags}
+    priorities = frozenset(query.priorities)
+
+    def texts_match(task: Task) -> bool:
+        title, description, own = texts(task)
+        mentioned = searched is None or searched(title) or (description is not None and searched(description))
+        return mentioned and tags <= own
+
+    def keeps(task: Task) -> bool:
+        due = task.due_date
+        return (
+            (query.completed is None or task.completed == query.completed)
+            and (not priorities or task.priority in priorities)
+            and (query.due_after is None or (due is not None and due >= query.due_after))
+            and (query.due_before is None or (due is not None and due < query.due_before))
+            and (query.has_due_date is None or (due is not None) == query.has_due_date)
+            and ((searched is None and not tags) or texts_match(task))
+        )
+
+    return keeps
 
 
 def select(tasks: Iterable[Task], query: Query) -> tuple[list[Task], bool]:
     """Return one page of `tasks` in the order of the query, and whether the list continues after it."""
-    found = in_order((task for task in tasks if matches(task, query)), query.sort)
+    return page_of(filter(filter_of(query), tasks), query)
+
+
+def page_of(tasks: Iterable[Task], query: Query, texts: Folding | None = None) -> tuple[list[Task], bool]:
+    """Do what `select` does with tasks that the query's filters keep."""
+    found = in_order(tasks, query.sort, texts)
     if query.after is not None:
-        found = _behind(found, query.sort, query.after)
+        value = _value_of(query.sort, texts)
+        found = [task for task in found if _is_behind(Position(value(task), task.id), query.sort, query.after)]
     if query.limit is None:
         return found, False
     return found[: query.limit], len(found) > query.limit
 
 
-def in_order(tasks: Iterable[Task], sort: Sort) -> list[Task]:
+def in_order(tasks: Iterable[Task], sort: Sort, texts: Folding | None = None) -> list[Task]:
     """Return the tasks sorted."""
-    valued: list[Task] = []
+    value = _value_of(sort, texts)
+    valued: list[tuple[SortValue, int, Task]] = []
     without: list[Task] = []
     for task in tasks:
-        (without if sort_value(task, sort.field) is None else valued).append(task)
-    valued.sort(key=lambda task: (sort_value(task, sort.field), task.id), reverse=sort.descending)
-    without.sort(key=lambda task: task.id, reverse=sort.descending)
-    return valued + without
+        if (own := value(task)) is None:
+            without.append(task)
+        else:
+            valued.append((own, task.id, task))
+    valued.sort(reverse=sort.descending)  # ids differ, so tasks are never compared
+    without.sort(key=attrgetter("id"), reverse=sort.descending)
+    return [task for _, _, task in valued] + without
 
 
-def _behind(tasks: list[Task], sort: Sort, place: Position) -> list[Task]:
-    return [task for task in tasks if _is_behind(position_of(task, sort), sort, place)]
+def _value_of(sort: Sort, texts: Folding | None) -> Callable[[Task], SortValue]:
+    if sort.field == "title" and texts is not None:
+        return lambda task: texts(task).title
+    return lambda task: sort_value(task, sort.field)
 
 
 def _is_behind(here: Position, sort: Sort, place: Position) -> bool:
@@ -125,7 +175,3 @@ def _is_behind(here: Position, sort: Sort, place: Position) -> bool:
         return here.value is None
     mine, theirs = (here.value, here.id), (place.value, place.id)
     return mine < theirs if sort.descending else mine > theirs
-
-
-def _mentions(task: Task, folded: str) -> bool:
-    return folded in fold(task.title) or (task.description is not None and folded in fold(task.description))

@@ -7,8 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import strategies
-from todo_domain import Page, Position, user_id
+from todo_domain import Page, Position, Query, user_id
 from todo_domain.query import position_of, select
+from todo_domain.text import fold
 
 MADE = st.lists(st.tuples(strategies.MEMBERS, strategies.MOMENTS, st.none() | strategies.MOMENTS), max_size=9)
 """What tasks are made of, when, and when they are toggled, if ever."""
@@ -52,3 +53,28 @@ async def test_a_store_lists_what_the_reference_lists(store, made, queries):
         tasks.append(task if toggled_at is None else await store.toggle(owner, task.id, now=toggled_at))
     for query in queries:
         await assert_same_walk(store, owner, tasks, among(tasks, query))
+
+
+CHARACTERS = st.sampled_from(
+    [*"aAb.*+?^$()[]{}|\\%_'\"#&~=-: \n\t", "\u0301", "\u0345", "é", "ß", "ж", "Ж", "😀", "\uffff"]
+)
+DESCRIBED = st.lists(st.text(CHARACTERS, max_size=8) | st.text(st.sampled_from("ab"), max_size=20), max_size=6)
+SEARCHED = st.text(CHARACTERS, max_size=4) | st.text(st.sampled_from("ab"), max_size=6)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(DESCRIBED, st.lists(SEARCHED, min_size=3, max_size=3), st.data())
+@pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place"], indirect=True)
+async def test_a_search_finds_the_descriptions_that_its_folded_text_is_in(store, described, searched, data):
+    owner = user_id(f"parity-{next(_numbers)}")
+    for description in described:
+        members = {"title": "z", "description": description}
+        await store.create(owner, members, now=strategies.NOW, quota=100, once=None)
+    if described:  # a piece of one of them, which at least that one has
+        whole = data.draw(st.sampled_from(described))
+        begin = data.draw(st.integers(0, len(whole)))
+        searched = [*searched, whole[begin : data.draw(st.integers(begin, len(whole)))]]
+    for text in [*searched, "***=a", "(?i)A", "\\", "%", "_", "zz"]:
+        page = await store.page(owner, Query(text=text), unless=None)
+        expected = [kept for kept in described if fold(text) in fold(kept) or fold(text) in ("", "z")]
+        assert sorted(task.description for task in page.tasks) == sorted(expected), text

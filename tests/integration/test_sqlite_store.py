@@ -16,7 +16,7 @@ import pytest
 from support.clock import FakeClock
 from todo_adapters.sql import lists
 from todo_adapters.sql.sqlite import store as sqlite
-from todo_adapters.sql.sqlite.file import explain
+from todo_adapters.sql.sqlite.file import connect, explain
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import NotFound, Query, Sort, TaskService, Unavailable, user_id
 
@@ -272,7 +272,7 @@ async def test_a_mistake_of_ours_is_raised_as_it_is_and_rolled_back(store, tasks
 
 
 def plan(path, sql):
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(connect(path)) as connection:
         names = {"owner": "ann", "most": 21, "since": 5}
         given = dict.fromkeys(sqlite3_names(sql), None) | names
         return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", given)]

@@ -1,13 +1,15 @@
 """Which characters may come in, what is trimmed, what can be seen, and what is alike."""
 
-from unicodedata import category, normalize
+from time import process_time
+from unicodedata import category, combining, normalize
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from todo_domain import Invalid
-from todo_domain.text import WHITE_SPACE, fold, free_text, label, refuse_control_characters
+from todo_domain import text as text_rules
+from todo_domain.text import WHITE_SPACE, finder, fold, free_text, label, refuse_control_characters
 
 ALLOWED = "\t\n\r"
 MARKS = "\u0301\u0307\u0323\u0328\u0345\u05b0\u0f71\u1ab0\U0001d165"
@@ -41,6 +43,80 @@ def test_texts_that_are_canonically_the_same_fold_alike(text, form):
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\u0345")))
 def test_a_text_folds_like_its_case_folding(text):
     assert fold(normalize("NFD", text).casefold()) == fold(text)
+
+
+def canonical_caseless(text):
+    """The form by its definition, which takes the square of the length of a run of marks."""
+    return normalize("NFC", normalize("NFD", text).casefold())
+
+
+DECOMPOSING_TO_MARKS = "\u0344\u0f73\u0f75\u0f81"
+RUNS = st.lists(
+    st.text(st.sampled_from(MARKS + DECOMPOSING_TO_MARKS), min_size=0, max_size=60)
+    | st.text(st.sampled_from("aßé가\u1100\u1161ᾳ!😀…\u200d ")),
+    max_size=6,
+).map("".join)
+
+
+@given(TEXT | RUNS)
+@example("\u0327\u0344" * 20)  # a run without a letter before it
+@example("ᾂ" + "\u0345\u0327" * 20 + "\u200d" + "\u0327\u0301" * 20)
+def test_folding_is_canonical_caseless_matching(text):
+    assert fold(text) == canonical_caseless(text)
+
+
+@given(st.text(st.characters(categories=["Mn", "Mc"]), min_size=40, max_size=120))
+def test_folding_orders_a_long_run_of_any_marks_as_unicode_does(marks):
+    assert fold("a" + marks) == canonical_caseless("a" + marks)
+
+
+def test_what_makes_a_long_run_of_marks_is_seen_as_such():
+    for code in range(0x110000):
+        if combining(normalize("NFD", chr(code))[0]):
+            assert text_rules._LONG_RUN.fullmatch(chr(code) * 16), f"U+{code:04X}"
+
+
+def least_time(call):
+    """The least processor time of three calls, in seconds: what others do on this machine does not count."""
+    times = []
+    for _ in range(3):
+        begun = process_time()
+        call()
+        times.append(process_time() - begun)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    "marks",
+    ["\u0344" * 2_500 + "\u0327" * 2_499, "\u0f73" * 4_999, "\u0301\u0327" * 2_499, "\u0301\u0327\u200d" * 1_666],
+    ids=["two runs", "decomposed", "in turns", "between joiners"],
+)
+def test_eight_times_as_many_marks_take_about_eight_times_as_long_to_fold(marks):
+    once, eightfold = f"a{marks}", f"a{marks * 8}"
+    assert least_time(lambda: fold(eightfold)) < 24 * least_time(lambda: fold(once))
+
+
+PATTERNS = st.text(st.sampled_from("ab.*+?^$()[]{}|\\#&~- \n\t\u0301жß😀"), max_size=6)
+
+
+@given(PATTERNS, PATTERNS, PATTERNS)
+@example("", "", "")
+@example("***=", "(?i)", "***=")
+def test_a_finder_finds_what_is_in_a_text(before, searched, after):
+    assert finder(searched)(before + searched + after)
+    assert finder(searched)(before + after) is (searched in before + after)
+
+
+@given(st.text(st.sampled_from("ab"), max_size=30), st.text(st.sampled_from("ab"), max_size=6))
+def test_a_finder_finds_what_is_in_a_text_that_repeats_itself(text, searched):
+    assert finder(searched)(text) is (searched in text)
+
+
+@pytest.mark.parametrize("half", [49, 127])
+def test_a_finder_takes_no_longer_for_a_longer_text_in_one_that_repeats_itself(half):
+    texts = ["a" * 5_000] * 200
+    short, long = (finder("a" * size + "b" + "a" * size) for size in (6, half))
+    assert least_time(lambda: [*map(long, texts)]) < 3 * least_time(lambda: [*map(short, texts)])
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,19 @@ def _filters() -> list[sa.ColumnElement[bool]]:
 
 
 def _mentions(key: sa.ColumnElement[Any], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    place = Either(postgresql=sa.func.strpos(key, text), sqlite=sa.func.instr(key, text))
-    return place > sa.literal_column("0")
+    """Return whether the folded text `key` contains `text`, in time proportional to the length of `key`.
+
+    `strpos` and LIKE take that length times the length of `text` for some texts, and a regular expression takes long
+    to build its automaton for each row. On bytes, `position` compares with `memcmp`: 30 bytes of `text` at a time.
+    """
+    return Either(
+        postgresql=sa.func.pg_catalog.position(_utf_8(key), _utf_8(text)) > sa.literal_column("0"),
+        sqlite=sa.func.contains(key, text),
+    )
+
+
+def _utf_8(text: sa.ColumnElement[Any]) -> sa.ColumnElement[bytes]:
+    return sa.func.convert_to(text, sa.literal_column("'UTF8'"))
 
 
 def _listed(array: sa.ColumnElement[Any]) -> sa.Select[Any]:

@@ -69,7 +69,7 @@ def conditions(query: Query, forms: Forms) -> Values:
         values = {
             "completed": query.completed,
             "text": None if query.text is None else fold(query.text),
-            "priorities": forms.several([int(priority) for priority in query.priorities]) if query.priorities else None,
+            "priorities": forms.several(sorted({int(each) for each in query.priorities})) if query.priorities else None,
             "tags": forms.several([fold(tag) for tag in query.tags]) if query.tags else None,
             "due_after": query.due_after and forms.day(query.due_after),
             "due_before": query.due_before and forms.day(query.due_before),

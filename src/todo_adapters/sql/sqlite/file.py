@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from todo_domain.errors import Unavailable
+from todo_domain.text import finder
 
 TIMEOUT: Final = 2.4
 """Seconds that a call may wait for its turn in this process and for the locks of others."""
@@ -27,6 +29,8 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_NOTADB: "the database file is not a database: check its path, or restore it from a copy",
     sqlite3.SQLITE_NOMEM: "there is not enough memory to use the database",
 }
+
+_finder: Final = lru_cache(16)(finder)
 
 
 def explain(error: sqlite3.Error) -> str | None:
@@ -61,10 +65,16 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
                 time.sleep(0.01)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("contains", 2, _contains, deterministic=True)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _contains(key: str | None, text: str) -> bool:
+    """Answer for the SQL function `contains`: SQLite's own `instr` is slow where both texts repeat themselves."""
+    return key is not None and _finder(text)(key)
 
 
 class File:
