@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json as jsonlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
@@ -38,7 +39,7 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON."""
         assert self.header("content-type") == "application/json", self
-        return jsonlib.loads(self.body)
+        return jsonlib.loads(gzip.decompress(self.body) if self.header("content-encoding") == "gzip" else self.body)
 
 
 class Client(Protocol):

@@ -145,7 +145,7 @@ def check_document(method: str, path: str, answer: Answer) -> None:
         media_type = (answer.header("content-type") or "").partition(";")[0]
         assert media_type in content
         if media_type == "application/json":
-            validate(json.loads(answer.body), content[media_type]["schema"])
+            validate(answer.json(), content[media_type]["schema"])
 
 
 def validate(value: Any, schema: dict[str, Any]) -> None:

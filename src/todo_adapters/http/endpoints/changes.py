@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Controller, get
 from litestar.types import ASGIApp
 
+from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.parameters import changes_parameters
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
@@ -23,4 +24,4 @@ class ChangesController(Controller):
         since, limit = changes_parameters(request.query_string)
         request.none_match()  # no validator could match, but a malformed condition is refused on every GET
         changes = await request.tasks.changes(request.owner, since=since, limit=limit)
-        return Answer(200, encode(changes_out(changes)), [JSON, PRIVATE])
+        return Compressed(Answer(200, encode(changes_out(changes)), [JSON, PRIVATE]))

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp
 
 from todo_adapters.http.endpoints import docs
 from todo_adapters.http.middleware.authentication import PUBLIC
+from todo_adapters.http.middleware.compression import accepts_gzip, gzipped
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, encode
 from todo_adapters.http.protocol.schemas import Health
 from todo_adapters.observability.metrics import MEDIA_TYPE
@@ -46,10 +47,15 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         """Serve the numbers."""
         return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
 
+    document = [JSON, (b"cache-control", b"no-cache")]
+    packed = gzipped(openapi or b"")
+
     @get("/openapi.json", status_code=200)
-    async def contract() -> ASGIApp:
+    async def contract(request: Request[Any, Any, Any]) -> ASGIApp:
         """Serve the OpenAPI document."""
-        return Answer(200, openapi or b"", [JSON, (b"cache-control", b"no-cache")])
+        if accepts_gzip(request.scope["headers"]):
+            return Answer(200, packed, [*document, (b"content-encoding", b"gzip")])
+        return Answer(200, openapi or b"", [*document])
 
     @get("/docs", status_code=200)
     async def page() -> ASGIApp:

@@ -9,6 +9,7 @@ from typing import Final
 from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
 
+from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.conditional import etag_of, has_match, known_counter, list_etag
 from todo_adapters.http.protocol.parameters import next_link, parse_list_query, query_of
 from todo_adapters.http.protocol.request import TaskRequest
@@ -41,7 +42,7 @@ class TaskController(Controller):
         if page.more:
             cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
             headers.append((b"link", next_link(asked, cursor)))
-        return Answer(200, encode([task_out(task) for task in page.tasks]), headers)
+        return Compressed(Answer(200, encode([task_out(task) for task in page.tasks]), headers))
 
     @post(status_code=201)
     async def create_task(self, request: TaskRequest) -> ASGIApp:

@@ -31,14 +31,16 @@ class Cors:
     def __init__(self, origins: Iterable[str] = ()) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
 
+    @property
+    def varies(self) -> bool:
+        """Whether answers depend on `Origin`."""
+        return bool(self._origins)
+
     def headers(self, origin: bytes | None) -> list[Header]:
-        """Return the headers of every answer to a page of this origin."""
-        if not self._origins:
-            return []
-        vary = (b"vary", b"Origin")
+        """Return the headers of every answer to a page of this origin, beside `Vary`."""
         if origin not in self._origins or origin is None:
-            return [vary]
-        return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED), vary]
+            return []
+        return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
     def preflight(self, origin: bytes | None, headers: Iterable[Header]) -> list[Header] | None:
         """Return the further headers that answer a preflight; None if an OPTIONS with these headers is none.

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
+from todo_adapters.http.middleware import compression
 from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
 from todo_adapters.http.protocol.response import PRIVATE
 from todo_adapters.observability.trace_context import SERVED
@@ -26,6 +27,14 @@ HEADER_SECTION_LIMIT: Final = 16_384
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
 _NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+_VARY: Final[dict[tuple[bool, bool], list[Header]]] = {
+    (False, False): [],
+    (True, False): [(b"vary", b"Origin")],
+    (False, True): [(b"vary", compression.VARY)],
+    (True, True): [(b"vary", b"Origin, " + compression.VARY)],
+}
+"""By whether answers depend on the origin, and on the encodings that the client accepts."""
+
 _NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 
 
@@ -53,6 +62,7 @@ class Edge:
         request_id, origin, size, head = _prepare(http)
         SERVED.set(http)
         common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
+        common += _VARY[self._cors.varies, compression.varies(http["raw_path"])]
         preflight = self._cors.preflight(origin, http["headers"]) if http["method"] == "OPTIONS" else None
         common += preflight or ()
         status = 0

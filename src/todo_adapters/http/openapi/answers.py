@@ -46,7 +46,18 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         {"type": "string", "enum": ["private, no-cache", "no-cache", "no-store", "max-age=3600"]},
         "private, no-cache",
     ),
-    "Vary": _header("`Origin`, where origins are configured.", {"type": "string"}, "Origin", required=False),
+    "Vary": _header(
+        "`Origin`, where origins are configured; `Accept-Encoding` on lists, changes and this document.",
+        {"type": "string"},
+        "Accept-Encoding",
+        required=False,
+    ),
+    "Content-Encoding": _header(
+        "`gzip`, if `Accept-Encoding` prefers it and the body has 1,000 bytes or more.",
+        {"type": "string", "const": "gzip"},
+        "gzip",
+        required=False,
+    ),
     "Access-Control-Allow-Origin": _header(
         "The page's origin, if it is one of the configured ones.",
         {"type": "string"},

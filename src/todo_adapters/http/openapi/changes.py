@@ -21,6 +21,7 @@ CHANGES: Final = Operation(
         "200": answer(
             "What changed; or, without `since`, everything.",
             reference("Changes"),
+            headers={"Content-Encoding": ""},
             examples=ex.named(
                 everything=ex.whole_state(),
                 what_changed=ex.changes(),

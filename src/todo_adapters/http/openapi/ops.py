@@ -47,7 +47,14 @@ CONTRACT: Final = Operation(
     "contract",
     "operations",
     "This document",
-    {"200": answer("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]})} | EVERY_ROUTE,
+    {
+        "200": answer(
+            "OpenAPI 3.1.",
+            {"type": "object", "required": ["openapi", "info", "paths"]},
+            headers={"Content-Encoding": ""},
+        )
+    }
+    | EVERY_ROUTE,
 )
 
 DOCS: Final = Operation(

@@ -50,7 +50,7 @@ LIST: Final = Operation(
         "200": answer(
             "The whole list, or one page of it.",
             list_of("Task"),
-            headers={"ETag": "List-ETag", "Link": ""},
+            headers={"ETag": "List-ETag", "Link": "", "Content-Encoding": ""},
             examples=ex.named(
                 newest_first=[ex.shown(ex.GROCERIES), ex.shown(ex.RENT)],
                 first_page=[ex.shown(ex.GROCERIES)],
