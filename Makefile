@@ -34,6 +34,7 @@ lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy examples/python/folder_store.py
 
 check: lint ## lint, the hexagon, the migrations' SQL, security lint
 	$(BIN)/lint-imports

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING
@@ -11,52 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from support.clock import FakeClock
-from support.places import MemoryPlace, Place
-from todo_domain import Tasks, TaskService, UserId, user_id
+from support.places import MemoryPlace
 
 if TYPE_CHECKING:
     from servers.postgres import PostgresServer
     from support.sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
 
+pytest_plugins = ["store_contract.fixtures"]
 pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
 
 # On a busy machine an example may take a second without meaning anything.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
 settings.load_profile("unhurried")
-
-_numbers = count(1)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Time that stands still until the test moves it."""
-    return FakeClock()
-
-
-@pytest.fixture
-def ann() -> UserId:
-    """A user nobody has seen before."""
-    return user_id(f"ann-{next(_numbers)}")
-
-
-@pytest.fixture
-def bob() -> UserId:
-    """Another one."""
-    return user_id(f"bob-{next(_numbers)}")
-
-
-@pytest.fixture
-async def store(place: Place) -> AsyncIterator[Tasks]:
-    """An open store over `place`, which each test module or class chooses."""
-    async with place.open() as opened:
-        yield opened
-
-
-@pytest.fixture
-def tasks(store: Tasks, clock: FakeClock) -> TaskService:
-    """The service over that store and clock, with the default quota."""
-    return TaskService(store, clock=clock)
 
 
 @pytest.fixture

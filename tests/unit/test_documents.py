@@ -15,7 +15,18 @@ CHECKOUT = Path(__file__).parents[2]
 PAGES = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
 OPERATIONS = (CHECKOUT / "docs/operations.md").read_text()
 
-SOURCES = ("src", "tests", "migrations", "deploy", "benchmarks", "docs", "Makefile", "Dockerfile", "compose.yaml")
+SOURCES = (
+    "src",
+    "tests",
+    "examples",
+    "migrations",
+    "deploy",
+    "benchmarks",
+    "docs",
+    "Makefile",
+    "Dockerfile",
+    "compose.yaml",
+)
 """What a document may name."""
 
 END = r"[.!?](?:[\"”)]|\*\*|\*)*"

@@ -1,0 +1,3 @@
+"""The fixtures of the contract suite."""
+
+pytest_plugins = ["store_contract.fixtures"]

@@ -1,0 +1,203 @@
+"""A store of one's own: each user's tasks are one JSON file in a folder. It passes the contract of every store.
+
+It is an example, made to be read: each call reads the user's whole file and each write writes it, while nothing else
+runs. For a few users with a few hundred tasks that is quick enough.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from todo_domain import (
+    Changes,
+    Created,
+    KeyReused,
+    Members,
+    NotFound,
+    Once,
+    Page,
+    Query,
+    QuotaReached,
+    Stale,
+    Task,
+    Tombstone,
+    UserId,
+)
+from todo_domain.changes import page_of_changes, require_known
+from todo_domain.owner import first_counter
+from todo_domain.ports import KEYS_KEPT, Retention, purge_is_due, retention
+from todo_domain.query import select
+from todo_domain.task import new_task
+
+
+class Key(msgspec.Struct):
+    """A create that came with an Idempotency-Key: the same members and these four make its answer again."""
+
+    fingerprint: bytes
+    task_id: int
+    revision: int
+    created_at: datetime
+
+
+class Account(msgspec.Struct):
+    """All that is kept of one user, in ascending order of revision."""
+
+    revision: int = 0
+    horizon: int = 0
+    tasks: list[Task] = []
+    tombstones: list[Tombstone] = []
+    keys: dict[str, Key] = {}
+
+    def task(self, task_id: int, expected: Collection[int] | None = None) -> Task:
+        """Return a task at one of the expected revisions; None expects any."""
+        task = next((task for task in self.tasks if task.id == task_id), None)
+        if task is None:
+            raise NotFound
+        if expected is not None and task.revision not in expected:
+            raise Stale(task)
+        return task
+
+    def advance(self, now: datetime) -> int:
+        """Take the next revision, and remove what is due for removal."""
+        self.revision += 1
+        if purge_is_due(self.revision):
+            self.purge(retention(now))
+        return self.revision
+
+    def purge(self, removed: Retention) -> None:
+        """Remove the oldest keys and tombstones, and raise the horizon."""
+        beyond = len(self.keys) - removed.kept
+        for number, (name, key) in enumerate([*self.keys.items()][: removed.at_most]):
+            if number < beyond or key.created_at <= removed.keys_since:
+                del self.keys[name]
+        beyond = len(self.tombstones) - removed.kept
+        for number, tombstone in enumerate(self.tombstones[: removed.at_most]):
+            if number < beyond or tombstone.deleted_at <= removed.tombstones_since:
+                self.tombstones.remove(tombstone)
+                self.horizon = max(self.horizon, tombstone.revision)
+
+    def put(self, task: Task, now: datetime) -> Task:
+        """Keep a task in the place of the one with its id, with the next revision."""
+        task = task._replace(revision=self.advance(now))
+        self.tasks = [*(one for one in self.tasks if one.id != task.id), task]
+        return task
+
+
+class FolderTasks:
+    """The port `Tasks` over a folder, for one machine; several processes may share it.
+
+    A coroutine here never waits, so that nothing else in this process runs in its middle, and cancelling it does
+    nothing by halves. Between processes a lock on a file does the same.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def open(self) -> None:
+        """Make the folder."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is held."""
+
+    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+        """Keep a new task."""
+        with self._writing(owner) as account:
+            key = account.keys.get(once.key) if once else None
+            if once and key and key.created_at > now - KEYS_KEPT:
+                if key.fingerprint != once.fingerprint:
+                    raise KeyReused
+                first = new_task(members, id=key.task_id, owner=owner, revision=key.revision, now=key.created_at)
+                return Created(first, replayed=True)
+            if len(account.tasks) >= quota:
+                raise QuotaReached(quota)
+            if account.revision == 0:
+                account.revision = account.horizon = first_counter(now)
+            task = account.put(new_task(members, id=self._next_id(), owner=owner, revision=0, now=now), now)
+            if once:
+                account.keys.pop(once.key, None)
+                account.keys[once.key] = Key(once.fingerprint, task.id, task.revision, now)
+            return Created(task, replayed=False)
+
+    async def get(self, owner: UserId, task_id: int) -> Task:
+        """Return the task."""
+        return self._read(owner).task(task_id)
+
+    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+        """Return what the query asks for."""
+        account = self._read(owner)
+        tasks, more = select(account.tasks, query)
+        return Page([] if unless == account.revision else tasks, account.revision, more)
+
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+        """Keep `edited` in the place of the same task at `edited.revision`."""
+        with self._writing(owner) as account:
+            account.task(edited.id, expected={edited.revision})
+            return account.put(edited, now)
+
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+        """Complete an open task or reopen a complete one."""
+        with self._writing(owner) as account:
+            return account.put(account.task(task_id).toggled(now), now)
+
+    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+        """Remove the task and leave a tombstone."""
+        with self._writing(owner) as account:
+            account.tasks.remove(account.task(task_id, expected))
+            account.tombstones.append(Tombstone(task_id, account.revision + 1, now))
+            account.advance(now)
+
+    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+        """Return what changed after `since`."""
+        account = self._read(owner)
+        require_known(since, revision=account.revision, horizon=account.horizon)
+        if since == 0:
+            return Changes(account.tasks, [], account.revision, has_more=False)
+        tasks = [task for task in account.tasks if task.revision > since]
+        deleted = [tombstone for tombstone in account.tombstones if tombstone.revision > since]
+        return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+
+    async def check(self) -> None:
+        """Return: a folder can always serve."""
+
+    def _file(self, owner: UserId) -> Path:
+        return self._folder / sha256(owner.encode()).hexdigest()
+
+    def _read(self, owner: UserId) -> Account:
+        file = self._file(owner)
+        return msgspec.json.decode(file.read_bytes(), type=Account) if file.exists() else Account()
+
+    @contextmanager
+    def _writing(self, owner: UserId) -> Iterator[Account]:
+        """Yield the user's account under the lock, and keep it unless an error is raised or nothing changed."""
+        with (self._folder / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            account = self._read(owner)
+            before = account.revision
+            yield account
+            if account.revision != before:
+                self._write(self._file(owner), msgspec.json.encode(account))
+
+    def _next_id(self) -> int:
+        """Take an id. It is on the disk before the task is, so that none is ever given twice."""
+        file = self._folder / "last-id"
+        taken = int(file.read_text()) + 1 if file.exists() else 1
+        self._write(file, str(taken).encode())
+        return taken
+
+    def _write(self, file: Path, content: bytes) -> None:
+        """Replace a file as a whole: after a crash it is the old one or the new one."""
+        new = file.with_suffix(".new")
+        with new.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        new.rename(file)

@@ -1,0 +1,36 @@
+"""The store of this folder keeps the contract of every store."""
+
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from folder_store import Account, FolderTasks
+
+from store_contract.durability import DurableStoreContract
+
+
+class Folder:
+    """Data that outlives the stores over it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @asynccontextmanager
+    async def open(self):
+        store = FolderTasks(self.path)
+        await store.open()
+        yield store
+        await store.aclose()
+
+    def count(self, table, owner):
+        file = FolderTasks(self.path)._file(owner)
+        account = msgspec.json.decode(file.read_bytes(), type=Account)
+        return len({"tasks": account.tasks, "tombstones": account.tombstones, "idempotency_keys": account.keys}[table])
+
+
+class TestFolder(DurableStoreContract):
+    @pytest.fixture
+    def place(self, tmp_path):
+        return Folder(tmp_path / "tasks")
+
+    test_a_write_that_the_database_refuses_half_way_leaves_no_trace = None  # a folder has no constraints
