@@ -22,7 +22,7 @@ TASKS = 21
 
 BOUNDS = {
     "get": 180,
-    "list 20": 560,
+    "list 20": 420,
     "create": 275,
     "edit": 290,
     "toggle": 200,

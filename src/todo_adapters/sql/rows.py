@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict
 
 from todo_domain.changes import Tombstone
 from todo_domain.query import Query
@@ -47,18 +47,36 @@ POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=_array)
 SQLITE: Final = Forms(instant=text_of_instant, day=date.isoformat, several=_json)
 
 
-def columns(task: Task, forms: Forms) -> Values:
+class Columns(TypedDict):
+    """The parameters of the columns that an owner decides: those of the members, and what lists are searched by."""
+
+    title: str
+    description: str | None
+    completed_at: Any
+    priority: int
+    due_date: Any
+    tags: Any
+    title_key: str
+    description_key: str | None
+    tags_key: Any
+
+
+def columns(task: Task, forms: Forms) -> Columns:
     """Return the parameters for everything about a task that its owner may say."""
+    # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
+    _id, _user_id, title, description, completed_at, priority, due_date, tags, _revision, _created_at, _updated_at = (
+        task
+    )
     return {
-        "title": task.title,
-        "description": task.description,
-        "completed_at": task.completed_at and forms.instant(task.completed_at),
-        "priority": int(task.priority),
-        "due_date": task.due_date and forms.day(task.due_date),
-        "tags": forms.several(task.tags),
-        "title_key": fold(task.title),
-        "description_key": None if task.description is None else fold(task.description),
-        "tags_key": forms.several([fold(tag) for tag in task.tags]),
+        "title": title,
+        "description": description,
+        "completed_at": completed_at and forms.instant(completed_at),
+        "priority": int(priority),
+        "due_date": due_date and forms.day(due_date),
+        "tags": forms.several(tags),
+        "title_key": fold(title),
+        "description_key": None if description is None else fold(description),
+        "tags_key": forms.several([fold(tag) for tag in tags]),
     }
 
 
@@ -92,47 +110,57 @@ def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sor
             return value
 
 
-# In the order of the columns in `statements.TASK`; by index, because a list has ten thousand of these.
+# A row of `statements.TASK` has the fields of a task in their order. By index, because a list has ten thousand rows;
+# one by one, because the type checker then misses a field that is forgotten.
 
 
 def task_from_postgresql(row: Row) -> Task:
     """Return the task in the first columns of a row of PostgreSQL's."""
-    return Task._make(
-        (
-            row[0],
-            row[1],
-            row[2],
-            row[3],
-            row[4],
-            _PRIORITIES[row[5]],
-            row[6],
-            tuple(row[7]),
-            row[8],
-            row[9],
-            row[10],
-        )
+    return Task(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        _PRIORITIES[row[5]],
+        row[6],
+        tuple(row[7]),
+        row[8],
+        row[9],
+        row[10],
     )
 
 
 def task_from_sqlite(row: Row) -> Task:
     """Return the task in the first columns of a row of SQLite's."""
-    return Task._make(
-        (
-            row[0],
-            row[1],
-            row[2],
-            row[3],
-            row[4] and datetime.fromisoformat(row[4]),
-            _PRIORITIES[row[5]],
-            row[6] and date.fromisoformat(row[6]),
-            () if row[7] == "[]" else tuple(json.loads(row[7])),
-            row[8],
-            datetime.fromisoformat(row[9]),
-            datetime.fromisoformat(row[10]),
-        )
+    return Task(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4] and datetime.fromisoformat(row[4]),
+        _PRIORITIES[row[5]],
+        row[6] and date.fromisoformat(row[6]),
+        () if row[7] == "[]" else tuple(json.loads(row[7])),
+        row[8],
+        datetime.fromisoformat(row[9]),
+        datetime.fromisoformat(row[10]),
     )
 
 
-def tombstone(row: Row, deleted_at: datetime) -> Tombstone:
-    """Return the tombstone in a row of changes."""
-    return Tombstone(row[0], row[8], deleted_at)
+_ID, _TITLE, _REVISION = (Task._fields.index(name) for name in ("id", "title", "revision"))
+_DELETED_AT: Final = len(Task._fields)
+
+
+def changed(
+    rows: Sequence[Row], task: Callable[[Row], Task], instant: Callable[[Any], datetime]
+) -> tuple[list[Task], list[Tombstone]]:
+    """Return the tasks and the tombstones in the rows of `statements.changes`."""
+    return (
+        [task(row) for row in rows if row[_TITLE] is not None],
+        [
+            Tombstone(row[_ID], row[_REVISION], instant(row[_DELETED_AT]))
+            for row in rows
+            if row[_DELETED_AT] is not None
+        ],
+    )

@@ -12,7 +12,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.sql.type_api import TypeEngine
 
+from todo_adapters.sql.rows import Columns
 from todo_adapters.sql.tables import INSTANT, idempotency_keys, tasks, tombstones, users
+from todo_domain.task import Task
 
 
 def parameter(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]]) -> sa.BindParameter[Any]:
@@ -37,36 +39,10 @@ KEYS_SINCE: Final = parameter("keys_since", INSTANT)
 TOMBSTONES_SINCE: Final = parameter("tombstones_since", INSTANT)
 KEPT: Final = parameter("kept", sa.Integer)
 
-_TASK: Final = (
-    "id",
-    "user_id",
-    "title",
-    "description",
-    "completed_at",
-    "priority",
-    "due_date",
-    "tags",
-    "revision",
-    "created_at",
-    "updated_at",
-)
-TASK: Final = [tasks.c[name] for name in _TASK]
+TASK: Final = [tasks.c[name] for name in Task._fields]
 """The columns of a task, in the order of the entity's fields."""
 
-MEMBERS: Final = {
-    name: parameter(name, tasks.c[name].type)
-    for name in (
-        "title",
-        "description",
-        "completed_at",
-        "priority",
-        "due_date",
-        "tags",
-        "title_key",
-        "description_key",
-        "tags_key",
-    )
-}
+MEMBERS: Final = {name: parameter(name, tasks.c[name].type) for name in Columns.__annotations__}
 """The columns that a member of the task goes into, each with the parameter of its name."""
 
 this_user: Final = users.c.id == OWNER
@@ -137,7 +113,7 @@ def _changes() -> sa.Select[Any]:
     known = {"id": tombstones.c.task_id, "user_id": tombstones.c.user_id, "revision": tombstones.c.revision}
     gone = (
         sa.select(
-            *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in _TASK),
+            *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in Task._fields),
             tombstones.c.deleted_at,
         )
         .where(tombstones.c.user_id == OWNER, tombstones.c.revision > SINCE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import msgspec
 
 from todo_adapters.http.protocol.errors import TooLarge, UnsupportedMediaType
+from todo_adapters.http.protocol.schemas import EXPECTED
 from todo_domain import Invalid
 
 if TYPE_CHECKING:
@@ -19,17 +20,6 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 65_536
 
-_EXPECTED: Final = {
-    "title": "must be a string",
-    "description": "must be a string or null",
-    "status": "must be incomplete or complete",
-    "completed": "must be true or false",
-    "priority": "must be none, low, medium or high",
-    "due_date": "must be a date like 2026-11-22, or null",
-    "tags": "must be an array of strings",
-}
-_MEMBER = re.compile(r" - at `\$\.(\w+)[^`]*`$")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
 
 
@@ -87,10 +77,8 @@ def parse(body: bytes, shape: type[T]) -> T:
         raise Invalid("body", "must be a JSON object")
     try:
         return msgspec.convert(document, shape, strict=True)
-    except msgspec.ValidationError as error:
-        raise _in_our_words(str(error), document, shape) from None
-    except UnicodeEncodeError:  # a lone surrogate, in a name or where msgspec looks at the text of a value
-        raise _no_text(document, shape) from None
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate, in a name or a value
+        raise _problem(document, shape) from None
 
 
 def shown(name: str) -> str:
@@ -111,23 +99,17 @@ def _no_constant(_: str) -> NoReturn:
     raise Invalid("body", "must be JSON: it knows no NaN and no Infinity")
 
 
-def _in_our_words(problem: str, document: dict[str, Any], shape: type) -> Invalid:
-    if (unknown := _unknown_member(document, shape)) is not None:
-        return unknown
-    if at := _MEMBER.search(problem):
-        return Invalid(at[1], _EXPECTED[at[1]])
+def _problem(document: dict[str, Any], shape: type) -> Invalid:
+    """Return what is wrong with a document that is not of this shape: the first member that is not of its type."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+    for name in document:
+        if name not in fields:
+            return Invalid(shown(name), "is not a member that can be set here")
+    for name, value in document.items():
+        try:
+            msgspec.convert(value, fields[name], strict=True)
+        except msgspec.ValidationError:
+            return Invalid(name, EXPECTED[name])
+        except UnicodeEncodeError:
+            return Invalid(name, "must be Unicode text, without half of a surrogate pair")
     return Invalid("title", "is required")
-
-
-def _no_text(document: dict[str, Any], shape: type) -> Invalid:
-    if (unknown := _unknown_member(document, shape)) is not None:
-        return unknown
-    texts = ((name, value) for name, value in document.items() if name in _EXPECTED and isinstance(value, str))
-    surrogate = next((name for name, value in texts if _SURROGATE.search(value)), "body")
-    return Invalid(surrogate, "must be Unicode text, without half of a surrogate pair")
-
-
-def _unknown_member(document: dict[str, Any], shape: type) -> Invalid | None:
-    known = shape.__struct_fields__  # type: ignore[attr-defined]  # a Struct
-    unknown = next((name for name in document if name not in known), None)
-    return None if unknown is None else Invalid(shown(unknown), "is not a member that can be set here")

@@ -15,7 +15,7 @@ from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import Row, columns, conditions, task_from_postgresql, tombstone
+from todo_adapters.sql.rows import Row, changed, columns, conditions, task_from_postgresql
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
@@ -149,8 +149,7 @@ class PostgresTasks:
         (rows,) = await self._road.run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1})
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
-        tasks = [task_from_postgresql(row) for row in rows if row[2] is not None]
-        deleted = [tombstone(row, row[11]) for row in rows if row[11] is not None]
+        tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
     async def check(self) -> None:

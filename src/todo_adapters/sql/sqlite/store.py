@@ -12,7 +12,7 @@ from typing import Final
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Row, Values, columns, conditions, task_from_sqlite, text_of_instant, tombstone
+from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_sqlite, text_of_instant
 from todo_adapters.sql.schema import REVISIONS, SELECT_REVISION, TOUCH, VERSION_TABLE
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
@@ -113,7 +113,7 @@ class SqliteTasks:
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
         """Keep the port's promise of this name."""
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
-        values = {
+        values: Values = {
             "owner": owner,
             "now": text_of_instant(now),
             "quota": quota,
@@ -162,7 +162,7 @@ class SqliteTasks:
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         """Keep the port's promise of this name."""
-        values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
+        values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = text_of_instant(edited.updated_at)
 
         def work(connection: sqlite3.Connection) -> Task:
@@ -216,8 +216,7 @@ class SqliteTasks:
             rows = connection.execute(_CHANGES, values).fetchall()
             counter, horizon = rows[0][-2:] if rows else (0, 0)
             require_known(since, revision=counter, horizon=horizon)
-            tasks = [task_from_sqlite(row) for row in rows if row[2] is not None]
-            deleted = [tombstone(row, datetime.fromisoformat(row[11])) for row in rows if row[11] is not None]
+            tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)
             return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
         return await self._reader.run(work)

@@ -1,0 +1,31 @@
+"""Adding a member to a task: what the type checker does not see (`test_forgotten_member.py`) is named here."""
+
+from todo_adapters.http.protocol.schemas import EXPECTED, Settable, TaskOut, TaskPut
+from todo_adapters.sql.rows import Columns
+from todo_adapters.sql.tables import tasks
+from todo_domain.task import RULES, Members, Task
+
+SETTABLE = Members.__annotations__.keys() - {"revision"}
+
+
+def test_every_member_has_a_rule_in_the_domain():
+    assert RULES.keys() == Members.__annotations__.keys()
+
+
+def test_every_member_may_be_sent_and_has_a_sentence_for_what_it_must_be():
+    assert set(Settable.__struct_fields__) == SETTABLE
+    assert EXPECTED.keys() == SETTABLE
+
+
+def test_a_client_sees_every_field_and_member_of_a_task():
+    assert set(TaskOut.__struct_fields__) == {*Task._fields, *SETTABLE}
+
+
+def test_a_put_may_carry_everything_that_a_client_sees():
+    assert set(TaskPut.__struct_fields__) == set(TaskOut.__struct_fields__)
+
+
+def test_every_field_has_a_column_and_every_column_is_written():
+    given = {"user_id", "id", "revision", "created_at", "updated_at"}
+    assert set(tasks.columns.keys()) == given | Columns.__annotations__.keys()
+    assert set(Task._fields) <= set(tasks.columns.keys())
