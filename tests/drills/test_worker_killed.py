@@ -1,4 +1,4 @@
-"""kill -9 of one of two workers under load: the other goes on, nothing acknowledged is lost, a new one comes."""
+"""kill -9 of one of two workers: the other goes on, nothing acknowledged or counted is lost, a new one comes."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import threading
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from servers.process_table import alive
 from servers.processes import LOOPBACK
@@ -88,3 +90,34 @@ def test_the_other_worker_goes_on_nothing_is_lost_and_a_new_one_comes(tmp_path):
     acknowledged = {task["id"]: task for client in clients for task in client.made}
     assert {task["id"]: task for task in listed} == acknowledged
     assert len({task["title"] for task in listed}) == len(listed)
+
+
+def numbers(served):
+    """Each number by its name and labels."""
+    families = text_string_to_metric_families(served.text("/metrics"))
+    return {
+        (sample.name, *sorted(sample.labels.values())): sample.value for family in families for sample in family.samples
+    }
+
+
+def serving(served):
+    """How many workers the numbers tell of."""
+    return sum(value for (name, *_), value in numbers(served).items() if name == "todo_workers")
+
+
+def test_what_a_killed_worker_has_counted_stays_and_what_it_had_in_flight_goes(tmp_path):
+    def listed(served):
+        return numbers(served)["todo_http_request_duration_seconds_count", "/api/{user_id}/tasks", "200", "GET"]
+
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        token = token_for("ann", SECRET)
+        for _ in range(30):
+            assert served.request("GET", "/api/me/tasks", token).status == 200
+        served.process.wait_until(lambda: serving(served) == 2)
+        assert {listed(served) for _ in range(8)} == {30}  # eight connections reach both
+        os.kill(workers(served)[0], signal.SIGKILL)
+        served.process.wait_until(lambda: len(workers(served)) == 3 and serving(served) == 2)
+        for _ in range(10):
+            assert served.request("GET", "/api/me/tasks", token).status == 200
+        assert {listed(served) for _ in range(8)} == {40}
+        assert all(numbers(served)[("todo_http_requests_in_flight",)] <= 2 for _ in range(8))

@@ -69,18 +69,6 @@ def test_a_life_from_migration_to_stop_with_every_refusal_counted_and_no_secret_
     assert (tmp_path / "audit.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_two_workers_write_one_file_line_by_line(tmp_path):
-    with Served(tmp_path, "--workers", "2", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET) as served:
-        for _ in range(40):
-            assert served.request("GET", "/api/me/tasks", "no.real.token").status == 401
-        served.process.stop(signal.SIGTERM)
-    lines = told(tmp_path / "audit.log")
-    assert sum(line.get("count", 1) for line in lines if line["event"] == "token_refused") == 40
-    starts, stops = ({line["pid"] for line in lines if line["event"] == event} for event in ("start", "stop"))
-    assert starts == stops
-    assert len(starts) == 2
-
-
 def test_a_forwarded_address_from_nobody_listed_is_ignored(tmp_path):
     (tmp_path / "none").mkdir()
     with Served(tmp_path / "none", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET) as served:

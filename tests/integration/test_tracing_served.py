@@ -79,19 +79,6 @@ def test_audit_lines_name_the_span_that_the_collector_got(tmp_path):
     assert (line["trace_id"], line["span_id"]) == (span.trace_id.hex(), span.span_id.hex())
 
 
-def test_each_of_several_workers_sends_its_spans_the_last_ones_when_it_stops(tmp_path):
-    with Collector() as collector:
-        settings = traced(collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="60000")
-        with Served(tmp_path, "--workers", "2", **settings) as served:
-            token = served.token("ann")
-            for _ in range(40):  # forty connections reach both
-                assert served.request("GET", "/api/me/tasks", token).status == 200
-            assert collector.spans == []
-            served.process.stop(signal.SIGTERM)
-        assert sum(span.name == f"GET {LIST}" for _, span in collector.spans) == 40
-        assert len({resource["service.instance.id"] for resource, _ in collector.spans}) == 2
-
-
 @pytest.mark.parametrize("away", ["refusing", "silent"])
 def test_a_collector_that_is_away_costs_no_request_and_few_lines(tmp_path, away):
     with Collector() as collector:

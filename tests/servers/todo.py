@@ -81,10 +81,20 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def token(self, user: str) -> str:
-        """A token that this deployment's own command signs."""
-        signed = todo("token", "--user", user, cwd=self.directory, **self.settings)
-        assert signed.returncode == 0, signed.stderr
-        return signed.stdout.strip()
+        """A token for this user, good for an hour, signed here with the secret of this deployment."""
+        secret = self.settings.get("TODO_JWT_SECRET") or (self.directory / "todo.db.secret").read_text()
+        return token_for(user, secret)
+
+    def text(self, path: str) -> str:
+        """The body of a 200 that takes no token and is no JSON, such as that of `/metrics`."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            assert answer.status == 200
+            return answer.read().decode()
+        finally:
+            connection.close()
 
     def request(
         self, method: str, path: str, token: str, body: object = None, headers: dict[str, str] | None = None
