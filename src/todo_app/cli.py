@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from todo_adapters.sql.schema import MigrationError
 from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
 from todo_app.compose import audit_of
+from todo_app.identity_settings import FETCHING
 from todo_app.serving import CannotStart, note_migration, serve, tell
 from todo_app.settings import BadSetting, read_settings
 from todo_app.settings_table import rows
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     overrides = {name: value for name, value in vars(arguments).items() if name.startswith("TODO_") and value}
     try:
-        settings = read_settings(overrides)
+        # What suggests settings must not need any.
+        only = FETCHING if getattr(arguments, "suggest", False) else None
+        settings = read_settings(overrides, only=only)
         for name, value in overrides.items():
             _hand_on(name, value)
         return int(arguments.run(settings, arguments) or 0)
@@ -73,10 +76,14 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
     from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
 
+    if arguments.suggest:
+        from todo_app.token_suggestion import suggest  # noqa: PLC0415  only this command needs it
+
+        return 0 if suggest(settings, sys.stdin.read()) else 1
     if settings.needs_machine_secret:
         settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
     if arguments.explain:
-        return 0 if tokens.explain(settings, sys.stdin.read().strip()) else 1
+        return 0 if tokens.explain(settings, sys.stdin.read()) else 1
     if not settings.jwt_secrets:
         raise BadSetting("TODO_JWT_SECRET is not set, so tokens come from your provider, and todo token signs none")
     if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
@@ -146,10 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--to", default="head", metavar="REV", help="go to this revision, up or down (head)")
     command.set_defaults(run=_migrate)
 
-    command = commands.add_parser("token", parents=[database], help="sign a token, or explain one")
+    command = commands.add_parser("token", parents=[database], help="sign a token, explain one, or suggest settings")
     mode = command.add_mutually_exclusive_group(required=True)
     mode.add_argument("--user", help="sign one for this user id with the shared secret")
-    mode.add_argument("--explain", action="store_true", help="read one on standard input, tell which check fails")
+    mode.add_argument("--explain", action="store_true", help="read one on standard input, tell which checks fail")
+    mode.add_argument("--suggest", action="store_true", help="read one on standard input, print settings that take it")
     command.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="how long it is valid (3600)")
     command.set_defaults(run=_token)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def verifier_of(settings: Settings, audit: AuditLog) -> Verifier:
-    """Return the verifier that the settings describe, or raise BadSetting if they describe none."""
-    key_sets = list(key_sets_of(settings, audit).values())
+def verifier_of(settings: Settings, audit: AuditLog, named_key_sets: Mapping[str, JwksKeys] | None = None) -> Verifier:
+    """Return the verifier that the settings describe, or raise BadSetting if they describe none.
+
+    `named_key_sets` are those of `key_sets_of`, for a caller who needs them as well.
+    """
+    key_sets = (key_sets_of(settings, audit) if named_key_sets is None else named_key_sets).values()
     secrets = [_secrets(settings)] if settings.jwt_secrets else []
     if not key_sets and not secrets:
         raise BadSetting(

@@ -12,6 +12,9 @@ NO_AUDIENCE: Final = ("none",)
 ANY_CLIENT: Final = ("any",)
 """The value of TODO_JWT_CLIENTS that takes tokens of every client of the key set."""
 
+FETCHING: Final = frozenset({"jwks_http_hosts", "ca_file", "https_proxy", "no_proxy"})
+"""The settings about the way to an issuer's documents."""
+
 
 def check_identity(settings: Settings) -> None:
     """Raise BadSetting if the settings about tokens contradict each other or would let in tokens for others."""

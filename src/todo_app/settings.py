@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,16 @@ from todo_app.settings_table import BadSetting, Settings, rows
 __all__ = ["BadSetting", "Settings", "read_settings"]
 
 
-def read_settings(overrides: Mapping[str, str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    overrides: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    only: Collection[str] | None = None,
+) -> Settings:
     """Return the settings: `overrides` before the environment before a `.env` file in the working directory.
 
-    Raises BadSetting for the first variable that cannot be used. An empty variable counts as not set.
+    `only` leaves every other field of the table at its default. Raises BadSetting for the first variable that cannot
+    be used. An empty variable counts as not set.
     """
     if environment is None:
         dotenv = {name: value for name, value in dotenv_values(".env").items() if value is not None}
@@ -30,7 +36,7 @@ def read_settings(overrides: Mapping[str, str] | None = None, environment: Mappi
     values: dict[str, Any] = {}
     for name, row in rows().items():
         variable = next((variable for variable in row.variables if variable in given), None)
-        if variable is not None:
+        if variable is not None and (only is None or name in only):
             try:
                 values[name] = row.parse(given[variable])
             except ValueError as problem:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import jwt
 
 from todo_adapters.audit import AuditLines
-from todo_app.identity import verifier_of
+from todo_adapters.auth.refusal import Check, Reason
+from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
+from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
 from todo_app.settings import BadSetting
-from todo_domain import Unavailable
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
@@ -70,13 +71,36 @@ def sign(settings: Settings, user: UserId, ttl: int) -> str:
     return jwt.encode(claims, settings.jwt_secrets[0], algorithm="HS256")
 
 
-def explain(settings: Settings, token: str) -> bool:
-    """Print each check that the service makes of a token, and return whether all pass; the token is never printed."""
-    try:
-        checks = asyncio.run(verifier_of(settings, AuditLines("stderr")).explain(token))
-    except Unavailable as problem:
-        print(f"FAIL  {problem}")
-        return False
+def explain(settings: Settings, text: str) -> bool:
+    """Print each check that the service makes of the token in `text`, and return whether all pass.
+
+    The token is never printed; of its claims, iss, aud and the client are, beside what is configured.
+    """
+    token = pasted_token(text)
+    checks = asyncio.run(_checks(settings, token))
     for check in checks:
         print(f"{'ok   ' if check.passed else 'FAIL '} {check.reason}: {check.sentence}")
-    return checks[-1].passed
+        if check.configured:
+            print(f"        found       {check.found}\n        configured  {check.configured}")
+    read = unverified(token)
+    hint = by_sight(token) or (by_content(read[1]) if read else None)
+    if hint is not None:
+        print(f"note  {hint}")
+    return all(check.passed for check in checks)
+
+
+async def _checks(settings: Settings, token: str) -> list[Check]:
+    """Return the checks, with the cause where keys could not be had."""
+    key_sets = key_sets_of(settings, AuditLines("stderr"))
+    verifier = verifier_of(settings, AuditLines("stderr"), key_sets)
+    try:
+        checks = await verifier.explain(token)
+    finally:
+        await verifier.aclose()
+    causes = "; ".join(f"{name}: {keys.failure}" for name, keys in key_sets.items() if keys.failure)
+    return [
+        check._replace(sentence=f"{check.sentence} ({causes})")
+        if check.reason == Reason.KEY_UNKNOWN and not check.passed and causes
+        else check
+        for check in checks
+    ]

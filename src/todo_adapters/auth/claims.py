@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from todo_adapters.auth.keys import Key
 from todo_adapters.auth.refusal import LEEWAY, Reason
 from todo_domain.errors import Invalid
 from todo_domain.owner import UserId, user_id
@@ -59,6 +60,11 @@ class ClaimRules:
     def bound(self) -> bool:
         """Whether tokens for other services are told apart, as they must be where an issuer has several."""
         return bool(self.issuers) and bool(self.audiences or self.without_audience)
+
+    def speaking(self, signers: Sequence[Key]) -> frozenset[str]:
+        """Return the issuers that keys may speak for: each its own, and a key without an issuer all of them."""
+        own = {key.issuer for key in signers}
+        return self.issuers & own if own and None not in own else self.issuers
 
     def checks(self, claims: Claims, now: float, issuers: frozenset[str]) -> Iterator[tuple[Reason, str | None]]:
         """Yield each check with what is wrong, or None if it passes; `issuers` are those that the key speaks for.

@@ -37,16 +37,22 @@ class Discovery:
         self._jwks_uri: httpx.URL | None = None
         self._until = 0.0
 
+    @property
+    def document(self) -> str:
+        """The URL of the discovery document."""
+        return str(self._document)
+
     async def load(self) -> Loaded:
         """Fetch the discovery document if it is time, and the keys. A failure makes it time."""
         if self._jwks_uri is None or self._clock() >= self._until:
-            self._jwks_uri, self._until = await self._discovered(), self._clock() + DISCOVERED_FOR
+            self._jwks_uri, self._until = await self.discover(), self._clock() + DISCOVERED_FOR
         url, self._jwks_uri = self._jwks_uri, None
         keys = loaded(await self._fetcher.get(url), issuer=self._issuer)
         self._jwks_uri = url
         return keys
 
-    async def _discovered(self) -> httpx.URL:
+    async def discover(self) -> httpx.URL:
+        """Fetch the discovery document and return the URL of the keys. Raises CannotLoad."""
         try:
             content = (await self._fetcher.get(self._document)).content
             return self._fetcher.checked(jwks_uri(content, self._issuer))

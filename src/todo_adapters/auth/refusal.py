@@ -85,8 +85,13 @@ class Refused(Unauthenticated):
 
 
 class Check(NamedTuple):
-    """One step of a verification: its promise if it passed, else what is wrong."""
+    """One step of a verification: its promise if it passed, else what is wrong.
+
+    `found` and `configured` are what the token has and what the settings ask for, where the step compares the two.
+    """
 
     reason: Reason
     passed: bool
     sentence: str
+    found: str = ""
+    configured: str = ""

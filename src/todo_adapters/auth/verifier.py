@@ -10,8 +10,9 @@ from typing import Final
 
 from todo_adapters.auth.claims import ClaimRules, expiry_of
 from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_object, named_key, split
+from todo_adapters.auth.explanation import explain
 from todo_adapters.auth.keys import Key, KeySource
-from todo_adapters.auth.refusal import LEEWAY, PROMISES, Check, Reason, Refused
+from todo_adapters.auth.refusal import LEEWAY, Check, Reason, Refused
 from todo_domain.ports import Caller
 
 REMEMBERED_FOR: Final = 60.0
@@ -68,21 +69,8 @@ class Verifier:
         await self._keys.aclose()
 
     async def explain(self, token: str) -> list[Check]:
-        """Return the checks that `verify` would make, the last of them the one that fails, if one does.
-
-        Nothing is remembered, and no sentence holds the token, a part of it or a key. Raises Unavailable like verify.
-        """
-        refused = None
-        try:
-            await self._examine(ascii_of(token))
-        except Refused as error:
-            refused = error
-        checks: list[Check] = []
-        for reason, promise in PROMISES.items():
-            if refused is not None and refused.reason == reason:
-                return [*checks, Check(reason, passed=False, sentence=refused.why)]
-            checks.append(Check(reason, passed=True, sentence=promise))
-        return checks
+        """Return every check of a token with its result: see `auth.explanation`. Nothing is remembered."""
+        return await explain(token, self._keys, self._rules, self._clock())
 
     async def _examine(self, raw: bytes) -> tuple[float, Caller]:
         """Return until when the token may be remembered, and its caller. The checks stand in the order of Reason."""
@@ -96,7 +84,7 @@ class Verifier:
         signers = await self._signers(parts, algorithm, kid)
         claims = json_object(parts.payload, Reason.CLAIMS, "claims")
         now = self._clock()
-        for reason, problem in self._rules.checks(claims, now, _issuers(signers, self._rules)):
+        for reason, problem in self._rules.checks(claims, now, self._rules.speaking(signers)):
             if problem is not None:
                 raise Refused(reason, problem)
         caller = Caller(self._rules.user(claims), expiry_of(claims))
@@ -133,9 +121,3 @@ class Verifier:
 
 def _signed(keys: Sequence[Key], parts: Parts) -> list[Key]:
     return [key for key in keys if key.signed(parts.message, parts.signature)]
-
-
-def _issuers(signers: Sequence[Key], rules: ClaimRules) -> frozenset[str]:
-    """Return the issuers that the signers speak for: each its own, and one without an issuer all."""
-    own = {key.issuer for key in signers}
-    return rules.issuers if None in own else frozenset(issuer for issuer in own if issuer is not None)

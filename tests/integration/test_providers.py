@@ -1,0 +1,92 @@
+"""Tokens in the exact shape of real providers, each against a live service with the settings of its provider."""
+
+import asyncio
+import socket
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from httpx import AsyncClient
+
+from servers.jwks import JwksServer
+from support.issuers import Issuer, rsa_key
+from support.provider_shapes import SHAPES
+from todo_app.compose import application
+from todo_app.settings import read_settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+class Quiet:
+    """An audit log that nobody reads."""
+
+    def record(self, event, **details):
+        """Forget it."""
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    return Issuer()
+
+
+@asynccontextmanager
+async def served(**settings):
+    """A service on a loopback port, and a client of it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = application(read_settings(environment={"TODO_DATABASE_URL": "memory:", **settings}), audit=Quiet())
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def answer(client, token):
+    got = await client.post("/api/me/tasks", headers={"Authorization": f"Bearer {token}"}, json={"title": "x"})
+    challenge = got.headers.get("www-authenticate", "")
+    reason = challenge.partition('error_description="')[2].rstrip('"')
+    return (got.status_code, got.json()["user_id"] if got.status_code == 201 else reason)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.provider)
+async def test_a_provider_s_token_is_taken_with_its_settings_and_no_near_miss_is(shape, issuer):
+    async with JwksServer(shape.keys(issuer)) as keys, served(TODO_JWKS_URL=keys.url, **shape.settings) as client:
+        assert await answer(client, shape.token(issuer)) == (201, shape.user)
+        near = {
+            "expired": {"exp": int(time.time()) - 60, "iat": int(time.time()) - 600},
+            "issuer": {"iss": f"{shape.claims['iss']}x"},
+            "audience": {"aud": ["https://else.example"]},
+            "subject": {shape.settings.get("TODO_JWT_USER_CLAIM", "sub"): None},
+        }
+        if shape.settings.get("TODO_JWT_CLIENTS", "any") != "any":
+            near["client"] = {"azp": "other"}
+        for reason, changes in near.items():
+            assert await answer(client, shape.token(issuer, **changes)) == (401, reason)
+        stranger = Issuer()
+        stranger.kids = issuer.kids
+        stranger.keys |= {"RS256": rsa_key(owner="stranger"), "PS256": rsa_key(owner="stranger")}
+        assert await answer(client, shape.token(stranger)) == (401, "signature")
+
+
+async def test_a_token_of_the_secret_is_taken_beside_its_successor_as_in_supabase_s_rotation(issuer):
+    shape = next(each for each in SHAPES if each.provider == "Supabase, signing keys")
+    old = Issuer()
+    async with (
+        JwksServer(shape.keys(issuer)) as keys,
+        served(TODO_JWKS_URL=keys.url, TODO_JWT_SECRET=old.secret.decode(), **shape.settings) as client,
+    ):
+        legacy = shape._replace(algorithm="HS256")
+        for token in (shape.token(issuer), legacy.token(old)):
+            assert await answer(client, token) == (201, shape.user)
+        assert (await answer(client, legacy.token(issuer)))[0] == 401
+
+
+def test_there_are_at_least_forty_shapes_and_every_algorithm_among_them():
+    assert len(SHAPES) >= 50
+    assert {shape.algorithm for shape in SHAPES} == {"EdDSA", "ES256", "ES384", "ES512", "PS256", "RS256"}
