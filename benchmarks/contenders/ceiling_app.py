@@ -18,7 +18,7 @@ import uvicorn
 from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql import lists, statements
-from todo_adapters.sql.addresses import conninfo
+from todo_adapters.sql.addresses import postgresql_url
 from todo_adapters.sql.postgres import pool, writes
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
@@ -99,7 +99,7 @@ class Ceiling:
     """The application."""
 
     def __init__(self, url: str) -> None:
-        self._road = PostgresClient(conninfo(url), pool_size=read_settings(environment={}).pool_size)
+        self._road = PostgresClient(postgresql_url(url), pool_size=read_settings(environment={}).pool_size)
 
     async def __call__(
         self,

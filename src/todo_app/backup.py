@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from todo_app.database_url import Database
+    from todo_adapters.sql.addresses import Database
 
 AFTER_RESTORE: Final = {
     "sqlite": """\

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from todo_adapters.sql.schema import MigrationError
+from todo_adapters.sql.schema import SqlError
 from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
 from todo_app.compose import audit_of
 from todo_app.identity_settings import FETCHING
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, value in overrides.items():
             _hand_on(name, value)
         return int(arguments.run(settings, arguments) or 0)
-    except (BadSetting, CannotBackUp, CannotStart, MigrationError, Invalid) as problem:
+    except (BadSetting, CannotBackUp, CannotStart, SqlError, Invalid) as problem:
         return tell(problem)
     except KeyboardInterrupt:
         return 130
@@ -60,7 +60,7 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     if database.kind == "memory":
         print("memory: needs no migration")
         return 0
-    url = settings.direct_url or database.url or f"sqlite:///{database.file}"
+    url = settings.direct_url or database.address
     if arguments.sql:
         print(migrations.offline_sql(url, to=arguments.to))
         return 0

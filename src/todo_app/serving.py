@@ -77,7 +77,7 @@ def _prepare_database(settings: Settings, audit: AuditLog) -> None:
     database = settings.database
     if database.file is not None:
         try:
-            note_migration(audit, migrations.move(f"sqlite:///{database.file}"))
+            note_migration(audit, migrations.move(database.address))
         except schema.MigrationError as problem:
             raise CannotStart(f"{database.file} cannot be used: {problem}") from None
     elif database.url is not None and (behind := migrations.pending(database.url)):

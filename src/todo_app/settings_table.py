@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
-from todo_app.database_url import Database, database_url, postgresql_url
+from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
 from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
 from todo_domain.owner import DEFAULT_QUOTA

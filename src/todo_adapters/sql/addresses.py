@@ -1,22 +1,87 @@
-"""Database URLs, in the spellings that people use for them."""
+"""Database URLs: the one place that reads them, for the settings, the stores, the migrations and every command."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+from urllib.parse import quote, unquote
 
-_POSTGRESQL: Final = ("postgresql://", "postgres://", "postgresql+psycopg://")
+from msgspec import Struct
+
 _SQLITE: Final = "sqlite:///"
+_POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+class Database(Struct, frozen=True):
+    """Where tasks are kept: a PostgreSQL URL, a SQLite file, or neither, for this process's memory."""
+
+    url: str | None = None
+    file: Path | None = None
+
+    @property
+    def kind(self) -> Literal["postgresql", "sqlite", "memory"]:
+        """Which store serves it."""
+        return "postgresql" if self.url else "sqlite" if self.file else "memory"
+
+    @property
+    def address(self) -> str:
+        """The URL that the migrations take. It may hold a password."""
+        return self.url or (f"{_SQLITE}{quote(str(self.file))}" if self.file else "memory:")
+
+    def __repr__(self) -> str:
+        """Show no user, password or host."""
+        return f"sqlite:///{self.file}" if self.file else self.kind
+
+
+def database_url(text: str) -> Database:
+    """Return the database that a URL names. Raises ValueError with the rest of a sentence about the URL.
+
+    The rest of the sentence repeats no part of the URL that may be a user, a password or a host.
+    """
+    if text in {"memory:", "memory://"}:
+        return Database()
+    if (path := sqlite_path(text)) is not None:
+        return Database(file=path)
+    return Database(url=postgresql_url(text))
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file that a `sqlite:///file` URL names, or None for any other URL."""
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) and url != _SQLITE else None
+    """Return the file that a `sqlite:///file` URL names, percent-decoded, or None for the URL of another database.
+
+    Raises ValueError as `database_url` does.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme.partition("+")[0] not in {"sqlite", "sqlite3"}:
+        return None
+    path, question, parameters = url[len(_SQLITE) :].partition("?")
+    if not url.startswith(_SQLITE) or not path or path.startswith(":memory:"):
+        raise ValueError("names no file: write sqlite:///todo.db, or memory: for none")
+    if question:
+        name = parameters.partition("=")[0]
+        raise ValueError(f"has parameters, which a SQLite URL cannot have: leave out ?{name}…, or write ? as %3F")
+    return Path(decoded(path))
 
 
-def conninfo(url: str) -> str:
-    """Return the URL in libpq's own spelling, or raise ValueError (which never repeats it) for another database."""
-    for scheme in _POSTGRESQL:
-        if url.startswith(scheme):
-            return f"postgresql://{url.removeprefix(scheme)}"
-    raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+def postgresql_url(text: str) -> str:
+    """Return a PostgreSQL URL with libpq's scheme, postgresql. Raises ValueError as `database_url` does."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in _POSTGRESQL:
+        raise ValueError("must begin with postgresql:// (or with sqlite:///, or be memory:, where those are possible)")
+    from todo_adapters.sql.postgres.url import require_sound  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    require_sound(rest)
+    return f"postgresql://{rest}"
+
+
+def decoded(text: str) -> str:
+    """Return the text with its percent-encoded characters decoded, or raise ValueError if they are not UTF-8."""
+    for place, character in enumerate(text):
+        if character == "%" and not set(text[place + 1 : place + 3].ljust(2)) <= set("0123456789abcdefABCDEF"):
+            raise ValueError("has a % that begins no percent-encoded character: write it as %25")
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("has percent-encoded characters that are not UTF-8: write a % as %25") from None
+    if "\0" in plain:
+        raise ValueError("has a NUL character (%00), which no name or password can have")
+    return plain

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from todo_adapters.sql.addresses import conninfo, sqlite_path
+from todo_adapters.sql.addresses import database_url
 from todo_adapters.sql.schema import (
     BASE,
     HEAD,
@@ -25,6 +25,8 @@ from todo_adapters.sql.schema import (
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from alembic.config import Config
+
+    from todo_adapters.sql.addresses import Database
 
 _ALEMBIC: Final = threading.Lock()
 """Alembic keeps what it is doing in the module, so that a process can do one thing at a time."""
@@ -80,10 +82,9 @@ def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
     """Return the SQL that leads from one revision to another, for somebody else to run. Connects to nothing."""
     from alembic import command  # noqa: PLC0415  a fifth of a second
 
-    sqlite = sqlite_path(url) is not None
+    sqlite = _database(url).file is not None
     output = StringIO()
     if not sqlite:
-        _conninfo(url)
         output.write("SET lock_timeout = '200ms';\nSET statement_timeout = 0;\nSET row_security = off;\n\n")
     target, start = named(to), named(since)
     step = command.upgrade if missing(start, target) else command.downgrade
@@ -102,13 +103,14 @@ def scripts() -> Path:
 
 
 def _standing(url: str) -> Standing:
-    if (path := sqlite_path(url)) is not None:
+    database = _database(url)
+    if database.file is not None:
         from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
 
-        return sqlite_migration.standing(path)
+        return sqlite_migration.standing(database.file)
     from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
-    return postgres_migration.standing(_conninfo(url))
+    return postgres_migration.standing(database.url or "")
 
 
 def _down(url: str, target: str) -> Moved:
@@ -127,20 +129,25 @@ def _migrate(url: str, needed: Needed, step: str, target: str) -> Moved:
             raise MigrationError(f"the database is at {found}, from a newer release: use its todo migrate")
         return needed(found)
 
-    if (path := sqlite_path(url)) is not None:
+    database = _database(url)
+    if database.file is not None:
         from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine needs none of it
 
-        return sqlite_migration.migrate(path, known, change)
+        return sqlite_migration.migrate(database.file, known, change)
     from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
-    return postgres_migration.migrate(_conninfo(url), known, change)
+    return postgres_migration.migrate(database.url or "", known, change)
 
 
-def _conninfo(url: str) -> str:
+def _database(url: str) -> Database:
+    """Return the SQL database that a URL names, or raise MigrationError."""
     try:
-        return conninfo(url)
+        database = database_url(url)
     except ValueError as error:
-        raise MigrationError(str(error)) from None
+        raise MigrationError(f"the database URL {error}") from None
+    if database.kind == "memory":
+        raise MigrationError("memory: has no schema to migrate")
+    return database
 
 
 def _config(output: StringIO, **attributes: Any) -> Config:  # noqa: ANN401  what env.py takes

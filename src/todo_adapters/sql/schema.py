@@ -41,8 +41,12 @@ class Moved(NamedTuple):
     after: str
 
 
-class MigrationError(Exception):
-    """A migration that cannot be done; the text is one sentence without a password, and says what to do."""
+class SqlError(Exception):
+    """What a command cannot do with its database; the text is one sentence without a password, and says what to do."""
+
+
+class MigrationError(SqlError):
+    """A migration that cannot be done."""
 
 
 def head() -> str:

@@ -75,27 +75,14 @@ def left_open(error: psycopg.Error) -> bool:
 
 
 def why_out_of_reach(error: psycopg.Error) -> str:
-    """Return why a connection that is to serve cannot be had. libpq gives no code, but it knows how far it came."""
+    """Return why the service cannot have a connection, without libpq's words: every client may read this.
+
+    libpq gives no code for a refusal, but it knows how far it came.
+    """
+    if error.sqlstate is not None and (sentence := sentence_for(error)) is not None:
+        return sentence
     if error.pgconn is not None and error.pgconn.used_password:
         return (
             "the database turns this login away: check its password, its limit of connections and the database's name"
         )
     return "the database cannot be reached: try again"
-
-
-def why_not_connected(info: str) -> str:
-    """Return why a connection cannot be had, after asking the same server for another database. Takes up to 2 s.
-
-    libpq gives no code for a refusal, but it knows how far it came.
-    """
-    try:
-        psycopg.connect(info, dbname="postgres", connect_timeout=2).close()
-    except psycopg.Error as error:
-        if error.pgconn is None:
-            return "the database URL cannot be understood: check its spelling"
-        if error.pgconn.needs_password:
-            return "the database asks for a password: put it into the URL"
-        if error.pgconn.used_password:
-            return _REFUSED
-        return "the database cannot be reached: check that it runs, and the host and the port in the URL"
-    return _MISSING

@@ -11,6 +11,7 @@ import psycopg
 import sqlalchemy as sa
 
 from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
+from todo_adapters.sql.postgres.connecting import CannotConnectError, connect
 from todo_adapters.sql.postgres.errors import (
     LOCK_NOT_AVAILABLE,
     LOST_RACE,
@@ -18,7 +19,6 @@ from todo_adapters.sql.postgres.errors import (
     NO_SUCH_ROLE,
     OUR_OWN,
     sentence_for,
-    why_not_connected,
 )
 from todo_adapters.sql.schema import (
     BASE,
@@ -187,20 +187,15 @@ def _become_the_role(connection: sa.Connection) -> bool:
 
 @contextmanager
 def _connected(info: str) -> Iterator[sa.Connection]:
-    def connect() -> psycopg.Connection:
-        return psycopg.connect(info, connect_timeout=10, prepare_threshold=None, client_encoding="UTF8")
-
-    connected = False
-    engine = sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=sa.NullPool)
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: connect(info), poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
-            connected = True
             yield connection
+    except CannotConnectError as error:
+        raise MigrationError(str(error)) from None
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if not isinstance(cause, psycopg.Error):
-            raise
-        sentence = _sentence(cause) if connected else why_not_connected(info)
+        sentence = _sentence(cause) if isinstance(cause, psycopg.Error) else None
         if sentence is None:
             raise
         raise MigrationError(sentence) from error

@@ -1,0 +1,98 @@
+"""What `todo doctor` finds out about the database."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from todo_adapters.sql import migrations
+from todo_adapters.sql.schema import BASE, MigrationError, head
+from todo_app.compose import store_of
+
+if TYPE_CHECKING:
+    from todo_app.settings import Settings
+
+Check = tuple[str, Callable[[], Awaitable[str]]]
+"""A name, and what returns what was found, or raises what is wrong."""
+
+
+def database_checks(settings: Settings) -> list[Check]:
+    """Return the checks in order; each assumes that those before it passed."""
+    database = settings.database
+    if database.url is not None:
+        checks: list[Check] = [("database", lambda: _connection(database.url))]
+        if settings.direct_url is not None:
+            checks.append(("direct URL", lambda: _connection(settings.direct_url)))
+        checks += [("schema", lambda: _schema(database.address)), ("service", lambda: _service(settings))]
+        return [*checks, ("row-level security", lambda: _isolation(database.url))]
+    if database.file is not None and database.file.exists():
+        return [("schema", lambda: _schema(database.address)), ("service", lambda: _service(settings))]
+    return [("database", lambda: _nothing_yet(settings))]
+
+
+def file_notes(settings: Settings) -> list[str]:
+    """Return a sentence for each file of a SQLite database that others than its owner may use."""
+    file = settings.database.file
+    if file is None:
+        return []
+    modes = {
+        path: stat.S_IMODE(path.stat().st_mode)
+        for end in ("", "-wal", "-shm")
+        if (path := file.with_name(file.name + end)).exists()
+    }
+    return [
+        f"others than its owner may use {path} (mode {mode:04o}): run chmod 600 {path}"
+        for path, mode in modes.items()
+        if mode & 0o077
+    ]
+
+
+async def _connection(url: str | None) -> str:
+    from todo_adapters.sql.postgres.connecting import connect  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    def ask() -> str:
+        with closing(connect(url or "")) as connection:
+            return f"PostgreSQL {connection.info.parameter_status('server_version')} answers"
+
+    return await asyncio.to_thread(ask)
+
+
+async def _schema(address: str) -> str:
+    def ask() -> str:
+        if migrations.current(address) == BASE:
+            raise MigrationError("nothing is migrated yet: run todo migrate")
+        if behind := migrations.pending(address):
+            raise MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
+        return f"at {head()}"
+
+    return await asyncio.to_thread(ask)
+
+
+async def _service(settings: Settings) -> str:
+    store = store_of(settings)
+    try:
+        await store.open()
+        await store.check()
+    finally:
+        await store.aclose()
+    return "a request can be served"
+
+
+async def _isolation(url: str | None) -> str:
+    from todo_adapters.sql.postgres.store import PostgresTasks  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    store = PostgresTasks(url or "", pool_size=3)
+    try:
+        await store.open()
+        await store.prove_isolation()
+    finally:
+        await store.aclose()
+    return "a write to another user's row was refused"
+
+
+async def _nothing_yet(settings: Settings) -> str:
+    file = settings.database.file
+    return "memory: needs none" if file is None else f"{file} does not exist yet; the first todo serve makes it"
