@@ -87,8 +87,8 @@ _NEWEST: Final = lists.Shape(Sort("created_at", descending=True), "nothing", fil
 GET: Final = without_context(statements.get)
 LIST: Final = without_context(lists.page(_NEWEST))
 CREATE: Final = without_context(writes.create, writes=True)
-REPLACE: Final = without_context(writes.lock, writes.replace, statements.get, writes=True)
-TOGGLE: Final = without_context(writes.lock, writes.toggle, writes=True)
+REPLACE: Final = without_context(writes.replace, statements.get, writes=True)
+TOGGLE: Final = without_context(writes.toggle, writes=True)
 
 _encode: Final = msgspec.json.Encoder().encode
 _new_task: Final = msgspec.json.Decoder(NewTask).decode

@@ -67,9 +67,9 @@ SENT = {  # units, and the statements in them with the context of each
     "changes": (1, 2),
     "create": (1, 2),
     "create once": (1, 4),
-    "toggle": (1, 3),
-    "delete": (1, 4),
-    "edit": (2, 6),
+    "toggle": (1, 2),
+    "delete": (1, 3),
+    "edit": (2, 5),
 }
 
 

@@ -232,7 +232,7 @@ def test_the_picture_is_well_formed_and_shows_every_ratio(results):
     [
         (ceiling_app.GET, Transaction(statements.get)),
         (ceiling_app.CREATE, Transaction(writes.create, writes=True)),
-        (ceiling_app.REPLACE, Transaction(writes.lock, writes.replace, statements.get, writes=True)),
+        (ceiling_app.REPLACE, Transaction(writes.replace, statements.get, writes=True)),
     ],
     ids=["get", "create", "replace"],
 )

@@ -31,9 +31,9 @@ def named(batch):
         yield re.sub("::(BYTEA|BOOLEAN)", "", text)
 
 
-(CONTEXT,) = named(Transaction())
+(CONTEXT,), (LOCK,) = named(Transaction()), named(Transaction(writes=True))
 SPLIT = {f"postgresql: {name} {n}": text for name, batch in BATCHES.items() for n, text in enumerate(named(batch))}
-STATEMENTS = {name: text for name, text in SPLIT.items() if text != CONTEXT} | {
+STATEMENTS = {name: text for name, text in SPLIT.items() if text not in {CONTEXT, LOCK}} | {
     f"sqlite: {name}": text for name, text in sqlite.texts().items()
 }
 
@@ -124,7 +124,7 @@ def test_no_statement_of_these_modules_goes_unread():
         for module in (statements, writes, sqlite_writes)
     }
     read = "\n".join(STATEMENTS.values())
-    for statement in chain(written[statements], written[writes]):
+    for statement in written[writes]:
         assert text_of(statement, POSTGRESQL) in read
     for statement in chain(written[statements], written[sqlite_writes]):
         assert text_of(statement, SQLITE) in read
@@ -147,13 +147,16 @@ def test_a_statement_goes_by_a_name_that_no_other_text_has(name):
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_a_batch_begins_by_saying_who_is_acting(name):
-    assert next(named(BATCHES[name])) == CONTEXT
+    assert next(named(BATCHES[name])) == (LOCK if BATCHES[name].writes else CONTEXT)
     for setting in (
         "'role', 'todo_app', true",
         "'todo.user_id', %(owner)s::VARCHAR, true",
         "'statement_timeout', %(timeout)s",
     ):
         assert setting in CONTEXT
+        assert setting in LOCK
+    assert "pg_advisory_xact_lock(hashtextextended(%(owner)s::VARCHAR, " in LOCK
+    assert "'lock_timeout', %(timeout)s" in LOCK
 
 
 def test_a_batch_knows_whether_it_writes():

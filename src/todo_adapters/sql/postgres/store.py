@@ -28,10 +28,10 @@ _STATE: Final = Transaction(statements.state, alone=True)
 _CHANGES: Final = Transaction(statements.changes)
 _CREATE: Final = Transaction(writes.create, writes=True)
 _CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
-_REPLACE: Final = Transaction(writes.lock, writes.replace, statements.get, writes=True)
-_TOGGLE: Final = Transaction(writes.lock, writes.toggle, writes=True)
-_DELETE: Final = Transaction(writes.lock, writes.remove, statements.get, writes=True)
-_PURGE: Final = Transaction(writes.lock, writes.purge, writes=True)
+_REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
+_TOGGLE: Final = Transaction(writes.toggle, writes=True)
+_DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
+_PURGE: Final = Transaction(writes.purge, writes=True)
 
 _PURGE_TIMEOUT: Final = 0.4
 """Seconds; with what the write itself may take, still less than 3."""
@@ -117,7 +117,7 @@ class PostgresTasks:
         """Keep the port's promise of this name."""
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        _, turn, current = await self._road.run(_REPLACE, values)
+        turn, current = await self._road.run(_REPLACE, values)
         if not turn:
             raise Stale(_only(current))
         ((revision,),) = turn
@@ -126,7 +126,7 @@ class PostgresTasks:
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
         """Keep the port's promise of this name."""
-        _, rows = await self._road.run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
+        (rows,) = await self._road.run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
         toggled = _only(rows)
         await self._purge(owner, toggled.revision, now)
         return toggled
@@ -135,7 +135,7 @@ class PostgresTasks:
         """Keep the port's promise of this name."""
         accepted = None if expected is None else list(expected)
         values = {"owner": owner, "id": task_id, "now": now, "expected": accepted}
-        _, gone, current = await self._road.run(_DELETE, values)
+        gone, current = await self._road.run(_DELETE, values)
         if not gone:
             raise Stale(_only(current))
         await self._purge(owner, gone[0][0], now)

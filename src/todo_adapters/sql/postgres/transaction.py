@@ -13,12 +13,29 @@ from todo_adapters.sql.dialects import POSTGRESQL, text_of
 from todo_adapters.sql.statements import OWNER, parameter
 from todo_adapters.sql.tables import ROLE
 
+_TIMEOUT: Final = parameter("timeout", sa.Text)
+_LOCKS: Final = sa.literal_column("1953457263", sa.BigInteger)
+"""Tells our locks from those of others: "todo" in ASCII."""
+
+
+def _set(name: str, value: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return sa.func.set_config(sa.literal_column(f"'{name}'"), value, sa.true())
+
+
 _CONTEXT: Final = sa.select(
-    sa.func.set_config(sa.literal_column("'role'"), sa.literal_column(f"'{ROLE}'"), sa.true()),
-    sa.func.set_config(sa.literal_column("'todo.user_id'"), OWNER, sa.true()),
-    sa.func.set_config(sa.literal_column("'statement_timeout'"), parameter("timeout", sa.Text), sa.true()),
+    _set("role", sa.literal_column(f"'{ROLE}'")), _set("todo.user_id", OWNER), _set("statement_timeout", _TIMEOUT)
 )
 """Says who is acting, for this transaction only: nothing of it is left on the connection, or in a pooler, after it."""
+
+_LOCK: Final = _CONTEXT.add_columns(
+    # A statement timeout does not apply to the statement that sets it, a lock timeout does.
+    _set("lock_timeout", _TIMEOUT),
+    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
+)
+"""The context of a write. It also waits for the user's turn, whether or not the user has a row to lock yet.
+
+The statements behind it each see what the writes before have committed, because they begin under the lock.
+"""
 
 _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
@@ -46,7 +63,7 @@ class Transaction:
         self.writes = writes
         self.alone = alone
         names: dict[str, int] = {}
-        self.statements = tuple(_travelling(each, names) for each in (_CONTEXT, *statements))
+        self.statements = tuple(_travelling(each, names) for each in (_LOCK if writes else _CONTEXT, *statements))
         self.parameters = tuple(names)
 
 

@@ -1,7 +1,7 @@
 """The writing statements of PostgreSQL: each write is a few of these, sent together as one transaction.
 
-A statement takes its snapshot when it starts. So `lock` (or `provision`, or the upsert in `create`) comes first and
-alone: whatever follows sees everything up to the user's last committed revision, and nobody else moves it meanwhile.
+A statement takes its snapshot when it starts. The context in front of it takes the user's lock (`transaction.py`), so
+the statement sees everything up to the user's last committed revision, and no other write moves it meanwhile.
 The counter is always moved before the task, and only if the task is there to take the new revision.
 """
 
@@ -34,9 +34,6 @@ from todo_adapters.sql.statements import (
 from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, users
 
 _BUMPED: Final = users.c.revision + ONE
-
-lock: Final = sa.select(users.c.revision).where(this_user).with_for_update(key_share=True)
-"""Waits for the user's turn. `FOR NO KEY UPDATE`, which does not hold up foreign keys."""
 
 
 def _user(revision: sa.ColumnElement[int], task_count: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any]]:
@@ -163,9 +160,9 @@ def _purge() -> sa.Update:
 provision: Final = (
     upsert(users)
     .from_select(list(_ABSENT), sa.select(*_ABSENT.values()).where(QUOTA > ZERO))
-    .on_conflict_do_update(index_elements=[users.c.id], set_={"id": sa.literal_column("excluded.id")}, where=sa.false())
+    .on_conflict_do_nothing(index_elements=[users.c.id])
 )
-"""`lock` for a user who may not be there yet: it writes nothing over one who is."""
+"""Makes the user's row, if there is none."""
 
 create: Final = _create()
 create_once: Final = _create_once()
