@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import IntEnum
 from typing import Final, Literal, NamedTuple, TypedDict, cast
 
-from todo_domain.errors import Invalid
+from todo_domain.errors import Invalid, Stale
 from todo_domain.owner import UserId
 from todo_domain.text import fold, free_text, label
 
@@ -31,8 +31,8 @@ class Priority(IntEnum):
 class Members(TypedDict, total=False):
     """What an owner may say about a task; a key that is not there was not said.
 
-    `status` and `completed` are two spellings of one fact. `revision` is no wish but a statement: the task the caller
-    has in front of them (see `edited`).
+    `status` and `completed` are two spellings of one fact. `revision` sets nothing: it says which revision of
+    the task the other members were made from (see `Task.edited`).
     """
 
     title: str
@@ -78,26 +78,21 @@ class Task(NamedTuple):
         """Return the task with these members, or this very task if they change nothing.
 
         `members` are what `check` returned. `updated_at` moves only with a change, and never backwards. Where
-        `status` and `completed` contradict each other, the one that differs from this task is the change, but only
-        for a caller whose `revision` is this task's: a task read, altered in one of the two and put back. Otherwise
-        Invalid.
-        """
-        wish: dict[str, object] = {name: value for name, value in members.items() if name in _KEPT_AS_GIVEN}
-        if (completed := self._wished_completion(members)) is not None and completed != self.completed:
-            wish["completed_at"] = now if completed else None
-        if all(getattr(self, name) == value for name, value in wish.items()):
-            return self
-        return self._with(now, **wish)
+        `status` and `completed` contradict each other, the one that differs from this task is the change.
 
-    def _wished_completion(self, members: Members) -> bool | None:
-        wishes = completions(members)
-        if not wishes:
-            return None
-        if len(wishes) == 1:
-            return wishes.pop()
-        if members["revision"] != self.revision:
-            raise _contradiction()
-        return not self.completed
+        With a `revision`, the members were made from the task as it was then: raise Stale if that is not this task's,
+        unless each of them already is so, because an edit that was sent twice must not conflict with itself.
+        """
+        changes: dict[str, object] = {
+            name: value for name, value in members.items() if name in _KEPT_AS_GIVEN and getattr(self, name) != value
+        }
+        if (not self.completed) in completions(members):
+            changes["completed_at"] = None if self.completed else now
+        if not changes:
+            return self
+        if "revision" in members and members["revision"] != self.revision:
+            raise Stale(self)
+        return self._with(now, **changes)
 
     def _with(self, now: datetime, **values: object) -> Task:
         return self._replace(updated_at=max(self.updated_at, now), **values)  # type: ignore[arg-type]  # checked values

@@ -39,6 +39,22 @@ def _ids(items):
 
 
 class Races:
+    async def test_of_racing_put_backs_of_one_revision_one_wins_and_the_others_are_stale(self, tasks, ann):
+        read = (await tasks.create(ann, title="read")).task
+        puts = (tasks.edit(ann, read.id, title=f"by {number}", revision=read.revision) for number in range(20))
+        endings = await at_once(*puts)
+        winner = await tasks.get(ann, read.id)
+        assert winner.revision == read.revision + 1
+        assert sorted(type(ending).__name__ for ending in endings) == ["Stale"] * 19 + ["Task"]
+        assert all(ending.current == winner for ending in endings if isinstance(ending, Stale))
+        assert winner in endings
+
+    async def test_racing_repeats_of_one_put_back_do_not_conflict_with_each_other(self, tasks, ann):
+        read = (await tasks.create(ann, title="read")).task
+        puts = (tasks.edit(ann, read.id, title="put back", revision=read.revision) for _ in range(20))
+        assert set(await asyncio.gather(*puts)) == {await tasks.get(ann, read.id)}
+        assert (await tasks.list(ann)).revision == read.revision + 1
+
     async def test_fifty_creates_of_a_new_user_take_fifty_revisions(self, store, tasks, ann):
         made = await at_once(*(tasks.create(ann, title=f"task {number}") for number in range(50)))
         by_revision = sorted((created.task for created in made), key=lambda task: task.revision)

@@ -132,6 +132,26 @@ class StoreStateMachine(RuleBasedStateMachine):
         toggling = self.service.toggle(account.owner, task_id)
         self.expect(account, task_id, toggling, lambda task: task.toggled(self.clock.now))
 
+    @precondition(everybody_has_had_tasks)
+    @rule(device=st.sampled_from(["phone", "laptop", "tablet"]), which=WHICH, edits=EDITS)
+    def put_back(self, device, which, edits):
+        """A device sends a whole task of its copy, which may be old, with a change."""
+        device, account = self.devices[device]
+        if not device.copy:
+            return
+        read = sorted(device.copy.values())[which % len(device.copy)]
+        whole = {name: getattr(read, name) for name in ("title", "description", "priority", "due_date", "tags")}
+        members = {**whole, "completed": read.completed, **edits, "revision": read.revision}
+        putting = self.service.edit(account.owner, read.id, **members)
+        task = account.tasks.get(read.id)
+        stale = task is not None and task.revision != read.revision
+        if stale and any(getattr(task, name) != value for name, value in members.items() if name != "revision"):
+            with pytest.raises(Stale) as refused:
+                self.run(putting)
+            assert refused.value.current == task
+        else:
+            self.expect(account, read.id, putting, lambda task: task.edited(members, self.clock.now))
+
     def expect(self, account, task_id, writing, change):
         """Run a write and hold what it gives against what the domain makes of the task."""
         if task_id not in account.tasks:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo_domain import Invalid, Members, Priority, user_id
+from todo_domain import Invalid, Members, Priority, Stale, user_id
 from todo_domain.task import RULES, check, check_new, new_task
 
 ANN = user_id("ann")
@@ -183,17 +183,32 @@ def test_of_two_contradicting_twins_the_one_that_differs_is_the_change(complete,
     assert edited.updated_at == LATER
 
 
-def test_contradicting_twins_of_another_revision_are_refused():
-    for revision in (2, 4):
-        members = check({"status": "complete", "completed": False, "revision": revision})
-        with pytest.raises(Invalid, match=r"^completed contradicts status"):
-            made().edited(members, LATER)
+@pytest.mark.parametrize("revision", [0, 2, 4, -1, 10**40])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"title": "another"},
+        {"title": "title", "priority": Priority.LOW},
+        {"completed": True},
+        {"status": "complete", "completed": True},
+        {"status": "complete", "completed": False},
+        {"status": "incomplete", "completed": True},
+    ],
+    ids=str,
+)
+def test_what_was_made_from_another_revision_is_stale_if_it_would_change_anything(members, revision):
+    task = made()
+    with pytest.raises(Stale) as stale:
+        task.edited(check({**members, "revision": revision}), LATER)
+    assert stale.value.current is task
+
+
+@given(EDITS, st.integers(0, 6))
+def test_an_edit_of_any_revision_that_changes_nothing_is_never_stale(members, revision):
+    edited = made().edited(check(members), LATER)
+    assert edited.edited(check({**members, "revision": revision}), LATER) is edited
 
 
 def test_a_revision_alone_changes_nothing():
     assert made().edited(check({"revision": 1}), LATER).revision == 3
     assert made().edited(check({"revision": 1}), LATER) == made()
-
-
-def test_agreeing_twins_of_another_revision_are_a_plain_wish():
-    assert made().edited(check({"status": "complete", "completed": True, "revision": 1}), LATER).completed

@@ -8,6 +8,7 @@ from typing import Final
 
 from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
+from msgspec import UNSET
 
 from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.conditional import etag_of, has_match, known_counter, list_etag
@@ -73,8 +74,8 @@ class TaskController(Controller):
         """Update the members given; the others of a task put back are compared or ignored."""
         task_id, if_match = request.task_id(), request.if_match()
         body, _ = await request.object(TaskPut)
-        said = members(body)
         check_put_back(body, task_id, request.owner)
+        said = members(body)
         if not said.keys() - {"revision"}:
             raise Invalid("body", "has no member that can be set")
         return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **said))
@@ -119,7 +120,9 @@ def idempotency_key(value: bytes | None) -> str | None:
 
 
 def check_put_back(body: TaskPut, task_id: int, owner: str) -> None:
-    """Raise Invalid if a PUT carries another id or user than the task it is for."""
+    """Raise Invalid if a PUT carries another id or user than the task's, or a revision that cannot be one."""
     for name, given, own in (("id", body.id, task_id), ("user_id", body.user_id, owner)):
-        if given is not body.__struct_defaults__[-1] and (type(given) is not type(own) or given != own):
+        if given is not UNSET and given is not None and (type(given) is not type(own) or given != own):
             raise Invalid(name, "must be the task's own: it cannot be changed")
+    if body.revision is not UNSET and body.revision is not None and type(body.revision) is not int:
+        raise Invalid("revision", "must be an integer: the one that the task had when the client read it")

@@ -165,7 +165,7 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
         "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": refusal(QuotaReached(quota))}),
         "Resync": refused("That revision is too old, or from another life of the data.", {"resync": refusal(Resync())}),
         "Stale": refused(
-            "`If-Match` failed; `current` is the task as it is now.",
+            "`If-Match`, or the `revision` in a PUT, failed; `current` is the task as it is now.",
             {"stale": refusal(Stale(GROCERIES))},
             headers=("ETag",),
         ),

@@ -124,7 +124,8 @@ PUT: Final = Operation(
     | _written("NotJson")
     | CONDITIONAL,
     "A task may be put back as it was read, with what the client changed: `id` and `user_id` must then be the task's "
-    "own, the other members that a client may not set are ignored.",
+    "own, and `revision` says what it was made from: if the task has changed meanwhile, 412. The other members that a "
+    "client may not set are ignored. Leave `revision` out where your values are to win.",
     [shared("IfMatch")],
     body("TaskPut", JSON_TYPES, some_members={"title": "Buy groceries and milk"}, put_back=_PUT_BACK),
 )

@@ -20,11 +20,20 @@ _LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible char
 _TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True, "description": "Distinct, ignoring case; their order is kept."}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
 _INT64 = {"format": "int64"}
-_ID = {"type": "integer", **_INT64, "minimum": 1, "maximum": LARGEST_ID, "description": "Must be the task's own."}
-_OWNER = {"type": "string", "description": "Must be the task's own."}
+_ID = {
+    "type": ["integer", "null"],
+    **_INT64,
+    "minimum": 1,
+    "maximum": LARGEST_ID,
+    "description": "Must be the task's own.",
+}
+_OWNER = {"type": ["string", "null"], "description": "Must be the task's own."}
 _IGNORED = {"description": "Ignored."}
 _SEEN = {
-    "description": "The revision the client has. If current, one of status and completed may differ from the task."
+    "type": ["integer", "null"],
+    **_INT64,
+    "description": "The revision that the other members were made from. If it is not the task's, 412, unless nothing "
+    "would change. Beside it, status and completed may contradict each other: the one that differs is the change.",
 }
 
 Instant = Annotated[str, Meta(extra_json_schema=_INSTANT)]
@@ -202,6 +211,6 @@ def members(body: Settable | Completion) -> Members:
     }
     if "priority" in said:
         said["priority"] = Priority(PRIORITY_NAMES.index(said["priority"]))
-    if "revision" in said and type(said["revision"]) is not int:
+    if said.get("revision", UNSET) is None:
         del said["revision"]
     return cast("Members", said)
