@@ -28,7 +28,7 @@ STATUS_OF = {
     "internal": {500},
     "unavailable": {503},
 }
-"""The table of api.md, section 7, typed once more on purpose."""
+"""The table of docs/api.md, Errors, typed once more on purpose."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _LEAKS = re.compile(
@@ -59,7 +59,7 @@ class Conforming:
 
 
 def check_promises(method: str, path: str, sent: list[tuple[str, str]], answer: Answer) -> None:
-    """Assert what api.md promises of every answer."""
+    """Assert what docs/api.md promises of every answer."""
     request_id = answer.header("x-request-id") or ""
     assert _REQUEST_ID.fullmatch(request_id)
     given = [value for name, value in sent if name == "x-request-id"]

@@ -1,4 +1,4 @@
-"""api.md, section 3: `/changes`, incremental sync."""
+"""docs/api.md, Sync: `/changes`, incremental sync."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""api.md, section 1: lists, changes and the OpenAPI document in gzip for clients that accept it, and never a task."""
+"""docs/api.md, Lists: what is sent in gzip to clients that accept it, and that a task never is."""
 
 import asyncio
 import gzip

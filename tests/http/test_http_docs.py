@@ -1,4 +1,4 @@
-"""api.md, section 1, `/docs`: what the page is made of and may do. A browser uses it in tests/integration."""
+"""docs/api.md, Beside the tasks, `/docs`: what the page is made of and what it may do."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""api.md, section 7: one shape for every error, and the edges of sizes, types and ids."""
+"""docs/api.md, Errors: one shape for every error, and the edges of sizes, types and ids."""
 
 import asyncio
 import gzip

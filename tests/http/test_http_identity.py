@@ -1,4 +1,4 @@
-"""api.md, section 6: who is calling, whose path it is, and which pages of other origins may read the answers."""
+"""docs/api.md, Identity: who is calling, whose path it is, and which pages of other origins may read the answers."""
 
 import os
 import re

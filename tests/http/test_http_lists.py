@@ -1,4 +1,4 @@
-"""api.md, section 4: filters, search, order, pages, quota."""
+"""docs/api.md, Lists: filters, search, order, pages, quota."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -1,4 +1,4 @@
-"""api.md, section 1, `/metrics`: what is counted, under which names, and that nothing a client makes up gets in."""
+"""docs/api.md, Beside the tasks, `/metrics`: what is counted, and that a client cannot make up a name."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""api.md, section 6: the decision order. Every pair of things that are wrong at once, and the first of them answers."""
+"""docs/api.md, Identity: the decision order. Of every pair of faults in one request, the first one answers."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ FAULTS = {
     "over_quota": Fault(12, 409, None, "caller", "FULL", "create"),
     "resync": Fault(12, 410, None, "since", "since=99", "changes"),
 }  # fmt: skip
-"""In the order of api.md."""
+"""In the order of docs/api.md, Identity."""
 
 OPERATIONS = {
     "list": ("GET", "/tasks"),

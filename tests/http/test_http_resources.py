@@ -1,4 +1,4 @@
-"""api.md, section 1: which paths there are, what they do, how they are spelt."""
+"""docs/api.md, Before you start: which paths there are, what they do, how they are spelt."""
 
 import asyncio
 import re

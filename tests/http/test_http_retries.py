@@ -1,4 +1,4 @@
-"""api.md, section 5: safe retries with an Idempotency-Key."""
+"""docs/api.md, Safe retries: what an Idempotency-Key does."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""api.md, section 3: the revision, and what hangs on it: ETag, If-Match, If-None-Match, Cache-Control."""
+"""docs/api.md, Conflicts: the revision, and what hangs on it: ETag, If-Match, If-None-Match, Cache-Control."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""api.md, section 2: what may be said about a task, and what comes back."""
+"""docs/api.md, A task: what may be said about a task, and what comes back."""
 
 import json
 from datetime import UTC, datetime

@@ -149,6 +149,13 @@ def test_what_a_page_names_in_code_is_there(page):
             assert name in words(), name
 
 
+def test_the_sections_of_the_contract_that_tests_name_are_there():
+    titles = set(re.findall(r"^## (.*)$", (CHECKOUT / "docs/api.md").read_text(), re.MULTILINE))
+    for path, text in sources().items():
+        named = re.findall(r"docs/api\.md, ([A-Z][a-z ]+)", text) if path.startswith("tests/") else []
+        assert set(named) <= titles, path
+
+
 @written
 def test_a_line_is_one_sentence(page):
     """So that a change of a sentence is a change of a line."""
