@@ -1,44 +1,27 @@
-"""`todo backup`: a copy of the SQLite file while it is served, and what to do once a copy was put in its place."""
+"""`todo backup` and `todo renew`: a copy of the SQLite file while it is served, and what follows a restored copy."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from todo_adapters.sql.renewal import renew as renew_data
+from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.sqlite.file import connect, explain
+from todo_domain.owner import first_counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from todo_adapters.sql.addresses import Database
 
-AFTER_RESTORE: Final = {
-    "sqlite": """\
-BEGIN IMMEDIATE;
-UPDATE users SET revision = revision + 1000000000, horizon = revision + 1000000000;
-UPDATE task_ids SET last = last + 1000000000;
-COMMIT;
-""",
-    "postgresql": """\
-BEGIN;
-ALTER TABLE users NO FORCE ROW LEVEL SECURITY;
-UPDATE users SET revision = revision + 1000000000, horizon = revision + 1000000000;
-ALTER TABLE users FORCE ROW LEVEL SECURITY;
-SELECT setval(ids, nextval(ids) + 1000000000) FROM pg_get_serial_sequence('tasks', 'id') AS ids;
-COMMIT;
-""",
-}
-"""What makes every device start anew, and every id new, by kind of database; on PostgreSQL, for the tables' owner.
 
-The number is that of writes which nobody can have made since the copy: at 5,000 a second, those of 55 hours.
-"""
-
-
-class CannotBackUp(Exception):
-    """What is in the way of a copy, in one sentence."""
+class CannotBackUp(SqlError):
+    """What is in the way of a copy."""
 
 
 def back_up(database: Database, target: Path) -> int:
@@ -67,6 +50,18 @@ def back_up(database: Database, target: Path) -> int:
             raise
         _sync(target.parent)
         return target.stat().st_size
+
+
+def renew(address: str, now: datetime) -> str:
+    """Renew the data at a database URL after a restore, and return a sentence that says what was done.
+
+    Raises SqlError, and changes nothing then.
+    """
+    users, ahead = renew_data(address, first_counter(now))
+    done = f"{users} user(s) renewed: each device starts anew, and new tasks get ids that were never given out"
+    if not ahead:
+        return done
+    return f"{done}; {ahead} of them had counters ahead of this machine's clock, which stay: check the clock"
 
 
 def _copy(source: Path, part: Path) -> None:

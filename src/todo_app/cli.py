@@ -1,4 +1,4 @@
-"""The command line: `todo serve | migrate | token | doctor | backup | openapi`."""
+"""The command line: `todo serve | migrate | token | doctor | backup | renew | openapi`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from todo_adapters.sql.schema import SqlError
-from todo_app.backup import AFTER_RESTORE, CannotBackUp, back_up
 from todo_app.compose import audit_of
 from todo_app.identity_settings import FETCHING
 from todo_app.serving import CannotStart, note_migration, serve, tell
 from todo_app.settings import BadSetting, read_settings
 from todo_app.settings_table import rows
 from todo_domain import Invalid, user_id
+from todo_domain.service import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, value in overrides.items():
             _hand_on(name, value)
         return int(arguments.run(settings, arguments) or 0)
-    except (BadSetting, CannotBackUp, CannotStart, SqlError, Invalid) as problem:
+    except (BadSetting, CannotStart, SqlError, Invalid) as problem:
         return tell(problem)
     except KeyboardInterrupt:
         return 130
@@ -99,14 +99,17 @@ def _doctor(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
-    database = settings.database
-    if arguments.after_restore:
-        print(AFTER_RESTORE.get(database.kind, ""), end="")
-        return
+    from todo_app.backup import back_up  # noqa: PLC0415  only this command needs it
+
     target = Path(arguments.file)
-    print(f"{target}: {back_up(database, target):,} bytes, a copy of {database.file}, checked")
-    print("Once it was put back, before anybody is served, make every device start anew:", end="\n\n")
-    print(AFTER_RESTORE[database.kind], end="")
+    print(f"{target}: {back_up(settings.database, target):,} bytes, a copy of {settings.database.file}, checked")
+    print("After a restore, run todo renew before anybody is served.")
+
+
+def _renew(settings: Settings, _: argparse.Namespace) -> None:
+    from todo_app.backup import renew  # noqa: PLC0415  only this command needs it
+
+    print(renew(settings.direct_url or settings.database.address, utc_now()))
 
 
 def _openapi(_: Settings, __: argparse.Namespace) -> None:
@@ -165,10 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_doctor)
 
     command = commands.add_parser("backup", parents=[database], help="copy the SQLite file while it is served")
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("file", nargs="?", help="the copy, which must not be there yet")
-    what.add_argument("--after-restore", action="store_true", help="print the SQL to run once a copy was put back")
+    command.add_argument("file", help="the copy, which must not be there yet")
     command.set_defaults(run=_backup)
+
+    command = commands.add_parser("renew", parents=[database], help="after a restore: make every device start anew")
+    command.set_defaults(run=_renew)
 
     command = commands.add_parser("openapi", help="print the OpenAPI document")
     command.set_defaults(run=_openapi)

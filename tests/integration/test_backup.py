@@ -11,7 +11,6 @@ import pytest
 
 from servers import binaries
 from servers.todo import Served, todo
-from todo_app.backup import AFTER_RESTORE
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -59,7 +58,7 @@ def test_a_copy_is_for_its_owner_only_and_says_what_a_restore_needs(tmp_path):
     with Served(tmp_path, TODO_JWT_SECRET=SECRET):
         ran = todo("backup", "copy.db", cwd=tmp_path)
     assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
-    assert AFTER_RESTORE["sqlite"] in ran.stdout
+    assert "run todo renew before anybody is served" in ran.stdout
     assert not (tmp_path / "copy.db.part").exists()
 
 
@@ -74,9 +73,8 @@ def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(tmp_p
         if leftover.suffix != ".secret":
             leftover.unlink()
     shutil.copy(tmp_path / "copy.db", tmp_path / "todo.db")
-    printed = todo("backup", "--after-restore", cwd=tmp_path).stdout
-    with closing(sqlite3.connect(tmp_path / "todo.db")) as restored:
-        restored.executescript(printed)
+    renewed = todo("renew", cwd=tmp_path)
+    assert (renewed.returncode, renewed.stdout[:18]) == (0, "1 user(s) renewed:"), renewed.stderr
     with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
         made = []
         for _ in range(4):  # more writes than were lost, so that the counter alone would tell the device nothing
@@ -86,7 +84,10 @@ def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(tmp_p
         whole = served.request("GET", "/api/me/changes", token).body
         assert [task["title"] for task in whole["tasks"]].count("kept") == 1
         assert served.request("GET", f"/api/me/changes?since={whole['revision']}", token).status == 200
-        assert whole["revision"] == kept["revision"] + 1_000_000_000 + 4
+        assert whole["revision"] > lost[-1]["revision"]
+        stale = {"If-Match": f'"{kept["revision"] + 1}"'}  # which the restored task never had
+        edited = served.request("PATCH", f"/api/me/tasks/{kept['id']}", token, {"title": "x"}, stale)
+        assert edited.status == 412
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,9 @@ def test_what_cannot_be_copied_is_said_in_one_sentence_and_leaves_nothing(tmp_pa
     assert sorted(tmp_path.iterdir()) == before
 
 
-def _ran(program, url, *arguments, text=None):
+def _ran(program, url, *arguments):
     return subprocess.run(
         [binaries.find().directory / program, url, *arguments],
-        input=text,
         capture_output=True,
         text=True,
         check=False,
@@ -145,10 +145,8 @@ def test_a_restored_dump_serves_and_every_device_starts_anew(tmp_path, postgres_
         restored = _ran("pg_restore", str(dump), "--clean", "--if-exists", f"--dbname={server.url(after)}")
         assert restored.returncode == 0, restored.stderr
         owner = postgres_databases.url(after, postgres_databases.OWNER)
-        printed = todo("backup", "--after-restore", cwd=tmp_path, TODO_DATABASE_URL=owner).stdout
-        jumped = _ran("psql", owner, "--set=ON_ERROR_STOP=1", text=printed)
-        assert jumped.returncode == 0, jumped.stderr
-        assert "UPDATE 1" in jumped.stdout
+        renewed = todo("renew", cwd=tmp_path, TODO_DATABASE_URL=owner)
+        assert (renewed.returncode, renewed.stdout[:18]) == (0, "1 user(s) renewed:"), renewed.stderr
         with Served(tmp_path, TODO_DATABASE_URL=postgres_databases.url(after), **settings) as served:
             made = served.request("POST", "/api/me/tasks", token, {"title": "new"}).body
             assert made["id"] > lost["id"]

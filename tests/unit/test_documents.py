@@ -9,7 +9,6 @@ import pytest
 
 from todo_adapters.observability.metrics import Metrics
 from todo_adapters.sql.tables import metadata
-from todo_app.backup import AFTER_RESTORE
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
@@ -111,11 +110,6 @@ def test_every_number_is_explained():
 
     told = set(re.findall(r"^# TYPE (todo_\w+)", Metrics(Pool()).text().decode(), re.MULTILINE))
     assert set(re.findall(r"^\| `(todo_\w+)`", OPERATIONS, re.MULTILINE)) == told
-
-
-@pytest.mark.parametrize("kind", AFTER_RESTORE)
-def test_the_sql_after_a_restore_is_the_one_that_is_printed(kind):
-    assert f"```sql\n{AFTER_RESTORE[kind]}```" in OPERATIONS
 
 
 def test_the_first_list_for_operators_has_ten_lines_and_quotes_what_readiness_says():

@@ -49,6 +49,23 @@ class MigrationError(SqlError):
     """A migration that cannot be done."""
 
 
+class CannotRenewError(SqlError):
+    """What is in the way of a renewal after a restore."""
+
+
+NOTHING: Final = "nothing is migrated here, so there is nothing to renew"
+
+IDS_SKIPPED: Final = 1_000_000_000
+"""How many ids a renewal leaves out: more than anybody can have taken since the copy was made."""
+
+
+class Renewed(NamedTuple):
+    """How many users a renewal found, and how many of them had a counter that was already higher, and kept it."""
+
+    users: int
+    ahead: int
+
+
 def head() -> str:
     """Return the revision that this release needs."""
     return REVISIONS[-1]

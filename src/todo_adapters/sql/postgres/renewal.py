@@ -1,0 +1,63 @@
+"""What follows a restored backup of a PostgreSQL database: every counter moves past what the lost writes had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
+
+import psycopg
+
+from todo_adapters.sql.postgres.connecting import connect
+from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
+from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
+
+_SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0; SET LOCAL row_security = off"
+"""Row-level security would turn the change into one of no rows, silently; off, it makes an error of it."""
+
+_WALL: Final = """
+SELECT row_security_active(oid), relforcerowsecurity, pg_has_role(relowner, 'USAGE')
+FROM pg_class WHERE oid = to_regclass('users')
+"""
+_AHEAD: Final = "SELECT count(*) FROM users WHERE revision > %s"
+_MOVE: Final = "UPDATE users SET revision = greatest(revision, %s), horizon = greatest(revision, %s)"
+_IDS: Final = "SELECT setval(ids, nextval(ids) + %s) FROM pg_get_serial_sequence('tasks', 'id') AS ids"
+_LOGIN: Final = (
+    "this login may not renew: run it as the owner of the tables, or as a role with BYPASSRLS that may update them"
+)
+
+
+def renew(url: str, counter: int) -> Renewed:
+    """Move every user's counter and horizon to `counter`, and the ids by IDS_SKIPPED, in one transaction.
+
+    Raises CannotRenewError unless the login owns the tables or bypasses row-level security; nothing is changed then.
+    """
+    with _failures(), closing(connect(url)) as connection, connection.transaction():
+        connection.execute(_SETTINGS)
+        if (wall := connection.execute(_WALL).fetchone()) is None:
+            raise CannotRenewError(NOTHING)
+        active, forced, owner = wall
+        if active and not owner:
+            raise CannotRenewError(_LOGIN)
+        if active:
+            connection.execute("ALTER TABLE users NO FORCE ROW LEVEL SECURITY")
+        ahead = connection.execute(_AHEAD, [counter]).fetchone()
+        users = connection.execute(_MOVE, [counter, counter]).rowcount
+        if active and forced:
+            connection.execute("ALTER TABLE users FORCE ROW LEVEL SECURITY")
+        connection.execute(_IDS, [IDS_SKIPPED])
+        return Renewed(users, ahead[0] if ahead else 0)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate == NO_PRIVILEGE:
+            raise CannotRenewError(_LOGIN) from error
+        if error.sqlstate == LOCK_NOT_AVAILABLE:
+            raise CannotRenewError("the tables are in use: stop the service, then run todo renew again") from error
+        if (sentence := sentence_for(error)) is None:
+            raise
+        raise CannotRenewError(sentence) from error
