@@ -154,8 +154,9 @@ def test_limits_are_those_of_the_code_list_items_included():
         members = DOCUMENT["components"]["schemas"][name]["properties"]
         assert (members["title"]["minLength"], members["title"]["maxLength"]) == (1, 255)
         assert members["description"]["anyOf"][0]["maxLength"] == 5_000
-        assert (members["tags"]["maxItems"], members["tags"]["uniqueItems"]) == (20, True)
-        assert (members["tags"]["items"]["minLength"], members["tags"]["items"]["maxLength"]) == (1, 50)
+        tags = members["tags"] if name == "Task" else members["tags"]["anyOf"][0]
+        assert (tags["maxItems"], tags["uniqueItems"]) == (20, True)
+        assert (tags["items"]["minLength"], tags["items"]["maxLength"]) == (1, 50)
     id_schema = next(parameter for parameter in parameters(OPERATIONS["read_task"][2]) if parameter["name"] == "id")[
         "schema"
     ]
@@ -180,6 +181,7 @@ FITTING = {
         ({"title": ""}, False),
         ({"title": "x" * 256}, False),
         ({"title": "x", "id": 1}, False),
+        ({"title": "x", "tags": None, "priority": None, "status": None, "completed": None}, True),
         ({"title": "x", "tags": ["a", "a"]}, False),
         ({"title": "x", "tags": ["a" * 51]}, False),
         ({"title": "x", "priority": "urgent"}, False),
@@ -190,10 +192,19 @@ FITTING = {
     "TaskPut": [
         ({"title": "x"}, True),
         ({"title": "x", "completed_at": [1]}, True),
+        ({"tags": None}, True),
+        ({"status": None}, False),
+        ({"status": None, "completed": True}, True),
         ({}, False),
         ({"revision": 1}, False),
     ],
-    "TaskPatch": [({}, True), ({"description": None}, True), ({"status": "done"}, False), ({"revision": 1}, False)],
+    "TaskPatch": [
+        ({}, True),
+        ({"description": None, "tags": None, "priority": None}, True),
+        ({"status": None}, False),
+        ({"status": "done"}, False),
+        ({"revision": 1}, False),
+    ],
 }
 
 

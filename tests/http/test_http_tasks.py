@@ -106,15 +106,15 @@ async def test_a_title_is_required_on_create(ann: Caller):
         await assert_refused(ann, "POST", body, "title")
 
 
-# Types are strict, and null is a value of two members only.
+# Types are strict, and null stands for the default of a member.
 
 WRONG_TYPES = {
     "title": [None, 1, 1.5, True, [], ["x"], {}],
     "description": [1, True, [], {}],
-    "status": [None, "Complete", "COMPLETE", "done", "", "complete ", True, 1, ["complete"], {}, "`$.foo",
+    "status": ["Complete", "COMPLETE", "done", "", "complete ", True, 1, ["complete"], {}, "`$.foo",
     "' - at `$.foo`"],
-    "completed": [None, "true", "false", "", 0, 1, 1.0, 0.0, [], {}],
-    "priority": [None, "High", "urgent", "", 0, 3, True, ["high"], "none "],
+    "completed": ["true", "false", "", 0, 1, 1.0, 0.0, [], {}],
+    "priority": ["High", "urgent", "", 0, 3, True, ["high"], "none "],
     "due_date": [
         "", "2026-11-31", "2026-02-29", "2026-13-01", "2026-00-10", "2026-1-2", "20261122", "22.11.2026",
         "2026-11-22T00:00:00Z",
@@ -122,7 +122,7 @@ WRONG_TYPES = {
         "2026-W47-7",
         "٢٠٢٦-11-22", "\uff12\uff10\uff12\uff16-11-22", "2026\u201311\u201322", "tomorrow", 20261122, True, [], {},
     ],
-    "tags": [None, "home", {}, 1, True, [1], [None], [["home"]], [True], {"0": "home"}],
+    "tags": ["home", {}, 1, True, [1], [None], [["home"]], [True], {"0": "home"}],
 }  # fmt: skip
 
 
@@ -154,14 +154,30 @@ async def test_complete_knows_status_and_completed_only(ann: Caller, name: str):
     assert answer.json()["fields"][0]["field"] == name
 
 
-@pytest.mark.parametrize("name", ["description", "due_date"])
+DEFAULTS = {"description": None, "due_date": None, "priority": "none", "tags": []}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
 @pytest.mark.parametrize("method", WRITES)
-async def test_null_is_a_value_of_description_and_due_date(ann: Caller, method: str, name: str):
+async def test_null_stands_for_the_default_of_a_member(ann: Caller, method: str, name: str):
     task = await ann.task(**{name: SETTABLE[name]})
     target = "/tasks" if method == "POST" else f"/tasks/{task['id']}"
     answer = await ann(method, target, json={"title": "x", name: None})
     assert answer.status in {200, 201}
-    assert answer.json()[name] is None
+    assert answer.json()[name] == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("twins", [{"status": None}, {"completed": None}, {"status": None, "completed": True}], ids=str)
+async def test_a_twin_that_is_null_is_as_if_it_were_not_there_in_a_post_or_put(ann: Caller, twins):
+    completed = twins.get("completed") is True
+    made = await ann("POST", "/tasks", json={"title": "x", **twins})
+    assert (made.status, made.json()["completed"]) == (201, completed)
+    task = await ann.task(completed=True)
+    put = await ann("PUT", f"/tasks/{task['id']}", json={"title": "y", **twins})
+    assert (put.status, put.json()["completed"], put.json()["title"]) == (200, True, "y")
+    assert (await ann("PUT", f"/tasks/{task['id']}", json=dict.fromkeys(twins))).status == 400
+    for below in ("", "/complete"):
+        assert (await ann("PATCH", f"/tasks/{task['id']}{below}", json=dict.fromkeys(twins))).status == 400
 
 
 @pytest.mark.parametrize(

@@ -51,13 +51,13 @@ def _mend_query(query: dict[str, Any]) -> None:
 
 
 def _mend_body(body: dict[str, Any], *, put: bool) -> None:
-    for name in ("id", "user_id"):
+    for name in ("id", "user_id", "revision"):
         body.pop(name, None)  # must be the task's own
-    if put and "status" in body:
+    if put and body.get("status") is not None:
         body.pop("completed", None)  # may contradict it only beside the current revision
     if "title" in body:
         body["title"] = "a" + body["title"][1:]  # has a visible character
-    if "tags" in body:
+    if body.get("tags") is not None:
         tags = ["a" + tag[1:] for tag in body["tags"]]
         body["tags"] = list({fold(tag.strip()): tag for tag in tags}.values())  # distinct, ignoring case
 

@@ -9,6 +9,7 @@ import msgspec
 
 from todo_adapters.http.protocol.errors import STATUS, TooLarge
 from todo_adapters.http.protocol.schemas import (
+    ABSENT_IF_NULL,
     ChangesOut,
     Completion,
     ErrorOut,
@@ -35,7 +36,15 @@ _TWINS_AGREE: Final = {
 }
 """`status` and `completed` are one fact in two spellings; a PUT alone may let them differ."""
 
-_SOMETHING_TO_SET: Final = {"anyOf": [{"required": [name]} for name in Settable.__struct_fields__]}
+_SOMETHING_TO_SET: Final = {
+    "anyOf": [
+        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+        if name in ABSENT_IF_NULL
+        else {"required": [name]}
+        for name in Settable.__struct_fields__
+    ]
+}
+"""Null for one of the twins is as if it were not there."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -82,15 +82,18 @@ class ChangesOut(Struct):
 
 
 class Settable(Struct, forbid_unknown_fields=True):
-    """The members a client may set; each may be left out."""
+    """The members a client may set; each may be left out.
+
+    Null stands for the default of a member; for `status` and `completed` it is as if they were not there.
+    """
 
     title: Title | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
-    status: Status | UnsetType = UNSET
-    completed: bool | UnsetType = UNSET
-    priority: PriorityName | UnsetType = UNSET
+    status: Status | UnsetType | None = UNSET
+    completed: bool | UnsetType | None = UNSET
+    priority: PriorityName | UnsetType | None = UNSET
     due_date: date | UnsetType | None = UNSET
-    tags: Tags | UnsetType = UNSET
+    tags: Tags | UnsetType | None = UNSET
 
 
 EXPECTED: Final = {
@@ -98,9 +101,9 @@ EXPECTED: Final = {
     "description": "must be a string or null",
     "status": "must be incomplete or complete",
     "completed": "must be true or false",
-    "priority": "must be none, low, medium or high",
+    "priority": "must be none, low, medium or high, or null",
     "due_date": "must be a date like 2026-11-22, or null",
-    "tags": "must be an array of strings",
+    "tags": "must be an array of strings, or null",
 }
 """What each of them has to be, in a sentence that begins with its name."""
 
@@ -112,7 +115,10 @@ class NewTask(Settable):
 
 
 class TaskPatch(Settable):
-    """The body of a PATCH: a JSON merge patch (RFC 7396)."""
+    """The body of a PATCH: a JSON merge patch (RFC 7396), whose nulls remove, so the twins have none."""
+
+    status: Status | UnsetType = UNSET
+    completed: bool | UnsetType = UNSET
 
 
 class TaskPut(Settable):
@@ -205,12 +211,16 @@ def changes_out(changes: Changes) -> ChangesOut:
 def members(body: Settable | Completion) -> Members:
     """Return what a body says about a task, in the domain's terms."""
     said = {
-        name: value
+        name: _DEFAULTS[name] if value is None and name in _DEFAULTS else value
         for name in body.__struct_fields__
-        if name in Members.__optional_keys__ and (value := getattr(body, name)) is not UNSET
+        if name in Members.__optional_keys__
+        and (value := getattr(body, name)) is not UNSET
+        and (value is not None or name not in ABSENT_IF_NULL)
     }
     if "priority" in said:
         said["priority"] = Priority(PRIORITY_NAMES.index(said["priority"]))
-    if said.get("revision", UNSET) is None:
-        del said["revision"]
     return cast("Members", said)
+
+
+_DEFAULTS: Final = {"priority": "none", "tags": []}
+ABSENT_IF_NULL: Final = frozenset({"status", "completed", "revision"})
