@@ -30,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     overrides = {name: value for name, value in vars(arguments).items() if name.startswith("TODO_") and value}
     try:
-        # What suggests settings must not need any.
-        only = FETCHING if getattr(arguments, "suggest", False) else None
+        # What suggests settings, or attacks a deployment elsewhere, must not need any.
+        elsewhere = getattr(arguments, "suggest", False) or getattr(arguments, "attack", None)
+        only = FETCHING if elsewhere else None
         settings = read_settings(overrides, only=only)
         for name, value in overrides.items():
             _hand_on(name, value)
@@ -92,7 +93,12 @@ def _token(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(settings: Settings, _: argparse.Namespace) -> int:
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    if arguments.attack:
+        from todo_app.attack import attack  # noqa: PLC0415  only this command needs an HTTP client
+
+        url, one, two = arguments.attack
+        return 0 if attack(settings, url, (one, two), destructive=arguments.destructive) else 1
     from todo_app.doctor import examine  # noqa: PLC0415  only this command needs it
 
     return 0 if examine(settings) else 1
@@ -165,6 +171,15 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_token)
 
     command = commands.add_parser("doctor", parents=[database], help="check everything that serving needs")
+    command.add_argument(
+        "--attack",
+        nargs=3,
+        metavar=("URL", "TOKEN_A", "TOKEN_B"),
+        help="try every operation of a running deployment across two of its users, on tasks made for that",
+    )
+    command.add_argument(
+        "--destructive", action="store_true", help="with --attack: also what erases a user, for users without tasks"
+    )
     command.set_defaults(run=_doctor)
 
     command = commands.add_parser("backup", parents=[database], help="copy the SQLite file while it is served")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from todo_adapters.audit import AuditLines
 from todo_adapters.sql.schema import SqlError
 from todo_app.database_checks import database_checks, file_notes
-from todo_app.identity import verifier_of
-from todo_app.identity_settings import cautions
-from todo_app.tokens import secret_file
+from todo_app.key_checks import check_identity
 from todo_domain import TodoError
 
 if TYPE_CHECKING:
@@ -27,11 +24,9 @@ def examine(settings: Settings) -> bool:
 async def _examine(settings: Settings) -> bool:
     print(f"ok    settings: {settings.database!r}")
     well = await _database(settings)
-    well &= await _check("identity", lambda: _identity(settings))
-    for name, notes in (("database", file_notes(settings)), ("identity", cautions(settings))):
-        for note in notes:
-            print(f"note  {name}: {note}")
-    return well
+    for note in file_notes(settings):
+        print(f"note  database: {note}")
+    return await check_identity(settings) and well
 
 
 async def _database(settings: Settings) -> bool:
@@ -49,10 +44,3 @@ async def _check(name: str, run: Callable[[], Awaitable[str]]) -> bool:
         print(f"FAIL  {name}: {problem}")
         return False
     return True
-
-
-async def _identity(settings: Settings) -> str:
-    if settings.needs_machine_secret:
-        return f"no secret is set; todo serve keeps one in {secret_file(settings)}"
-    await verifier_of(settings, AuditLines("stderr")).check()
-    return "shared secret" if settings.jwt_secrets else "the key set was fetched"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import jwt
 
 from todo_adapters.audit import AuditLines
+from todo_adapters.auth.jwks import FETCHED
 from todo_adapters.auth.refusal import Check, Reason
 from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
@@ -91,7 +92,7 @@ def explain(settings: Settings, text: str) -> bool:
 
 async def _checks(settings: Settings, token: str) -> list[Check]:
     """Return the checks, with the cause where keys could not be had."""
-    key_sets = key_sets_of(settings, AuditLines("stderr"))
+    key_sets = key_sets_of(settings, AuditLines("stderr"), wait=FETCHED.first)
     verifier = verifier_of(settings, AuditLines("stderr"), key_sets)
     try:
         checks = await verifier.explain(token)

@@ -1,0 +1,146 @@
+"""A running deployment as its client sees it: the operations of its OpenAPI document, and requests to it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from todo_adapters.http.openapi import openapi_json
+
+PREFIX: Final = "/api/{user_id}"
+"""The paths of a user."""
+
+TIMEOUT: Final = 15.0
+"""Seconds for one request; a deployment answers within 3."""
+
+_METHODS: Final = ("get", "head", "post", "put", "patch", "delete")
+_TRIES: Final = 4
+_LONGEST_PAUSE: Final = 5.0
+
+
+class CannotAsk(Exception):
+    """Why a deployment cannot be asked, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A method and a path template of the document, PREFIX or below it."""
+
+    method: str
+    template: str
+    streams: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.template}"
+
+    @property
+    def on_task(self) -> bool:
+        """Whether the path names a task."""
+        return "{" in self.template.removeprefix(PREFIX)
+
+    @property
+    def on_user(self) -> bool:
+        """Whether it writes to everything that a user has, which a deployment that does not hold would lose."""
+        writes = self.method not in {"get", "head"}
+        return writes and not self.on_task and not self.template.endswith(("/tasks", "/batch"))
+
+    def path(self, user: str, task: int) -> str:
+        """Return the path for this user, which is a path segment, and task."""
+        head, *rest = self.template.replace("{user_id}", user, 1).split("/{")
+        path = head + "".join(f"/{task}{part.partition('}')[2]}" for part in rest)
+        return f"{path}?confirm={user}" if (self.method, self.template) == ("delete", PREFIX) else path
+
+
+class Deployment:
+    """Requests to the deployment behind `client`, counted in `requests`."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self.requests = 0
+
+    def operations(self) -> list[Operation]:
+        """Return the operations on a user's path, of its own document, or of this release's where it shows none."""
+        answer = self.send("get", "/openapi.json")
+        if answer.status_code == 404:
+            print("note  attack: it shows no OpenAPI document (TODO_DOCS=off), so that of this release is used")
+            document = json.loads(openapi_json())
+        else:
+            document = members(answer)
+        found = list(_operations(document))
+        if not found:
+            raise CannotAsk(f"its OpenAPI document has no operation below {PREFIX}: is this the service's address?")
+        return found
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        *,
+        streams: bool = False,
+        patient: bool = True,
+    ) -> httpx.Response:
+        """Send one request, or raise CannotAsk. Of an answer that `streams` nothing is read.
+
+        A `patient` sender waits if the answer says so, a few times and briefly.
+        """
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        request = self._client.build_request(method.upper(), path, headers=headers, json=body)
+        answer = self._once(request, streams=streams)
+        for _ in range(_TRIES - 1 if patient else 0):
+            if answer.status_code not in {429, 503}:
+                break
+            wait = answer.headers.get("Retry-After", "1")
+            time.sleep(min(float(wait) if wait.isdecimal() else 1.0, _LONGEST_PAUSE))
+            answer = self._once(request, streams=streams)
+        return answer
+
+    def _once(self, request: httpx.Request, *, streams: bool) -> httpx.Response:
+        self.requests += 1
+        try:
+            answer = self._client.send(request, stream=True)
+            try:
+                if streams and answer.is_success:  # it has no end
+                    return httpx.Response(answer.status_code, headers=answer.headers, content=b"")
+                answer.read()
+            finally:
+                answer.close()
+        except httpx.HTTPError as problem:
+            raise CannotAsk(f"{request.method} {request.url.path} got no answer: {type(problem).__name__}") from None
+        return answer
+
+
+def members(answer: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object of an answer that is a success, or raise CannotAsk."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not answer.is_success or not isinstance(body, dict):
+        raise CannotAsk(f"{answer.request.method} {answer.request.url.path} was answered {said(answer)}")
+    return body
+
+
+def said(answer: httpx.Response) -> str:
+    """Return the status of an answer, with its sentence if it is an error of ours."""
+    try:
+        return f"{answer.status_code} {answer.json()['error']!r}"
+    except (ValueError, KeyError, TypeError):
+        return str(answer.status_code)
+
+
+def _operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for template, item in document.get("paths", {}).items():
+        if template != PREFIX and not template.startswith(f"{PREFIX}/"):
+            continue
+        for method in _METHODS:
+            if method in item:
+                answers = item[method].get("responses", {}).values()
+                streams = any("text/event-stream" in answer.get("content", {}) for answer in answers)
+                yield Operation(method, template, streams)

@@ -1,0 +1,65 @@
+"""The part of `todo doctor` about tokens: which keys there are, which are left out and why, and what to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from todo_adapters.audit import AuditLines
+from todo_adapters.auth.jwks import FETCHED
+from todo_app.identity import key_sets_of, verifier_of
+from todo_app.identity_settings import cautions
+from todo_app.settings import BadSetting
+from todo_app.tokens import secret_file
+from todo_domain import Unavailable
+
+if TYPE_CHECKING:
+    from todo_adapters.auth.jwks import JwksKeys
+    from todo_app.settings import Settings
+
+
+async def check_identity(settings: Settings) -> bool:
+    """Print what tokens are verified with, or what is in the way; return whether every key set was had."""
+    if settings.needs_machine_secret:
+        print(f"ok    identity: no secret is set; todo serve keeps one in {secret_file(settings)}")
+        return True
+    try:
+        key_sets = key_sets_of(settings, AuditLines("stderr"), wait=FETCHED.first)
+        verifier_of(settings, AuditLines("stderr"), key_sets)
+    except BadSetting as problem:
+        print(f"FAIL  identity: {problem}")
+        return False
+    if settings.jwt_secrets:
+        print(f"ok    identity: {len(settings.jwt_secrets)} shared secret(s) (HS256)")
+    had = [await _check(name, keys) for name, keys in key_sets.items()]
+    for note in [*_way(settings), *cautions(settings)]:
+        print(f"note  identity: {note}")
+    return all(had)
+
+
+async def _check(name: str, keys: JwksKeys) -> bool:
+    try:
+        await keys.check()
+    except Unavailable:
+        print(f"FAIL  identity: {name}: {keys.failure}")
+        return False
+    finally:
+        await keys.aclose()
+    algorithms = ", ".join(f"{algorithm} {number}" for algorithm, number in keys.keys.algorithms.items())
+    print(f"ok    identity: {name}: {len(keys.keys)} key(s): {algorithms}")
+    for problem in keys.keys.left_out:
+        print(f"note  identity: {name}: left out: {problem}")
+    return True
+
+
+def _way(settings: Settings) -> list[str]:
+    """Return what decides the way to the keys."""
+    if settings.key_source in {None, "file"}:
+        return []
+    found = []
+    if settings.https_proxy:
+        found.append(f"keys are fetched through HTTPS_PROXY{', but for NO_PROXY' if settings.no_proxy else ''}")
+    if settings.ca_file:
+        found.append(f"SSL_CERT_FILE: only the authorities in {settings.ca_file} are trusted")
+    if settings.jwks_http_hosts:
+        found.append(f"TODO_JWKS_HTTP_HOSTS: keys may come over plain http from {' '.join(settings.jwks_http_hosts)}")
+    return found
