@@ -8,6 +8,7 @@ import pytest
 
 from servers import browser
 from servers.browser import Browser
+from servers.nginx import proxying
 from servers.todo import Served
 
 CREATE = "#operations-tasks-create_task"
@@ -26,10 +27,21 @@ def served(tmp_path_factory):
         yield served
 
 
+@pytest.fixture(scope="module", params=["direct", "below a prefix"])
+def base(request, served, tmp_path_factory):
+    """Where the service begins: at its own port, or at a path of a proxy's."""
+    if request.param == "direct":
+        yield served.origin
+        return
+    below = {"location / {": "location /todo/ {", "default $request_uri;": '"~^/todo(/.*)$" $1;'}
+    with proxying(tmp_path_factory.mktemp("proxy"), served.port, changes=below) as port:
+        yield f"http://127.0.0.1:{port}/todo"
+
+
 @pytest.fixture
-def page(served, tmp_path):
+def page(base, tmp_path):
     with Browser(tmp_path, height=1000) as page:
-        page.open(f"{served.origin}/docs")
+        page.open(f"{base}/docs")
         page.wait("return document.querySelector('.authorize') !== null")
         yield page
 
@@ -54,11 +66,11 @@ def execute(page, operation):
     return int(shown[0].split()[0]), json.loads(shown[1].replace("Download", ""))
 
 
-def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_host_is_asked(served, page):
-    authorise(page, served.token("ann"))
+def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_place_is_asked(served, base, page):
+    authorise(page, served.token(f"user of {base}"))
     status, task = execute(page, CREATE)
     assert status == 201
-    assert task["user_id"] == "ann"
+    assert task["user_id"] == f"user of {base}"
     assert task["title"]
     assert page.run(FILLED, CREATE) == ["user_id"]
     # The README's picture is made by TODO_TEST_PICTURE=docs/docs-page.png.
@@ -71,8 +83,8 @@ def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_host_is_as
     assert (status, listed) == (200, [task])
     assert page.run(FILLED, LIST) == ["user_id", "sort"]
     requested = page.requested()
-    assert f"{served.origin}/api/me/tasks" in requested
-    assert {url for url in requested if not url.startswith((served.origin + "/", "data:"))} == set()
+    assert f"{base}/api/me/tasks" in requested
+    assert {url for url in requested if not url.startswith((base + "/", "data:"))} == set()
     assert page.console() == []
 
 

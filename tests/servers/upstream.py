@@ -1,0 +1,61 @@
+"""A server that answers, or fails to, as a test says, and keeps what it was sent: what stands behind a proxy."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from servers.processes import LOOPBACK
+
+Behaviour = Callable[[bytes], bytes | None]
+"""Returns what is sent for a request, None to close the connection without a byte."""
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+
+
+class Upstream:
+    """Takes requests with a Content-Length, one on each connection. `received` has each as it came."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.received: list[bytes] = []
+        self._behaviour = behaviour
+        self._listener = socket.create_server((LOOPBACK, 0), backlog=128)
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                client.settimeout(10)
+                if request := _read(client):
+                    self.received.append(request)
+                    if (answer := self._behaviour(request)) is not None:
+                        client.sendall(answer)
+
+
+def _read(client: socket.socket) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request:
+        if not (piece := client.recv(65_536)):
+            return b""
+        request += piece
+    head = request.partition(b"\r\n\r\n")[0].lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+    while len(request) < len(head) + 4 + length:
+        request += client.recv(65_536)
+    return request
