@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,23 +16,22 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
+import uvicorn
 from client import Answer, Client, InProcess, OverSocket
 from conformance import Conforming
 
 from servers.todo import Served
-from support.log import ErrorRecords, error_lines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_adapters.memory import MemoryTasks
-from todo_app.connections import ServerConfig
-from todo_app.server import Server
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.service import utc_now
 
+_document = cache(openapi_json)
 _run = os.urandom(3).hex()
 _numbers = count(1)
 
@@ -90,23 +87,12 @@ class Caller:
 
 
 class Api:
-    """A running service. `store` is at hand only where it runs in this process.
+    """A running service. `store` is at hand only where it runs in this process."""
 
-    `errors` returns the error lines that it has logged, where it is a real server.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        secret: bytes,
-        *,
-        store: Tasks | None = None,
-        errors: Callable[[], list[str]] = list,
-    ) -> None:
+    def __init__(self, client: Client, secret: bytes, *, store: Tasks | None = None) -> None:
         self.bare = client
         self.client: Client = Conforming(client)
         self.store = store
-        self.errors = errors
         self._secret = secret
 
     def token(self, sub: str, /, **claims: Any) -> str:
@@ -148,29 +134,21 @@ def in_memory(
 def over_uvicorn(
     *, quota: int = DEFAULT_QUOTA, cors_origins: Iterable[str] = (), body_limit: int = DEFAULT_LIMIT
 ) -> Iterator[Api]:
-    """Serve the same through our server and a socket, from another thread. Its log must stay without an error."""
+    """Serve the same through uvicorn and a socket, from another thread."""
     app, _, secret = _composed(quota, cors_origins, body_limit, utc_now, None, None)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = ServerConfig(
-        app, drain_seconds=0, most_connections=1_000, ws="none", lifespan="off", log_config=None, access_log=False
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
     )
-    config.linger = 0
-    server = Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    errors = ErrorRecords()
-    logging.getLogger().addHandler(errors)
-    thresholds = gc.get_threshold()
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Api(OverSocket("127.0.0.1", listener.getsockname()[1]), secret, errors=lambda: errors.lines)
+        yield Api(OverSocket("127.0.0.1", port), secret)
     finally:
         server.should_exit = True
         thread.join()
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
-        logging.getLogger().removeHandler(errors)
 
 
 @contextmanager
@@ -191,9 +169,7 @@ def over_todo_serve(
     }
     settings = {name: value for name, value in settings.items() if value}
     with TemporaryDirectory() as directory, Served(Path(directory), **settings) as served:
-        yield Api(
-            OverSocket("127.0.0.1", served.port), secret.encode(), errors=lambda: error_lines(served.process.stderr)
-        )
+        yield Api(OverSocket("127.0.0.1", served.port), secret.encode())
 
 
 @contextmanager
@@ -257,7 +233,7 @@ def _composed(
         verifier=verifier or Verifier(SharedSecrets([secret])),
         cors_origins=cors_origins,
         body_limit=body_limit,
-        **{"audit": Silence(), "openapi": openapi_json(body_limit=body_limit, quota=quota)} | parts,
+        **{"audit": Silence(), "openapi": _document(body_limit=body_limit, quota=quota)} | parts,
     )
     return app, store, secret
 

@@ -2,12 +2,16 @@
 
 import json
 import signal
+import time
+from dataclasses import dataclass
 
+import jwt
 import pytest
 from httpx import ASGITransport, AsyncClient
 
 from servers.jwks import JwksServer
-from servers.todo import Served, todo
+from servers.todo import Served
+from support.command import todo
 from support.issuers import Issuer
 from support.lifespan import running
 from todo_app.compose import application
@@ -32,77 +36,103 @@ def told(path):
     return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
 
 
-def refused(served, *forwarded):
+@dataclass
+class Life:
+    """What a service behind a proxy answered, and all that it wrote into its audit log from its start to its stop."""
+
+    peers: dict[tuple[str, ...], str]
+    statuses: dict[str, list[int]]
+    status: int
+    text: str
+    mode: int
+
+    @property
+    def lines(self):
+        return list(map(json.loads, self.text.splitlines()))
+
+
+FORWARDED = {
+    (): "127.0.0.1",
+    ("203.0.113.9",): "203.0.113.9",
+    ("2001:db8::7",): "2001:db8::7",
+    # What stands before the last address that no listed proxy has may be the client's own invention.
+    ("10.0.0.1", "203.0.113.10"): "203.0.113.10",
+    ("203.0.113.11", "192.0.2.1"): "203.0.113.11",
+    ('","event":"forged',): '"event":"forged',
+}
+"""Addresses in X-Forwarded-For, and the peer that they make."""
+
+
+def asking(served, token, number, *forwarded):
+    """The statuses of so many lists."""
+    headers = {"X-Forwarded-For": ", ".join(forwarded)} if forwarded else {}
+    return [served.request("GET", "/api/me/tasks", token, headers=headers).status for _ in range(number)]
+
+
+def peer(served, *forwarded):
     """Send a bad token and return the peer that the audit log names for it."""
     headers = {"X-Forwarded-For": ", ".join(forwarded)} if forwarded else {}
     answer = served.request("GET", "/api/me/tasks", "no.real.token", headers=headers)
     assert answer.status == 401
-    request_id = answer.headers["x-request-id"]
-    (line,) = [line for line in until(served, request_id) if line.get("request_id") == request_id]
+    request_id, log = answer.headers["x-request-id"], served.directory / "audit.log"
+    served.process.wait_until(lambda: request_id in log.read_text(encoding="ascii"))
+    (line,) = [line for line in map(json.loads, log.read_text().splitlines()) if line.get("request_id") == request_id]
     return line["peer"]
 
 
-def until(served, text):
-    """Return the audit log once it has this text."""
-    path = served.directory / "audit.log"
-    served.process.wait_until(lambda: path.exists() and text in path.read_text(encoding="ascii"))
-    return told(path)
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("life")
+    settings = {
+        "TODO_AUDIT_LOG": "audit.log",
+        "TODO_JWT_SECRET": SECRET,
+        "TODO_JWT_ISSUER": "https://issuer.example",
+        "TODO_TRUSTED_PROXIES": "127.0.0.0/8 192.0.2.1",
+        "TODO_RATE_LIMIT_REFUSED": "60/hour",
+        "TODO_RATE_LIMIT_USER": "3/hour",
+    }
+    ann = jwt.encode({"sub": "ann", "iss": "https://issuer.example", "exp": int(time.time()) + 600}, SECRET, "HS256")
+    with Served(directory, **settings) as served:
+        peers = {forwarded: peer(served, *forwarded) for forwarded in FORWARDED}
+        statuses = {
+            "flood": asking(served, "no.real.token", 61, "203.0.113.66"),
+            "another": asking(served, "no.real.token", 1, "203.0.113.67"),
+            "valid": asking(served, ann, 4, "203.0.113.66"),
+        }
+    status, log = served.process.stop(signal.SIGTERM), directory / "audit.log"
+    return Life(peers, statuses, status, log.read_text(encoding="ascii"), log.stat().st_mode & 0o777)
 
 
-def test_a_life_from_migration_to_stop_with_every_refusal_counted_and_no_secret_told(tmp_path):
-    settings = {"TODO_AUDIT_LOG": "audit.log", "TODO_JWT_SECRET": SECRET, "TODO_JWT_ISSUER": "https://issuer.example"}
-    with Served(tmp_path, **settings) as served:
-        for _ in range(60):
-            assert served.request("GET", "/api/me/tasks", "no.real.token").status == 401
-    assert served.process.stop(signal.SIGTERM) in {0, -signal.SIGTERM}
-    lines = told(tmp_path / "audit.log")
-    refusals = [line for line in lines if line["event"] == "token_refused"]
+def test_a_life_from_migration_to_stop_with_every_refusal_counted_and_no_secret_told(life):
+    assert life.status in {0, -signal.SIGTERM}
+    of_the_flood = [line for line in life.lines if line.get("peer") == "203.0.113.66"]
+    refusals = [line for line in of_the_flood if line["event"] == "token_refused"]
     assert sum(line.get("count", 1) for line in refusals) == 60
     assert len(refusals) < 60
-    migrated, started, stopped = (line for line in lines if line["event"] != "token_refused")
+    alive = {"migration_applied", "start", "stop"}
+    migrated, started, stopped = (line for line in life.lines if line["event"] in alive)
     assert (migrated["event"], started["event"], stopped["event"]) == ("migration_applied", "start", "stop")
     assert migrated["before"] == "base"
     assert started["pid"] == stopped["pid"]
     assert started["identity"] == "1 shared secret(s)"
     assert started["jwt_issuer"] == "https://issuer.example"
-    assert SECRET not in (tmp_path / "audit.log").read_text()
-    assert (tmp_path / "audit.log").stat().st_mode & 0o777 == 0o600
+    assert SECRET not in life.text
+    assert life.mode == 0o600
+
+
+def test_a_listed_proxy_is_believed_as_far_as_it_can_know(life):
+    assert life.peers == FORWARDED
+
+
+def test_both_limits_are_settings_and_the_one_for_refused_tokens_counts_the_forwarded_address(life):
+    assert life.statuses == {"flood": [401] * 60 + [429], "another": [401], "valid": [200, 200, 200, 429]}
 
 
 def test_a_forwarded_address_from_nobody_listed_is_ignored(tmp_path):
-    (tmp_path / "none").mkdir()
-    with Served(tmp_path / "none", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET) as served:
-        assert refused(served, "203.0.113.9") == "127.0.0.1"
-    (tmp_path / "another").mkdir()
+    """Not of this machine's address, which is not listed; test_workers.py lists nobody."""
     proxies = {"TODO_TRUSTED_PROXIES": "192.0.2.0/24 2001:db8::1"}
-    with Served(tmp_path / "another", TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET, **proxies) as served:
-        assert refused(served, "203.0.113.9") == "127.0.0.1"
-
-
-def test_a_listed_proxy_is_believed_as_far_as_it_can_know(tmp_path):
-    proxies = {"TODO_TRUSTED_PROXIES": "127.0.0.0/8 192.0.2.1"}
     with Served(tmp_path, TODO_AUDIT_LOG="audit.log", TODO_JWT_SECRET=SECRET, **proxies) as served:
-        assert refused(served) == "127.0.0.1"
-        assert refused(served, "203.0.113.9") == "203.0.113.9"
-        assert refused(served, "2001:db8::7") == "2001:db8::7"
-        # What stands before the last address that no listed proxy has may be the client's own invention.
-        assert refused(served, "10.0.0.1", "203.0.113.9") == "203.0.113.9"
-        assert refused(served, "203.0.113.9", "192.0.2.1") == "203.0.113.9"
-        assert refused(served, '","event":"forged') == '"event":"forged'
-
-
-def test_both_limits_are_settings_and_the_one_for_refused_tokens_counts_the_forwarded_address(tmp_path):
-    limits = {"TODO_RATE_LIMIT_REFUSED": "2/hour", "TODO_RATE_LIMIT_USER": "3/hour"}
-    with Served(tmp_path, TODO_TRUSTED_PROXIES="127.0.0.1", TODO_JWT_SECRET=SECRET, **limits) as served:
-        ann = served.token("ann")
-
-        def statuses(client, token, number):
-            forwarded = {"X-Forwarded-For": client}
-            return [served.request("GET", "/api/me/tasks", token, headers=forwarded).status for _ in range(number)]
-
-        assert statuses("203.0.113.9", "no.real.token", 3) == [401, 401, 429]
-        assert statuses("203.0.113.10", "no.real.token", 1) == [401]
-        assert statuses("203.0.113.9", ann, 4) == [200, 200, 200, 429]
+        assert peer(served, "203.0.113.9") == "127.0.0.1"
 
 
 @pytest.mark.parametrize("name", ["TODO_RATE_LIMIT_USER", "TODO_RATE_LIMIT_REFUSED"])

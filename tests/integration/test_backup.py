@@ -1,18 +1,45 @@
 """`todo backup`: whole copies under load, one file each, and devices that start anew after a restore."""
 
+import asyncio
 import shutil
 import sqlite3
 import stat
 import subprocess
 import threading
-from contextlib import closing
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from servers import binaries
-from servers.todo import Served, todo
+from servers.todo import Served
+from support.command import todo
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_domain import Resync, TaskService, user_id
 
 SECRET = "0123456789abcdef0123456789abcdef"
+ANN = user_id("ann")
+
+
+COPIES = 4
+
+
+@dataclass
+class Life:
+    """A service under load that is copied; its last copy put back; what a device then sees, which was ahead of it."""
+
+    directory: Path
+    statuses: set[int]
+    said: str
+    renewed: subprocess.CompletedProcess[str]
+    kept: dict
+    lost: list[dict]
+    made: list[dict]
+    synced_since: list[int]
+    whole: dict
+    in_step: int
+    edited: int
 
 
 def _write(served, token, number, go_on, made):
@@ -21,29 +48,53 @@ def _write(served, token, number, go_on, made):
         made.append(answer.status)
 
 
-def test_copies_made_while_others_write_are_whole(tmp_path):
-    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
-        go_on, made = threading.Event(), []
-        tokens = [served.token(f"user-{number}") for number in range(3)]
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("life")
+    with Served(directory, TODO_JWT_SECRET=SECRET) as served:
+        go_on, statuses = threading.Event(), []
         writers = [
-            threading.Thread(target=_write, args=(served, token, number, go_on, made))
-            for number, token in enumerate(tokens)
+            threading.Thread(target=_write, args=(served, served.token(f"user-{number}"), number, go_on, statuses))
+            for number in range(3)
         ]
         for writer in writers:
             writer.start()
         try:
-            for number in range(4):
-                served.process.wait_until(lambda least=30 * (number + 1): len(made) >= least)
-                ran = todo("backup", f"copy-{number}.db", cwd=tmp_path, TODO_JWT_SECRET=SECRET)
+            for number in range(COPIES):
+                served.process.wait_until(lambda least=30 * (number + 1): len(statuses) >= least)
+                ran = todo("backup", f"copy-{number}.db", cwd=directory, TODO_JWT_SECRET=SECRET)
                 assert ran.returncode == 0, ran.stderr
         finally:
             go_on.set()
             for writer in writers:
                 writer.join()
-    assert set(made) == {201}
+        ann = served.token("ann")
+        kept = served.request("POST", "/api/me/tasks", ann, {"title": "kept"}).body
+        ran = todo("backup", "copy.db", cwd=directory)
+        assert ran.returncode == 0
+        lost = [served.request("POST", "/api/me/tasks", ann, {"title": "lost"}).body for _ in range(3)]
+        device = served.request("GET", "/api/me/changes", ann).body["revision"]
+    for leftover in directory.glob("todo.db*"):
+        leftover.unlink()
+    shutil.copy(directory / "copy.db", directory / "todo.db")
+    renewed = todo("renew", cwd=directory)
+    with Served(directory, TODO_JWT_SECRET=SECRET) as served:
+        made, synced = [], []
+        for _ in range(4):  # more writes than were lost, so that the counter alone would tell the device nothing
+            made.append(served.request("POST", "/api/me/tasks", ann, {"title": "new"}).body)
+            synced.append(served.request("GET", f"/api/me/changes?since={device}", ann).status)
+        whole = served.request("GET", "/api/me/changes", ann).body
+        in_step = served.request("GET", f"/api/me/changes?since={whole['revision']}", ann).status
+        never_was = {"If-Match": f'"{kept["revision"] + 1}"'}  # a revision that the restored task never had
+        edited = served.request("PATCH", f"/api/me/tasks/{kept['id']}", ann, {"title": "x"}, never_was).status
+    return Life(directory, set(statuses), ran.stdout, renewed, kept, lost, made, synced, whole, in_step, edited)
+
+
+def test_copies_made_while_others_write_are_whole(life):
+    assert life.statuses == {201}
     counts = []
-    for number in range(4):
-        with closing(sqlite3.connect(tmp_path / f"copy-{number}.db")) as copy:
+    for number in range(COPIES):
+        with closing(sqlite3.connect(life.directory / f"copy-{number}.db")) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert copy.execute("PRAGMA journal_mode").fetchone() == ("delete",)
             for user, revision, count in copy.execute("SELECT id, revision, task_count FROM users").fetchall():
@@ -54,40 +105,21 @@ def test_copies_made_while_others_write_are_whole(tmp_path):
     assert counts == sorted(set(counts))
 
 
-def test_a_copy_is_for_its_owner_only_and_says_what_a_restore_needs(tmp_path):
-    with Served(tmp_path, TODO_JWT_SECRET=SECRET):
-        ran = todo("backup", "copy.db", cwd=tmp_path)
-    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
-    assert "run todo renew before anybody is served" in ran.stdout
-    assert not (tmp_path / "copy.db.part").exists()
+def test_a_copy_is_for_its_owner_only_and_says_what_a_restore_needs(life):
+    assert stat.S_IMODE((life.directory / "copy.db").stat().st_mode) == 0o600
+    assert "run todo renew before anybody is served" in life.said
+    assert not (life.directory / "copy.db.part").exists()
 
 
-def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(tmp_path):
-    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
-        token = served.token("ann")
-        kept = served.request("POST", "/api/me/tasks", token, {"title": "kept"}).body
-        assert todo("backup", "copy.db", cwd=tmp_path).returncode == 0
-        lost = [served.request("POST", "/api/me/tasks", token, {"title": "lost"}).body for _ in range(3)]
-        device = served.request("GET", "/api/me/changes", token).body["revision"]
-    for leftover in tmp_path.glob("todo.db*"):
-        if leftover.suffix != ".secret":
-            leftover.unlink()
-    shutil.copy(tmp_path / "copy.db", tmp_path / "todo.db")
-    renewed = todo("renew", cwd=tmp_path)
-    assert (renewed.returncode, renewed.stdout[:18]) == (0, "1 user(s) renewed:"), renewed.stderr
-    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
-        made = []
-        for _ in range(4):  # more writes than were lost, so that the counter alone would tell the device nothing
-            made.append(served.request("POST", "/api/me/tasks", token, {"title": "new"}).body)
-            assert served.request("GET", f"/api/me/changes?since={device}", token).status == 410
-        assert min(task["id"] for task in made) > max(task["id"] for task in lost)
-        whole = served.request("GET", "/api/me/changes", token).body
-        assert [task["title"] for task in whole["tasks"]].count("kept") == 1
-        assert served.request("GET", f"/api/me/changes?since={whole['revision']}", token).status == 200
-        assert whole["revision"] > lost[-1]["revision"]
-        stale = {"If-Match": f'"{kept["revision"] + 1}"'}  # which the restored task never had
-        edited = served.request("PATCH", f"/api/me/tasks/{kept['id']}", token, {"title": "x"}, stale)
-        assert edited.status == 412
+def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(life):
+    assert life.renewed.returncode == 0, life.renewed.stderr
+    assert life.renewed.stdout.startswith("4 user(s) renewed:")
+    assert life.synced_since == [410] * 4
+    assert min(task["id"] for task in life.made) > max(task["id"] for task in life.lost)
+    assert [task["title"] for task in life.whole["tasks"]].count("kept") == 1
+    assert life.in_step == 200
+    assert life.whole["revision"] > life.lost[-1]["revision"]
+    assert life.edited == 412
 
 
 @pytest.mark.parametrize(
@@ -130,26 +162,27 @@ def test_a_dump_needs_a_role_that_row_level_security_does_not_bind(postgres_data
     assert "row-level security" in refused.stderr
 
 
-def test_a_restored_dump_serves_and_every_device_starts_anew(tmp_path, postgres_databases):
-    server = postgres_databases.server
+async def _create(url, title):
+    async with aclosing(PostgresTasks(url)) as store:
+        return (await TaskService(store).create(ANN, title=title)).task
+
+
+async def test_a_restored_dump_serves_and_every_device_starts_anew(tmp_path, postgres_databases):
+    server, dump = postgres_databases.server, tmp_path / "todo.dump"
     with postgres_databases.another() as before, postgres_databases.another() as after:
-        settings = {"TODO_JWT_SECRET": SECRET}
-        with Served(tmp_path, TODO_DATABASE_URL=postgres_databases.url(before), **settings) as served:
-            token = served.token("ann")
-            served.request("POST", "/api/me/tasks", token, {"title": "kept"})
-            dump = tmp_path / "todo.dump"
-            dumped = _ran("pg_dump", server.url(before), "--format=custom", f"--file={dump}")
-            assert dumped.returncode == 0, dumped.stderr
-            lost = served.request("POST", "/api/me/tasks", token, {"title": "lost"}).body
-            device = served.request("GET", "/api/me/changes", token).body["revision"]
+        await _create(postgres_databases.url(before), "kept")
+        dumped = _ran("pg_dump", server.url(before), "--format=custom", f"--file={dump}")
+        assert dumped.returncode == 0, dumped.stderr
+        lost = await _create(postgres_databases.url(before), "lost")
         restored = _ran("pg_restore", str(dump), "--clean", "--if-exists", f"--dbname={server.url(after)}")
         assert restored.returncode == 0, restored.stderr
         owner = postgres_databases.url(after, postgres_databases.OWNER)
-        renewed = todo("renew", cwd=tmp_path, TODO_DATABASE_URL=owner)
+        renewed = await asyncio.to_thread(todo, "renew", cwd=tmp_path, TODO_DATABASE_URL=owner)
         assert (renewed.returncode, renewed.stdout[:18]) == (0, "1 user(s) renewed:"), renewed.stderr
-        with Served(tmp_path, TODO_DATABASE_URL=postgres_databases.url(after), **settings) as served:
-            made = served.request("POST", "/api/me/tasks", token, {"title": "new"}).body
-            assert made["id"] > lost["id"]
-            assert served.request("GET", f"/api/me/changes?since={device}", token).status == 410
-            titles = [task["title"] for task in served.request("GET", "/api/me/tasks", token).body]
-            assert titles == ["new", "kept"]
+        made = await _create(postgres_databases.url(after), "new")
+        assert made.id > lost.id
+        async with aclosing(PostgresTasks(postgres_databases.url(after))) as store:
+            tasks = TaskService(store)
+            with pytest.raises(Resync):  # a device that had seen what was lost
+                await tasks.changes(ANN, since=lost.revision)
+            assert [task.title for task in (await tasks.list(ANN)).tasks] == ["new", "kept"]

@@ -6,16 +6,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from servers.todo import Served
 from support.command import todo
+from support.dockerfile import dockerfile, sources
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_app.cli import _parser
@@ -27,18 +25,6 @@ DEPLOY = CHECKOUT / "deploy"
 SECRET = "0123456789abcdef0123456789abcdef"
 SETTINGS = {variable for row in rows().values() for variable in row.variables}
 ROUTES = {"/health/live", "/health/ready", "/metrics"}
-
-
-def dockerfile():
-    """Each instruction with its arguments, comments dropped and continued lines joined."""
-    text = re.sub(r"^#.*\n", "", (CHECKOUT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
-    return [tuple(line.split(None, 1)) for line in text.splitlines() if line]
-
-
-def sources():
-    """What is copied from the checkout."""
-    copies = [shlex.split(rest) for word, rest in dockerfile() if word == "COPY" and not rest.startswith("--from")]
-    return {source for *given, _ in copies for source in given}
 
 
 def understood(arguments):
@@ -55,31 +41,6 @@ def test_what_the_image_is_built_from_is_there_and_let_in():
     assert "*" in lines
     assert sources() == let_in
     assert all((CHECKOUT / source).exists() for source in let_in)
-
-
-def test_the_steps_of_the_image_make_a_service_that_its_health_check_finds_well(tmp_path):
-    """The locked packages are those of the running Python, added by path: `make` installs them as the image does."""
-    context, place = tmp_path / "build", tmp_path / "todo"
-    context.mkdir()
-    for source in sources():
-        copy = shutil.copytree if (CHECKOUT / source).is_dir() else shutil.copy
-        copy(CHECKOUT / source, context / source)
-    steps = [rest for word, rest in dockerfile() if word == "RUN" and "pip" in rest]
-    assert "--require-hashes" in steps[0]
-    venv.create(place, with_pip=True)
-    site_packages = next(place.glob("lib/python*/site-packages"))
-    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    for step in steps[1:]:
-        command = step.replace("/opt/todo", str(place)).replace("/build", str(context))
-        subprocess.run(["sh", "-c", command], check=True, timeout=120, cwd=tmp_path, capture_output=True)
-    with Served(tmp_path, command=place / "bin" / "todo", TODO_JWT_SECRET=SECRET) as served:
-        (check,) = (rest for word, rest in dockerfile() if word == "HEALTHCHECK")
-        python, option, program = json.loads(check[check.index("[") :])
-        assert (python, option) == ("python", "-c")
-        program = program.replace(":8000", f":{served.port}")
-        assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == 0
-    down = subprocess.run([sys.executable, "-c", program], check=False, timeout=20, capture_output=True)
-    assert down.returncode != 0
 
 
 def test_the_image_runs_a_known_command_without_rights():

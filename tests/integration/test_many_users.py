@@ -6,16 +6,18 @@ from contextlib import aclosing
 
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
+from support.clock import FakeClock
+from support.length import LONG
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, TaskService, user_id
 
 USERS = 100
-OPERATIONS = 100
+OPERATIONS = 100 if LONG else 30
 
 
 async def _live(tasks, name, chance):
-    """Do a hundred things as one user, with the user's name in every title; see nothing without it."""
+    """Do many things as one user, with the user's name in every title; see nothing without it."""
     owner = user_id(name)
     own, revision = [], 0
     for number in range(OPERATIONS):
@@ -54,7 +56,7 @@ async def test_a_hundred_users_never_meet(postgres_databases, postgres_database)
     logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
     with PgBouncer(postgres_databases.server, postgres_database, pool_size=2, logins=logins) as pooler:
         async with aclosing(PostgresTasks(pooler.url(PostgresDatabases.LOGIN), pool_size=6)) as store:
-            tasks = TaskService(store)
+            tasks = TaskService(store, clock=FakeClock())
             lives = await asyncio.gather(
                 *(_live(tasks, f"user{number:03}", random.Random(number)) for number in range(USERS))
             )

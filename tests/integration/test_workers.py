@@ -53,8 +53,9 @@ def life(tmp_path_factory):
             made = [served.request("POST", "/api/me/tasks", token, {"title": f"{number}"}) for number in range(MADE)]
             # So many connections reach both.
             listed = [served.request("GET", "/api/me/tasks", token) for _ in range(LISTED)]
+            forged = {"X-Forwarded-For": "203.0.113.9"}
             for _ in range(REFUSED):
-                assert served.request("GET", "/api/me/changes", "no.real.token").status == 401
+                assert served.request("GET", "/api/me/changes", "no.real.token", headers=forged).status == 401
             metrics = [served.text("/metrics") for _ in range(8)]
             (numbers,) = directory.glob("todo-metrics-*")
             mode = numbers.stat().st_mode & 0o777
@@ -74,6 +75,10 @@ def test_they_write_one_audit_log_line_by_line(life):
     starts, stops = ({line["pid"] for line in life.audited(event)} for event in ("start", "stop"))
     assert starts == stops
     assert len(starts) == 2
+
+
+def test_without_a_trusted_proxy_no_forwarded_address_is_believed(life):
+    assert {line["peer"] for line in life.audited("token_refused")} == {"127.0.0.1"}
 
 
 def test_each_tells_the_numbers_of_both(life):

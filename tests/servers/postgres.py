@@ -26,6 +26,8 @@ SUPERUSER = "postgres"
 
 # Without fsync nothing is lost when the server crashes, only when the machine does.
 DEFAULTS: Mapping[str, str] = MappingProxyType({"max_connections": "200", "fsync": "off"})
+SINCE_16: Mapping[str, str] = MappingProxyType({"scram_iterations": "1"})
+"""The tests connect thousands of times, and by default each client hashes the password 4,096 times over."""
 DURABLE: Mapping[str, str] = MappingProxyType({"fsync": "on"})
 
 StopMode = Literal["smart", "fast", "immediate"]
@@ -48,7 +50,7 @@ class PostgresServer:
     def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
         self.password = secrets.token_urlsafe(16)
         self._binaries = binaries.find()
-        self._settings = {**DEFAULTS, **(settings or {})}
+        self._settings = {**DEFAULTS, **(SINCE_16 if self.major >= 16 else {}), **(settings or {})}
         self._directory: Path | None = None
         self._process: ServerProcess | None = None
         self._port: int | None = None

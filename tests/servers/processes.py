@@ -102,7 +102,7 @@ class ServerProcess:
         """What this process has written to its standard error so far."""
         return _text_from(self._err, self._err_start)
 
-    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 20) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60) -> None:
         """Return once `ready()` holds; raise ProcessEndedError if the process ends first, TimeoutError if time does."""
         deadline = time.monotonic() + seconds
         while not ready():
@@ -113,11 +113,11 @@ class ServerProcess:
                 raise TimeoutError(f"{self.name} was not ready within {seconds} s:\n{self.stderr[-2000:]}")
             time.sleep(_POLL)
 
-    def wait_for_port(self, port: int, *, seconds: float = 20) -> None:
+    def wait_for_port(self, port: int, *, seconds: float = 60) -> None:
         """Return once something accepts connections on this port of the loopback address."""
         self.wait_until(lambda: accepts(port), seconds=seconds)
 
-    def wait_for_http(self, url: str, *, seconds: float = 20) -> None:
+    def wait_for_http(self, url: str, *, seconds: float = 60) -> None:
         """Return once a GET of this http:// URL answers 200."""
         self.wait_until(lambda: _answers_200(url), seconds=seconds)
 
