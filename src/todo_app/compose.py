@@ -91,6 +91,7 @@ def application(
         lifespan=lifespan,
         cors_origins=settings.cors_origins,
         body_limit=settings.max_body_bytes,
+        bodies_limit=settings.max_bodies_bytes,
         user_rate=_rate(settings.rate_limit_user, "user"),
         refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
         openapi=openapi_json(body_limit=settings.max_body_bytes, quota=settings.max_tasks_per_user)

@@ -1,25 +1,34 @@
-"""One client's connection: how many there may be, how long a request may take to arrive, how it ends."""
+"""Client connections: how many there may be, what each may make the server keep, and how a connection ends."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
-from os import urandom
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from todo_app.refusals import refusal
+from todo_app.request_reader import RequestReader
+from todo_app.transports import READ, AnswerTransport, Socket, nothing
+from todo_domain import Unavailable
+
+if TYPE_CHECKING:
+    from todo_domain import TodoError
 
 ARRIVAL: Final = 15
 """Seconds. A request that is still incomplete when it was looked at twice, this far apart, is not waited for: so one
 has between 15 and 30 seconds to arrive."""
 
 KEEP_ALIVE: Final = 65
-"""Seconds that an idle connection is kept. Proxies keep theirs for up to 60, and who asks must be who closes: or a
-request and the end of its connection meet half-way."""
+"""Seconds that an idle connection is kept. Proxies keep theirs for up to 60, and the proxy must be the one to close an
+idle connection, or a request can race with our close."""
 
 LINGER: Final = 1.0
-"""Seconds in which an idle connection may still be asked, with `Connection: close` in the answer, while we leave."""
+"""Seconds that an idle connection may still send a request while the server stops; the answer says that it closes."""
+
+LINGERING_CLOSE: Final = 2.0
+"""Seconds in which a client may still send what it had begun to send when the server had said its last word."""
 
 MOST: Final = 4_000
 """Connections of one process."""
@@ -35,29 +44,35 @@ class ServerConfig(uvicorn.Config):
     """
 
     def __init__(self, app: Any, *, drain_seconds: int, most_connections: int, **settings: Any) -> None:  # noqa: ANN401  uvicorn's own
-        super().__init__(app, http=Connection, timeout_keep_alive=KEEP_ALIVE, **settings)
+        super().__init__(app, http=connect, timeout_keep_alive=KEEP_ALIVE, **settings)  # type: ignore[arg-type]  # asyncio takes one too
         self.drain_seconds = drain_seconds
         self.most_connections = most_connections
         self.linger = LINGER
+        self.read_buffer = bytearray(READ)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(RequestReader):
     """uvicorn's connection, bounded.
 
-    More than `most_connections` are told 503 and closed. A client that does not finish its request, or does not read
-    its answer, is let go without a word. Nothing of this costs an ordinary request anything.
+    * More than `most_connections` are told 503 and closed.
+    * A target, a header section or a trailer section over LIMIT is 431, counted as it arrives. What RFC 9112 has
+      refused is 400. Both are our error shape, and the connection closes: nobody knows where the next request begins.
+    * The next request is not parsed before the one before it is answered, so READ bytes of it are kept at most.
+    * Upgrades are ignored and trailers dropped (RFC 9110, sections 7.8 and 6.5.1).
+    * A client that does not finish its request, or does not read its answer, is let go without a word.
     """
 
     config: ServerConfig
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # as it is before the first request
     _look_again: asyncio.TimerHandle | None = None
     _awaited: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Take the connection, or refuse it."""
         super().connection_made(transport)
+        self._answer_transport = AnswerTransport(transport, self._end)
         if len(self.connections) > self.config.most_connections:
-            transport.write(_too_many())
+            transport.write(refusal(Unavailable("too many connections: try again"), self.server_state.default_headers))
+            self._closing = True
             transport.close()
         else:
             self._look_again = self.loop.call_later(ARRIVAL, self._look)
@@ -67,13 +82,48 @@ class Connection(HttpToolsProtocol):
         if self._look_again is not None:
             self._look_again.cancel()
         super().connection_lost(exc)
+        self._answer_transport.close = nothing  # a circle less for the garbage collector
 
     def shutdown(self) -> None:
         """Answer what is being asked, wait a moment for what may be on its way, and close."""
+        self._keep_alive = False
         if self.config.linger and (self.cycle is None or self.cycle.response_complete):
             self.loop.call_later(self.config.linger, super().shutdown)
         else:
             super().shutdown()
+
+    def _refuse(self, error: TodoError) -> None:
+        """Refuse the bytes that came last: they are no request, or belong to one whose body cannot be read."""
+        cycle = self.cycle
+        self._unparsed = b""
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:  # it ends with the answer
+                self._closing = True
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self._framing.in_head or (cycle is not None and cycle.disconnected):
+            self.transport.write(refusal(error, self.server_state.default_headers))
+        self._linger()
+
+    def _end(self) -> None:
+        """End the connection after an answer."""
+        if self._closing or self._unparsed or (self.cycle is not None and self.cycle.more_body):
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Send no more, and close when the client has done so too, or LINGERING_CLOSE later (RFC 9112, section 9.6).
+
+        To close a socket on bytes that nobody has read resets the connection, and the answer may be lost.
+        """
+        self._closing = True
+        self._unparsed = b""
+        self._reading.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGERING_CLOSE, self.transport.close)
 
     def _look(self) -> None:
         awaited = self._waits_for()
@@ -93,6 +143,11 @@ class Connection(HttpToolsProtocol):
         return (cycle, "the rest of the body") if cycle.more_body else None
 
 
+def connect(config: ServerConfig, **parts: Any) -> Socket:  # noqa: ANN401  uvicorn's own
+    """Return a new connection, as what a transport of asyncio reports to."""
+    return Socket(Connection(config, **parts), config.read_buffer)
+
+
 def most_connections() -> int:
     """Return how many connections a process may hold, having let it open more files if it needs to and may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -103,11 +158,5 @@ def most_connections() -> int:
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, max(soft - _OTHER_FILES, 1))
 
 
-def _too_many() -> bytes:
-    request_id = urandom(12).hex()
-    body = f'{{"error":"too many connections: try again","code":"unavailable","request_id":"{request_id}"}}'
-    return (
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-        f"Retry-After: 1\r\nX-Request-ID: {request_id}\r\nX-Content-Type-Options: nosniff\r\n"
-        f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    ).encode()
+def _nothing() -> None:
+    """Do nothing: there is no connection any more."""

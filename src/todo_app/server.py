@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from todo_adapters.http.endpoints.ops import LEAVING
-from todo_app.connections import Connection
+from todo_app.connections import connect
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from todo_app.connections import ServerConfig
+    from todo_app.transports import Socket
 
 log = logging.getLogger("todo")
 
@@ -48,6 +49,9 @@ class Server(uvicorn.Server):
         """Begin to leave. Unlike uvicorn's, SIGTERM is not raised once more at the end: the exit status is 0."""
         if sig != signal.SIGTERM:
             self.config.linger = 0
+            if self.should_exit:
+                log.warning("leaving at once: the requests in flight are cut off")
+                logging.disable()  # each of them, and the lifespan, would be told as a failure with a stack
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)
@@ -102,7 +106,7 @@ class Server(uvicorn.Server):
         )
         for one in met:
             if leaving and not isinstance(one, BaseException):
-                one[1].shutdown()
+                one[1].connection.shutdown()
 
-    def _connection(self) -> Connection:
-        return Connection(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+    def _connection(self) -> Socket:
+        return connect(self.config, server_state=self.server_state, app_state=self.lifespan.state)

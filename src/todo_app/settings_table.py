@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
 from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
@@ -182,6 +182,12 @@ class Settings:
     )
     max_body_bytes: int = setting(
         "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "a longer request body is 413"
+    )
+    max_bodies_bytes: int = setting(
+        "TODO_MAX_BODIES_BYTES",
+        number(1_048_576, 68_719_476_736),
+        DEFAULT_LIMIT_OF_ALL,
+        "request bodies that a worker holds at once; while there is no room for more, a body is 503",
     )
     rate_limit_user: str | None = setting(
         "TODO_RATE_LIMIT_USER",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,17 +19,19 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
-import uvicorn
 from client import Answer, Client, InProcess, OverSocket
 from conformance import Conforming
 
 from servers.todo import Served
+from support.log import ErrorRecords, error_lines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_adapters.memory import MemoryTasks
+from todo_app.connections import ServerConfig
+from todo_app.server import Server
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.service import utc_now
@@ -87,12 +92,23 @@ class Caller:
 
 
 class Api:
-    """A running service. `store` is at hand only where it runs in this process."""
+    """A running service. `store` is at hand only where it runs in this process.
 
-    def __init__(self, client: Client, secret: bytes, *, store: Tasks | None = None) -> None:
+    `errors` returns the error lines that it has logged, where it is a real server.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        secret: bytes,
+        *,
+        store: Tasks | None = None,
+        errors: Callable[[], list[str]] = list,
+    ) -> None:
         self.bare = client
         self.client: Client = Conforming(client)
         self.store = store
+        self.errors = errors
         self._secret = secret
 
     def token(self, sub: str, /, **claims: Any) -> str:
@@ -134,21 +150,29 @@ def in_memory(
 def over_uvicorn(
     *, quota: int = DEFAULT_QUOTA, cors_origins: Iterable[str] = (), body_limit: int = DEFAULT_LIMIT
 ) -> Iterator[Api]:
-    """Serve the same through uvicorn and a socket, from another thread."""
+    """Serve the same through our server and a socket, from another thread. Its log must stay without an error."""
     app, _, secret = _composed(quota, cors_origins, body_limit, utc_now, None, None)
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=0, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = ServerConfig(
+        app, drain_seconds=0, most_connections=1_000, ws="none", lifespan="off", log_config=None, access_log=False
     )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    config.linger = 0
+    server = Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
+    errors = ErrorRecords()
+    logging.getLogger().addHandler(errors)
+    thresholds = gc.get_threshold()
     thread.start()
     while not server.started:
         time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Api(OverSocket("127.0.0.1", port), secret)
+        yield Api(OverSocket("127.0.0.1", listener.getsockname()[1]), secret, errors=lambda: errors.lines)
     finally:
         server.should_exit = True
         thread.join()
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+        logging.getLogger().removeHandler(errors)
 
 
 @contextmanager
@@ -169,7 +193,9 @@ def over_todo_serve(
     }
     settings = {name: value for name, value in settings.items() if value}
     with TemporaryDirectory() as directory, Served(Path(directory), **settings) as served:
-        yield Api(OverSocket("127.0.0.1", served.port), secret.encode())
+        yield Api(
+            OverSocket("127.0.0.1", served.port), secret.encode(), errors=lambda: error_lines(served.process.stderr)
+        )
 
 
 @contextmanager

@@ -112,7 +112,10 @@ class InProcess:
 
 
 class OverSocket:
-    """A client that opens a connection for each request and writes what it is told, byte for byte."""
+    """A client that opens a connection for each request and writes what it is told, byte for byte.
+
+    After each answer the connection must answer one more request, or be closed if the answer says so.
+    """
 
     def __init__(self, host: str, port: int, *, patience: float = 20) -> None:
         self._host = host
@@ -144,7 +147,9 @@ class OverSocket:
         try:
             # Not awaited: the server may answer before it has read a body that it refuses.
             writer.write(request)
-            return await _read_answer(reader, headless=headless)
+            answer = await _read_answer(reader, headless=headless)
+            await _one_more(reader, writer, closed=answer.header("connection") == "close")
+            return answer
         finally:
             writer.close()
 
@@ -203,6 +208,15 @@ async def _read_answer(reader: asyncio.StreamReader, *, headless: bool) -> Answe
     else:
         answer.body = await reader.readexactly(int(answer.header("content-length") or ""))
     return answer
+
+
+async def _one_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, closed: bool) -> None:
+    if closed:
+        assert await reader.read() == b"", "more than one answer"
+        return
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = await _read_answer(reader, headless=False)
+    assert (answer.status, answer.body) == (200, b'{"status":"live"}'), f"the next answer is {answer}"
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -22,6 +22,15 @@ def api(serve: Serve) -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(autouse=True)
+def _quiet_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A real server logs no error in a test."""
+    api: Api | None = request.getfixturevalue("api") if "api" in request.fixturenames else None
+    before = len(api.errors()) if api else 0
+    yield
+    assert api is None or api.errors()[before:] == []
+
+
 @pytest.fixture
 def ann(api: Api) -> Caller:
     """A user nobody has seen before."""

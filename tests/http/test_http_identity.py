@@ -136,10 +136,9 @@ async def test_who_the_caller_is_comes_from_the_token_alone(ann: Caller, bob: Ca
     "host", ["", "x:99999", "\xff", "a b", "<>", "x/y", "x@y", "[", "evil.test", "127.0.0.1:8000:8000"]
 )
 async def test_the_host_header_means_nothing(ann: Caller, host: str):
-    for hosts in ([("host", host)], [("host", host), ("host", "x")]):
-        assert (await ann("GET", "/tasks", headers=hosts)).status == 200
-        made = await ann("POST", "/tasks", json={"title": "x"}, headers=hosts)
-        assert made.header("location") == f"tasks/{made.json()['id']}"
+    assert (await ann("GET", "/tasks", headers=[("host", host)])).status == 200
+    made = await ann("POST", "/tasks", json={"title": "x"}, headers=[("host", host)])
+    assert made.header("location") == f"tasks/{made.json()['id']}"
 
 
 # 503 while tokens cannot be verified.

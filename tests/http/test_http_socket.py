@@ -1,36 +1,65 @@
-"""The same through a real server and socket: what uvicorn refuses below the service, and what it hands up to it."""
+"""The same through a real server and socket: which bytes the server refuses, and what it hands to the application.
+
+Whatever is sent, in one packet or in several, the log stays without an error and the next request is answered: on the
+same connection, or on a new one where the answer says that it closes.
+"""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from apis import Api, over_uvicorn
 from test_http_hostile import SEED, Forge
 
+from support.upgrades import CHUNKED, CHUNKS, LENGTH, SMUGGLED, TITLE, UPGRADE, UPGRADES
+
 
 @pytest.fixture(scope="module")
-def served():
-    """The service behind uvicorn."""
+def served() -> Iterator[Api]:
+    """The service behind our server."""
     with over_uvicorn() as api:
         yield api
+        assert api.errors() == []
 
 
-async def send(api: Api, request: bytes, count: int) -> list[tuple[int, bytes]]:
-    """Send bytes and return the status and the whole of each answer, so many of them if so many come."""
+HEALTH = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return the status and the whole of the next answer; EOFError if there is none."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    return int(head[9:12]), head + await reader.readexactly(length)
+
+
+async def send(api: Api, *packets: bytes, answers: int) -> list[tuple[int, bytes]]:
+    """Send bytes and return status and whole of so many answers, having seen that one more request is answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api.bare.port)
-    writer.write(request)
-    answers = []
+    received = []
     try:
-        while len(answers) < count:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            length = next(
-                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-            )
-            answers.append((int(head[9:12]), head + await reader.readexactly(length)))
-    except asyncio.IncompleteReadError:
-        pass  # the server has closed
+        for packet in packets:
+            writer.write(packet)
+            await writer.drain()
+            await asyncio.sleep(0.01 if packet is not packets[-1] else 0)
+        for _ in range(answers):
+            received.append(await read_answer(reader))  # noqa: PERF401  what came before an end is kept
+        if b"connection: close" in received[-1][1].lower():
+            assert await asyncio.wait_for(reader.read(), 10) == b"", "an answer after the last one"
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", api.bare.port)
+        writer.write(HEALTH)
+        status, answer = await read_answer(reader)
+        assert (status, answer[-17:]) == (200, b'{"status":"live"}')
     finally:
         writer.close()
-    return answers
+    return received
+
+
+def cut(request: bytes, at: int) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield ways to send a request: whole, and in two packets."""
+    yield "one packet", [request]
+    if 0 < at < len(request):
+        yield "two packets", [request[:at], request[at:]]
 
 
 HEAD = b"Host: x\r\nAuthorization: Bearer TOKEN\r\n"
@@ -48,27 +77,100 @@ REFUSED_BELOW = {
     "no target": LIST.replace(b"/api/me/tasks", b"") + b"\r\n",
     "a target without a slash": LIST.replace(b"/api/me", b"api/me") + b"\r\n",
     "a bare line feed": LIST.replace(b"\r\n", b"\n") + b"\n",
+    "a bare line feed at the end": LIST + b"\n",
     "a folded header": LIST + b"X-A: a\r\n b\r\n\r\n",
     "NUL in a header": LIST + b"X-A: a\0b\r\n\r\n",
+    "a carriage return in a header": LIST + b"X-A: a\rb\r\n\r\n",
+    "a header without a name": LIST + b": a\r\n\r\n",
     "a space before the colon": LIST.replace(b"Authorization:", b"Authorization :") + b"\r\n",
+    "a version to come": LIST.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n",
+    "a version long gone": LIST.replace(b"HTTP/1.1", b"HTTP/0.9") + b"\r\n",
+    "no version": b"GET /health/live\r\n\r\n",
+    "no host": LIST.replace(b"Host: x\r\n", b"") + b"\r\n",
+    "two hosts": LIST + b"Host: y\r\n\r\n",
+    "twice the same host": LIST + b"host: x\r\n\r\n",
+    "two hosts in HTTP/1.0": LIST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Host: y\r\n\r\n",
+    "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     "two lengths": POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+    "the same length twice": POST + LENGTH + LENGTH + b"\r\n" + TITLE,
+    "a list of lengths": POST + b"Content-Length: 13, 13\r\n\r\n" + TITLE,
     "a length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a chunk without a size": POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "chunks and a length": POST + CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+    "a chunk without a size": POST + CHUNKED + b"\r\nzz\r\n",
+    "a chunk longer than it says": POST + CHUNKED + b"\r\n3\r\n" + TITLE + b"\r\n0\r\n\r\n",
+    "a chunk ended by a bare line feed": POST + CHUNKED + b"\r\nd\n" + TITLE + b"\n0\n\n",
+    "a chunk size beyond 64 bits": POST + CHUNKED + b"\r\n" + b"f" * 17 + b"\r\n",
     "a negative length": POST + b"Content-Length: -1\r\n\r\n",
+    "a length with a sign": POST + b"Content-Length: +13\r\n\r\n" + TITLE,
+    "a length in hexadecimal": POST + b"Content-Length: 0xd\r\n\r\n" + TITLE,
+    "an empty length": POST + b"Content-Length: \r\n\r\n",
+    "a length beyond 64 bits": POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+    "another coding before chunks": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS,
+    "another coding in a line before": POST + b"Transfer-Encoding: gzip\r\n" + CHUNKED + b"\r\n" + CHUNKS,
+    "another coding": POST + b"Transfer-Encoding: identity\r\n\r\n" + TITLE,
+    "chunks twice": POST + CHUNKED * 2 + b"\r\n" + CHUNKS,
+    "chunks twice in a line": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS,
+    "chunks after chunks": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS,
+    "chunks in HTTP/1.0": POST.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKED + b"\r\n" + CHUNKS,
+    "another coding of what needs no body": b"DELETE /api/me/tasks/1 HTTP/1.1\r\n"
+    + HEAD
+    + b"Transfer-Encoding: gzip\r\n\r\n",
+}
+TOO_LARGE = {
+    "a header section": LIST + b"X-A: " + b"a" * 17_000 + b"\r\n\r\n",
+    "many headers": LIST + b"a:\r\n" * 5_000 + b"\r\n",
+    "a header of spaces": LIST + b"X-A:" + b" " * 17_000 + b"a\r\n\r\n",
+    "a target": LIST.replace(b"tasks", b"tasks?q=" + b"a" * 17_000) + b"\r\n",
+    "empty lines before a request": b"\r\n" * 9_000 + LIST + b"\r\n",
+    "a header section of an upgrade": LIST + UPGRADE + b"X-A: " + b"a" * 17_000 + b"\r\n\r\n",
+    "trailers": POST + CHUNKED + b'\r\nd\r\n{"title":"x"}\r\n0\r\n' + b"a:\r\n" * 5_000 + b"\r\n",
+    "one trailer": POST + CHUNKED + b'\r\nd\r\n{"title":"x"}\r\n0\r\nX-A: ' + b"a" * 17_000 + b"\r\n\r\n",
+    "a chunk extension": POST + CHUNKED + b"\r\nd;" + b"a" * 17_000 + b"\r\n" + CHUNKS[3:],
+    "a chunk size of zeros": POST + CHUNKED + b"\r\n" + b"0" * 17_000 + CHUNKS,
 }
 HANDED_UP = {
     "a plain request": (LIST + b"\r\n", [200]),
     "an absolute target": (LIST.replace(b"/api", b"http://evil.test/api") + b"\r\n", [200]),
+    "an absolute target without a path": (b"GET http://evil.test HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+    "an absolute target of nothing but a query": (b"GET http://evil.test?x HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "HTTP/1.0": (LIST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n", [200]),
-    "two hosts": (LIST + b"Host: y\r\n\r\n", [200]),
+    "HTTP/1.0 without a host": (b"GET /health/live HTTP/1.0\r\n\r\n", [200]),
     "an odd host": (LIST.replace(b"Host: x", b"Host: \xff<>") + b"\r\n", [200]),
+    "an empty host": (LIST.replace(b"Host: x", b"Host:") + b"\r\n", [200]),
     "a fragment": (LIST.replace(b"tasks", b"tasks#x") + b"\r\n", [200]),
     "two slashes": (LIST.replace(b"/api", b"//api") + b"\r\n", [404]),
     "the server itself": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
-    "an upgrade": (LIST + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n", [200]),
+    "an empty line before": (b"\r\n" + LIST + b"\r\n", [200]),
     "a method of HTTP that is not ours": (LIST.replace(b"GET", b"PROPFIND") + b"\r\n", [405]),
+    "asking to close": (LIST + b"Connection: close\r\n\r\n", [200]),
     "pipelined": ((LIST + b"\r\n") * 3, [200, 200, 200]),
-    "expecting to go on": (POST + b'Expect: 100-continue\r\nContent-Length: 13\r\n\r\n{"title":"x"}', [100, 201]),
+    "pipelined with bodies": (
+        (POST + LENGTH + b"\r\n" + TITLE) * 2 + POST + CHUNKED + b"\r\n" + CHUNKS,
+        [201, 201, 201],
+    ),
+    "pipelined and broken": (LIST + b"\r\n" + LIST + b"\r\nBROKEN\r\n\r\n", [200, 200, 400]),
+    "chunks": (POST + CHUNKED + b"\r\n" + CHUNKS, [201]),
+    "chunks with extensions": (POST + CHUNKED + b'\r\nd;a=b;c="d"\r\n{"title":"x"}\r\n0;e\r\n\r\n', [201]),
+    "chunks with trailers": (POST + CHUNKED + b'\r\nd\r\n{"title":"x"}\r\n0\r\nX-A: b\r\n\r\n', [201]),
+    "chunks of one byte": (
+        POST + CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % one for one in TITLE) + b"0\r\n\r\n",
+        [201],
+    ),
+    "a target of 16 KiB": (b"GET /" + b"a" * 16_383 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+    "a token only in a trailer": (
+        (POST + CHUNKED).replace(b"Authorization: Bearer TOKEN\r\n", b"")
+        + b'\r\nd\r\n{"title":"x"}\r\n0\r\nAuthorization: Bearer TOKEN\r\n\r\n',
+        [401],
+    ),
+    "expecting to go on": (POST + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n" + TITLE, [100, 201]),
+    "expecting to go on in HTTP/1.0": (
+        POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\n" + LENGTH + b"\r\n" + TITLE,
+        [201],
+    ),
+    "expecting to go on without a token": (
+        b"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + LENGTH + b"\r\n",
+        [401],
+    ),
     "too large and then another": (
         POST + b"Content-Length: 70000\r\n\r\n" + b" " * 70_000 + LIST + b"\r\n",
         [413, 200],
@@ -77,25 +179,109 @@ HANDED_UP = {
         b"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b" " * 70_000 + LIST + b"\r\n",
         [401, 200],
     ),
+    "refused early in chunks and then another": (
+        b"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b"\r\n" + CHUNKS + LIST + b"\r\n",
+        [401, 200],
+    ),
+    "refused early and closing": (
+        b"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 999999\r\n\r\n"
+        + b" " * 999_999,
+        [401],
+    ),
+    "a body where none is read": (LIST + LENGTH + b"\r\n" + TITLE + LIST + b"\r\n", [200, 200]),
 }
 
 
+def sentence(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
 @pytest.mark.parametrize("what", REFUSED_BELOW)
-@pytest.mark.filterwarnings("ignore:Invalid HTTP")
-async def test_bytes_that_are_not_http_get_a_bare_400(served: Api, what: str):
+async def test_bytes_that_are_not_http_get_a_400_and_do_nothing(served: Api, what: str):
     ann = served.user()
-    answers = await send(served, REFUSED_BELOW[what].replace(b"TOKEN", ann.token.encode()), 2)
-    assert [status for status, _ in answers] == [400]
-    assert ann.token.encode() not in answers[0][1]
+    request = REFUSED_BELOW[what].replace(b"TOKEN", ann.token.encode())
+    for way, packets in cut(request, request.find(b"\r\n\r\n") + 4):
+        answers = await send(served, *packets, answers=1)
+        assert [status for status, _ in answers] == [400], way
+        assert ann.token.encode() not in answers[0][1]
+        assert b'"code":"invalid"' in sentence(answers[0][1])
+    assert await ann.list() == []
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
+async def test_more_than_16_kib_that_is_no_content_gets_a_431_and_does_nothing(served: Api, what: str):
+    ann = served.user()
+    request = TOO_LARGE[what].replace(b"TOKEN", ann.token.encode())
+    for way, packets in cut(request, 10_000):
+        answers = await send(served, *packets, answers=1)
+        assert [status for status, _ in answers] == [431], way
+        assert b'"code":"too_large"' in sentence(answers[0][1])
     assert await ann.list() == []
 
 
 @pytest.mark.parametrize("what", HANDED_UP)
 async def test_whatever_is_http_gets_the_answer_of_the_service(served: Api, what: str):
     request, statuses = HANDED_UP[what]
-    answers = await send(served, request.replace(b"TOKEN", served.user().token.encode()), len(statuses))
-    assert [status for status, _ in answers] == statuses
-    assert all(b"x-request-id" in answer for status, answer in answers if status != 100)
+    request = request.replace(b"TOKEN", served.user().token.encode())
+    for way, packets in cut(request, request.find(b"\r\n\r\n") + 4):
+        answers = await send(served, *packets, answers=len(statuses))
+        assert [status for status, _ in answers] == statuses, way
+        assert all(b"x-request-id" in answer.lower() for status, answer in answers if status != 100)
+
+
+@pytest.mark.parametrize("what", UPGRADES)
+async def test_a_request_body_survives_an_upgrade_header(served: Api, what: str):
+    head, body = UPGRADES[what]
+    for way, packets in cut(head + body, len(head)):
+        ann = served.user()
+        answers = await send(served, *[packet.replace(b"TOKEN", ann.token.encode()) for packet in packets], answers=1)
+        assert [status for status, _ in answers] == [201], way
+        assert await ann.titles() == ["x"]
+
+
+@pytest.mark.parametrize("framing", SMUGGLED)
+async def test_a_body_that_looks_like_a_request_is_not_answered_as_one(served: Api, framing: str):
+    head, body = SMUGGLED[framing]
+    for packets in ([head + body], [head, body]):
+        ((status, _),) = await send(served, *packets, answers=1)
+        assert status == 405
+
+
+@pytest.mark.parametrize("header", [b"", UPGRADE], ids=["plain", "upgrade"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_completing_a_task_with_a_body_sets_it_whatever_the_headers_wish(
+    served: Api, header: bytes, framing: str
+):
+    ann = served.user()
+    task = await ann.task(completed=True)
+    body = b'{"completed":true}'
+    head = b"PATCH /api/me/tasks/%d/complete HTTP/1.1\r\nContent-Type: application/json\r\n" % task["id"]
+    head += HEAD.replace(b"TOKEN", ann.token.encode()) + header
+    if framing == "length":
+        head += b"Content-Length: %d\r\n\r\n" % len(body)
+    else:
+        head, body = head + CHUNKED + b"\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    for packets in ([head + body], [head, body]):
+        ((status, _),) = await send(served, *packets, answers=1)
+        assert status == 200
+        assert await ann.read(task) == task
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/api/me/tasks", "/nope", "/docs"])
+async def test_head_keeps_the_connection_and_the_log_as_they_are(served: Api, path: str):
+    request = b"%s " + path.encode() + b" HTTP/1.1\r\n" + HEAD.replace(b"TOKEN", served.user().token.encode()) + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
+    heads = []
+    for method in (b"HEAD", b"GET"):
+        writer.write(request % method)
+        heads.append((await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).lower())
+    length = int(heads[1].split(b"content-length: ")[1].split(b"\r\n")[0])
+    assert len(await reader.readexactly(length)) == length
+    writer.write(HEALTH)
+    assert (await read_answer(reader))[0] == 200
+    writer.close()
+    assert heads[0].split(b"\r\n")[0] == heads[1].split(b"\r\n")[0]
+    assert b"content-length: %d\r\n" % length in heads[0]
 
 
 async def test_hostile_requests_get_the_same_statuses_through_a_socket(served: Api):

@@ -1,14 +1,12 @@
 """The example of docs/clients.md, as it stands there, in Node.js."""
 
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 
 import httpx
-import pytest
 
+from servers.node import NODE
 from servers.processes import ServerProcess
 from servers.todo import token_for
 from support.serving import serving
@@ -32,22 +30,12 @@ for await (const { tasks } of follow(api, async () => token, copy, 20)) {
 """
 
 
-def node_program():
-    """Where Node.js is. Skips the test where it is missing; fails it in CI (CI=true), which has to have it."""
-    found = shutil.which("node")
-    if found is None:
-        sentence = "Node.js is not installed, and the example is JavaScript"
-        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
-    return found
-
-
 def test_the_example_is_short():
     (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
     assert program.count("\n") <= 26
 
 
 def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
-    node_js = node_program()
     (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "follow.mjs").write_text(program)
     (tmp_path / "driver.mjs").write_text(DRIVER)
@@ -63,7 +51,7 @@ def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
 
         ids = [create(f"{number}") for number in range(5)]
         node = ServerProcess(
-            [node_js, tmp_path / "driver.mjs", f"{origin}/api/me", token], logs=tmp_path, name="node", cwd=tmp_path
+            [NODE, tmp_path / "driver.mjs", f"{origin}/api/me", token], logs=tmp_path, name="node", cwd=tmp_path
         )
 
         def copy_is_the_list():

@@ -38,7 +38,17 @@ def brief(monkeypatch):
 
 
 async def answer(scope, receive, send):
-    """Read the body, take as long as the path says, send as many bytes as the query says."""
+    """Read the body, take as long as the path says, send as many bytes as the query says.
+
+    `/early` is answered without its body, `/begun` is by half, and the other half once its body has come or broken.
+    """
+    if scope["path"] in {"/early", "/begun"}:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": scope["path"][1:3].encode(), "more_body": True})
+        if scope["path"] == "/begun":
+            await asyncio.sleep(0.2)
+        await send({"type": "http.response.body", "body": scope["path"][3:].encode()})
+        return
     while (await receive()).get("more_body"):
         pass
     await asyncio.sleep(float(scope["path"][1:] or 0))
@@ -139,13 +149,13 @@ async def test_an_idle_connection_and_a_request_that_takes_long_are_left_alone()
         writer.close()
 
 
-@pytest.mark.usefixtures("brief")
-async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader_gets_all_of_it():
+async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader_gets_all_of_it(monkeypatch):
+    monkeypatch.setattr(connections, "ARRIVAL", 0.8)  # in which the slow reader reads something, on a busy machine too
     async with serving() as port:
         size = 20_000_000
         with socket.create_connection(("127.0.0.1", port)) as deaf:
             deaf.sendall(b"GET /?%d HTTP/1.1\r\nHost: x\r\n\r\n" % size)
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
             deaf.settimeout(0)
             assert await asyncio.wait_for(rest(deaf), 10) < size
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -155,6 +165,54 @@ async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader
             read += len(piece)
             await asyncio.sleep(0.03)
         assert read > size
+        writer.close()
+
+
+@pytest.mark.usefixtures("brief")
+async def test_a_connection_whose_body_came_after_its_answer_stays_like_any_other():
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"early"), 5)
+        writer.write(b"x" * 9)
+        await asyncio.sleep(0.9)
+        writer.write(HEAD + b"\r\n")
+        await asyncio.wait_for(reader.readuntil(b"xx"), 5)
+        writer.close()
+
+
+async def test_a_broken_body_does_not_cut_an_answer_that_has_begun():
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /begun HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"be"), 5)
+        writer.write(b"nonsense\r\n" + HEAD + b"\r\n")
+        assert await asyncio.wait_for(reader.read(), 5) == b"gun"
+        writer.close()
+
+
+async def test_a_client_that_was_refused_before_it_sent_its_body_is_told_that_the_connection_ends():
+    """It may leave the body out, and then nobody could tell what comes next from it (RFC 9110, section 10.1.1)."""
+    async with serving() as port:
+        for path, ends in ((b"/early", True), (b"/", False)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n" % path)
+            if not ends:
+                assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+                writer.write(b"x")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            assert (b"\r\nconnection: close\r\n" in head) == ends
+            writer.close()
+
+
+async def test_an_answer_reaches_a_client_that_is_still_sending_what_nobody_reads():
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n")
+        for _ in range(9):
+            writer.write(b"x" * 1_000_000)
+            await asyncio.sleep(0.01)
+        assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"early")
         writer.close()
 
 

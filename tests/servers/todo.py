@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Self
 
 import jwt
 
-from servers.processes import ServerProcess, free_port
+from servers.processes import ServerProcess, accepts, free_port
+from support.log import error_lines
 
 TODO = Path(sys.executable).with_name("todo")
 
@@ -52,7 +53,11 @@ def todo(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedPro
 
 
 class Served:
-    """A running `todo serve` on a free loopback port, or `port`; `directory` is where it works and gets its logs."""
+    """A running `todo serve` on a free loopback port, or `port`; `directory` is where it works and gets its logs.
+
+    At the end, unless the test has failed already or ended it, it must answer two more requests on one connection, and
+    have logged no error. A test that provokes some sets `may_log_errors`.
+    """
 
     def __init__(
         self, directory: Path, *arguments: str, command: Path = TODO, port: int | None = None, **settings: str
@@ -67,13 +72,31 @@ class Served:
             env=environment(**settings),
         )
         self.settings = settings
+        self.may_log_errors = False
 
     def __enter__(self) -> Self:
         self.process.wait_for_http(f"{self.origin}/health/ready")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self.process.running and accepts(self.port):
+                self._answer_two_more()
+        finally:
+            self.process.stop()
+        errors = error_lines(self.process.stderr)
+        if kind is None and errors and not self.may_log_errors:
+            raise AssertionError(f"the service has logged errors: {errors}")
+
+    def _answer_two_more(self) -> None:
+        """Assert that a connection still answers one request, and then another."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        for _ in range(2):
+            connection.request("GET", "/health/live")
+            answer = connection.getresponse()
+            if (answer.status, answer.read()) != (200, b'{"status":"live"}'):
+                raise AssertionError(f"the service does not answer one more request: {answer.status}")
+        connection.close()
 
     @property
     def origin(self) -> str:

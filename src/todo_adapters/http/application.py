@@ -15,7 +15,7 @@ from todo_adapters.http.middleware.audit import note_refusal
 from todo_adapters.http.middleware.authentication import Authentication, bearer
 from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import Edge
-from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
 from todo_adapters.http.protocol.errors import bug_answer, error_answer, request_id_of, routing_error
 from todo_adapters.observability.metrics import Metrics
 from todo_domain import TodoError
@@ -40,6 +40,7 @@ def http_application(
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
     cors_origins: Iterable[str] = (),
     body_limit: int = DEFAULT_LIMIT,
+    bodies_limit: int = DEFAULT_LIMIT_OF_ALL,
     user_rate: Rate | None = None,
     refused_rate: Rate | None = None,
     openapi: bytes | None = None,
@@ -49,10 +50,12 @@ def http_application(
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
-    valid token. `openapi` is the document to serve, None to hide it. `metrics` counts, and is served.
-    `admission` bounds what is worked on at once.
+    valid token. `body_limit` is for one request, `bodies_limit` for all that are held at once. `openapi` is the
+    document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what is worked on at once.
     """
     metrics = metrics or Metrics()
+    bodies = Bodies(bodies_limit)
+    metrics.body_bytes = lambda: bodies.held
 
     def refuse(request: Request[Any, Any, Any], error: TodoError) -> Answer:
         note_refusal(audit, request, error)
@@ -74,6 +77,7 @@ def http_application(
         verifier,
         metrics=metrics,
         body_limit=body_limit,
+        bodies=bodies,
         user_rate=user_rate,
         refused_rate=refused_rate,
     )

@@ -49,6 +49,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number for each counter, of use to nobody here
         self.in_flight = 0
         """Requests that have no answer yet; whoever takes one counts it up, and down."""
+        self.body_bytes: Callable[[], int] = int
+        """Returns how many bytes of request bodies are held; the application says how."""
         self._pool = pool
         self._several = ValueClass is not MutexValue  # prometheus_client chose: `todo serve` told it where workers meet
         self._registry = registry = CollectorRegistry()
@@ -70,6 +72,7 @@ class Metrics:
             registry=registry,
         )
         self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without an answer.")
+        self._bodies = _gauge(registry, "todo_http_request_body_bytes", "Bytes of request bodies that are held.")
         if pool is not None:
             self._connections = _gauge(
                 registry, "todo_database_connections", "Connections to the database, by state.", "state"
@@ -140,6 +143,7 @@ class Metrics:
 
     def _look(self) -> None:
         self._now.set(self.in_flight)
+        self._bodies.set(self.body_bytes())
         if self._pool is not None:
             found = self._pool.connections()
             for state in ("busy", "idle"):

@@ -7,26 +7,16 @@ with BetterAuth(tmp_path, "EdDSA") as provider:
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import secrets
-import shutil
-import subprocess
-import tempfile
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-import pytest
 
+from servers.node import NODE, installed
 from servers.processes import ServerProcess
-
-_HERE = Path(__file__).parent
-_FILES = ("package.json", "package-lock.json", "server.mjs")
-_OLDEST_NODE = (20, 19)
 
 
 class BetterAuth:
@@ -38,10 +28,8 @@ class BetterAuth:
         self.urls: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        program = _installed() / "server.mjs"
-        self._process = ServerProcess(
-            [shutil.which("node") or "node", program, *self._algorithms], logs=self._logs, name="better-auth"
-        )
+        program = installed(Path(__file__).parent) / "server.mjs"
+        self._process = ServerProcess([NODE, program, *self._algorithms], logs=self._logs, name="better-auth")
         self._process.wait_until(lambda: self._process.stdout.endswith("\n"), seconds=60)
         self.urls = json.loads(self._process.stdout)
         return self
@@ -79,52 +67,3 @@ class Session:
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
-
-
-def require() -> None:
-    """Skip the test where Node or npm is missing; fail it in CI (CI=true), which has to have both."""
-    _refuse(_missing())
-
-
-def _missing() -> str | None:
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return "Node.js is not installed, and a real provider runs on it"
-    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
-    version = tuple(int(part) for part in told.strip().removeprefix("v").split(".")[:2])
-    if version < _OLDEST_NODE:
-        return f"Node.js is too old for Better Auth: {told.strip()}"
-    return None
-
-
-def _refuse(sentence: str | None) -> None:
-    if sentence is None:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
-
-
-@cache
-def _installed() -> Path:
-    """Return the directory with the program and what it imports: installed once per user and lock, not per run."""
-    contents = b"".join((_HERE / name).read_bytes() for name in _FILES)
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todo-tests"
-    installed = cache_home / f"better-auth-{hashlib.sha256(contents).hexdigest()[:16]}"
-    if installed.exists():
-        return installed
-    cache_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_home) as directory:
-        making = Path(directory) / "making"
-        making.mkdir()
-        for name in _FILES:
-            shutil.copy(_HERE / name, making)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        ran = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            _refuse(f"npm could not install Better Auth: {ran.stderr.strip()[-500:]}")
-        try:
-            making.rename(installed)
-        except OSError:  # another run was faster
-            if not installed.exists():
-                raise
-    return installed

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
 
     from todo_adapters.http.middleware.rate_limit import Rate
+    from todo_adapters.http.protocol.body import Bodies
     from todo_adapters.observability.metrics import Metrics
 
 PUBLIC: Final = "public"
@@ -43,6 +44,7 @@ class Authentication(ASGIMiddleware):
         *,
         metrics: Metrics,
         body_limit: int,
+        bodies: Bodies,
         user_rate: Rate | None = None,
         refused_rate: Rate | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Authentication(ASGIMiddleware):
         self._verifier = verifier
         self._metrics = metrics
         self._body_limit = body_limit
+        self._bodies = bodies
         self._user_rate = user_rate
         self._refused_rate = refused_rate
 
@@ -69,7 +72,12 @@ class Authentication(ASGIMiddleware):
         require_place(caller.user, scope)
         ours["todo.tasks"] = self._tasks
         ours["todo.body_limit"] = self._body_limit
-        answer = await ours["route_handler"].fn(TaskRequest(scope, receive, send))
+        ours["todo.bodies"] = self._bodies
+        request = TaskRequest(scope, receive, send)
+        try:
+            answer = await ours["route_handler"].fn(request)
+        finally:
+            request.release_body()
         await answer(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:

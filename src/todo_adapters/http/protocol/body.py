@@ -11,22 +11,49 @@ import msgspec
 
 from todo_adapters.http.protocol.errors import TooLarge, UnsupportedMediaType
 from todo_adapters.http.protocol.schemas import EXPECTED
-from todo_domain import Invalid
+from todo_domain import Invalid, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar.types import Receive
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 65_536
+"""Bytes of one body."""
+
+DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
+"""Bytes of all bodies that a process holds."""
 
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
 
 
-async def read(receive: Receive, limit: int) -> bytes:
+class Bodies:
+    """The bytes of the bodies that a process holds, `most` at most: those being received, and those being worked on."""
+
+    __slots__ = ("held", "most")
+
+    def __init__(self, most: int = DEFAULT_LIMIT_OF_ALL) -> None:
+        self.most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that were received, or raise Unavailable if there is no room for them."""
+        if self.held + size > self.most:
+            raise Unavailable("too many request bodies at once: try again")
+        self.held += size
+
+    def release(self, size: int) -> None:
+        """Stop counting them."""
+        self.held -= size
+
+
+async def read(receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
     """Return the body; of one longer than `limit` bytes, only enough to see that it is.
 
-    Raises Invalid if the client goes away in the middle.
+    `take` is called with the size of each piece within that limit; what it raises ends the reading. Raises Invalid if
+    the client goes away in the middle.
     """
     chunks = []
     size = 0
@@ -37,6 +64,8 @@ async def read(receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")  # ASGI lets a server leave out what is empty or false
         chunks.append(chunk)
         size += len(chunk)
+        if size <= limit:
+            take(len(chunk))
         if not message.get("more_body", False) or size > limit:
             return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 

@@ -23,6 +23,8 @@ class TaskRequest(Request[UserId, None, Any]):
     The gate has put the caller, the service and the largest body into the scope.
     """
 
+    _held: int = 0
+
     @property
     def owner(self) -> UserId:
         """The caller, whose place this is."""
@@ -66,7 +68,7 @@ class TaskRequest(Request[UserId, None, Any]):
     async def optional_object(self, shape: type[T]) -> tuple[T | None, bytes]:
         """Return the body as `shape` and as it came; None for an empty body, which is no body whatever its type."""
         limit: int = self.scope["todo.body_limit"]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
-        raw = await body.read(self.receive, limit)
+        raw = await body.read(self.receive, limit, self._hold)
         if not raw:
             return None, raw
         accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
@@ -80,6 +82,16 @@ class TaskRequest(Request[UserId, None, Any]):
         if read is None:
             raise Invalid("body", "is empty: send a JSON object")
         return read, raw
+
+    def release_body(self) -> None:
+        """Stop counting the body among those that the process holds."""
+        if self._held:
+            self.scope["todo.bodies"].release(self._held)  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+            self._held = 0
+
+    def _hold(self, size: int) -> None:
+        self.scope["todo.bodies"].take(size)  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+        self._held += size
 
     def _values(self, name: bytes) -> list[bytes]:
         return [value for given, value in self.scope["headers"] if given == name]
