@@ -136,11 +136,20 @@ def test_what_a_page_names_in_code_is_there(page):
     """Files by the end of their path; tests, settings and classes by their name."""
     for name in set(re.findall(r"`([^`\n]+)`", outside_code(page))):
         if re.fullmatch(r"[\w-][\w./-]*\.(?:py|md|conf|ini|yaml|service|toml|sh)", name):
-            assert any(f"/{path}".endswith(f"/{name}") for path in [*sources(), "README.md", "pyproject.toml"]), name
+            assert any(f"/{path}".endswith(f"/{name}") for path in [*sources(), *map(str, PAGES), "pyproject.toml"]), (
+                name
+            )
         elif re.fullmatch(r"(?:tests|src|deploy|docs|migrations|benchmarks)/[\w./-]+", name):
             assert (CHECKOUT / name).exists(), name
         elif re.fullmatch(r"test_\w+|TODO_[A-Z_]*[A-Z]|[A-Z][a-z]+[A-Z]\w*", name):
             assert name in words(), name
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/python.md"])
+def test_the_pages_for_programmers_name_what_the_code_has(name):
+    named = set(re.findall(r"`(\w+)`", outside_code(CHECKOUT / name)))
+    assert len(named) > 10
+    assert {word for word in named - words() if not word.isdigit()} == set()
 
 
 def test_the_sections_of_the_contract_that_tests_name_are_there():
