@@ -70,7 +70,7 @@ class Tasks(Protocol):
     * Every method takes the owner first and sees nothing of anybody else.
     * Every write is atomic: after an error, a crash or a cancellation it has happened wholly or not at all.
     * Every write that changes something advances the owner's counter by exactly one, and the task or tombstone
-      carries the new value. Whoever reads a counter also sees everything up to it.
+      carries the new value. A reader of the counter also sees every change up to it.
     * `updated_at` never goes back, whatever the clock does.
     * A store that is out of reach raises Unavailable within seconds; it says so if a write's outcome is unknown.
     """
@@ -125,7 +125,7 @@ class Caller(NamedTuple):
 
 
 class TokenVerifier(Protocol):
-    """Who is calling."""
+    """Finds out who is calling."""
 
     async def verify(self, token: str) -> Caller:
         """Return the caller whose token this is, if the token is valid now.

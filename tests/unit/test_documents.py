@@ -181,3 +181,12 @@ def test_the_english_is_plain(page):
         for cell in re.sub(r"^ *(?:[*-]|\d+\.) +", "", line).split("|"):
             wrong += [(number, advice, line) for odd, advice in ODD.items() if re.search(odd, cell.strip())]
     assert wrong == []
+
+
+def test_no_sentence_of_the_code_begins_with_whoever():
+    found = {
+        path: re.findall(r"(?:[.:;]\s+|\"{3}|# )(Whoever\b.*)", text)
+        for path, text in sources().items()
+        if path.startswith("src/")
+    }
+    assert {path: sentences for path, sentences in found.items() if sentences} == {}

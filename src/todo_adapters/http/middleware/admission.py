@@ -33,11 +33,11 @@ _SWEEP: Final = 0.05
 
 
 class Admission:
-    """Who may come in: while `most` calls of the store are on their way, requests to `/api` wait for one to end.
+    """A bound on work in progress: while `most` calls of the store run, requests to `/api` wait for one to end.
 
-    Whoever has waited in vain is Unavailable. It is the calls of the store that are counted, not the requests, because
-    a request whose body does not come costs nothing; and the waiting is done before anything else, because a refusal
-    should cost little. Health and numbers never wait.
+    A request that times out in the queue gets 503. The bound counts calls of the store, not requests, because a
+    request whose body does not arrive costs nothing. A request waits before any other work is done for it, because a
+    refusal should cost little. Health and metrics never wait.
     """
 
     def __init__(self, *, most: int = MOST_CALLS) -> None:
@@ -47,7 +47,7 @@ class Admission:
         self._sweeping = False
 
     def before(self, app: ASGIApp) -> ASGIApp:
-        """Return the application, entered as there is room. Whoever finds none is Unavailable: that is raised."""
+        """Return the application behind the bound. Raises Unavailable for a request that times out in the queue."""
 
         def enter(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
             if self._calls < self._most:

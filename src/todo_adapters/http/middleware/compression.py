@@ -57,7 +57,7 @@ def gzipped(body: bytes) -> bytes:
 class Compressed:
     """An answer that is sent in gzip if the client accepts that and the body has SMALLEST bytes or more.
 
-    Whoever makes the answer may send its body in pieces; each is compressed and sent before the next one is awaited.
+    The inner answer may send its body in pieces; each is compressed and sent before the next one is awaited.
     A body of at most PIECE bytes keeps its `Content-Length`.
     """
 

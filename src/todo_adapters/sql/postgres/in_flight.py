@@ -26,7 +26,7 @@ class NotRunError(OperationalError):
 
 
 class InFlight:
-    """A batch on its way. Whoever waits for `answer` may be cancelled; the unit runs its course all the same.
+    """A batch on its way. The caller that waits for `answer` may be cancelled; the unit still runs to its end.
 
     `size` is how many results it will have, `last` whether its group ends with it.
     """

@@ -54,8 +54,8 @@ class PoolSlot:
 class Pool:
     """At most `size` wires, each for at most `depth` units at a time. The first to wait is the first to get one.
 
-    Whoever takes a slot has it given back when the unit is over, whether or not anybody still waits for that. Giving
-    back awaits nothing, so it cannot be interrupted.
+    A slot is released when its unit completes, even if the caller was cancelled. Releasing it awaits nothing, so it
+    cannot be interrupted.
     """
 
     def __init__(self, info: str, *, size: int, depth: int = 1) -> None:
