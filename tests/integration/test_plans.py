@@ -42,29 +42,29 @@ def test_each_statement_touches_one_partition_of_each_table(partitioned, name):
 
 @pytest.fixture(scope="module")
 def crowded(postgres_databases):
-    """Three hundred thousand tasks: many users with a few, some with a thousand, one with ten thousand."""
+    """A hundred thousand tasks: many users with a few, some with hundreds, one with thousands."""
     server = postgres_databases.server
     with postgres_databases.another() as name:
         for statement in (
             "ALTER TABLE tasks NO FORCE ROW LEVEL SECURITY",
             (
                 "INSERT INTO users (id, revision, task_count, horizon, created_at)"
-                " SELECT 'user' || n, 10000, 10, 0, now() FROM generate_series(0, 99999) AS n"
+                " SELECT 'user' || n, 10000, 10, 0, now() FROM generate_series(0, 32999) AS n"
             ),
             (
                 "INSERT INTO tasks (user_id, title, title_key, revision, due_date, priority, created_at, updated_at)"
-                " SELECT CASE WHEN n < 10000 THEN 'user0' WHEN n < 150000 THEN 'user' || (n % 490 + 1)"
-                " ELSE 'user' || (n % 99000 + 500) END, 'task ' || n, 'task ' || n, n + 1,"
+                " SELECT CASE WHEN n < 3000 THEN 'user0' WHEN n < 50000 THEN 'user' || (n % 160 + 1)"
+                " ELSE 'user' || (n % 32000 + 500) END, 'task ' || n, 'task ' || n, n + 1,"
                 " CASE WHEN n % 3 = 0 THEN DATE '2026-01-01' + n % 365 END, n % 4,"
-                " now() - make_interval(secs => n), now() FROM generate_series(0, 299999) AS n"
+                " now() - make_interval(secs => n), now() FROM generate_series(0, 99999) AS n"
             ),
             (
                 "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
-                " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now(), n FROM generate_series(0, 49999) AS n"
+                " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now(), n FROM generate_series(0, 19999) AS n"
             ),
             (
                 "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
-                " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now(), n FROM generate_series(0, 49999) AS n"
+                " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now(), n FROM generate_series(0, 19999) AS n"
             ),
             "ANALYZE",
         ):

@@ -1,0 +1,19 @@
+"""SIGTERM with two workers, which hear of it one after the other: what `integration/test_leaving.py` says of one."""
+
+from support import leaving
+
+
+def test_readiness_goes_first_and_all_else_goes_on_until_the_window_ends(tmp_path):
+    leaving.require_that_readiness_goes_first(tmp_path, "2")
+
+
+def test_requests_in_flight_are_answered_after_the_port_was_closed(tmp_path):
+    leaving.require_that_requests_in_flight_are_answered(tmp_path, "2")
+
+
+def test_nobody_who_was_let_in_is_reset(tmp_path):
+    leaving.require_that_nobody_is_reset(tmp_path, "2")
+
+
+def test_a_service_without_requests_is_gone_within_a_moment(tmp_path):
+    leaving.require_that_nothing_delays_the_end(tmp_path, "2")
