@@ -1,6 +1,7 @@
 """The documents are true where a machine can tell (tables, numbers, SQL, names, links), and in plain English."""
 
 import re
+from collections import Counter
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -171,6 +172,8 @@ def test_a_line_is_one_sentence(page):
         for (number, line), _ in pairwise(paragraph):
             if not re.search(rf"(?:{END}|:)$", line):
                 wrong.append((number, "goes on in the next line", line))
+    lines = [line for paragraph in prose(page) for _, line in paragraph if len(line) > 60]
+    wrong += [(line, "is there twice") for line, times in Counter(lines).items() if times > 1]
     assert wrong == []
 
 
