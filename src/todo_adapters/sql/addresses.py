@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from msgspec import Struct
 
+from todo_adapters.sql.percent import decoded
+
 _SQLITE: Final = "sqlite:///"
-_POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 class Database(Struct, frozen=True):
@@ -64,24 +65,6 @@ def sqlite_path(url: str) -> Path | None:
 
 def postgresql_url(text: str) -> str:
     """Return a PostgreSQL URL with libpq's scheme, postgresql. Raises ValueError as `database_url` does."""
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme.lower() not in _POSTGRESQL:
-        raise ValueError("must begin with postgresql:// (or with sqlite:///, or be memory:, where those are possible)")
-    from todo_adapters.sql.postgres.url import require_sound  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+    from todo_adapters.sql.postgres.url import libpq_url  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
-    require_sound(rest)
-    return f"postgresql://{rest}"
-
-
-def decoded(text: str) -> str:
-    """Return the text with its percent-encoded characters decoded, or raise ValueError if they are not UTF-8."""
-    for place, character in enumerate(text):
-        if character == "%" and not set(text[place + 1 : place + 3].ljust(2)) <= set("0123456789abcdefABCDEF"):
-            raise ValueError("has a % that begins no percent-encoded character: write it as %25")
-    try:
-        plain = unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        raise ValueError("has percent-encoded characters that are not UTF-8: write a % as %25") from None
-    if "\0" in plain:
-        raise ValueError("has a NUL character (%00), which no name or password can have")
-    return plain
+    return libpq_url(text)

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Final
 
 from todo_adapters.sql import lists, statements
-from todo_adapters.sql.addresses import postgresql_url
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
 from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, changed, columns, conditions, task_from_postgresql
 from todo_domain.changes import Changes, page_of_changes, require_known
@@ -69,7 +69,7 @@ class PostgresTasks:
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self._road = PostgresClient(postgresql_url(url), pool_size=pool_size)
+        self._road = PostgresClient(libpq_url(url), pool_size=pool_size)
 
     async def open(self) -> None:
         """Do nothing yet: each connection is made for whoever needs it first, and `check` tells whether it works."""

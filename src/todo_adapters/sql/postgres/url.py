@@ -13,8 +13,9 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
-from todo_adapters.sql.addresses import decoded
+from todo_adapters.sql.percent import decoded
 
+_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,62}")
 _HOST: Final = re.compile(r"[\w.\-]+|[0-9A-Fa-f:.]+(%[\w.\-]+)?")
 _WHITE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
@@ -51,11 +52,19 @@ _MEANINGS: Final = {
 """What parameters of other drivers and of hosts' panels mean here, by their names in lower case."""
 
 
-def require_sound(rest: str) -> None:
-    """Return if libpq reads what follows `postgresql://` as it is meant.
+def libpq_url(text: str) -> str:
+    """Return the URL with libpq's scheme, postgresql, if libpq reads it as it is meant.
 
     Raises ValueError with the rest of a sentence about the URL, which names parameters, and repeats nothing else.
     """
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in _SCHEMES:
+        raise ValueError("must begin with postgresql:// (or with sqlite:///, or be memory:, where those are possible)")
+    _require_sound(rest)
+    return f"postgresql://{rest}"
+
+
+def _require_sound(rest: str) -> None:
     if _WHITE.search(rest):
         raise ValueError("has a space or a control character: write it percent-encoded, a space as %20")
     decoded(rest)
