@@ -172,6 +172,7 @@ def test_a_line_is_one_sentence(page):
         for (number, line), _ in pairwise(paragraph):
             if not re.search(rf"(?:{END}|:)$", line):
                 wrong.append((number, "goes on in the next line", line))
+    wrong += [(title, "has no empty line above it") for title in re.findall(r"[^\n]\n(#+ .*)", outside_code(page))]
     lines = [line for paragraph in prose(page) for _, line in paragraph if len(line) > 60]
     wrong += [(line, "is there twice") for line, times in Counter(lines).items() if times > 1]
     assert wrong == []
