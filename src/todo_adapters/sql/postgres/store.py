@@ -65,7 +65,7 @@ class PostgresTasks:
     Works with the login of an owner, of a superuser, or of a role that may do nothing but become `todo_app`; directly
     or through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when
     they are needed: see `PostgresClient`.
-    Raises ValueError for a URL of another database.
+    Raises ValueError for a URL of another database. Methods: see `Tasks`.
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
@@ -83,7 +83,6 @@ class PostgresTasks:
         return self._road.connections()
 
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
-        """Keep the port's promise of this name."""
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if once is None:
@@ -100,12 +99,10 @@ class PostgresTasks:
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, task_id: int) -> Task:
-        """Keep the port's promise of this name."""
         (found,) = await self._road.run(_GET, {"owner": owner, "id": task_id})
         return _only(found)
 
     async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
-        """Keep the port's promise of this name."""
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
         (rows,) = await self._road.run(_page(lists.shape_of(query), whole=query.limit is None), values)
@@ -114,7 +111,6 @@ class PostgresTasks:
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
-        """Keep the port's promise of this name."""
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
         turn, current = await self._road.run(_REPLACE, values)
@@ -125,14 +121,12 @@ class PostgresTasks:
         return edited._replace(revision=revision)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
-        """Keep the port's promise of this name."""
         (rows,) = await self._road.run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
         toggled = _only(rows)
         await self._purge(owner, toggled.revision, now)
         return toggled
 
     async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
-        """Keep the port's promise of this name."""
         accepted = None if expected is None else list(expected)
         values = {"owner": owner, "id": task_id, "now": now, "expected": accepted}
         gone, current = await self._road.run(_DELETE, values)
@@ -141,7 +135,6 @@ class PostgresTasks:
         await self._purge(owner, gone[0][0], now)
 
     async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
-        """Keep the port's promise of this name."""
         if not since:
             (rows,) = await self._road.run(_STATE, {"owner": owner})
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
@@ -153,7 +146,7 @@ class PostgresTasks:
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
     async def check(self) -> None:
-        """Keep the port's promise of this name; that row-level security is in force belongs to serving."""
+        """See `Tasks`; serving needs row-level security in force."""
         await check_isolation(self._road)
 
     async def prove_isolation(self) -> None:

@@ -93,6 +93,7 @@ class SqliteTasks:
 
     All writes of this process go through one thread and all reads through another; writes that wait at the same time
     share a transaction, and writes of several processes wait for each other. A write that has returned is on the disk.
+    Methods: see `Tasks`.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -111,7 +112,6 @@ class SqliteTasks:
         await self._reader.aclose()
 
     async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
-        """Keep the port's promise of this name."""
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
         values: Values = {
             "owner": owner,
@@ -141,11 +141,9 @@ class SqliteTasks:
         return await self._writer.run(work)
 
     async def get(self, owner: UserId, task_id: int) -> Task:
-        """Keep the port's promise of this name."""
         return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}))
 
     async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
-        """Keep the port's promise of this name."""
         most = _NO_LIMIT if query.limit is None else query.limit + 1
         values = {"owner": owner, "most": most, **conditions(query, FORMS)}
         sql = _found(lists.shape_of(query))
@@ -161,7 +159,6 @@ class SqliteTasks:
         return await self._reader.run(work)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
-        """Keep the port's promise of this name."""
         values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = text_of_instant(edited.updated_at)
 
@@ -176,7 +173,6 @@ class SqliteTasks:
         return await self._writer.run(work)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
-        """Keep the port's promise of this name."""
         values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now)}
 
         def work(connection: sqlite3.Connection) -> Task:
@@ -191,7 +187,6 @@ class SqliteTasks:
         return await self._writer.run(work)
 
     async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
-        """Keep the port's promise of this name."""
         accepted = None if expected is None else FORMS.several(list(expected))
         values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now), "expected": accepted}
 
@@ -205,7 +200,6 @@ class SqliteTasks:
         await self._writer.run(work)
 
     async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
-        """Keep the port's promise of this name."""
         values = {"owner": owner, "since": since, "most": limit + 1}
 
         def work(connection: sqlite3.Connection) -> Changes:
@@ -222,7 +216,6 @@ class SqliteTasks:
         return await self._reader.run(work)
 
     async def check(self) -> None:
-        """Keep the port's promise of this name."""
 
         def behind(connection: sqlite3.Connection) -> bool:
             if _behind(connection):
