@@ -16,7 +16,7 @@ from todo_adapters.http.openapi import openapi_json
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics, Pooled
 from todo_app.identity import verifier_of
-from todo_app.identity_settings import cautions
+from todo_app.identity_settings import cautions, way_to_keys
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
@@ -69,6 +69,8 @@ def application(
             audit.record("start", pid=os.getpid(), **settings.public())
             for caution in cautions(settings):
                 log.warning(caution)
+            for fact in way_to_keys(settings):
+                log.info(fact)
             if isinstance(verifier, Verifier):
                 await verifier.open()
             await _note_isolation(store, audit)

@@ -54,3 +54,17 @@ def cautions(settings: Settings) -> list[str]:
             f"{settings.jwt_user_claim} alone; else give each issuer a deployment of its own"
         )
     return found
+
+
+def way_to_keys(settings: Settings) -> list[str]:
+    """Return what decides the way to the keys."""
+    if settings.key_source in {None, "file"}:
+        return []
+    found = []
+    if settings.https_proxy:
+        found.append(f"keys are fetched through HTTPS_PROXY{', but for NO_PROXY' if settings.no_proxy else ''}")
+    if settings.ca_file:
+        found.append(f"SSL_CERT_FILE: only the authorities in {settings.ca_file} are trusted")
+    if settings.jwks_http_hosts:
+        found.append(f"TODO_JWKS_HTTP_HOSTS: keys may come over plain http from {' '.join(settings.jwks_http_hosts)}")
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
 from todo_app.identity import key_sets_of, verifier_of
-from todo_app.identity_settings import cautions
+from todo_app.identity_settings import cautions, way_to_keys
 from todo_app.settings import BadSetting
 from todo_app.tokens import secret_file
 from todo_domain import Unavailable
@@ -31,7 +31,7 @@ async def check_identity(settings: Settings) -> bool:
     if settings.jwt_secrets:
         print(f"ok    identity: {len(settings.jwt_secrets)} shared secret(s) (HS256)")
     had = [await _check(name, keys) for name, keys in key_sets.items()]
-    for note in [*_way(settings), *cautions(settings)]:
+    for note in [*way_to_keys(settings), *cautions(settings)]:
         print(f"note  identity: {note}")
     return all(had)
 
@@ -49,17 +49,3 @@ async def _check(name: str, keys: JwksKeys) -> bool:
     for problem in keys.keys.left_out:
         print(f"note  identity: {name}: left out: {problem}")
     return True
-
-
-def _way(settings: Settings) -> list[str]:
-    """Return what decides the way to the keys."""
-    if settings.key_source in {None, "file"}:
-        return []
-    found = []
-    if settings.https_proxy:
-        found.append(f"keys are fetched through HTTPS_PROXY{', but for NO_PROXY' if settings.no_proxy else ''}")
-    if settings.ca_file:
-        found.append(f"SSL_CERT_FILE: only the authorities in {settings.ca_file} are trusted")
-    if settings.jwks_http_hosts:
-        found.append(f"TODO_JWKS_HTTP_HOSTS: keys may come over plain http from {' '.join(settings.jwks_http_hosts)}")
-    return found

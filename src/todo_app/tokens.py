@@ -14,6 +14,7 @@ import jwt
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
 from todo_adapters.auth.refusal import Check, Reason
+from todo_app import parsers
 from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
 from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
@@ -51,9 +52,15 @@ def machine_secret(settings: Settings) -> str:
     except OSError as problem:
         raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
     try:
-        return path.read_text().strip()
+        (secret,) = parsers.secrets(path.read_text())
     except OSError as problem:
         raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be read: {problem.strerror}") from None
+    except ValueError:
+        raise BadSetting(
+            f"TODO_JWT_SECRET is not set, and {path} holds no secret of at least {parsers.SHORTEST_SECRET} bytes: "
+            "remove the file, and the next start makes another"
+        ) from None
+    return secret
 
 
 def sign(settings: Settings, user: UserId, ttl: int) -> str:

@@ -175,3 +175,35 @@ def test_keys_that_cannot_be_had_with_these_settings_stop_the_start_in_one_sente
     assert "hunter2" not in ran.stderr
     assert not list(tmp_path.glob("*.secret"))
     assert [path.name for path in tmp_path.iterdir()] == ["empty.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"short", b"\xff" * 64, b"x" * 31, b"x" * 32 + b" " + b"y" * 32])
+def test_a_secret_file_without_a_secret_is_said_in_one_sentence_and_left_alone(tmp_path, content):
+    path = tmp_path / "todo.db.secret"
+    path.write_bytes(content)
+    for command in (("serve", "--port", "0"), ("token", "--user", "ann")):
+        ran = todo(*command, cwd=tmp_path)
+        assert ran.returncode == 1
+        assert ran.stderr.startswith(
+            "todo: TODO_JWT_SECRET is not set, and todo.db.secret holds no secret of at least 32"
+        )
+        assert len(ran.stderr.splitlines()) == 1
+    assert path.read_bytes() == content
+
+
+async def test_the_way_to_the_keys_is_named_at_the_start(server, caplog):
+    settings = {
+        "TODO_DATABASE_URL": "memory:",
+        "TODO_JWKS_URL": server.url,
+        "TODO_JWKS_HTTP_HOSTS": "keycloak",
+        "HTTPS_PROXY": "http://ann:hunter2@proxy.example:3128",
+        "NO_PROXY": "localhost",
+        **NAMED,
+    }
+    with caplog.at_level(logging.INFO, "todo"):
+        async with running(application(read_settings(environment=settings))):
+            pass
+    said = [record.getMessage() for record in caplog.records if record.name == "todo"]
+    assert "keys are fetched through HTTPS_PROXY, but for NO_PROXY" in said
+    assert "TODO_JWKS_HTTP_HOSTS: keys may come over plain http from keycloak" in said
+    assert "hunter2" not in str(said)
