@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from todo_adapters.http.middleware.cors import Cors
+from todo_adapters.http.protocol.errors import TooLarge
+from todo_app.long_head import REST_OF_HEAD, LongHead
 from todo_app.refusals import refusal
 from todo_app.request_reader import RequestReader
 from todo_app.transports import READ, AnswerTransport, Socket, nothing
 from todo_domain import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from todo_adapters.http.protocol.response import Header
     from todo_domain import TodoError
 
 ARRIVAL: Final = 15
@@ -40,13 +46,23 @@ _OTHER_FILES: Final = 100
 class ServerConfig(uvicorn.Config):
     """uvicorn's configuration for such connections, with what else a server of ours has to know.
 
-    `drain_seconds` is how long it goes on serving after SIGTERM, `most_connections` how many it holds.
+    `drain_seconds` is how long it goes on serving after SIGTERM, `most_connections` how many it holds; pages of the
+    `cors_origins` may read its own refusals, too.
     """
 
-    def __init__(self, app: Any, *, drain_seconds: int, most_connections: int, **settings: Any) -> None:  # noqa: ANN401  uvicorn's own
+    def __init__(
+        self,
+        app: Any,  # noqa: ANN401  uvicorn's own
+        *,
+        drain_seconds: int,
+        most_connections: int,
+        cors_origins: Iterable[str] = (),
+        **settings: Any,  # noqa: ANN401  uvicorn's own
+    ) -> None:
         super().__init__(app, http=connect, timeout_keep_alive=KEEP_ALIVE, **settings)  # type: ignore[arg-type]  # asyncio takes one too
         self.drain_seconds = drain_seconds
         self.most_connections = most_connections
+        self.cors = Cors(cors_origins)
         self.linger = LINGER
         self.read_buffer = bytearray(READ)
 
@@ -65,6 +81,7 @@ class Connection(RequestReader):
     config: ServerConfig
     _look_again: asyncio.TimerHandle | None = None
     _awaited: object = None
+    _long_head: tuple[LongHead, TooLarge] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Take the connection, or refuse it."""
@@ -92,19 +109,41 @@ class Connection(RequestReader):
         else:
             super().shutdown()
 
-    def _refuse(self, error: TodoError) -> None:
-        """Refuse the bytes that came last: they are no request, or belong to one whose body cannot be read."""
+    def _refuse(self, error: TodoError, rest: bytes) -> None:
+        """Refuse what came last: it is no request, or belongs to one whose body cannot be read."""
         cycle = self.cycle
+        self._closing = True
         self._unparsed = b""
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started:  # it ends with the answer
-                self._closing = True
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-        if self._framing.in_head or (cycle is not None and cycle.disconnected):
-            self.transport.write(refusal(error, self.server_state.default_headers))
+            self._say(error)
+        elif not self._framing.in_head:
+            self._linger()
+        elif isinstance(error, TooLarge) and self.config.cors.varies:
+            self._long_head = (LongHead(self.headers), error)
+            self._reading.resume_reading()
+            self.loop.call_later(REST_OF_HEAD, self._refuse_long_head)
+            self._dropped(rest)
+        else:
+            self._say(error)
+
+    def _dropped(self, data: bytes) -> None:
+        """Refuse a head that is too long where it ends, with the headers that its page needs to read the refusal."""
+        if self._long_head is not None and self._long_head[0].ends_in(data):
+            self._refuse_long_head()
+
+    def _refuse_long_head(self) -> None:
+        if self._long_head is not None and not self.transport.is_closing():
+            (head, error), self._long_head = self._long_head, None
+            self._say(error, [*self.config.cors.headers(head.origin), (b"vary", b"Origin")])
+
+    def _say(self, error: TodoError, headers: Iterable[Header] = ()) -> None:
+        """Answer with this error, and end the connection."""
+        self.transport.write(refusal(error, [*self.server_state.default_headers, *headers]))
         self._linger()
 
     def _end(self) -> None:

@@ -56,6 +56,7 @@ class RequestReader(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, as far as a request may be taken."""
         if self._closing:
+            self._dropped(data)
             return
         self._unset_keepalive_if_required()
         self._unparsed = self._unparsed + data if self._unparsed else data
@@ -149,10 +150,10 @@ class RequestReader(HttpToolsProtocol):
                 self._feed(data[at:end])
                 self._check_excess()
             except httptools.HttpParserError as problem:
-                self._refuse(_reason(problem))
+                self._refuse(_reason(problem), data[at:])
                 return
             except TooLarge as problem:
-                self._refuse(problem)
+                self._refuse(problem, data[at:])
                 return
             at = end
         self._unparsed = data[at:]
@@ -189,9 +190,12 @@ class RequestReader(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    def _refuse(self, error: TodoError) -> None:
-        """Refuse the bytes that came last: they are no request, or belong to one whose body cannot be read."""
+    def _refuse(self, error: TodoError, rest: bytes) -> None:
+        """Refuse a request in which, or before, `rest` was read."""
         raise NotImplementedError
+
+    def _dropped(self, data: bytes) -> None:
+        """Take notice of what was read after that."""
 
 
 def _reason(problem: httptools.HttpParserError) -> TodoError:

@@ -55,6 +55,7 @@ def serve(settings: Settings) -> None:
         workers=settings.workers,
         drain_seconds=settings.drain_seconds,
         most_connections=most_connections(),
+        cors_origins=settings.cors_origins,
         ws="none",
         lifespan="on",
         log_config=None,

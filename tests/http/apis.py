@@ -154,7 +154,14 @@ def over_uvicorn(
     app, _, secret = _composed(quota, cors_origins, body_limit, utc_now, None, None)
     listener = socket.create_server(("127.0.0.1", 0))
     config = ServerConfig(
-        app, drain_seconds=0, most_connections=1_000, ws="none", lifespan="off", log_config=None, access_log=False
+        app,
+        drain_seconds=0,
+        most_connections=1_000,
+        cors_origins=cors_origins,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
     )
     config.linger = 0
     server = Server(config)

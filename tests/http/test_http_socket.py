@@ -219,6 +219,39 @@ async def test_more_than_16_kib_that_is_no_content_gets_a_431_and_does_nothing(s
     assert await ann.list() == []
 
 
+LONG = b"X-A: " + b"a" * 17_000 + b"\r\n"
+ORIGIN = b"Origin: https://app.test\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        LIST + LONG + ORIGIN + b"\r\n",
+        LIST + ORIGIN + LONG + b"\r\n",
+        LIST.replace(b"tasks", b"tasks?q=" + b"a" * 17_000) + b"X-B: c\r\norigin:https://app.test \r\n\r\n",
+        LIST + LONG * 3 + ORIGIN + b"X-B: c\r\n\r\n",
+        LIST + LONG + ORIGIN,
+    ],
+    ids=["origin last", "origin first", "target", "much longer", "without an end"],
+)
+@pytest.mark.parametrize("size", [1 << 20, 16_400, 4_099])
+async def test_a_page_may_read_that_its_headers_are_too_long(request_: bytes, size: int):
+    with over_uvicorn(cors_origins=["https://app.test"]) as api:
+        packets = [request_[at : at + size] for at in range(0, len(request_), size)]
+        ((status, answer),) = await send(api, *packets, answers=1)
+        assert status == 431
+        assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in answer.lower()
+        assert b"\r\nvary: origin\r\n" in answer.lower()
+
+
+@pytest.mark.parametrize("end", [b"Origin: https://evil.test\r\n\r\n", b"\r\nOrigin: https://app.test\r\n\r\n", b""])
+async def test_no_other_page_may(end: bytes):
+    with over_uvicorn(cors_origins=["https://app.test"]) as api:
+        ((status, answer),) = await send(api, LIST + LONG + end, answers=1)
+        assert status == 431
+        assert b"access-control" not in answer.lower()
+
+
 @pytest.mark.parametrize("what", HANDED_UP)
 async def test_whatever_is_http_gets_the_answer_of_the_service(served: Api, what: str):
     request, statuses = HANDED_UP[what]
