@@ -71,12 +71,16 @@ async def test_a_later_fetch_has_its_own_deadline(server):
 
 
 async def test_two_fetches_are_never_under_way_at_once(scene):
-    scene.server.delay, scene.server.status = 0.05, 500
+    scene.server.delay = LONG
     callers = []
     for _ in range(3):
         callers.append(asyncio.create_task(scene.answer(scene.token())))
-        await asyncio.sleep(0.01)
+        await scene.server.arrived.wait()
         scene.now.now += APART
+        await asyncio.sleep(0)
+    under_way = [task for task in asyncio.all_tasks() if "JwksKeys._load" in repr(task.get_coro())]
+    assert len(under_way) == 1
+    await scene.keys.aclose()
     assert await asyncio.gather(*callers) == ["away"] * 3
     assert scene.server.hits == 1
 
