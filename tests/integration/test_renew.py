@@ -201,12 +201,15 @@ def test_a_failure_half_way_leaves_counters_and_wall_as_they_were(filled_postgre
     assert walls(filled_postgres) == [("users", True, True)]
 
 
-def test_tables_in_use_are_said_after_a_bounded_time(filled_postgres, monkeypatch):
+@pytest.mark.parametrize("role", [PostgresDatabases.OWNER, None], ids=["plain owner", "superuser"])
+def test_a_writer_under_way_keeps_every_login_out_for_a_bounded_time(
+    filled_postgres, postgres_databases, monkeypatch, role
+):
     monkeypatch.setattr("todo_adapters.sql.postgres.renewal._SETTINGS", "SET LOCAL lock_timeout = '50ms'")
     with psycopg.connect(filled_postgres.url) as holder:
-        holder.execute("LOCK TABLE users IN ACCESS SHARE MODE")
+        holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")  # as a write does
         with pytest.raises(CannotRenewError, match="stop the service"):
-            renew(filled_postgres.url, first_counter(LATER))
+            renew(url_for(postgres_databases, filled_postgres, role), first_counter(LATER))
 
 
 def test_a_file_that_another_program_holds_is_said(sqlite_database, tmp_path):

@@ -39,6 +39,7 @@ def renew(url: str, counter: int) -> Renewed:
         active, forced, owner = wall
         if active and not owner:
             raise CannotRenewError(_LOGIN)
+        connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")  # no writer, whichever login this is
         if active:
             connection.execute("ALTER TABLE users NO FORCE ROW LEVEL SECURITY")
         ahead = connection.execute(_AHEAD, [counter]).fetchone()
