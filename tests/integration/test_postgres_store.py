@@ -169,9 +169,9 @@ BREAKAGES = {
     "DROP TABLE tombstones": "run todo migrate",
     "REVOKE ALL ON tasks FROM todo_app": "may not act as todo_app",
     "REVOKE todo_app FROM todo_login": "may not act as todo_app",
-    "ALTER DATABASE {0} SET default_transaction_isolation = 'serializable'": "read committed",
     "ALTER DATABASE {0} SET default_transaction_read_only = on": "read-only",
-    "ALTER DATABASE {0} SET datestyle = 'German'": "DateStyle",
+    "CREATE SCHEMA other; CREATE TABLE other.users (); GRANT USAGE ON SCHEMA other TO todo_app;"
+    "ALTER DATABASE {0} SET search_path = other, public": "a table of another schema hides ours",
 }
 REPAIRS = {
     "ALTER ROLE todo_app BYPASSRLS": "ALTER ROLE todo_app NOBYPASSRLS",

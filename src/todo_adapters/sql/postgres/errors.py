@@ -13,6 +13,8 @@ LOCK_NOT_AVAILABLE: Final = "55P03"
 NO_PRIVILEGE: Final = "42501"
 NO_SUCH_ROLE: Final = "22023"
 
+CANCELLED: Final = "57014"
+
 LOST_RACE: Final = {"40001", "40P01"}
 """Nothing was committed, and the same may well succeed when it is tried again."""
 
@@ -23,7 +25,9 @@ OUTDATED: Final = "0A000"
 """A statement was prepared for the schema as it was before a migration."""
 
 BROKEN: Final = "the connection to the database broke: try again"
+CANCELLED_EARLY: Final = "statements are cancelled as soon as they begin: reset statement_timeout for this login"
 TOO_SLOW: Final = "the database takes too long to answer: try again"
+NOT_ALLOWED: Final = "the database refuses a statement of the service: run todo doctor"
 _RESTARTING: Final = "the database is restarting: try again"
 _CHANGED: Final = "the schema has just changed: try again"
 _BEHIND: Final = "the schema is missing or behind this release: run todo migrate"
@@ -35,6 +39,8 @@ _CROWDED: Final = "too many others are changing the same data: try again"
 _SENTENCES: Final = {
     "08": BROKEN,
     OUTDATED: _CHANGED,
+    "25P03": TOO_SLOW,
+    "25P04": TOO_SLOW,
     "25006": "the database is read-only for now: try again later",
     "28": _REFUSED,
     "3D000": _MISSING,
@@ -45,12 +51,12 @@ _SENTENCES: Final = {
     "42703": _BEHIND,
     "53": _FULL,
     LOCK_NOT_AVAILABLE: _CROWDED,
-    "57014": TOO_SLOW,
+    CANCELLED: TOO_SLOW,
     "57P01": _RESTARTING,
     "57P02": _RESTARTING,
     "57P03": _RESTARTING,
     "57P04": _MISSING,
-    "57P05": _RESTARTING,
+    "57P05": "the database ends idle connections too soon: raise idle_session_timeout for this login",
     "58": "the database's own disk failed: look at its log",
 }
 
@@ -79,6 +85,8 @@ def why_out_of_reach(error: psycopg.Error) -> str:
 
     libpq gives no code for a refusal, but it knows how far it came.
     """
+    if error.sqlstate == CANCELLED:
+        return CANCELLED_EARLY
     if error.sqlstate is not None and (sentence := sentence_for(error)) is not None:
         return sentence
     if error.pgconn is not None and error.pgconn.used_password:

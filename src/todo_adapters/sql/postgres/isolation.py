@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
+from todo_adapters.sql.postgres.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.schema import REVISIONS, VERSION_TABLE
 from todo_adapters.sql.statements import ONE, ZERO, parameter
@@ -18,15 +19,25 @@ from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
 _TABLES: Final = (users, tasks, tombstones, idempotency_keys)
-_SETTINGS: Final = ("server_encoding", "transaction_isolation", "DateStyle", "transaction_read_only")
+_NAMES: Final = (VERSION_TABLE, *(table.name for table in _TABLES))
 
-_ROLE: Final = Transaction(sa.text("SELECT current_user"))
+_SCHEMAS: Final = (
+    sa.select(sa.func.count(sa.distinct(sa.literal_column("relnamespace"))))
+    .select_from(sa.text("pg_class"))
+    .where(sa.literal_column("oid").in_([sa.func.to_regclass(sa.literal_column(f"'{name}'")) for name in _NAMES]))
+    .scalar_subquery()
+)
+_SESSION: Final = Transaction(
+    sa.select(_SCHEMAS, *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in CHECKED))
+)
+"""What may be asked whatever the tables and their privileges are."""
+
 _FACTS: Final = Transaction(
     sa.select(
         sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)).scalar_subquery(),
         sa.and_(*(sa.func.row_security_active(sa.literal_column(f"'{table.name}'")) for table in _TABLES)),
         sa.or_(*(sa.exists(sa.select(sa.literal_column("1")).select_from(table)) for table in _TABLES)),
-        *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in _SETTINGS),
+        sa.func.current_setting(sa.literal_column("'transaction_read_only'")),
     )
 )
 _OTHER: Final = parameter("other", sa.Text)
@@ -70,10 +81,7 @@ _TRESPASSES: Final = tuple(
 async def check_isolation(road: PostgresClient) -> None:
     """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
     try:
-        ((row,),) = await road.run(_ROLE, {"owner": _NOBODY})
-        if row != (ROLE,):
-            raise Unavailable(f"statements do not run as {ROLE}: connect without a pooler that changes roles")
-        ((facts,),) = await road.run(_FACTS, {"owner": _NOBODY})
+        await _check(road)
     except psycopg.Error as error:
         if error.sqlstate == NO_SUCH_ROLE:
             raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
@@ -82,16 +90,18 @@ async def check_isolation(road: PostgresClient) -> None:
                 f"this login may not act as {ROLE}: run todo migrate, or have an administrator grant {ROLE} to it"
             ) from error
         raise
-    revision, walled, visible, encoding, isolation, dates, read_only = facts
-    for wrong, sentence in (
-        (revision is None or revision in REVISIONS[:-1], "the schema is behind this release: run todo migrate"),
-        (encoding != "UTF8", "the database cannot hold every text: create it with the encoding UTF8"),
-        (isolation != "read committed", "transactions are not read committed here: reset that for this login"),
-        (not dates.startswith("ISO"), "dates are not written as ISO does here: reset DateStyle for this login"),
-        (read_only == "on", "the database is read-only for now: try again later"),
-    ):
-        if wrong:
-            raise Unavailable(sentence)
+
+
+async def _check(road: PostgresClient) -> None:
+    (((schemas, *session),),) = await road.run(_SESSION, {"owner": _NOBODY})
+    require_usable(*session)
+    if schemas > 1:
+        raise Unavailable("a table of another schema hides ours: put our schema first on the search_path")
+    (((revision, walled, visible, read_only),),) = await road.run(_FACTS, {"owner": _NOBODY})
+    if revision is None or revision in REVISIONS[:-1]:
+        raise Unavailable("the schema is behind this release: run todo migrate")
+    if read_only == "on":
+        raise Unavailable("the database is read-only for now: try again later")
     if not walled or visible:
         raise NotIsolated("row-level security is not in force: restore it before serving anybody")
 

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
 from todo_adapters.sql.postgres.connecting import CannotConnectError, connect
 from todo_adapters.sql.postgres.errors import (
+    CANCELLED,
+    CANCELLED_EARLY,
     LOCK_NOT_AVAILABLE,
     LOST_RACE,
     NO_PRIVILEGE,
@@ -20,6 +22,7 @@ from todo_adapters.sql.postgres.errors import (
     OUR_OWN,
     sentence_for,
 )
+from todo_adapters.sql.postgres.session import ENCODING
 from todo_adapters.sql.schema import (
     BASE,
     FORMER_VERSION_TABLE,
@@ -61,6 +64,7 @@ _SETTINGS: Final = (
     "SET statement_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     "SET row_security = off",
+    "SET standard_conforming_strings = on",
 )
 
 
@@ -98,7 +102,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
                     _rename_version_table(connection)
                 elif needed(found.revision):
                     if found.revision == BASE:
-                        _require_free_names(connection)
+                        _require_room(connection)
                     connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
                     change(connection)
                 else:
@@ -151,8 +155,10 @@ def _rename_version_table(connection: sa.Connection) -> None:
     connection.commit()
 
 
-def _require_free_names(connection: sa.Connection) -> None:
-    """Raise MigrationError if there is no schema to create the tables in, or it has one of their names already."""
+def _require_room(connection: sa.Connection) -> None:
+    """Raise MigrationError if the tables cannot be made here: the encoding, no schema, or a name that is taken."""
+    if connection.scalar(sa.text("SELECT current_setting('server_encoding')")) != "UTF8":
+        raise MigrationError(ENCODING)
     schema = connection.scalar(sa.select(sa.func.current_schema()))
     if schema is None:
         raise MigrationError("the search_path names no schema that exists: create it, or correct the search_path")
@@ -212,4 +218,8 @@ def _sentence(error: psycopg.Error) -> str | None:
         return "this login may not change the schema: migrate as the owner of the database and of its tables"
     if error.sqlstate == LOCK_NOT_AVAILABLE:
         return "the tables have been in use for a minute without a gap: try again when there is less to do"
+    if error.sqlstate == CANCELLED:  # before we could lift the login's own timeout
+        return CANCELLED_EARLY
+    if (error.sqlstate or "").startswith("08") and error.diag.message_primary:  # a pooler's words
+        return f"the connection to the database broke: {error.diag.message_primary}"
     return sentence_for(error)

@@ -23,8 +23,10 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError
+from todo_adapters.sql.postgres.session import prepare
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
+from todo_domain.errors import Unavailable
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
 _ROWS: Final = ExecStatus.TUPLES_OK
@@ -34,8 +36,11 @@ class Instant(Loader):
     """Reads a `timestamptz` as UTC, whatever the server's own time zone."""
 
     def load(self, data: Buffer) -> datetime:
-        """Return the time that PostgreSQL's text stands for."""
-        moment = datetime.fromisoformat(str(data, "ascii"))
+        """Return the time that PostgreSQL's text stands for. Raises Unavailable if it is not written as ISO does."""
+        try:
+            moment = datetime.fromisoformat(str(data, "ascii"))
+        except ValueError:  # what is read may be the result of a write
+            raise Unavailable("dates are not written as ISO does here: run todo doctor", outcome_unknown=True) from None
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
@@ -70,17 +75,16 @@ class PipelineConnection:
 
     @classmethod
     async def to(cls, info: str) -> Self:
-        """Return a new wire; `info` is libpq's. Raises psycopg.Error."""
+        """Return a new connection; `info` is libpq's. Raises psycopg.Error, and Unavailable as `prepare` does."""
         connection = await AsyncConnection[Row].connect(
             info, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
         try:
-            found = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
+            pooled = await prepare(connection)
         except BaseException:
             await connection.close()
             raise
-        # A pooler gives its clients process ids of its own making.
-        return cls(connection, pooled=found != (connection.info.backend_pid,))
+        return cls(connection, pooled=pooled)
 
     @property
     def load(self) -> int:

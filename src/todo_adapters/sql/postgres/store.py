@@ -8,14 +8,17 @@ from datetime import datetime
 from functools import cache
 from typing import Final
 
+import psycopg
+
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.client import TIMEOUT, PostgresClient
+from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import Row, changed, columns, conditions, task_from_postgresql
+from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_postgresql
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
@@ -86,10 +89,10 @@ class PostgresTasks:
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if once is None:
-            (made,) = await self._road.run(_CREATE, values)
+            (made,) = await self._run(_CREATE, values)
         else:
             values |= {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
-            _, seen, made = await self._road.run(_CREATE_ONCE, values)
+            _, seen, made = await self._run(_CREATE_ONCE, values)
             if seen:
                 return Created(_replayed(seen[0], owner, members, once), replayed=True)
         if not made:
@@ -99,13 +102,13 @@ class PostgresTasks:
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, task_id: int) -> Task:
-        (found,) = await self._road.run(_GET, {"owner": owner, "id": task_id})
+        (found,) = await self._run(_GET, {"owner": owner, "id": task_id})
         return _only(found)
 
     async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        (rows,) = await self._road.run(_page(lists.shape_of(query), whole=query.limit is None), values)
+        (rows,) = await self._run(_page(lists.shape_of(query), whole=query.limit is None), values)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
@@ -113,7 +116,7 @@ class PostgresTasks:
     async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._road.run(_REPLACE, values)
+        turn, current = await self._run(_REPLACE, values)
         if not turn:
             raise Stale(_only(current))
         ((revision,),) = turn
@@ -121,7 +124,7 @@ class PostgresTasks:
         return edited._replace(revision=revision)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
-        (rows,) = await self._road.run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
+        (rows,) = await self._run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
         toggled = _only(rows)
         await self._purge(owner, toggled.revision, now)
         return toggled
@@ -129,17 +132,17 @@ class PostgresTasks:
     async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
         accepted = None if expected is None else list(expected)
         values = {"owner": owner, "id": task_id, "now": now, "expected": accepted}
-        gone, current = await self._road.run(_DELETE, values)
+        gone, current = await self._run(_DELETE, values)
         if not gone:
             raise Stale(_only(current))
         await self._purge(owner, gone[0][0], now)
 
     async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
         if not since:
-            (rows,) = await self._road.run(_STATE, {"owner": owner})
+            (rows,) = await self._run(_STATE, {"owner": owner})
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
-        (rows,) = await self._road.run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1})
+        (rows,) = await self._run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1})
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
@@ -153,6 +156,13 @@ class PostgresTasks:
         """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
         await prove_isolation(self._road)
 
+    async def _run(self, batch: Transaction, values: Values, *, patience: float = TIMEOUT) -> list[list[Row]]:
+        """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
+        try:
+            return await self._road.run(batch, values, patience=patience)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Unavailable(NOT_ALLOWED) from error
+
     async def _purge(self, owner: UserId, revision: int, now: datetime) -> None:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
         if not purge_is_due(revision):
@@ -160,7 +170,7 @@ class PostgresTasks:
         keys_since, tombstones_since, kept, most = retention(now)
         expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
-            await self._road.run(_PURGE, {"owner": owner, **expired}, patience=_PURGE_TIMEOUT)
+            await self._run(_PURGE, {"owner": owner, **expired}, patience=_PURGE_TIMEOUT)
 
 
 def _only(rows: list[Row]) -> Task:
