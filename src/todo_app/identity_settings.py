@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from todo_app import guessing
 from todo_app.settings_table import BadSetting, Settings
 
 NO_AUDIENCE: Final = ("none",)
@@ -35,10 +36,22 @@ def check_identity(settings: Settings) -> None:
         raise BadSetting(
             f"{variable} needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
         )
+    if not settings.loopback:
+        _refuse_guessable(settings)
     if settings.key_source == "discovery" and not audience:
         raise BadSetting(
             "TODO_JWT_ISSUER needs TODO_JWT_AUDIENCE beside it, for its keys to be discovered, or TODO_JWT_SECRET"
         )
+
+
+def _refuse_guessable(settings: Settings) -> None:
+    for place, secret in enumerate(settings.jwt_secrets, start=1):
+        if guessing.bits(secret) < guessing.ENOUGH:
+            which = "" if len(settings.jwt_secrets) == 1 else f" number {place}"
+            raise BadSetting(
+                f"TODO_JWT_SECRET{which} can be guessed, and others can reach {settings.host}: "
+                "make a random one with openssl rand -hex 32"
+            )
 
 
 def cautions(settings: Settings) -> list[str]:
