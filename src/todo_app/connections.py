@@ -26,10 +26,6 @@ ARRIVAL: Final = 15
 """Seconds. A request that is still incomplete when it was looked at twice, this far apart, is not waited for: so one
 has between 15 and 30 seconds to arrive."""
 
-KEEP_ALIVE: Final = 65
-"""Seconds that an idle connection is kept. Proxies keep theirs for up to 60, and the proxy must be the one to close an
-idle connection, or a request can race with our close."""
-
 LINGER: Final = 1.0
 """Seconds that an idle connection may still send a request while the server stops; the answer says that it closes."""
 
@@ -59,7 +55,7 @@ class ServerConfig(uvicorn.Config):
         cors_origins: Iterable[str] = (),
         **settings: Any,  # noqa: ANN401  uvicorn's own
     ) -> None:
-        super().__init__(app, http=connect, timeout_keep_alive=KEEP_ALIVE, **settings)  # type: ignore[arg-type]  # asyncio takes one too
+        super().__init__(app, http=connect, **settings)  # type: ignore[arg-type]  # asyncio takes one too
         self.drain_seconds = drain_seconds
         self.most_connections = most_connections
         self.cors = Cors(cors_origins)

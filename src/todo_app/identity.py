@@ -13,7 +13,7 @@ from todo_adapters.auth.key_sources import KeySources
 from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.loading import CannotLoad, KeyFile, KeyUrl, in_words
 from todo_adapters.auth.verifier import Verifier
-from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
+from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE, refuse_guessable
 from todo_app.settings import BadSetting
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ T = TypeVar("T")
 
 
 def verifier_of(settings: Settings, audit: AuditLog, named_key_sets: Mapping[str, JwksKeys] | None = None) -> Verifier:
-    """Return the verifier that the settings describe, or raise BadSetting if they describe none.
+    """Return the verifier that the settings describe, or raise BadSetting if they describe none or a guessable secret.
 
     `named_key_sets` are those of `key_sets_of`, for a caller who needs them as well.
     """
+    refuse_guessable(settings)
     key_sets = (key_sets_of(settings, audit) if named_key_sets is None else named_key_sets).values()
     secrets = [_secrets(settings)] if settings.jwt_secrets else []
     if not key_sets and not secrets:

@@ -36,15 +36,16 @@ def check_identity(settings: Settings) -> None:
         raise BadSetting(
             f"{variable} needs TODO_JWT_ISSUER and TODO_JWT_AUDIENCE beside it: others get tokens there too"
         )
-    if not settings.loopback:
-        _refuse_guessable(settings)
     if settings.key_source == "discovery" and not audience:
         raise BadSetting(
             "TODO_JWT_ISSUER needs TODO_JWT_AUDIENCE beside it, for its keys to be discovered, or TODO_JWT_SECRET"
         )
 
 
-def _refuse_guessable(settings: Settings) -> None:
+def refuse_guessable(settings: Settings) -> None:
+    """Raise BadSetting if others can reach the service and a shared secret can be guessed."""
+    if settings.loopback:
+        return
     for place, secret in enumerate(settings.jwt_secrets, start=1):
         if guessing.bits(secret) < guessing.ENOUGH:
             which = "" if len(settings.jwt_secrets) == 1 else f" number {place}"

@@ -7,7 +7,7 @@ import socket
 import sys
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.sql import migrations, schema
 from todo_app import tokens
@@ -36,6 +36,7 @@ class CannotStart(Exception):
 def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises BadSetting, CannotStart or MigrationError before anything is served."""
     configure_logging(settings)
+    _find(settings.host, settings.port)
     hint = ""
     if settings.needs_machine_secret:
         settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
@@ -56,6 +57,7 @@ def serve(settings: Settings) -> None:
         drain_seconds=settings.drain_seconds,
         most_connections=most_connections(),
         cors_origins=settings.cors_origins,
+        timeout_keep_alive=settings.keep_alive_seconds,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -92,15 +94,21 @@ def note_migration(audit: AuditLog, moved: Moved) -> str:
     return moved.after
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _find(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (socket.gaierror, UnicodeError):
+        raise BadSetting(f"TODO_HOST must be an address of this machine, not {host!r}") from None
+    return family, address
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, address = _find(host, port)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
-    except socket.gaierror:
-        raise BadSetting(f"TODO_HOST must be an address of this machine, not {host!r}") from None
     except PermissionError:
         raise CannotStart(f"port {port} needs more rights than this user has: choose another with --port") from None
     except OSError as problem:

@@ -98,7 +98,8 @@ class Settings:
         "TODO_JWT_SECRET",
         secrets,
         (),
-        "one or more HS256 secrets of at least 32 bytes, with spaces between; the first signs `todo token`",
+        "one or more random HS256 secrets of at least 32 bytes, with spaces between; the first signs `todo token`. One "
+        "that can be guessed only serves this machine alone",
         public=False,
     )
     jwks_url: str | None = setting(
@@ -160,8 +161,16 @@ class Settings:
         "seconds; a token that is valid for longer is refused",
     )
     host: str = setting("TODO_HOST", str, "127.0.0.1", "the address to listen on")
-    port: int = setting("TODO_PORT", number(0, 65_535), 8000, "the port to listen on")
+    port: int = setting(
+        "TODO_PORT PORT", number(0, 65_535), 8000, "the port to listen on; many platforms give it in `PORT`"
+    )
     workers: int = setting("TODO_WORKERS", number(1, 256), 1, "processes that serve")
+    keep_alive_seconds: int = setting(
+        "TODO_KEEP_ALIVE_SECONDS",
+        number(1, 3_600),
+        65,
+        "seconds that an idle connection is kept: more than the proxy in front keeps it, or a request can meet its end",
+    )
     drain_seconds: int = setting(
         "TODO_DRAIN_SECONDS",
         number(0, 300),

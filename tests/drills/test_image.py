@@ -1,6 +1,7 @@
 """The steps of the image, without a container engine: what they install serves, and its health check tells."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,17 @@ def test_the_steps_of_the_image_make_a_service_that_its_health_check_finds_well(
     for step in steps[1:]:
         command = step.replace("/opt/todo", str(place)).replace("/build", str(context))
         subprocess.run(["sh", "-c", command], check=True, timeout=120, cwd=tmp_path, capture_output=True)
+    (check,) = (rest for word, rest in dockerfile() if word == "HEALTHCHECK")
+    python, option, program = json.loads(check[check.index("[") :])
+    assert (python, option) == ("python", "-c")
+    assert re.search(r"\b8000\b", program)
+
+    def status(**settings):
+        ran = [sys.executable, "-c", program]
+        return subprocess.run(ran, env=settings, check=False, timeout=20, capture_output=True).returncode
+
     with Served(tmp_path, command=place / "bin" / "todo", TODO_JWT_SECRET=SECRET) as served:
-        (check,) = (rest for word, rest in dockerfile() if word == "HEALTHCHECK")
-        python, option, program = json.loads(check[check.index("[") :])
-        assert (python, option) == ("python", "-c")
-        program = program.replace(":8000", f":{served.port}")
-        assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == 0
-    down = subprocess.run([sys.executable, "-c", program], check=False, timeout=20, capture_output=True)
-    assert down.returncode != 0
+        port = str(served.port)
+        assert status(TODO_PORT=port) == status(PORT=port) == status(TODO_PORT=port, PORT="1") == 0
+        assert status(TODO_PORT="1", PORT=port) != 0
+    assert status(TODO_PORT=port) != 0

@@ -66,6 +66,7 @@ async def serving(most=100):
         answer,
         drain_seconds=0,
         most_connections=most,
+        timeout_keep_alive=60,
         ws="none",
         lifespan="off",
         log_config=None,

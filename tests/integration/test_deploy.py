@@ -6,6 +6,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_app.cli import _parser
 from todo_app.serving import SHUTDOWN_TIMEOUT
+from todo_app.settings import BadSetting, read_settings
 from todo_app.settings_table import rows
 
 CHECKOUT = Path(__file__).parents[2]
@@ -52,6 +55,26 @@ def test_the_image_runs_a_known_command_without_rights():
 
 
 # Compose and Kubernetes.
+
+
+def images():
+    """Every image that the files name, with the file."""
+    said = (CHECKOUT / "Dockerfile").read_text() + (CHECKOUT / "compose.yaml").read_text()
+    yield from re.findall(r"^ *(?:FROM|ARG PYTHON_IMAGE=|image:) *([^\s$]+)", said, re.MULTILINE)
+    for kind in ("Job", "Deployment"):
+        (container,) = manifests()[kind]["spec"]["template"]["spec"]["containers"]
+        yield container["image"]
+
+
+def test_every_image_is_named_by_its_exact_version_and_ours_by_this_one():
+    named = list(images())
+    assert {image.partition(":")[0] for image in named} == {"python", "debian", "postgres", "todo"}
+    for image in named:
+        name, _, tag = image.partition(":")
+        assert re.fullmatch(r"\d+\.\d+(?:\.\d+)?(?:-slim(?:-\w+)?)?", tag), image
+        assert name != "todo" or tag == version("todo")
+    assert version("todo").replace(".", "-") in manifests()["Job"]["metadata"]["name"]
+    assert "@sha256:" in (CHECKOUT / "docs/operations.md").read_text()
 
 
 def test_compose_knows_its_settings_commands_services_and_files():
@@ -92,6 +115,38 @@ def test_kubernetes_knows_its_settings_commands_secrets_and_routes():
         assert container[probe]["httpGet"]["path"] in ROUTES
         assert container[probe]["httpGet"]["port"] in ports
     assert kinds["Service"]["spec"]["ports"][0]["targetPort"] in ports
+
+
+def test_kubernetes_puts_no_variables_of_its_own_beside_our_settings():
+    """For a Service named todo it would set TODO_PORT=tcp://10.…, which is no port."""
+    for kind in ("Job", "Deployment"):
+        assert manifests()[kind]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_as_shipped_the_manifest_trusts_nobody_and_its_secret_is_too_short_to_start():
+    kinds = manifests()
+    given = kinds["Secret"]["stringData"]["jwt-secret"]
+    with pytest.raises(BadSetting, match="at least 32 bytes"):
+        read_settings(environment={"TODO_JWT_SECRET": given})
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (trusted,) = [one["value"] for one in container["env"] if one["name"] == "TODO_TRUSTED_PROXIES"]
+    assert all(ip_network(network).subnet_of(ip_network("192.0.2.0/24")) for network in trusted.split())  # RFC 5737
+
+
+def test_the_network_policy_is_for_our_pods_and_lets_in_requests_alone():
+    kinds = manifests()
+    policy = kinds["NetworkPolicy"]["spec"]
+    (chosen,) = policy["podSelector"]["matchExpressions"]
+    pods = [kinds[kind]["spec"]["template"]["metadata"]["labels"]["app"] for kind in ("Job", "Deployment")]
+    assert (chosen["key"], chosen["operator"], set(chosen["values"])) == ("app", "In", set(pods))
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    for rule in policy["ingress"]:
+        assert rule["from"]
+        assert [port["port"] for port in rule["ports"]] == [port["name"] for port in container["ports"]]
+    reached = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert reached == {53, 443, 5432, 6432}
+    assert kinds["Service"]["spec"]["selector"] == {"app": pods[1]} != {"app": pods[0]}
 
 
 def test_kubernetes_gives_requests_in_flight_their_time_and_labels_agree():

@@ -6,6 +6,7 @@ import shlex
 import socket
 import stat
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +105,16 @@ def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
     assert "TODO_JWT_SECRET" in _refused(tmp_path, "--host", "0.0.0.0")
 
 
+def test_a_secret_that_can_be_guessed_is_refused_there_before_anything_is_made(tmp_path):
+    placeholder = "CHANGE-ME-TO-AT-LEAST-32-RANDOM-BYTES"
+    sentence = _refused(tmp_path, TODO_HOST="0.0.0.0", TODO_JWT_SECRET=placeholder)
+    assert "TODO_JWT_SECRET can be guessed" in sentence
+    assert placeholder not in sentence
+    assert list(tmp_path.iterdir()) == []
+    told = todo("doctor", cwd=tmp_path, TODO_HOST="0.0.0.0", TODO_JWT_SECRET=placeholder)
+    assert (told.returncode, "FAIL  identity: TODO_JWT_SECRET can be guessed" in told.stdout) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -111,6 +122,9 @@ def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
         ("TODO_PORT", "70000"),
         ("TODO_WORKERS", "0"),
         ("TODO_DRAIN_SECONDS", "soon"),
+        ("TODO_KEEP_ALIVE_SECONDS", "0"),
+        ("TODO_KEEP_ALIVE_SECONDS", "3601"),
+        ("PORT", "http"),
         ("TODO_DRAIN_SECONDS", "301"),
         ("TODO_JWT_SECRET", "short"),
         ("TODO_JWT_SECRET", f"{SECRET} short"),
@@ -133,6 +147,29 @@ def test_a_bad_setting_is_named_in_one_sentence_without_secrets(tmp_path, name, 
     sentence = _refused(tmp_path, **{name: value}, **more)
     assert name in sentence
     assert SECRET not in sentence
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(tmp_path, workers):
+    with Served(tmp_path, "--workers", workers, TODO_KEEP_ALIVE_SECONDS="1") as served:
+        began = time.monotonic()
+        assert _closed(served.port, seconds=20)
+        assert time.monotonic() - began >= 1
+    with Served(tmp_path, "--workers", workers, TODO_KEEP_ALIVE_SECONDS="600") as served:
+        assert not _closed(served.port, seconds=3)
+
+
+def _closed(port, *, seconds):
+    """Whether a connection that has had one answer is closed within this time."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while b'{"status":"live"}' not in answer:
+            answer += connection.recv(4_096)
+        try:
+            return connection.recv(1) == b""
+        except TimeoutError:
+            return False
 
 
 def test_an_env_file_is_read_the_environment_wins_and_the_command_line_wins_over_both(tmp_path):

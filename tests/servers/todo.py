@@ -29,7 +29,17 @@ class Reply(NamedTuple):
 
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment without any setting of the service, and with these."""
-    ours = ("TODO_", "DATABASE_URL", "OTEL_", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+    ours = (
+        "TODO_",
+        "PORT",
+        "DATABASE_URL",
+        "OTEL_",
+        "SSL_CERT_FILE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    )
     own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**own, "PYTHONUNBUFFERED": "1", **settings}
 

@@ -38,6 +38,7 @@ def test_an_empty_variable_counts_as_not_set():
 def test_of_several_variables_the_first_that_is_set_counts():
     assert read(TODO_DATABASE_URL="memory:", DATABASE_URL="sqlite:///other.db").database.kind == "memory"
     assert str(read(TODO_DATABASE_URL="", DATABASE_URL="sqlite:///other.db").database.file) == "other.db"
+    assert (read(PORT="9000").port, read(TODO_PORT="9001", PORT="tcp://10.0.0.1:80").port) == (9000, 9001)
 
 
 def test_the_start_event_has_the_public_settings_and_no_other():
