@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import psycopg
 
-from benchmarks import ROOT, contenders, works
+from benchmarks import contenders, works
 from benchmarks.data import Data
-from benchmarks.load import Latencies, send_each
-from servers.processes import ServerProcess, free_port
+from benchmarks.load import send
+from benchmarks.ratios import ONE_BY_ONE
+from servers.delay import DelayProxy
+from servers.wrk import Outcome
 
 ROUND_TRIP: Final = 30
 """Milliseconds, to the database and back."""
@@ -22,15 +21,15 @@ CLIENTS: Final = 64
 MOST: Final = 200
 """Milliseconds within which 95% of the requests of each operation have to be answered."""
 
-_WARMING: Final = 2.0
+_WARMING: Final = 0.5
 _ASKED: Final = 20
 
 
 class Far(NamedTuple):
-    """What came of it; `round_trip` is the median that was measured, in milliseconds."""
+    """What came of it; `round_trip` is the median that was measured, in milliseconds, `seconds` those of a run."""
 
     round_trip: float
-    operations: dict[str, Latencies]
+    operations: dict[str, Outcome]
     seconds: float
 
     @property
@@ -40,24 +39,22 @@ class Far(NamedTuple):
 
 
 def measure(data: Data, *, seconds: float) -> Far:
-    """Serve from a database that is ROUND_TRIP away, to CLIENTS at once. Raises LoadError if any request fails."""
-    file = data.directory / "far.requests"
-    file.write_bytes(works.encoded(works.requests(works.WORKS["mixed"])))
-    with _relay(data) as port:
-        url = data.server.url("ours", port=port)
+    """Serve from a database that is ROUND_TRIP away, to CLIENTS at once, one operation after the other.
+
+    Raises LoadError if any request fails.
+    """
+    found = {}
+    with DelayProxy(data.server.port, round_trip=ROUND_TRIP / 1000) as proxy:
+        url = data.server.url("ours", port=proxy.port)
         with contenders.ours(data, url) as running:
-            send_each(running.port, file, connections=CLIENTS, seconds=_WARMING, number=9_000_000_000)
-            operations = send_each(running.port, file, connections=CLIENTS, seconds=seconds, number=9_500_000_000)
-        return Far(_round_trip(url), operations, seconds)
-
-
-@contextmanager
-def _relay(data: Data) -> Iterator[int]:
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.relay", str(port), str(data.server.port), str(ROUND_TRIP / 2)]
-    with ServerProcess(command, logs=data.directory, name="relay", cwd=ROOT) as process:
-        process.wait_for_port(port)
-        yield port
+            for place, name in enumerate(ONE_BY_ONE):
+                file = data.directory / f"far-{name}.requests"
+                file.write_bytes(works.encoded(works.requests(works.WORKS[name])))
+                number = 9_000_000_000 + place * 100_000_000
+                send(running.port, file, connections=CLIENTS, seconds=_WARMING, number=number)
+                number += 50_000_000
+                found[name] = send(running.port, file, connections=CLIENTS, seconds=seconds, number=number)
+        return Far(_round_trip(url), found, seconds)
 
 
 def _round_trip(url: str) -> float:

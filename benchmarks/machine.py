@@ -15,7 +15,6 @@ from typing import Final
 
 from benchmarks import ROOT
 from benchmarks.contenders import BASELINE_PYTHON
-from benchmarks.load import wrk
 
 _OURS: Final = ("todo", "uvicorn", "uvloop", "httptools", "litestar", "msgspec", "psycopg", "PyJWT", "SQLAlchemy")
 _BASELINE: Final = ("fastapi", "sqlmodel", "SQLAlchemy", "psycopg2-binary", "pydantic", "PyJWT", "uvicorn", "uvloop")
@@ -40,10 +39,7 @@ def software(database: str, *, compared: bool) -> list[str]:
 
 def generator() -> str:
     """Return which load generator is used."""
-    program = wrk()
-    if program is None:
-        return "benchmarks/generator.py as load generator"
-    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     number = re.search(r"wrk (?:debian/)?([\d.]+)", told.stdout + told.stderr)
     return f"wrk {number[1] if number else ''} as load generator"
 

@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple, Self
 from benchmarks import cpu, works
 from benchmarks.contenders import CONTENDERS, Absent, Running
 from benchmarks.data import Data
-from benchmarks.load import LoadError, Outcome, send
+from benchmarks.load import LoadError, send
 from servers.process_table import children
+from servers.wrk import Outcome
 
 _WARMING: Final = 0.5
 """Seconds that each contender does each work before it is measured."""

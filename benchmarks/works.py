@@ -16,15 +16,11 @@ from typing import Final, NamedTuple
 import jwt
 
 from benchmarks.data import TASKS, USERS, first_task, user_name
+from servers import wrk
+from servers.wrk import NUMBER
 
 SECRET: Final = "known-to-nobody-but-the-servers-of-the-benchmark"
 """What every contender verifies tokens with (HS256)."""
-
-NUMBER: Final = "@@@@@@@@@@"
-"""Stands in a body for ten digits that are different in every request."""
-
-END: Final = b"\0"
-"""Ends a request in a file of requests."""
 
 _LIFETIME: Final = 7_200
 _EACH: Final = 200  # users
@@ -32,7 +28,7 @@ _REQUESTS: Final = 4_000
 
 
 class Request(NamedTuple):
-    """What is sent; `operation` is the name under which its latency is counted."""
+    """What is sent, and the name of what that does."""
 
     operation: str
     user: str
@@ -112,15 +108,6 @@ def token(user: str) -> str:
 
 
 def encoded(asked: Iterable[Request]) -> bytes:
-    """Return requests as HTTP/1.1 has them, each behind a line with the name of its operation."""
+    """Return the contents of a file of these requests."""
     signed = cache(token)
-    return b"".join(f"{each.operation}\n{_message(each, signed(each.user))}".encode() + END for each in asked)
-
-
-def _message(request: Request, signed: str) -> str:
-    lines = [f"{request.method} {request.path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {signed}"]
-    if request.body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(request.body)}"]
-    elif request.method != "GET":
-        lines.append("Content-Length: 0")
-    return "\r\n".join([*lines, "", request.body])
+    return wrk.encoded(wrk.message(each.method, each.path, signed(each.user), each.body) for each in asked)

@@ -5,10 +5,6 @@ figures.
 """
 
 import asyncio
-import os
-import re
-import shutil
-import subprocess
 import time
 from collections import Counter
 from typing import NamedTuple
@@ -16,14 +12,12 @@ from typing import NamedTuple
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from servers import wrk
 from servers.todo import Served, token_for
+from servers.wrk import Wrk
+from support.leaving import in_flight
 
 SECRET = "0123456789abcdef0123456789abcdef"
-CREATE = """
-wrk.method = "POST"
-wrk.body = '{"title":"x"}'
-wrk.headers["Content-Type"] = "application/json"
-"""
 
 
 class Load(NamedTuple):
@@ -39,9 +33,7 @@ class Load(NamedTuple):
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def served(request, tmp_path):
-    if shutil.which("wrk") is None:
-        sentence = "wrk is not installed: `apt-get install wrk` brings it"
-        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
+    wrk.require()
     url = "sqlite:///todo.db"
     if request.param == "postgres":
         databases, name = (request.getfixturevalue(fixture) for fixture in ("postgres_databases", "postgres_database"))
@@ -51,31 +43,27 @@ def served(request, tmp_path):
         yield served
 
 
-def wrk(served, token, connections, seconds, request=CREATE):
+def busy(served, connections, seconds, message):
     """The load generator, running: this many connections, each of which asks the same, again and again."""
-    script = served.directory / "request.lua"
-    script.write_text(request)
-    command = f"wrk -t1 -c{connections} -d{seconds}s --timeout 20s -s {script} -H 'Authorization: Bearer {token}'"
-    command = ["sh", "-c", f"ulimit -n 4096 && exec {command} {served.origin}/api/me/tasks"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    file = served.directory / "requests"
+    file.write_bytes(wrk.encoded([message]))
+    return Wrk(served.port, file, connections=connections, seconds=seconds)
 
 
 def load(served, token, connections, seconds):
     ready, worked = 0.0, numbers(served, "process_cpu_seconds_total")[None]
-    with wrk(served, token, connections, seconds) as process:
-        while process.poll() is None:
+    create = wrk.message("POST", "/api/me/tasks", token, '{"title":"x"}')
+    with busy(served, connections, seconds, create) as process:
+        while process.running:
             asked = time.monotonic()
             assert served.request("GET", "/health/ready", "").status == 200
             ready = max(ready, time.monotonic() - asked)
             time.sleep(0.2)
-        told = process.stdout.read()
-    requests, took = re.search(r"(\d+) requests in ([\d.]+)s", told).groups()
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
-    refused = int(refused[1]) if refused else 0
-    assert "Socket errors" not in told, told
+        outcome = process.outcome()
+    assert outcome.broken == 0
     worked = numbers(served, "process_cpu_seconds_total")[None] - worked
-    good = int(requests) - refused
-    return Load(good / float(took), refused / float(took), good / worked, ready)
+    good = outcome.requests - outcome.refused
+    return Load(good / outcome.seconds, outcome.refused / outcome.seconds, good / worked, ready)
 
 
 def recovery(served, token):
@@ -92,9 +80,8 @@ def recovery(served, token):
 
 def numbers(served, name, label=None):
     """The numbers of this name by that label, added up."""
-    text = subprocess.run(["curl", "-s", f"{served.origin}/metrics"], capture_output=True, text=True, check=True).stdout
     counted = Counter()
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(served.text("/metrics")):
         for sample in family.samples:
             if sample.name == name and sample.labels.get("method") in {None, "POST"}:
                 counted[sample.labels.get(label)] += sample.value
@@ -143,9 +130,10 @@ async def newcomers(served):
 @pytest.mark.parametrize("served", ["sqlite"], indirect=True)
 def test_newcomers_are_met_however_busy_the_connections_are_that_are_there(served):
     """uvloop alone takes one each time it has been through all the others: the last of a hundred waits for seconds."""
-    with wrk(served, token_for("ann", SECRET), 2_500, 4, request="") as busy:
-        time.sleep(2)
+    request = wrk.message("GET", "/api/me/tasks", token_for("ann", SECRET))
+    with busy(served, 2_500, 10, request) as process:
+        served.process.wait_until(lambda: in_flight(served) > 100)
         waited = asyncio.run(newcomers(served))
-        assert busy.poll() is None
+        assert process.running
     print(f"the first of a hundred newcomers waits {min(waited):.1f} s, the last {max(waited):.1f} s")  # noqa: T201  the figures, for -s
     assert max(waited) < 2

@@ -129,6 +129,10 @@ class DelayProxy:
         await asyncio.sleep(0)  # the aborted transports close their sockets
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # by `_close`; Python 3.11 would write that to stderr
+            await self._pass_on(reader, writer)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection()
         self._connections.append(connection)
         self._writers.add(writer)

@@ -7,56 +7,31 @@ from xml.etree import ElementTree as ET
 
 import jwt
 import pytest
-from benchmarks import cpu, generator, load, plot, ratios, report, works
+from benchmarks import cpu, load, plot, ratios, report, works
 from benchmarks.contenders import BASELINE, CEILING, FASTIFY, OURS, ceiling_app
 from benchmarks.far import Far
-from benchmarks.load import Latencies, LoadError, Outcome
+from benchmarks.load import LoadError
 from benchmarks.ratios import Aim, Ratio, Verdict
 from benchmarks.rounds import Case, Sample
 
+from servers.wrk import Outcome
 from todo_adapters.sql import statements
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.transaction import Transaction
-
-# What wrk prints, and behind it the line of requests.lua.
-WRK = """\
-Running 7s test @ http://127.0.0.1:8000
-  1 threads and 16 connections
-  Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     2.27ms  388.06us   6.12ms   86.36%
-    Req/Sec     7.09k   380.17     7.61k    80.00%
-  3528 requests in 0.50s, 2.20MB read
-Requests/sec:   7050.11
-Transfer/sec:      4.40MB
-
-{"requests": 3528, "seconds": 0.500417, "p50": 2.193, "p95": 2.871, "p99": 3.690, "errors": ERRORS}
-"""
 
 
 def sample(rate: float, *, p50: float = 2.0, p99: float = 4.0, server: float | None = 50.0) -> Sample:
     return Sample(Outcome(round(rate), 1.0, p50, p50, p99), server, 20.0, 0.25)
 
 
-def test_what_wrk_tells_is_read_from_its_last_line():
-    outcome = load.outcome(WRK.replace("ERRORS", "0"))
-    assert outcome == Outcome(3528, 0.500417, 2.193, 2.871, 3.690)
-    assert outcome.rate == pytest.approx(7050.12, abs=0.01)
-
-
-def test_a_single_answer_that_is_no_success_leaves_no_figure():
-    with pytest.raises(LoadError, match="1 of 3528 requests"):
-        load.outcome(WRK.replace("ERRORS", "1"))
-
-
-@pytest.mark.parametrize("output", ["", "unable to connect to 127.0.0.1:8000 Connection refused\n"])
-def test_a_load_generator_that_tells_nothing_leaves_no_figure(output):
-    with pytest.raises(LoadError, match="told nothing"):
-        load.outcome(output)
-
-
-def test_a_load_that_no_request_got_through_leaves_no_figure():
-    with pytest.raises(LoadError):
-        load.outcome('{"requests": 0, "seconds": 1, "p50": 0, "p95": 0, "p99": 0, "errors": 0}')
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome(3528, 0.5, 2, 3, 4, refused=1), Outcome(3528, 0.5, 2, 3, 4, broken=1), Outcome(0, 0.5, 0, 0, 0)],
+)
+def test_a_single_request_without_a_success_leaves_no_figure(outcome):
+    with pytest.raises(LoadError, match=r"of (3528|0) requests"):
+        load.faultless(outcome)
+    assert load.faultless(outcome._replace(requests=1, refused=0, broken=0)).rate == 2
 
 
 def test_the_mixed_work_reads_four_times_out_of_five_and_writes_all_kinds_alike():
@@ -81,40 +56,18 @@ def test_every_contender_and_round_is_sent_the_same():
     assert list(works.requests(work)) == list(works.requests(work))
 
 
-def test_requests_are_http_that_a_load_generator_can_read_back():
+def test_a_request_is_http_of_its_user_with_room_for_a_number():
     request = works.create("user_000007", 1)
-    (prepared,) = generator.read_requests(works.encoded([request]))
-    head, _, body = (prepared.head + b"0123456789" + prepared.tail).partition(b"\r\n\r\n")
+    message, end = works.encoded([request]).split(b"\0")
+    head, _, body = message.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     sent = dict(line.split(": ") for line in lines[1:])
-    assert prepared.operation == "create"
+    assert end == b""
     assert lines[0] == "POST /api/user_000007/tasks HTTP/1.1"
     assert int(sent["Content-Length"]) == len(body)
-    assert json.loads(body)["title"] == "Buy groceries 0123456789"
+    assert json.loads(body)["title"] == "Buy groceries @@@@@@@@@@"
     claims = jwt.decode(sent["Authorization"].removeprefix("Bearer "), works.SECRET, algorithms=["HS256"])
     assert claims["sub"] == "user_000007"
-
-
-def test_a_request_without_a_number_is_sent_as_it_is():
-    (prepared,) = generator.read_requests(works.encoded([works.get("user_000007", 601)]))
-    assert prepared.tail is None
-    assert prepared.head.startswith(b"GET /api/user_000007/tasks/601 HTTP/1.1\r\n")
-    assert prepared.head.endswith(b"\r\n\r\n")
-
-
-def test_an_answer_ends_where_its_length_says():
-    whole = b"HTTP/1.1 200 OK\r\nserver: x\r\nContent-Length:  4\r\n\r\nbodyHTTP/1.1"
-    assert generator.answer_length(whole) == len(whole) - len(b"HTTP/1.1")
-    assert generator.answer_length(whole[:30]) is None
-    with pytest.raises(ValueError, match="Content-Length"):
-        generator.answer_length(b"HTTP/1.1 200 OK\r\n\r\ncontent-length: 4\r\n")
-
-
-def test_percentiles_are_those_of_the_nearest_rank():
-    hundred = [float(number) for number in range(1, 101)]
-    assert [generator.percentile(hundred, part) for part in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
-    assert generator.percentile([7.0], 0.01) == 7
-    assert generator.spread([0.001, 0.003, 0.002]) == {"p50": 2, "p95": 3, "p99": 3}
 
 
 def test_processor_time_is_what_was_used_in_between_also_by_threads_that_began_meanwhile():
@@ -190,7 +143,7 @@ def results():
         Case(1, "get", OURS): [sample(2000)],
         Case(1, "get", BASELINE): [sample(500)],
     }
-    far = Far(30.5, {"get": Latencies(10, 40, 60, 70), "edit": Latencies(5, 80, 201, 300)}, 10)
+    far = Far(30.5, {"get": Outcome(10, 2, 40, 60, 70), "edit": Outcome(5, 2, 80, 201, 300)}, 2)
     return report.Results(samples, {FASTIFY: "no Node.js"}, far, "a machine", ["Python"], "2026-11-22", 1.5)
 
 

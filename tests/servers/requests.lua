@@ -2,8 +2,8 @@
 --
 --   wrk -s requests.lua URL -- FILE NUMBER
 --
--- In the file, a line with a name comes before each request and a NUL behind it; ten times @ in a request stand for a
--- number of ten digits, which grows from NUMBER on.
+-- In the file a NUL comes behind each request; ten times @ in a request stand for a number of ten digits, which grows
+-- from NUMBER on.
 local heads, tails = {}, {}
 local count, at, number = 0, 0, 0
 
@@ -11,7 +11,6 @@ function init(arguments)
    local file = assert(io.open(arguments[1], "rb"))
    number = tonumber(arguments[2])
    for request in file:read("*a"):gmatch("[^%z]+") do
-      request = request:sub(request:find("\n", 1, true) + 1)
       count = count + 1
       local first, last = request:find("@@@@@@@@@@", 1, true)
       if first then
@@ -36,12 +35,13 @@ end
 function done(summary, latency)
    local errors = summary.errors
    io.write(string.format(
-      '\n{"requests": %d, "seconds": %.6f, "p50": %.3f, "p95": %.3f, "p99": %.3f, "errors": %d}\n',
+      '\n{"requests": %d, "seconds": %.6f, "p50": %.3f, "p95": %.3f, "p99": %.3f, "refused": %d, "broken": %d}\n',
       summary.requests,
       summary.duration / 1e6,
       latency:percentile(50) / 1e3,
       latency:percentile(95) / 1e3,
       latency:percentile(99) / 1e3,
-      errors.status + errors.connect + errors.read + errors.write + errors.timeout
+      errors.status,
+      errors.connect + errors.read + errors.write + errors.timeout
    ))
 end
