@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
+from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.memory import MemoryTasks
@@ -19,6 +20,7 @@ from todo_app.identity import verifier_of
 from todo_app.identity_settings import cautions, way_to_keys
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
+from todo_app.wakes import Wakes
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
 from todo_domain.service import utc_now
 
@@ -60,7 +62,10 @@ def application(
     if (tracing := tracing or tracing_of(settings)) is not None:
         timed = tracing.store(timed)
     admission = Admission()
-    service = TaskService(admission.counted(timed), clock=clock, quota=settings.max_tasks_per_user)
+    wakes = Wakes(settings, store, metrics)
+    waking = wakes.waking(timed)
+    service = TaskService(admission.counted(waking), clock=clock, quota=settings.max_tasks_per_user)
+    live = Live(wakes.listeners, TaskService(waking, clock=clock), metrics)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -74,7 +79,8 @@ def application(
             if isinstance(verifier, Verifier):
                 await verifier.open()
             await _note_isolation(store, audit)
-            yield
+            async with wakes.running():
+                yield
         finally:
             if isinstance(verifier, Verifier):
                 await verifier.aclose()
@@ -101,6 +107,7 @@ def application(
         else None,
         metrics=metrics,
         admission=admission,
+        live=live,
     )
     return app if tracing is None else tracing.around(app)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from todo_adapters.http.endpoints.ops import LEAVING
+from todo_adapters.http.live import LEAVE_STREAMS
 from todo_app.connections import connect
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from todo_app.transports import Socket
 
 log = logging.getLogger("todo")
+
+SHORTEST_SPREAD: Final = 2.0
+"""Seconds over which streams and waits end, where the drain window is shorter: their clients come back one by one."""
 
 _YOUNG: Final = (50_000, 20, 100)
 """When Python looks for garbage in cycles, of which a request makes none: with hundreds of requests in hand the usual
@@ -52,6 +56,7 @@ class Server(uvicorn.Server):
             if self.should_exit:
                 log.warning("leaving at once: the requests in flight are cut off")
                 logging.disable()  # each of them, and the lifespan, would be told as a failure with a stack
+            self._leave_streams(0)
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)
@@ -76,6 +81,7 @@ class Server(uvicorn.Server):
         if self._leave_at is not None:
             if LEAVING not in self.lifespan.state:
                 self.lifespan.state[LEAVING] = True  # of which each request from now on has a copy
+                self._leave_streams(max(self.config.drain_seconds, SHORTEST_SPREAD))
                 log.info("leaving: not ready any more; the port closes in %d s", self.config.drain_seconds)
             self.should_exit = self.should_exit or time.monotonic() >= self._leave_at
         return await super().on_tick(counter)
@@ -86,6 +92,11 @@ class Server(uvicorn.Server):
         taking = asyncio.create_task(self._take(self._waiting(), leaving=True))
         await super().shutdown(sockets)
         await taking
+
+    def _leave_streams(self, within: float) -> None:
+        leave = self.lifespan.state.get(LEAVE_STREAMS)
+        if leave is not None:
+            leave(within)
 
     def _waiting(self) -> list[socket.socket]:
         """Return those who the kernel has let in and nobody has met yet; closing the listener would reset them."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
+from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
 from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
@@ -197,6 +198,12 @@ class Settings:
         number(1_048_576, 68_719_476_736),
         DEFAULT_LIMIT_OF_ALL,
         "request bodies that a worker holds at once; while there is no room for more, a body is 503",
+    )
+    max_streams: int = setting(
+        "TODO_MAX_STREAMS", number(1, 100_000), MOST_LISTENERS, "streams of `/events` and waits in one worker"
+    )
+    max_streams_per_user: int = setting(
+        "TODO_MAX_STREAMS_PER_USER", number(1, 1_000), MOST_PER_USER, "the same of one user in one worker"
     )
     rate_limit_user: str | None = setting(
         "TODO_RATE_LIMIT_USER",

@@ -52,6 +52,10 @@ class TaskService:
         page = await self._tasks.page(owner, query, unless=unless)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
 
+    async def counter(self, owner: UserId) -> int:
+        """Return the user's counter; 0 for a user who never wrote."""
+        return (await self._tasks.page(owner, Query(limit=1), unless=None)).revision
+
     async def edit(
         self, owner: UserId, task_id: int, *, if_match: Collection[int] | None = None, **members: Unpack[Members]
     ) -> Task:

@@ -27,9 +27,12 @@ from support.log import ErrorRecords, error_lines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
+from todo_adapters.http.live import Live
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.live import Listeners
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.metrics import Metrics
 from todo_app.connections import ServerConfig
 from todo_app.server import Server
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
@@ -260,9 +263,13 @@ def _composed(
 ) -> tuple[Any, Tasks, bytes]:
     secret = os.urandom(32)
     store = store or MemoryTasks()
+    listeners = Listeners()
+    service = TaskService(listeners.waking(store), clock=clock, quota=quota)
+    metrics = parts.setdefault("metrics", Metrics())
     app = http_application(
-        service=TaskService(store, clock=clock, quota=quota),
+        service=service,
         store=store,
+        live=Live(listeners, service, metrics),
         verifier=verifier or Verifier(SharedSecrets([secret])),
         cors_origins=cors_origins,
         body_limit=body_limit,

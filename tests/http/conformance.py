@@ -70,6 +70,8 @@ def check_promises(method: str, path: str, sent: list[tuple[str, str]], answer: 
     assert answer.header("x-content-type-options") == "nosniff"
     if answer.status >= 400:
         assert answer.header("cache-control") == "no-store"
+    elif path.startswith("/api/") and path.endswith("/events") and method != "OPTIONS":
+        assert answer.header("cache-control") == "no-store, no-transform"
     elif path.startswith("/api/"):
         assert answer.header("cache-control") == "private, no-cache"
     assert answer.header("cache-control") is not None

@@ -16,10 +16,13 @@ from support.clock import FakeClock
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
+from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.http.openapi import document, openapi_json
 from todo_adapters.http.openapi.examples import GROCERIES, NOW, OWNER, RENT, THEN
+from todo_adapters.live import Listeners
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.observability.metrics import Metrics
 from todo_domain import Invalid, TaskService, Unavailable
 from todo_domain.text import refuse_control_characters
 
@@ -81,8 +84,10 @@ def test_operations_have_names_of_their_own_summaries_and_their_paths_parameters
 
 def test_what_is_documented_is_what_is_routed():
     store = MemoryTasks()
+    service = TaskService(store)
     app = http_application(
-        service=TaskService(store),
+        service=service,
+        live=Live(Listeners(), service, Metrics()),
         store=store,
         verifier=Verifier(SharedSecrets([b"x" * 32])),
         audit=None,
@@ -114,6 +119,7 @@ STATUSES = {
     "delete_task": "204 400 404 412",
     "complete_task": "200 400 404 412 413 415",
     "list_changes": "200 400 410",
+    "stream_events": "200 400",
     "ready": "200 503",
     "docs_file": "200 404",
 }
@@ -386,6 +392,8 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
         {"json": {"status": "complete", "completed": False}},
     ),
     ("list_changes", "bad_since"): ("GET", f"/api/{OWNER}/changes?since=-1", {}),
+    ("list_changes", "wait_without_since"): ("GET", f"/api/{OWNER}/changes?wait=9", {}),
+    ("stream_events", "bad_since"): ("GET", f"/api/{OWNER}/events?since=-1", {}),
     ("Unauthenticated", "bad_token"): ("GET", LIST, {"token": "x.y.z"}),
     ("Forbidden", "other_user"): ("GET", "/api/user_9k1/tasks", {}),
     ("NoSuchRoute", "no_such_path"): ("GET", "/docs/nothing", {}),

@@ -74,7 +74,8 @@ async def test_anothers_path_is_403_with_their_id_with_ones_own_and_with_none(an
     mine, theirs = await ann.task(), await bob.task()
     states = await ann.state(), await bob.state()
     for task_id in (mine["id"], theirs["id"], NEVER_WAS, "01"):
-        for method in {OPERATIONS[name][0], "HEAD" if OPERATIONS[name][0] == "GET" else OPERATIONS[name][0]}:
+        has_head = OPERATIONS[name][0] == "GET" and name != "stream_events"
+        for method in {OPERATIONS[name][0], "HEAD" if has_head else OPERATIONS[name][0]}:
             _, target, how = good_request(name, bob.id, task_id)
             answer = await ann.api.request(method, target, token=ann.token, **how)
             assert answer.status == 403

@@ -46,6 +46,7 @@ def _mend_query(query: dict[str, Any]) -> None:
     query.pop("cursor", None)  # is made by the service
     if "status" in query:
         query.pop("completed", None)  # must not contradict it
+    query.pop("wait", None)  # needs `since`, and would spend the run waiting
     if "tag" in query:
         query["tag"] = ["a" + tag[1:] for tag in query["tag"]]  # has a visible character
 
@@ -82,6 +83,7 @@ def findings(api: Api, phase: str) -> tuple[list[str], Counter[str]]:
         schema = schemathesis.openapi.from_asgi("/openapi.json", api.bare.app, config=config)
     else:
         schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{api.bare.port}/openapi.json", config=config)
+    schema = schema.exclude(operation_id="stream_events")  # never ends: see test_events_served.py
     schema.config.max_time = seconds
     for event in from_schema(schema).execute():
         if isinstance(event, events.FatalError):

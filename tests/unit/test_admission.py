@@ -84,7 +84,7 @@ async def test_who_has_waited_in_vain_is_refused_and_the_next_one_after_the_rush
 @pytest.mark.usefixtures("short_waits")
 async def test_the_refusal_has_the_shape_of_every_error_and_is_counted():
     load, metrics, sent = Load(most=0), Metrics(), []
-    edge = Edge(load.enter, Cors(["https://app.example.com"]), metrics)
+    edge = Edge(load.enter, Cors(["https://app.example.com"]), metrics, {})
 
     async def send(message):
         sent.append(message)

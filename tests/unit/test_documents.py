@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_adapters.sql.tables import metadata
+from todo_app.settings import read_settings
+from todo_app.wakes import Wakes
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*sorted(CHECKOUT.glob("*.md")), *sorted((CHECKOUT / "docs").rglob("*.md"))]
@@ -109,7 +112,9 @@ def test_every_number_is_explained():
         def connections(self):
             return {"busy": 0, "idle": 0, "limit": 0, "waiting": 0}
 
-    told = set(re.findall(r"^# TYPE (todo_\w+)", Metrics(Pool()).text().decode(), re.MULTILINE))
+    metrics = Metrics(Pool())
+    Wakes(read_settings(environment={}), MemoryTasks(), metrics)
+    told = set(re.findall(r"^# TYPE (todo_\w+)", metrics.text().decode(), re.MULTILINE))
     assert set(re.findall(r"^\| `(todo_\w+)`", OPERATIONS, re.MULTILINE)) == told
 
 

@@ -8,8 +8,10 @@ from litestar import Litestar, Request
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.endpoints.changes import ChangesController
+from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.ops import ops_router
 from todo_adapters.http.endpoints.tasks import TaskController
+from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.audit import note_refusal
 from todo_adapters.http.middleware.authentication import Authentication, bearer
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
+    from todo_adapters.http.live import Live
     from todo_adapters.http.middleware.rate_limit import Rate
     from todo_adapters.http.protocol.response import Answer
     from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
@@ -37,6 +40,7 @@ def http_application(
     store: Tasks,
     verifier: TokenVerifier,
     audit: AuditLog,
+    live: Live,
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
     cors_origins: Iterable[str] = (),
     body_limit: int = DEFAULT_LIMIT,
@@ -52,6 +56,7 @@ def http_application(
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `body_limit` is for one request, `bodies_limit` for all that are held at once. `openapi` is the
     document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what is worked on at once.
+    `live` serves streams and waits.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
@@ -67,7 +72,7 @@ def http_application(
         )
 
     def refuse_routing(request: Request[Any, Any, Any], error: HTTPException) -> Answer:
-        return refuse(request, routing_error(error))
+        return refuse(request, routing_error(request.scope["path"], error))
 
     def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
         return bug_answer(error, request_id_of(request))
@@ -75,6 +80,7 @@ def http_application(
     gate = Authentication(
         service,
         verifier,
+        live=live,
         metrics=metrics,
         body_limit=body_limit,
         bodies=bodies,
@@ -82,11 +88,17 @@ def http_application(
         refused_rate=refused_rate,
     )
     app = Litestar(
-        route_handlers=[TaskController, ChangesController, ops_router(store, verifier, openapi, metrics)],
+        route_handlers=[
+            TaskController,
+            ChangesController,
+            EventsController,
+            ops_router(store, verifier, openapi, metrics),
+        ],
         middleware=[gate],
         lifespan=[*([lifespan] if lifespan else []), metrics.told],
         exception_handlers={TodoError: refuse, HTTPException: refuse_routing, Exception: admit_bug},  # type: ignore[dict-item]  # an Answer answers as a Response does
         openapi_config=None,
         logging_config=None,
     )
-    return Edge(admission.before(app) if admission else app, Cors(cors_origins), metrics)
+    routed = admission.before(app) if admission else app
+    return Edge(routed, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})

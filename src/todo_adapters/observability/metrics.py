@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from time import perf_counter
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as MEDIA_TYPE
@@ -27,6 +27,7 @@ NO_ROUTE: Final = "none"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ANSWER_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _STORE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3)
+_WAKE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30)
 _NEWS: Final = 1.0
 
 
@@ -79,6 +80,19 @@ class Metrics:
             )
             self._limit = _gauge(registry, "todo_database_connections_limit", "The most there can be.")
             self._waiting = _gauge(registry, "todo_database_callers_waiting", "Callers that wait for a connection.")
+        self._wakes = Histogram(
+            "todo_wake_seconds",
+            "From the wake of a stream or a wait to its answer.",
+            buckets=_WAKE_SECONDS,
+            registry=registry,
+        )
+        self._notifications = Counter(
+            "todo_notifications",
+            "Users named in notifications between workers, by direction: sent, heard.",
+            ["direction"],
+            registry=registry,
+        )
+        self._looks: list[tuple[Gauge, Callable[[], float]]] = []
         _gauge(registry, "todo_workers", "Processes that serve, by version.", "version").labels(version("todo")).set(1)
         if not self._several:
             ProcessCollector(registry=registry)
@@ -98,6 +112,18 @@ class Metrics:
         if count is None:
             count = self._outcomes[outcome] = self._callers.labels(outcome).inc
         count()
+
+    def woke(self, seconds: float) -> None:
+        """Note how long after its wake a stream or a wait was answered."""
+        self._wakes.observe(seconds)
+
+    def notified(self, direction: Literal["sent", "heard"], users: int) -> None:
+        """Count users named in a notification."""
+        self._notifications.labels(direction).inc(users)
+
+    def watch(self, name: str, description: str, look: Callable[[], float]) -> None:
+        """Add a gauge whose value is what `look` returns at the time."""
+        self._looks.append((_gauge(self._registry, name, description), look))
 
     def timed(self, tasks: Tasks) -> Tasks:
         """Return the store with its calls timed."""
@@ -144,6 +170,8 @@ class Metrics:
     def _look(self) -> None:
         self._now.set(self.in_flight)
         self._bodies.set(self.body_bytes())
+        for gauge, look in self._looks:
+            gauge.set(look())
         if self._pool is not None:
             found = self._pool.connections()
             for state in ("busy", "idle"):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.middleware import ASGIMiddleware
 
-from todo_adapters.http.protocol.methods import options_answer
+from todo_adapters.http.protocol.errors import MethodNotAllowed
+from todo_adapters.http.protocol.methods import allow, has_head, options_answer
 from todo_adapters.http.protocol.parameters import path_user
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_domain import Caller, TaskService, TokenVerifier, Unauthenticated, Unavailable, UserId
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
+    from todo_adapters.http.live import Live
     from todo_adapters.http.middleware.rate_limit import Rate
     from todo_adapters.http.protocol.body import Bodies
     from todo_adapters.observability.metrics import Metrics
@@ -42,6 +44,7 @@ class Authentication(ASGIMiddleware):
         tasks: TaskService,
         verifier: TokenVerifier,
         *,
+        live: Live,
         metrics: Metrics,
         body_limit: int,
         bodies: Bodies,
@@ -50,6 +53,7 @@ class Authentication(ASGIMiddleware):
     ) -> None:
         self._tasks = tasks
         self._verifier = verifier
+        self._live = live
         self._metrics = metrics
         self._body_limit = body_limit
         self._bodies = bodies
@@ -61,6 +65,8 @@ class Authentication(ASGIMiddleware):
         if scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]  # HTTP only
             await options_answer(scope)(scope, receive, send)
             return
+        if scope["todo.method"] == "HEAD" and not has_head(scope["path"]):  # type: ignore[typeddict-item]  # ours
+            raise MethodNotAllowed(allow(scope["path"], ["GET"]))
         if PUBLIC in scope["route_handler"].opt:
             await next_app(scope, receive, send)
             return
@@ -71,6 +77,7 @@ class Authentication(ASGIMiddleware):
             self._user_rate.spend(caller.user)
         require_place(caller.user, scope)
         ours["todo.tasks"] = self._tasks
+        ours["todo.live"] = self._live
         ours["todo.body_limit"] = self._body_limit
         ours["todo.bodies"] = self._bodies
         request = TaskRequest(scope, receive, send)

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
+from todo_adapters.http.live import LISTENING
 from todo_adapters.http.middleware import compression
 from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
 from todo_adapters.http.protocol.response import PRIVATE
@@ -15,6 +16,8 @@ from todo_adapters.observability.trace_context import SERVED
 from todo_domain import TodoError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
     from todo_adapters.http.middleware.cors import Cors
@@ -43,19 +46,21 @@ class Edge:
 
     Gives every request an id and every answer the headers that all have; refuses header sections that are too large
     and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
-    into a 500; counts and times each answer. The path is routed as it came, undecoded, so that an encoded slash is no
-    separator. A preflight of a configured origin is 204 on every path.
+    into a 500; counts and times each answer but those that wait for changes. The path is routed as it came, undecoded,
+    so that an encoded slash is no separator. A preflight of a configured origin is 204 on every path. `state` is what
+    the server is handed at the start.
     """
 
-    def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics, state: Mapping[str, object]) -> None:
         self._app = app
         self._cors = cors
         self._metrics = metrics
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass a lifespan on."""
         if scope["type"] != "http":  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
-            await self._app(scope, receive, send)
+            await self._app(self._with_state(scope), receive, send)
             return
         begun = perf_counter()
         ours: Any = scope
@@ -93,9 +98,14 @@ class Edge:
         finally:
             self._metrics.in_flight -= 1
             route = http.get("path_template")
-            if status:
+            if status and LISTENING not in http:
                 self._metrics.answered(http["todo.method"], route, status, perf_counter() - begun)
             ours["path_template"] = route  # tracing, which is around this, names its span by it
+
+    def _with_state(self, scope: Scope) -> Scope:
+        if "state" in scope:
+            scope["state"].update(self._state)
+        return scope
 
     def _pick(self, path: bytes, size: int) -> ASGIApp:
         check_header_section(size)

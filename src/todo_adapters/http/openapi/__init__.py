@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.openapi.answers import HEADERS, common_answers
 from todo_adapters.http.openapi.changes import CHANGES
+from todo_adapters.http.openapi.events import EVENTS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS: Final = (
-    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES),
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS),
     *(LIVE, READY, METRICS, CONTRACT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""

@@ -42,8 +42,12 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     ),
     "X-Content-Type-Options": _header("Always `nosniff`.", {"type": "string", "const": "nosniff"}, "nosniff"),
     "Cache-Control": _header(
-        "`no-store` on every error, `private, no-cache` on every other answer below `/api`.",
-        {"type": "string", "enum": ["private, no-cache", "no-cache", "no-store", "max-age=3600"]},
+        "`no-store` on every error, `no-store, no-transform` on a stream, `private, no-cache` on every other answer "
+        "below `/api`.",
+        {
+            "type": "string",
+            "enum": ["private, no-cache", "no-cache", "no-store", "no-store, no-transform", "max-age=3600"],
+        },
         "private, no-cache",
     ),
     "Vary": _header(
@@ -67,6 +71,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Access-Control-Expose-Headers": _header(
         "What such a page may read.", {"type": "string"}, "ETag, Link, Location", required=False
     ),
+    "X-Accel-Buffering": _header("`no`: a proxy sends each event at once.", {"type": "string", "const": "no"}, "no"),
     "ETag": _header(
         "The task's revision in quotes: what `If-Match` takes.",
         {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},

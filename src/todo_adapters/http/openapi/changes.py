@@ -9,7 +9,7 @@ from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invali
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.parameters import CHANGES_PARAMETERS
 from todo_adapters.http.openapi.schemas import reference
-from todo_adapters.http.protocol.parameters import changes_parameters
+from todo_adapters.http.protocol.parameters import parse_changes_query
 
 CHANGES: Final = Operation(
     "get",
@@ -30,9 +30,12 @@ CHANGES: Final = Operation(
             ),
         )
     }
-    | invalid(bad_since=lambda: changes_parameters(b"since=-1"))
+    | invalid(
+        bad_since=lambda: parse_changes_query(b"since=-1"), wait_without_since=lambda: parse_changes_query(b"wait=9")
+    )
     | common(_410="Resync")
     | BELOW_API,
-    "Apply the page, then ask again with `since` set to its `revision` until `has_more` is false.",
+    "Apply the page, then ask again with `since` set to its `revision` until `has_more` is false. With `wait`, the "
+    "answer comes as soon as there is something after `since`, or after that many seconds with nothing in it.",
     CHANGES_PARAMETERS,
 )

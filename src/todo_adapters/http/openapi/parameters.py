@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
-from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, SORTS
+from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
 from todo_adapters.http.protocol.schemas import PRIORITY_NAMES, TEXT
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
@@ -140,6 +140,33 @@ CHANGES_PARAMETERS: Final = [
         "The most tasks and deletions together in one page.",
         {**_PAGE, "default": LARGEST_PAGE},
         examples=named(a_page_of_it=1),
+    ),
+    _query(
+        "wait",
+        "Seconds for which the answer may wait until there is something after `since`, which it needs.",
+        {"type": "integer", "minimum": 1, "maximum": LONGEST_WAIT},
+        examples=named(nothing_new=25),
+    ),
+]
+
+EVENTS_PARAMETERS: Final = [
+    _header(
+        "Last-Event-ID",
+        "The id of the last event that the client has read.",
+        {"type": "string"},
+        example=str(RENT.revision),
+    ),
+    _query(
+        "lastEventId",
+        "The same, from clients that can set no header.",
+        {"type": "string"},
+        example=str(RENT.revision),
+    ),
+    _query(
+        "since",
+        "The `revision` of the client's copy.",
+        {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID},
+        example=RENT.revision,
     ),
 ]
 

@@ -135,10 +135,10 @@ def bug_answer(error: BaseException, request_id: str) -> Answer:
     return error_answer(Bug(), request_id)
 
 
-def routing_error(error: HTTPException) -> TodoError:
-    """Return what Litestar's routing had to say, in our terms."""
+def routing_error(path: str, error: HTTPException) -> TodoError:
+    """Return the refusal that Litestar's routing of this path means."""
     if error.status_code == 405:
-        return MethodNotAllowed(allow((error.headers or {})["allow"].split(", ")))
+        return MethodNotAllowed(allow(path, (error.headers or {})["allow"].split(", ")))
     return NoSuchRoute()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from todo_adapters.http.protocol.response import PRIVATE, Answer
 
@@ -12,10 +13,19 @@ if TYPE_CHECKING:
     from litestar.types import Scope
 
 
-def allow(methods: Iterable[str]) -> str:
+_WITHOUT_HEAD: Final = re.compile("/api/[^/]+/events")
+"""Paths whose GET never ends by itself."""
+
+
+def has_head(path: str) -> bool:
+    """Return whether HEAD is answered on this path where GET is."""
+    return _WITHOUT_HEAD.fullmatch(path) is None
+
+
+def allow(path: str, methods: Iterable[str]) -> str:
     """Return the value of `Allow` for a path with handlers for these methods: HEAD and OPTIONS come by themselves."""
     named = set(methods) | {"OPTIONS"}
-    return ", ".join(sorted(named | {"HEAD"} if "GET" in named else named))
+    return ", ".join(sorted(named | {"HEAD"} if "GET" in named and has_head(path) else named))
 
 
 def options_answer(scope: Scope) -> Answer:
@@ -24,4 +34,4 @@ def options_answer(scope: Scope) -> Answer:
     methods = [
         method for route in scope["litestar_app"].routes if route.path_format == path for method in route.methods
     ]
-    return Answer(204, headers=[PRIVATE, (b"allow", allow(methods).encode())])
+    return Answer(204, headers=[PRIVATE, (b"allow", allow(scope["path"], methods).encode())])

@@ -26,7 +26,11 @@ LONGEST_SEARCH: Final = 255
 LIST_PARAMETERS: Final = frozenset(
     {"status", "completed", "q", "priority", "tag", "due_before", "due_after", "due", "sort", "limit", "cursor"}
 )
-CHANGES_PARAMETERS: Final = frozenset({"since", "limit"})
+CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
+EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
+
+LONGEST_WAIT: Final = 30
+"""Seconds for which a request for changes may wait."""
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -61,13 +65,25 @@ class Parameters:
     """The parameters of one request's query string, each read at most once.
 
     Raises Invalid, which names the parameter, for one that is not `known`, is empty, or is given twice without being
-    in `repeatable`.
+    in `repeatable`. An empty one in `optional` counts as not given.
     """
 
-    def __init__(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        query_string: bytes,
+        known: frozenset[str],
+        repeatable: frozenset[str] = frozenset(),
+        optional: frozenset[str] = frozenset(),
+    ) -> None:
         self._given: dict[str, list[str]] = {}
         if query_string:
             self._parse(query_string, known, repeatable)
+        for name in optional:
+            if self._given.get(name) == [""]:
+                del self._given[name]
+        for name, values in self._given.items():
+            if "" in values:
+                raise Invalid(name, "is empty: give it a value or leave it out")
 
     def _parse(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str]) -> None:
         # As Latin-1 each character is one byte: what they spell is looked at below, where it can be named.
@@ -78,8 +94,6 @@ class Parameters:
                 )
             if name in self._given and name not in repeatable:
                 raise Invalid(name, "is given twice")
-            if not value:
-                raise Invalid(name, "is empty: give it a value or leave it out")
             try:
                 self._given.setdefault(name, []).append(value.encode("latin-1").decode())
             except UnicodeDecodeError:
@@ -147,11 +161,28 @@ def next_link(asked: ListRequest, cursor: str) -> bytes:
     return f'<?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
 
 
-def changes_parameters(query_string: bytes) -> tuple[int, int]:
-    """Return since and limit of a request for changes."""
+class ChangesRequest(NamedTuple):
+    """The changes that a query string asks for; `wait` in seconds, None to answer at once."""
+
+    since: int
+    limit: int
+    wait: int | None
+
+
+def parse_changes_query(query_string: bytes) -> ChangesRequest:
+    """Return what the query string of a request for changes asks for."""
     given = Parameters(query_string, CHANGES_PARAMETERS)
-    since = given.one("since", lambda name, text: decimal(name, text, 0, LARGEST_ID))
-    return since or 0, given.one("limit", _limit) or LARGEST_PAGE
+    since = given.one("since", _revision)
+    wait = given.one("wait", lambda name, text: decimal(name, text, 1, LONGEST_WAIT))
+    if wait is not None and since is None:
+        raise Invalid("wait", "needs since: without it the answer is the whole state, which is there already")
+    return ChangesRequest(since or 0, given.one("limit", _limit) or LARGEST_PAGE, wait)
+
+
+def parse_events_query(query_string: bytes) -> tuple[str | None, int | None]:
+    """Return `lastEventId` as it was sent, and `since`; None for one that is not given or empty."""
+    given = Parameters(query_string, EVENTS_PARAMETERS, optional=EVENTS_PARAMETERS)
+    return given.one("lastEventId", lambda _, text: text), given.one("since", _revision)
 
 
 def _completed(given: Parameters) -> bool | None:
@@ -181,6 +212,10 @@ def _day(name: str, text: str) -> date:
     except ValueError:
         pass
     raise Invalid(name, "must be a date like 2026-11-22")
+
+
+def _revision(name: str, text: str) -> int:
+    return decimal(name, text, 0, LARGEST_ID)
 
 
 def _limit(name: str, text: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from litestar import Request
 
+from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.conditional import if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
@@ -34,6 +35,21 @@ class TaskRequest(Request[UserId, None, Any]):
     def tasks(self) -> TaskService:
         """The service."""
         return self.scope["todo.tasks"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+
+    @property
+    def expires_at(self) -> float:
+        """When the caller's token expires, in seconds since 1970."""
+        return self.scope["todo.expires_at"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+
+    @property
+    def live(self) -> Live:
+        """What streams and waits need."""
+        return self.scope["todo.live"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+
+    @property
+    def sent_as_head(self) -> bool:
+        """Whether the request was HEAD, which is served as GET."""
+        return self.scope["todo.method"] == "HEAD"  # type: ignore[typeddict-item, no-any-return]  # ours
 
     @property
     def query_string(self) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 import psycopg
 
@@ -15,6 +16,7 @@ from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.client import TIMEOUT, PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
+from todo_adapters.sql.postgres.notifications import Notifications
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
@@ -27,6 +29,7 @@ from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = Transaction(statements.get)
+_COUNTER: Final = Transaction(statements.counter)
 _STATE: Final = Transaction(statements.state, alone=True)
 _CHANGES: Final = Transaction(statements.changes)
 _CREATE: Final = Transaction(writes.create, writes=True)
@@ -50,6 +53,7 @@ def batches() -> dict[str, Transaction]:
     """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
     fixed = {
         "get": _GET,
+        "counter": _COUNTER,
         "state": _STATE,
         "changes": _CHANGES,
         "create": _CREATE,
@@ -147,6 +151,23 @@ class PostgresTasks:
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
+
+    async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
+        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+        found = await asyncio.gather(*(self._road.run(_COUNTER, {"owner": user}) for user in users))
+        return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
+
+    def notifications(
+        self,
+        urls: Sequence[str],
+        *,
+        heard: Callable[[str], None],
+        reconnected: Callable[[], None],
+        noted: Callable[[Literal["sent", "heard"], int], None],
+    ) -> Notifications:
+        """Return what tells other workers of writes and hears of theirs; `urls` say where to listen, the best first."""
+        infos = [libpq_url(url) for url in urls]
+        return Notifications(self._road, infos, heard=heard, reconnected=reconnected, noted=noted)
 
     async def check(self) -> None:
         """See `Tasks`; serving needs row-level security in force."""

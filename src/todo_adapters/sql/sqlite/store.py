@@ -215,6 +215,19 @@ class SqliteTasks:
 
         return await self._reader.run(work)
 
+    async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
+        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+
+        def work(connection: sqlite3.Connection) -> dict[UserId, int]:
+            found = ((user, connection.execute(_COUNTER, {"owner": user}).fetchone()) for user in users)
+            return {user: row[0] if row else 0 for user, row in found}
+
+        return await self._reader.run(work)
+
+    async def version(self) -> int:
+        """Return a number that changes with each commit of any process; it costs some microseconds."""
+        return await self._reader.run(lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0]))
+
     async def check(self) -> None:
 
         def behind(connection: sqlite3.Connection) -> bool:

@@ -1,0 +1,69 @@
+"""`/events`: what changed, as it happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from litestar import Controller, get
+from litestar.types import ASGIApp
+
+from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, Position, busy, position_of
+from todo_adapters.http.protocol.parameters import parse_events_query
+from todo_adapters.http.protocol.request import TaskRequest
+from todo_adapters.http.protocol.response import Answer
+from todo_adapters.live import TooManyListenersError
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
+
+    from todo_adapters.http.live import Live
+    from todo_domain import UserId
+
+
+class EventsController(Controller):
+    """`/api/{user_id}/events`."""
+
+    path = "/api/{user_id:str}/events"
+    request_class = TaskRequest
+
+    @get(status_code=200)
+    async def stream_events(self, request: TaskRequest) -> ASGIApp:
+        """Stream what changes after the client's position."""
+        header = request.single_header(b"last-event-id")
+        last_event_id, since = parse_events_query(request.query_string)
+        start = (
+            position_of(None if header is None else header.decode("latin-1"))
+            or position_of(last_event_id)
+            or Position(since)
+        )
+        counter = await request.tasks.counter(request.owner)
+        return _Stream(request.live, request.owner, start, counter, request.expires_at)
+
+
+class _Stream:
+    """The stream as an ASGI application, a listener for as long as it lasts."""
+
+    def __init__(self, live: Live, user: UserId, start: Position, counter: int, expires_at: float) -> None:
+        self._live = live
+        self._user = user
+        self._start = start
+        self._counter = counter
+        self._expires_at = expires_at
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream, or say that there is no room."""
+        live, user = self._live, self._user
+        try:
+            async with live.listening(user, "stream", scope, receive) as listener:
+                stream = EventStream(
+                    listener,
+                    start=self._start,
+                    counter=self._counter,
+                    read=lambda since: live.changes(user, since, PAGE),
+                    count=lambda: live.service.counter(user),
+                    expires_at=self._expires_at,
+                    sent=live.woke,
+                )
+                await stream.send_to(send)
+        except TooManyListenersError:
+            await Answer(200, busy(), [*HEADERS])(scope, receive, send)

@@ -1,0 +1,35 @@
+"""The stream of changes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from todo_adapters.http.openapi.answers import BELOW_API, answer, invalid
+from todo_adapters.http.openapi.operation import Operation
+from todo_adapters.http.openapi.parameters import EVENTS_PARAMETERS
+from todo_adapters.http.protocol.parameters import parse_events_query
+
+EVENTS: Final = Operation(
+    "get",
+    "/api/{user_id}/events",
+    "stream_events",
+    "sync",
+    "Stream what changes, as it happens",
+    {
+        "200": answer(
+            "Server-sent events until one of the two sides ends them.",
+            {"description": "An event stream (HTML Living Standard, section 9.2)."},
+            headers={"X-Accel-Buffering": ""},
+            media_type="text/event-stream",
+        )
+    }
+    | invalid(bad_since=lambda: parse_events_query(b"since=-1"))
+    | BELOW_API,
+    "`ready` comes first; its id is the position that the stream goes on from, its data the counter now. "
+    "`changes` carries a page of `/changes` after that position, at most 100 items; its id is the page's `revision`. "
+    "`resync` says that the position is not known: drop the copy, ask `/changes` without `since`, keep the stream. "
+    "`ping` comes every 20 s and says how many seconds the token lasts. `bye` comes before every end that is the "
+    "service's: open a new stream with the last id and a fresh token. The position is `Last-Event-ID`, else "
+    "`lastEventId`, else `since`, else the counter now.",
+    EVENTS_PARAMETERS,
+)

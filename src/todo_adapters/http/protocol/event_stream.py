@@ -1,0 +1,207 @@
+"""One user's changes as a stream of server-sent events (HTML Living Standard, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from todo_adapters.http.protocol.response import encode
+from todo_adapters.http.protocol.schemas import changes_out
+from todo_domain import Changes, Resync, Unavailable
+from todo_domain.owner import LARGEST_ID
+
+if TYPE_CHECKING:
+    from litestar.types import Send
+
+    from todo_adapters.http.protocol.response import Header
+    from todo_adapters.live import Listener
+
+PAGE: Final = 100
+"""Items in one `changes` event, at most."""
+
+SPACING: Final = 0.05
+"""Seconds between two `changes` events of a stream: at most 20 a second."""
+
+PING: Final = 20.0
+"""Seconds between two pings, give or take a tenth."""
+
+ROTATION: Final = 600.0
+"""Seconds that a stream lasts, give or take a tenth: a key withdrawn at the issuer ends a stream by then."""
+
+BEFORE_EXPIRY: Final = 5.0
+"""Seconds before its token's end at which a stream ends, at most."""
+
+RETRY_BUSY: Final = 30_000
+"""Milliseconds after which a client that found no room may come back."""
+
+HEADERS: Final[list[Header]] = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+Reason = Literal["token_expires", "rotate", "restart", "busy"]
+"""Why the service ends a stream."""
+
+_NEVER: Final = float("inf")
+
+_OUTAGE: Final = 2.0
+"""Seconds after which a store that was out of reach is asked again."""
+
+_REVISION = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+
+
+class Position(NamedTuple):
+    """Where a stream goes on: a revision, None for the counter now. `known` is False where the client's is none."""
+
+    revision: int | None
+    known: bool = True
+
+
+def position_of(last_event_id: str | None) -> Position | None:
+    """Return the position that a `Last-Event-ID` names, None if there is none; any text but a revision is unknown."""
+    if not last_event_id:
+        return None
+    if _REVISION.fullmatch(last_event_id) and int(last_event_id) <= LARGEST_ID:
+        return Position(int(last_event_id))
+    return Position(None, known=False)
+
+
+def event(name: str, data: object, *, id_: int | None = None) -> bytes:
+    """Return one event; `data` becomes JSON on one line."""
+    number = b"" if id_ is None else b"id: %d\n" % id_
+    return b"event: %s\n%sdata: %s\n\n" % (name.encode(), number, encode(data))
+
+
+def bye(reason: Reason) -> bytes:
+    """Return the event that comes before an end that is the service's."""
+    return event("bye", {"reason": reason})
+
+
+def busy() -> bytes:
+    """Return all that a client hears for whom there is no room; browsers give up for good on 429 and 503."""
+    return b"retry: %d\n\n" % RETRY_BUSY + bye("busy")
+
+
+class EventStream:
+    """The events of one listener, from `start` on.
+
+    `read` returns the changes after a revision, at most PAGE, or raises Resync; `counter` is the user's counter when
+    the stream was opened. `expires_at` is the end of the token in seconds since 1970. `sent` is told how many seconds
+    after its wake a change was written. The stream ends for the reasons of `bye`, or when the client goes away.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        *,
+        start: Position,
+        counter: int,
+        read: Callable[[int], Awaitable[Changes]],
+        count: Callable[[], Awaitable[int]],
+        expires_at: float,
+        sent: Callable[[float], None],
+    ) -> None:
+        self._listener = listener
+        self._start = start
+        self._counter = counter
+        self._read = read
+        self._count = count
+        self._expires_at = expires_at
+        self._sent = sent
+        self._rest_until = 0.0
+
+    async def send_to(self, send: Send) -> None:
+        """Send the stream as an ASGI response; return when it has ended."""
+        await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
+        async with aclosing(self.events()) as events:
+            async for part in events:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """Yield the stream piece by piece, each whole events."""
+        listener, loop = self._listener, asyncio.get_running_loop()
+        ends = _Ends(loop.time(), self._expires_at - time.time())
+        ping_at = loop.time() + _about(PING)
+        position, resync = self._resolve()
+        listener.position = position
+        yield b"retry: %d\n\n" % random.randrange(1_000, 4_000) + event(  # noqa: S311  only spreads the returns  # nosec B311
+            "ready", {"revision": self._counter}, id_=position
+        )
+        if resync:
+            yield event("resync", {"revision": position}, id_=position)
+        read_at, ago = loop.time(), 0.0
+        while True:
+            now = loop.time()
+            if reason := ends.reason(now, listener.leaves_at):
+                yield bye(reason)
+                return
+            if now >= ping_at:
+                ping_at = now + _about(PING)
+                yield event("ping", {"token_expires_in": max(0, int(self._expires_at - time.time()))})
+            if now >= read_at:
+                written, read_at = await self._next()
+                if written:
+                    yield written
+                    self._sent(ago + loop.time() - now)
+            woken = await listener.wait(min(ping_at, read_at, ends.next(listener.leaves_at)))
+            if woken is not None:
+                read_at, ago = max(loop.time(), self._rest_until), woken
+
+    async def _next(self) -> tuple[bytes, float]:
+        """Return the event to write now, if any, and the time at which to read again without a wake."""
+        listener, now = self._listener, asyncio.get_running_loop().time()
+        try:
+            changes = await self._read(listener.position)
+        except Resync:
+            listener.position = counter = await self._count()
+            return event("resync", {"revision": counter}, id_=counter), _NEVER
+        except Unavailable:
+            return b"", now + _about(_OUTAGE)
+        if changes.revision == listener.position:
+            return b"", _NEVER
+        listener.position = changes.revision
+        self._rest_until = now + SPACING
+        written = event("changes", changes_out(changes), id_=changes.revision)
+        return written, self._rest_until if changes.has_more else _NEVER
+
+    def _resolve(self) -> tuple[int, bool]:
+        """Return the position that the stream goes on from, and whether the client has to drop its copy first."""
+        asked = self._start.revision
+        if not self._start.known:
+            return self._counter, True
+        if asked is None:
+            return self._counter, False
+        if asked > self._counter or (asked == 0) != (self._counter == 0):
+            return self._counter, True
+        return asked, False
+
+
+class _Ends:
+    """When a stream ends by itself, in the time of the event loop; `token_left` is in seconds."""
+
+    def __init__(self, now: float, token_left: float) -> None:
+        self._rotate_at = now + _about(ROTATION)
+        self._expire_at = now + token_left - random.uniform(1, BEFORE_EXPIRY)  # noqa: S311  only spreads the ends  # nosec B311
+
+    def reason(self, now: float, leaves_at: float | None) -> Reason | None:
+        """Return why the stream has to end now, None if it does not."""
+        if leaves_at is not None and now >= leaves_at:
+            return "restart"
+        if now >= self._expire_at:
+            return "token_expires"
+        return "rotate" if now >= self._rotate_at else None
+
+    def next(self, leaves_at: float | None) -> float:
+        """Return when `reason` has to be asked again."""
+        return min(self._expire_at, self._rotate_at, _NEVER if leaves_at is None else leaves_at)
+
+
+def _about(seconds: float) -> float:
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  only spreads what would come together  # nosec B311

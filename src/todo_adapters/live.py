@@ -1,0 +1,284 @@
+"""Who listens for a user's changes, and what wakes them.
+
+A wake is a hint. A listener reads the changes after its own position, so a wake that is lost, doubled or early costs a
+read and nothing else: nothing is missed, sent twice or sent out of order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from time import perf_counter
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
+
+from todo_adapters.observability.calls import Wrapped
+from todo_domain import Query, Tasks, Unavailable, UserId
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_LISTENERS: Final = 2_500
+"""Streams and waits of one worker, unless the deployment says otherwise."""
+
+MOST_PER_USER: Final = 10
+"""Streams and waits of one user in one worker, unless the deployment says otherwise."""
+
+LONGEST_ROUND: Final = 30.0
+"""Seconds between two reads of one user's counter, at most."""
+
+_SHARE: Final = 20
+"""A round of reads that takes one second is followed by a pause of at least nineteen."""
+
+_AT_ONCE: Final = 64
+"""Users whose counters one call of the store reads."""
+
+_READS: Final = frozenset({"get", "page", "changes"})
+
+
+class TooManyListenersError(Exception):
+    """The worker, or this user in it, has as many listeners as it may have."""
+
+
+Kind = Literal["stream", "wait"]
+
+
+class Listener:
+    """One stream or one wait of one user.
+
+    `position` is the revision up to which the client knows everything; the listener's owner keeps it current, and a
+    counter that differs from it wakes the listener. `leaves_at` is the time of the event loop at which the listener
+    has to end because the service stops, None while it does not.
+    """
+
+    __slots__ = ("_future", "_woken", "_woken_at", "leaves_at", "position")
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.leaves_at: float | None = None
+        self._woken = False
+        self._woken_at = 0.0
+        self._future: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """End the current `wait`, or the next one at once."""
+        if not self._woken:
+            self._woken, self._woken_at = True, perf_counter()
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    def dismiss(self, at: float) -> None:
+        """Have the listener end at this time of the event loop; its owner finds it in `leaves_at`."""
+        self.leaves_at = at
+        self.wake()
+
+    async def wait(self, until: float) -> float | None:
+        """Wait for a wake, `until` a time of the event loop; return how many seconds ago it came, None without one."""
+        loop = asyncio.get_running_loop()
+        if not self._woken:
+            self._future = loop.create_future()
+            timer = loop.call_at(until, self._expire, self._future)
+            try:
+                await self._future
+            finally:
+                timer.cancel()
+                self._future = None
+        if not self._woken:
+            return None
+        self._woken = False
+        return perf_counter() - self._woken_at
+
+    @staticmethod
+    def _expire(future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
+
+
+class Listeners:
+    """The listeners of one worker, by user. All calls come from one event loop.
+
+    At most `most` in all and `most_per_user` of each user.
+    """
+
+    def __init__(self, *, most: int = MOST_LISTENERS, most_per_user: int = MOST_PER_USER) -> None:
+        self._most = most
+        self._most_per_user = most_per_user
+        self._by_user: dict[UserId, set[Listener]] = {}
+        self._by_digest: dict[str, UserId] = {}
+        self.counts: dict[Kind, int] = {"stream": 0, "wait": 0}
+        """How many there are of each kind."""
+        self._present = asyncio.Event()
+        self._leaves_by: float | None = None
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return sum(self.counts.values())
+
+    @property
+    def users(self) -> list[UserId]:
+        """The users who have a listener."""
+        return list(self._by_user)
+
+    @contextmanager
+    def enter(self, user: UserId, kind: Kind) -> Iterator[Listener]:
+        """Add a listener for the length of the block, or raise TooManyListenersError."""
+        of_user = self._by_user.get(user)
+        if len(self) >= self._most or (of_user is not None and len(of_user) >= self._most_per_user):
+            raise TooManyListenersError
+        if of_user is None:
+            of_user = self._by_user[user] = set()
+            self._by_digest[digest_of(user)] = user
+        listener = Listener()
+        of_user.add(listener)
+        self.counts[kind] += 1
+        self._present.set()
+        if self._leaves_by is not None:
+            self._dismiss(listener)
+        try:
+            yield listener
+        finally:
+            of_user.discard(listener)
+            self.counts[kind] -= 1
+            if not of_user and self._by_user.get(user) is of_user:
+                del self._by_user[user]
+                del self._by_digest[digest_of(user)]
+            if not len(self):
+                self._present.clear()
+
+    async def present(self) -> None:
+        """Return once there is a listener."""
+        await self._present.wait()
+
+    def wake(self, user: UserId) -> None:
+        """Wake the listeners of a user: something of theirs has changed."""
+        for listener in self._by_user.get(user, ()):
+            listener.wake()
+
+    def wake_digest(self, digest: str) -> None:
+        """Wake the listeners of the user with this digest (see `digest_of`); another digest wakes nobody."""
+        if (user := self._by_digest.get(digest)) is not None:
+            self.wake(user)
+
+    def wake_behind(self, counters: Mapping[UserId, int]) -> None:
+        """Wake each listener that is not at its user's counter."""
+        for user, counter in counters.items():
+            for listener in self._by_user.get(user, ()):
+                if listener.position != counter:
+                    listener.wake()
+
+    def wake_all(self) -> None:
+        """Wake every listener: wakes may have been lost."""
+        for listeners in self._by_user.values():
+            for listener in listeners:
+                listener.wake()
+
+    def leave(self, within: float) -> None:
+        """Have every listener end at a moment of its own in the next `within` seconds, those that come later too.
+
+        The moments differ so that the clients do not all come back at once.
+        """
+        if self._leaves_by is not None:
+            return
+        self._leaves_by = asyncio.get_running_loop().time() + within
+        for listeners in self._by_user.values():
+            for listener in listeners:
+                self._dismiss(listener)
+
+    def waking(self, tasks: Tasks, *, written: Callable[[UserId], None] | None = None) -> Tasks:
+        """Return the store with a wake of the user after every write that succeeds; `written` is told of it too."""
+
+        def wrap(operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+            if operation in _READS:
+                return call
+
+            async def woken(*args: P.args, **kwargs: P.kwargs) -> T:
+                result = await call(*args, **kwargs)
+                user: Any = args[0]  # the port's methods take the owner first
+                if user in self._by_user:
+                    self.wake(user)
+                if written is not None:
+                    written(user)
+                return result
+
+            return woken
+
+        return Wrapped(tasks, wrap)
+
+    def _dismiss(self, listener: Listener) -> None:
+        now = asyncio.get_running_loop().time()
+        left = max((self._leaves_by or now) - now, 0.0)
+        moment = now + random.uniform(0, left)  # noqa: S311  spreads the clients' return  # nosec B311
+        listener.dismiss(moment)
+
+
+def digest_of(user: UserId) -> str:
+    """Return 16 characters that stand for a user where their id should not be read, as in a notification."""
+    return urlsafe_b64encode(sha256(user.encode()).digest()[:12]).decode()
+
+
+@runtime_checkable
+class Counters(Protocol):
+    """A store that reads many users' counters faster than through the port."""
+
+    async def counters(self, users: Collection[UserId]) -> Mapping[UserId, int]:
+        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A store that says in microseconds whether anything was written since it was last asked."""
+
+    async def version(self) -> int:
+        """Return a number that changes with each commit of anybody's."""
+
+
+class Poll:
+    """Reads the counters of the users who are listened for, in rounds, and wakes the listeners that are behind.
+
+    It needs nothing but the store, so it works through every pooler. A round begins `every()` seconds after the one
+    before, later if the rounds would otherwise take more than a twentieth of the time, at the latest after
+    LONGEST_ROUND. A `Versioned` store whose version stands still is not read. Nothing is read while nobody listens.
+    """
+
+    def __init__(self, listeners: Listeners, tasks: Tasks, *, every: Callable[[], float]) -> None:
+        self._listeners = listeners
+        self._tasks = tasks
+        self._versioned = tasks if isinstance(tasks, Versioned) else None
+        self._every = every
+        self.round_seconds = 0.0
+        """How long the latest round and the pause behind it take: what a listener waits for at most."""
+
+    async def run(self) -> None:
+        """Poll until cancelled. A store that is out of reach is asked again in the next round."""
+        version: int | None = None
+        while True:
+            await self._listeners.present()
+            begun = perf_counter()
+            try:
+                found = None if self._versioned is None else await self._versioned.version()
+                if found is None or found != version:
+                    await self._round()
+                version = found
+            except Unavailable:
+                version = None
+            spent = perf_counter() - begun
+            pause = min(max(self._every(), spent * (_SHARE - 1)), LONGEST_ROUND)
+            self.round_seconds = spent + pause
+            await asyncio.sleep(pause)
+
+    async def _round(self) -> None:
+        users = self._listeners.users
+        for start in range(0, len(users), _AT_ONCE):
+            some = users[start : start + _AT_ONCE]
+            self._listeners.wake_behind(await self._counters(some))
+
+    async def _counters(self, users: Collection[UserId]) -> Mapping[UserId, int]:
+        if isinstance(self._tasks, Counters):
+            return await self._tasks.counters(users)
+        return {user: (await self._tasks.page(user, _ONE, unless=None)).revision for user in users}
+
+
+_ONE: Final = Query(limit=1)

@@ -1,0 +1,165 @@
+"""How the workers and instances on one PostgreSQL hear of each other's writes: LISTEN, and NOTIFY behind the commit.
+
+A notification says whose tasks have changed and nothing else. It is the fast way, never the only one: a listener that
+hears nothing is woken by the poll of the counters (`todo_adapters.live`).
+
+NOTIFY is a statement of its own, sent after the commit for many users at once. Inside the writing transactions it
+would serialise them all: PostgreSQL holds one lock for the queue from NOTIFY to the end of the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Literal
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import AsyncConnection
+
+from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.pool import with_defaults
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.statements import parameter
+from todo_domain.errors import Unavailable
+
+log = logging.getLogger("todo")
+
+CHANNEL: Final = "todo_changes"
+
+PROBE_TIMEOUT: Final = 2.0
+"""Seconds in which a notification through the pool must have arrived for a connection to be good for listening."""
+
+_PAUSE: Final = 0.05
+"""Seconds between two NOTIFYs of one worker: at most 20 a second."""
+
+_LONGEST_PAYLOAD: Final = 400
+"""Digests in one NOTIFY; PostgreSQL allows 7,999 bytes, and a digest with its comma is 17."""
+
+_MOST_PENDING: Final = 10_000
+"""Users who wait to be named. More than the notifications can name are left to the poll."""
+
+_SILENCE: Final = 30.0
+"""Seconds after which a silent connection is probed: a pooler or a dead peer says nothing."""
+
+_BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+_PROBE: Final = "probe:"
+
+_NOTIFY: Final = Transaction(
+    sa.select(sa.func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), parameter("payload", sa.Text))), alone=True
+)
+
+
+class Notifications:
+    """One worker's LISTEN connection and its NOTIFYs.
+
+    `urls` are the connection strings to listen on, the best first; the first that passes the probe is used. `heard` is
+    called with the digest of each user named, `reconnected` after a gap in which notifications may have been lost, and
+    `noted` with the number of users that a notification named.
+    """
+
+    def __init__(
+        self,
+        client: PostgresClient,
+        urls: Sequence[str],
+        *,
+        heard: Callable[[str], None],
+        reconnected: Callable[[], None],
+        noted: Callable[[Literal["sent", "heard"], int], None],
+    ) -> None:
+        self._client = client
+        self._urls = [with_defaults(url) for url in urls]
+        self._heard = heard
+        self._reconnected = reconnected
+        self._noted = noted
+        self._pending: set[str] = set()
+        self._wanted = asyncio.Event()
+        self._probe: tuple[str, asyncio.Future[None]] | None = None
+        self.listening = False
+        """Whether notifications arrive at present."""
+
+    def announce(self, digest: str) -> None:
+        """Name a user in the next NOTIFY, at most 50 ms from now. Never waits."""
+        if self.listening and len(self._pending) < _MOST_PENDING:
+            self._pending.add(digest)
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Listen and notify until cancelled; reconnect with a growing pause."""
+        sending = asyncio.create_task(self._send())
+        failures = 0
+        try:
+            while True:
+                for url in self._urls:
+                    if await self._listen(url):
+                        failures = 0
+                pause = _BACK_OFF[min(failures, len(_BACK_OFF) - 1)]
+                failures += 1
+                await asyncio.sleep(pause)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _listen(self, url: str) -> bool:
+        """Listen on one connection until it breaks or falls silent; return whether it ever worked."""
+        worked = False
+        with suppress(psycopg.Error, Unavailable, TimeoutError):
+            connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
+            async with connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                receiving = asyncio.create_task(self._receive(connection))
+                try:
+                    await self.prove()
+                    worked = self.listening = True
+                    self._reconnected()
+                    while True:
+                        await asyncio.wait([receiving], timeout=_SILENCE)
+                        if receiving.done():
+                            break
+                        await self.prove()
+                finally:
+                    self.listening = False
+                    receiving.cancel()
+                    await asyncio.gather(receiving, return_exceptions=True)
+        return worked
+
+    async def _receive(self, connection: AsyncConnection) -> None:
+        async for notification in connection.notifies():
+            if notification.payload.startswith(_PROBE):  # this worker's, or another one's
+                if self._probe is not None and self._probe[0] == notification.payload and not self._probe[1].done():
+                    self._probe[1].set_result(None)
+                continue
+            digests = notification.payload.split(",")
+            self._noted("heard", len(digests))
+            for digest in digests:
+                self._heard(digest)
+
+    async def prove(self) -> None:
+        """Return if a NOTIFY sent through the pool arrives here within PROBE_TIMEOUT; raise TimeoutError if not."""
+        word = _PROBE + secrets.token_hex(8)
+        self._probe = (word, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                await self._notify(word)
+                await self._probe[1]
+        finally:
+            self._probe = None
+
+    async def _send(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            named, self._pending = sorted(self._pending), set()
+            for start in range(0, len(named), _LONGEST_PAYLOAD):
+                some = named[start : start + _LONGEST_PAYLOAD]
+                with suppress(Unavailable):  # the poll wakes those who listen elsewhere
+                    await self._notify(",".join(some))
+                    self._noted("sent", len(some))
+                await asyncio.sleep(_PAUSE)
+
+    async def _notify(self, payload: str) -> None:
+        await self._client.run(_NOTIFY, {"owner": "", "payload": payload})

@@ -1,0 +1,92 @@
+"""A client of `/events` that holds a copy, as the guide for front ends advises."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import httpx
+
+
+class Event(NamedTuple):
+    """One event of a stream."""
+
+    name: str
+    id: str | None
+    data: Any
+
+
+class Stream:
+    """An open stream. `next` returns its events one by one and fails if none comes in time."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.retry: int | None = None
+        self._events = self._read()
+
+    async def next(self, *, seconds: float = 20, pings: bool = False) -> Event:
+        """The next event; pings are passed over unless they are wanted."""
+        async with asyncio.timeout(seconds):
+            while (event := await anext(self._events)).name == "ping" and not pings:
+                pass
+            return event
+
+    async def rest(self, *, seconds: float = 20) -> list[Event]:
+        """All events up to the end of the stream."""
+        async with asyncio.timeout(seconds):
+            return [event async for event in self._events]
+
+    async def _read(self) -> AsyncIterator[Event]:
+        fields: dict[str, str] = {}
+        async for line in self.response.aiter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "event" in fields:
+                yield Event(fields["event"], fields.get("id"), json.loads(fields["data"]))
+                fields = {}
+            elif "retry" in fields:
+                self.retry = int(fields["retry"])
+                fields = {}
+
+
+@asynccontextmanager
+async def streaming(origin: str, token: str, query: str = "", **headers: str) -> AsyncIterator[Stream]:
+    """Open a stream of the token's user; header names are written with underscores."""
+    given = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        httpx.AsyncClient(timeout=httpx.Timeout(30), trust_env=False) as client,
+        client.stream("GET", f"{origin}/api/me/events{query}", headers=given) as response,
+    ):
+        yield Stream(response)
+
+
+class Copy:
+    """What a device knows: it applies pages of changes and counts what must never happen."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[int, dict[str, Any]] = {}
+        self.since = 0
+        self.seen: list[int] = []
+
+    def whole(self, page: dict[str, Any]) -> None:
+        """Replace the copy."""
+        self.tasks = {task["id"]: task for task in page["tasks"]}
+        self.since = page["revision"]
+
+    def apply(self, page: dict[str, Any]) -> None:
+        """Apply a page of changes after `since`; each revision may come once and in order."""
+        revisions = sorted(
+            [task["revision"] for task in page["tasks"]] + [gone["revision"] for gone in page["deleted"]]
+        )
+        assert all(revision > self.since for revision in revisions), "a change came twice"
+        assert page["revision"] >= max(revisions, default=self.since)
+        for task in page["tasks"]:
+            self.tasks[task["id"]] = task
+        for gone in page["deleted"]:
+            self.tasks.pop(gone["id"], None)
+        self.seen += revisions
+        self.since = page["revision"]
