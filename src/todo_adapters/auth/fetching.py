@@ -20,6 +20,9 @@ from todo_adapters.auth.loading import CannotLoad
 LARGEST_DOCUMENT: Final = 256 * 1024
 """Bytes in a document at most; a larger one is not read to its end."""
 
+_TIMEOUT: Final = 30.0
+"""Seconds for one step of a fetch; the caller's deadline for all of it is shorter."""
+
 _LAST_PORT: Final = 65_535
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
 
@@ -79,7 +82,9 @@ class Fetcher:
     async def _get(self, url: httpx.URL) -> Document:
         # A client for each fetch: nothing to keep open for minutes, no cookies, no tie to an event loop.
         async with (
-            httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=None, proxy=self._proxy_for(url)) as client,  # noqa: S113 - the caller's deadline holds
+            httpx.AsyncClient(
+                verify=self._tls, trust_env=False, timeout=_TIMEOUT, proxy=self._proxy_for(url)
+            ) as client,
             client.stream("GET", url, headers={"Accept-Encoding": "identity"}, follow_redirects=False) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
