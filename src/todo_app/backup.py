@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from todo_adapters.sql.renewal import renew as renew_data
 from todo_adapters.sql.schema import SqlError
-from todo_adapters.sql.sqlite.file import connect, explain
+from todo_adapters.sql.sqlite.file import MODE, connect, explain
 from todo_domain.owner import first_counter
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def back_up(database: Database, target: Path) -> int:
     part = target.with_name(target.name + ".part")
     with _failures(target):
         try:
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
         except FileExistsError:
             raise CannotBackUp(f"{part} is in the way: another copy is being made, or was interrupted") from None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,12 @@ from todo_domain.text import finder
 
 TIMEOUT: Final = 2.4
 """Seconds that a call may wait for its turn in this process and for the locks of others."""
+
+MODE: Final = 0o600
+"""Of a database and of each copy of it: it holds what people wrote."""
+
+LARGEST_LOG: Final = 16_777_216
+"""Bytes that the write-ahead log keeps once it was copied into the database. A long reader lets it grow beyond."""
 
 _BUSY: Final = "the database is locked by another program: try again"
 _SENTENCES: Final = {
@@ -46,8 +53,12 @@ def code_of(error: sqlite3.Error) -> int:
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """Return a connection that begins no transaction by itself and waits up to TIMEOUT for a lock.
 
-    Unless told to create it, the file must exist. Raises sqlite3.Error.
+    Unless told to create it, the file must exist. One that is created is for its owner alone, and so are the files that
+    SQLite makes beside it, which get its mode. Raises sqlite3.Error.
     """
+    if create:
+        with suppress(OSError):  # it is there, or SQLite finds out what is wrong and has a code for it
+            os.mknod(path.resolve(), MODE)  # no descriptor: closing one would release the locks of this process
     give_up = time.monotonic() + TIMEOUT
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
     connection = sqlite3.connect(
@@ -65,6 +76,7 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
                 time.sleep(0.01)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LOG}")
         connection.create_function("contains", 2, _contains, deterministic=True)
     except BaseException:
         connection.close()

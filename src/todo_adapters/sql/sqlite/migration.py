@@ -27,7 +27,7 @@ from todo_adapters.sql.schema import (
     Needed,
     Standing,
 )
-from todo_adapters.sql.sqlite.file import connect, explain
+from todo_adapters.sql.sqlite.file import MODE, connect, explain
 from todo_adapters.sql.tables import sqlite_metadata
 
 _TIMEOUT_MS: Final = 60_000
@@ -116,7 +116,7 @@ def _copy(path: Path, revision: str) -> None:
     part = path.with_name(f"{path.name}.copying")
     for left_behind in (part, part.with_name(f"{part.name}-journal")):
         left_behind.unlink(missing_ok=True)  # by one that was killed
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, path.stat().st_mode & 0o777))
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
     try:
         # A connection of its own reads the last commit; the one that holds the lock would copy itself.
         with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
