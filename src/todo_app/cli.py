@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(overrides, only=only)
         for name, value in overrides.items():
             _hand_on(name, value)
+        if "TODO_DATABASE_URL" in overrides:
+            _warn_of_a_password(settings)
         return int(arguments.run(settings, arguments) or 0)
     except (BadSetting, CannotStart, SqlError, Invalid) as problem:
         return tell(problem)
@@ -48,6 +50,17 @@ def _hand_on(name: str, value: str) -> None:
     import os  # noqa: PLC0415  writing for children, not reading: settings.py alone reads
 
     os.environ[name] = value
+
+
+def _warn_of_a_password(settings: Settings) -> None:
+    from todo_adapters.sql.postgres.url import has_password  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    if settings.database.url and has_password(settings.database.url):
+        print(
+            "todo: every user of this machine sees the password in --database-url in the list of processes (ps): "
+            "set TODO_DATABASE_URL instead",
+            file=sys.stderr,
+        )
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> None:
@@ -140,7 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument(
-        "--database-url", dest="TODO_DATABASE_URL", metavar="URL", help="sqlite:///file, postgresql://… or memory:"
+        "--database-url",
+        dest="TODO_DATABASE_URL",
+        metavar="URL",
+        help="sqlite:///file, postgresql://… (without a password, which ps would show) or memory:",
     )
 
     command = commands.add_parser(

@@ -64,6 +64,11 @@ def libpq_url(text: str) -> str:
     return f"postgresql://{rest}"
 
 
+def has_password(url: str) -> bool:
+    """Return whether a URL that `libpq_url` has returned holds a password, of the login or of a TLS key."""
+    return not {"password", "sslpassword"}.isdisjoint(conninfo_to_dict(url))
+
+
 def _require_sound(rest: str) -> None:
     if _WHITE.search(rest):
         raise ValueError("has a space or a control character: write it percent-encoded, a space as %20")

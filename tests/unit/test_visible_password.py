@@ -1,0 +1,38 @@
+"""A password on the command line is in the list of processes: the commands say so."""
+
+import pytest
+
+from support.command import todo
+
+WARNING = "sees the password in --database-url"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://app:hidden@127.0.0.1:1/todo",
+        "postgres://app:hid%40den@127.0.0.1:1/todo",
+        "postgresql+psycopg://app@127.0.0.1:1/todo?password=hidden",
+        "postgresql://app@127.0.0.1:1/todo?sslpassword=hidden",
+        "postgresql://app:hidden@/todo?host=127.0.0.1&port=1",
+    ],
+)
+@pytest.mark.parametrize("command", [["doctor"], ["migrate", "--check"], ["migrate", "--sql"], ["serve"]], ids=" ".join)
+def test_a_command_warns_of_a_password_that_ps_shows(tmp_path, command, url):
+    ran = todo(*command, "--database-url", url, cwd=tmp_path)
+    assert ran.stderr.count(WARNING) == 1
+    assert "set TODO_DATABASE_URL instead" in ran.stderr
+    assert "hid" not in ran.stderr + ran.stdout
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://app@127.0.0.1:1/todo", "postgresql://127.0.0.1:1/todo?user=app", "sqlite:///a:b@c.db", "memory:"],
+)
+def test_nothing_is_said_of_a_url_without_one(tmp_path, url):
+    assert WARNING not in todo("migrate", "--sql", "--database-url", url, cwd=tmp_path).stderr
+
+
+def test_nothing_is_said_of_a_password_in_the_environment(tmp_path):
+    ran = todo("migrate", "--sql", cwd=tmp_path, TODO_DATABASE_URL="postgresql://app:hidden@127.0.0.1:1/todo")
+    assert (ran.returncode, ran.stderr) == (0, "")
