@@ -104,8 +104,9 @@ def test_the_settings_in_force_are_noted_without_secrets(life):
 
 
 def test_the_connections_to_postgresql_are_counted(life):
-    assert life.numbers["todo_database_connections", "idle"] == 2  # one for short reads, one for writes
-    assert life.numbers["todo_database_connections", "busy"] == 0
+    idle, busy = (life.numbers["todo_database_connections", state] for state in ("idle", "busy"))
+    assert idle >= 2  # one for short reads, one for writes
+    assert idle + busy <= 3  # and the one on which a notification is sent to prove that it arrives
     assert life.numbers[("todo_database_connections_limit",)] == 3
     assert life.numbers[("todo_database_callers_waiting",)] == 0
 

@@ -265,7 +265,7 @@ def test_the_printed_sql_does_the_same(database, through, tmp_path):
         with psycopg.connect(database.url, autocommit=True) as connection:
             connection.execute(script)
     assert migrations.current(database.url) == schema.head()
-    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
+    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.id == 1
     in_a_store(database, lambda tasks: tasks._tasks.check())
 
 
@@ -299,7 +299,7 @@ def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
         [sys.executable, "-c", TEN, database.url], capture_output=True, text=True, timeout=120, check=False
     )
     assert (run.returncode, run.stdout.split()) == (0, [schema.head()] * 10), run.stderr
-    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.revision == 1
+    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.id == 1
 
 
 def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):

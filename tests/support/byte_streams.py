@@ -146,6 +146,8 @@ def costing(port: int, pid: int) -> Iterator[list[Cost]]:
     try:
         yield costs
     finally:
+        while not took and watcher.is_alive():
+            time.sleep(0.005)  # between two looks at whether the others were served at all
         done.set()
         watcher.join()
         costs.append(Cost(max(most, resident(pid)) - before, statistics.median(took), max(took), len(took)))
