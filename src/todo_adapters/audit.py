@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ TIMEOUT: Final = 5.0
 _RETRY: Final = 1.0
 _MODE: Final = 0o600
 _STDERR: Final = 2
+_LIFE: Final = {"start", "migration_applied", "stop"}
 
 _log = logging.getLogger("todo.audit")
 
@@ -48,6 +50,11 @@ class _Event(NamedTuple):
         """Return one line of ASCII: all that is beyond, and every control character, is escaped (RFC 8259, 7)."""
         told = {name: value for name, value in self.details.items() if value is not None}
         return json.dumps({"time": _text(self.time), "event": self.name, **told}).encode("ascii") + b"\n"
+
+    def readable(self) -> bytes:
+        """Return the same for eyes on a terminal, also as one line of ASCII."""
+        told = [f"{name}={_plain(value)}" for name, value in self.details.items() if value is not None]
+        return " ".join(["AUDIT  ", self.name, *told]).encode("ascii") + b"\n"
 
 
 class _Kind(NamedTuple):
@@ -76,13 +83,16 @@ class AuditLines:
 
     A thread writes, so `record` waits for no disk. What cannot be written is tried again each second. A file that was
     moved away, as log rotation does, is made anew, and only its owner may read it. Several processes may append to one.
+    `readable` lines are for a terminal: in words instead of JSON, and without the service's own start, migration and
+    stop, which a person has just caused.
     The constructor raises OSError for a file that cannot be written; nothing else raises.
     """
 
-    def __init__(self, target: str, *, window: float = WINDOW) -> None:
+    def __init__(self, target: str, *, readable: bool = False, window: float = WINDOW) -> None:
         self._path = None if target == "stderr" else target
         self._file = _STDERR if self._path is None else _opened(self._path)
         self._window = window
+        self._readable = readable
         self._news = Condition()
         self._waiting: list[_Event] = []
         self._tallies: dict[_Kind, _Tally] = {}
@@ -137,7 +147,10 @@ class AuditLines:
         while not closing:
             events, tallies, closing = self._take()
             for event in (*events, *_told(tallies)):
-                self._write(event.line())
+                if not self._readable:
+                    self._write(event.line())
+                elif event.name not in _LIFE:
+                    self._write(event.readable())
         if self._lost:
             _log.error("%d audit lines are lost: they could not be written", self._lost)
         if self._path is not None:
@@ -200,6 +213,11 @@ def _bounded(value: object) -> _Detail:
         return value
     text = hex(value) if isinstance(value, int) else str(value)
     return text if len(text) <= LONGEST_DETAIL else text[:LONGEST_DETAIL] + "…"
+
+
+def _plain(value: _Detail) -> str:
+    text = str(value)
+    return text if re.fullmatch(r"[\x21-\x7e]+", text) else json.dumps(text)
 
 
 def _text(moment: datetime) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,8 @@ def _warn_of_a_password(settings: Settings) -> None:
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> None:
-    serve(settings)
+    with suppress(KeyboardInterrupt):  # how a person ends it: no failure, of which make would print an error
+        serve(settings)
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -89,13 +91,21 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
     from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
+    from todo_app.machine_secret import machine_secret  # noqa: PLC0415  only here
 
     if arguments.suggest:
         from todo_app.token_suggestion import suggest  # noqa: PLC0415  only this command needs it
 
         return 0 if suggest(settings, sys.stdin.read()) else 1
     if settings.needs_machine_secret:
-        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
+        secret, file, made = machine_secret(settings)
+        settings = replace(settings, jwt_secrets=(secret,))
+        if made:
+            print(
+                f"todo: there was no secret in {file.absolute()}, so a new one was made: "
+                "only a service that is started in this directory takes this token",
+                file=sys.stderr,
+            )
     if arguments.explain:
         return 0 if tokens.explain(settings, sys.stdin.read()) else 1
     if not settings.jwt_secrets:
@@ -150,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="todo", description="The backend that keeps people's tasks for any front end."
     )
+    parser.add_argument("--version", action="version", version=f"todo {version('todo')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument(

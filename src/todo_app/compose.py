@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -122,7 +123,8 @@ def from_environment() -> ASGIApp:
 def audit_of(settings: Settings) -> AuditLines:
     """Return the audit log that the settings name, or raise BadSetting if it cannot be written."""
     try:
-        return AuditLines(settings.audit_log)
+        on_terminal = settings.audit_log == "stderr" and sys.stderr.isatty()
+        return AuditLines(settings.audit_log, readable=on_terminal and settings.log_format != "json")
     except OSError as problem:
         raise BadSetting(f"TODO_AUDIT_LOG must be stderr or a file to append to: {problem.strerror}") from None
 

@@ -76,12 +76,13 @@ class Seldom(logging.Filter):
 def configure_logging(settings: Settings) -> None:
     """Send every log record to standard error, in the format and from the level that the settings say."""
     handler = logging.StreamHandler(sys.stderr)
-    as_json = settings.log_format == "json" or (settings.log_format is None and not sys.stderr.isatty())
+    terminal = sys.stderr.isatty()
+    as_json = settings.log_format == "json" or (settings.log_format is None and not terminal)
     handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(levelname)-7s %(message)s"))
     handler.addFilter(Seldom())
     handler.addFilter(OfRequest())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
+    root.setLevel((settings.log_level or ("warning" if terminal else "info")).upper())
     for chatty in ("alembic", "httpx", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
 from contextlib import closing
 from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.sql import migrations, schema
@@ -15,6 +17,7 @@ from todo_app.compose import application, audit_of
 from todo_app.connections import ServerConfig, most_connections
 from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
+from todo_app.machine_secret import machine_secret
 from todo_app.server import Server
 from todo_app.settings import BadSetting
 from todo_app.workers import run_workers
@@ -37,18 +40,24 @@ def serve(settings: Settings) -> None:
     """Serve until told to stop. Raises BadSetting, CannotStart or MigrationError before anything is served."""
     configure_logging(settings)
     _find(settings.host, settings.port)
-    hint = ""
+    keys = f"checked with {settings.public()['identity']}"
+    tried = None
     if settings.needs_machine_secret:
-        settings = replace(settings, jwt_secrets=(tokens.machine_secret(settings),))
-        os.environ["TODO_JWT_SECRET"] = settings.jwt_secrets[0]  # for the worker processes
-        hint = _try_it(settings)
+        secret, file, _ = machine_secret(settings)
+        settings = replace(settings, jwt_secrets=(secret,))
+        os.environ["TODO_JWT_SECRET"] = secret  # for the worker processes
+        keys = f"signed with the secret in {file}, because no TODO_JWT_SECRET is set"
+        tried = tokens.sign(settings, user_id("demo"), settings.jwt_max_lifetime)
     with closing(audit_of(settings)) as audit:
         verifier_of(settings, audit)  # what is wrong with it is said here, and not by each worker
-        _prepare_database(settings, audit)
+        state = _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
-    port = listener.getsockname()[1]
-    print(f"todo serves http://{_in_url(settings.host)}:{port} with tasks in {settings.database!r}", flush=True)
-    print(hint.replace("PORT", str(port)), end="", flush=True)
+    origin = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
+    print(f"todo {version('todo')} serves {origin}")
+    print(f"tasks:  {settings.database!r}{state}")
+    print(f"tokens: {keys}")
+    print(f"docs:   {origin}/docs" if settings.docs else "docs:   off")
+    print(_try_it(origin, tried) if tried else f"health: {origin}/health/ready", flush=True)
     several = settings.workers > 1
     config = ServerConfig(
         "todo_app.compose:from_environment" if several else application(settings),
@@ -76,15 +85,21 @@ def serve(settings: Settings) -> None:
         raise CannotStart("the server stopped before it served: the line above says why")
 
 
-def _prepare_database(settings: Settings, audit: AuditLog) -> None:
+def _prepare_database(settings: Settings, audit: AuditLog) -> str:
+    """Migrate a SQLite file, require a migrated PostgreSQL, and return what is to be said of it behind its name."""
     database = settings.database
     if database.file is not None:
         try:
-            note_migration(audit, migrations.move(database.address))
+            moved = migrations.move(database.address)
         except schema.MigrationError as problem:
             raise CannotStart(f"{database.file} cannot be used: {problem}") from None
-    elif database.url is not None and (behind := migrations.pending(database.url)):
+        note_migration(audit, moved)
+        if moved.before == moved.after:
+            return ""
+        return ", made now" if moved.before == schema.BASE else f", migrated from {moved.before} to {moved.after}"
+    if database.url is not None and (behind := migrations.pending(database.url)):
         raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
+    return "" if database.url else ", which is lost at the end"
 
 
 def note_migration(audit: AuditLog, moved: Moved) -> str:
@@ -110,27 +125,28 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except PermissionError:
-        raise CannotStart(f"port {port} needs more rights than this user has: choose another with --port") from None
+        raise CannotStart(f"port {port} needs more rights than this user has: {_another(8000)}") from None
     except OSError as problem:
-        reason = "is taken" if problem.errno == 98 else f"cannot be used ({problem.strerror})"
+        reason = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be used ({problem.strerror})"
         raise CannotStart(
-            f"port {port} on {host} {reason}: stop the other program or choose another with --port"
+            f"port {port} on {host} {reason}: stop the other program, or {_another(port % 65_535 + 1)}"
         ) from None
     listener.set_inheritable(True)
     return listener
+
+
+def _another(port: int) -> str:
+    return f"choose another: todo serve --port {port}, or TODO_PORT={port} make run"
 
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _try_it(settings: Settings) -> str:
-    token = tokens.sign(settings, user_id("demo"), settings.jwt_max_lifetime)
-    where = tokens.secret_file(settings)
+def _try_it(origin: str, token: str) -> str:
     return (
-        f"No TODO_JWT_SECRET is set, so tokens are signed with the secret in {where}. Try:\n\n"
-        f"curl -i http://{_in_url(settings.host)}:PORT/api/me/tasks -H 'Authorization: Bearer {token}'"
-        " -H 'Content-Type: application/json' -d '{\"title\": \"Buy groceries\"}'\n\n"
+        f"curl -i {origin}/api/me/tasks -H 'Authorization: Bearer {token}'"
+        " -H 'Content-Type: application/json' -d '{\"title\": \"Buy groceries\"}'"
     )
 
 

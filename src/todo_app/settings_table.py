@@ -22,6 +22,7 @@ from todo_domain.owner import DEFAULT_QUOTA
 T = TypeVar("T")
 
 _log_format: Callable[[str], Literal["console", "json"]] = choice("console", "json")
+_log_level: Callable[[str], Literal["debug", "info", "warning", "error"]] = choice("debug", "info", "warning", "error")
 
 
 class BadSetting(Exception):
@@ -228,12 +229,13 @@ class Settings:
         public=False,
         shown="`console` on a terminal, else `json`",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = setting(
+    log_level: Literal["debug", "info", "warning", "error"] | None = setting(
         "TODO_LOG_LEVEL",
-        choice("debug", "info", "warning", "error"),
-        "info",
+        _log_level,
+        None,
         "the least level that is logged: `debug`, `info`, `warning` or `error`",
         public=False,
+        shown="`warning` on a terminal, else `info`",
     )
     docs: bool = setting("TODO_DOCS", switch, True, "`off` hides `/docs` and `/openapi.json`")
     tracing: bool = setting(

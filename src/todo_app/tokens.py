@@ -3,64 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from pathlib import Path
-from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import jwt
 
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
 from todo_adapters.auth.refusal import Check, Reason
-from todo_app import parsers
 from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
 from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
-from todo_app.settings import BadSetting
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
     from todo_domain import UserId
-
-_MODE: Final = 0o600
-
-
-def secret_file(settings: Settings) -> Path:
-    """Return where the secret of a deployment without one is kept: beside the SQLite file, or here."""
-    file = settings.database.file
-    return Path("todo.secret") if file is None else file.with_name(file.name + ".secret")
-
-
-def machine_secret(settings: Settings) -> str:
-    """Return the secret made for this machine; the first call makes it, and only its owner may read the file.
-
-    Raises BadSetting where a secret of the deployment's own is needed: on a host that others can reach.
-    """
-    if not settings.loopback:
-        raise BadSetting(
-            f"TODO_JWT_SECRET, or TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, must be set to serve on {settings.host}: "
-            "others can reach it"
-        )
-    path = secret_file(settings)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "w") as file:
-            file.write(token_urlsafe(48))
-    except FileExistsError:
-        pass
-    except OSError as problem:
-        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
-    try:
-        (secret,) = parsers.secrets(path.read_text())
-    except OSError as problem:
-        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be read: {problem.strerror}") from None
-    except ValueError:
-        raise BadSetting(
-            f"TODO_JWT_SECRET is not set, and {path} holds no secret of at least {parsers.SHORTEST_SECRET} bytes: "
-            "remove the file, and the next start makes another"
-        ) from None
-    return secret
 
 
 def sign(settings: Settings, user: UserId, ttl: int) -> str:

@@ -1,6 +1,7 @@
 """docs/api.md, Beside the tasks, `/docs`: what the page is made of and what it may do."""
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from apis import in_memory
@@ -49,8 +50,20 @@ async def test_no_other_file_is_there(api, name):
     assert (await api.request("GET", f"/docs/{name}")).status == 404
 
 
+async def test_the_root_leads_to_the_page_under_any_prefix(api):
+    for method in ("GET", "HEAD"):
+        answer = await api.bare.request(method, "/")
+        assert (answer.status, answer.header("location"), answer.body) == (307, "docs", b"")
+        assert answer.header("x-request-id")
+    assert urljoin("https://example.com/todo/", "docs") == "https://example.com/todo/docs"
+    wrong = await api.request("POST", "/", body=b"{}")
+    assert (wrong.status, wrong.header("allow")) == (405, "GET, HEAD, OPTIONS")
+    for path in ("//", "/api", "/api/", "/?"):
+        assert (await api.request("GET", path)).status == (307 if path == "/?" else 404)
+
+
 async def test_without_docs_neither_the_page_nor_the_document_is_there():
     with in_memory(openapi=None) as api:
-        for path in ("/docs", "/docs/start.js", "/openapi.json"):
+        for path in ("/", "/docs", "/docs/start.js", "/openapi.json"):
             assert (await api.bare.request("GET", path)).status == 404
         assert (await api.request("GET", "/health/live")).status == 200

@@ -121,6 +121,7 @@ STATUSES = {
     "list_changes": "200 400 410",
     "stream_events": "200 400",
     "ready": "200 503",
+    "front": "307",
     "docs_file": "200 404",
 }
 

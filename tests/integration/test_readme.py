@@ -22,10 +22,13 @@ def tour():
             yield lines[start].removeprefix("$ "), "\n".join(lines[start + 1 : end])
 
 
-def test_the_tour_prints_what_the_readme_says(tmp_path):
-    steps = list(tour())
-    assert len(steps) >= 14
+def test_the_tour_prints_what_the_readme_says_after_the_printed_line_and_once_again(tmp_path):
+    steps = [*tour(), *tour()]
+    assert len(steps) >= 28
     with Served(tmp_path) as served:
+        printed_line = next(line for line in served.process.stdout.splitlines() if line.startswith("curl "))
+        pasted = subprocess.run(["bash", "-c", printed_line], capture_output=True, text=True, timeout=60, check=True)
+        assert pasted.stdout.startswith("HTTP/1.1 201")
         script = ["shopt -s expand_aliases", "set -o pipefail"]
         for command, _ in steps:
             here = command.replace("http://127.0.0.1:8000", served.origin).replace(".venv/bin/todo", str(TODO))

@@ -78,6 +78,11 @@ _GUARD: Final[list[Header]] = [
 ]
 
 
+def front() -> Answer:
+    """Return the answer of `/`: see `/docs`, by a reference that holds under any prefix (RFC 3986, section 5.2)."""
+    return Answer(307, headers=[(b"location", b"docs"), (b"cache-control", b"no-cache")])
+
+
 def page() -> Answer:
     """Return the page."""
     return Answer(

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Request, Router, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -47,15 +48,25 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         """Serve the numbers."""
         return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
 
+    handlers = [live, ready, numbers]
+    return Router("/", route_handlers=handlers if openapi is None else [*handlers, *_docs(openapi)], opt={PUBLIC: True})
+
+
+def _docs(openapi: bytes) -> list[HTTPRouteHandler]:
     document = [JSON, (b"cache-control", b"no-cache")]
-    packed = gzipped(openapi or b"")
+    packed = gzipped(openapi)
 
     @get("/openapi.json", status_code=200)
     async def contract(request: Request[Any, Any, Any]) -> ASGIApp:
         """Serve the OpenAPI document."""
         if accepts_gzip(request.scope["headers"]):
             return Answer(200, packed, [*document, (b"content-encoding", b"gzip")])
-        return Answer(200, openapi or b"", [*document])
+        return Answer(200, openapi, [*document])
+
+    @get("/", status_code=307)
+    async def front() -> ASGIApp:
+        """Lead a person who opens the address of the service to the page."""
+        return docs.front()
 
     @get("/docs", status_code=200)
     async def page() -> ASGIApp:
@@ -67,7 +78,4 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         """Serve a file of the page."""
         return docs.file(name)
 
-    handlers = [live, ready, numbers]
-    if openapi is not None:
-        handlers += [contract, page, page_file]
-    return Router("/", route_handlers=handlers, opt={PUBLIC: True})
+    return [contract, front, page, page_file]

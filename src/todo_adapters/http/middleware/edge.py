@@ -28,7 +28,7 @@ HEADER_SECTION_LIMIT: Final = 16_384
 """Bytes of all headers, each with its colon, space and line end; and of the request target."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_NOT_ONE_SPELLING = re.compile(rb"//|/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
+_NOT_ONE_SPELLING = re.compile(rb"//|[^/]/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
 _NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
 _VARY: Final[dict[tuple[bool, bool], list[Header]]] = {
     (False, False): [],

@@ -9,7 +9,7 @@ from todo_adapters.http.openapi.answers import HEADERS, common_answers
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.events import EVENTS
 from todo_adapters.http.openapi.operation import Operation
-from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, LIVE, METRICS, READY
+from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OPERATIONS: Final = (
     *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS),
-    *(LIVE, READY, METRICS, CONTRACT, DOCS, DOCS_FILE),
+    *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""
 

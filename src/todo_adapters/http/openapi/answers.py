@@ -88,6 +88,9 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         {"type": "string", "format": "uri-reference"},
         f"tasks/{GROCERIES.id}",
     ),
+    "Docs-Location": _header(
+        "The page, relative to the request's own URL.", {"type": "string", "const": "docs"}, "docs"
+    ),
     "Link": _header(
         'While more is left: the next page, `<…>; rel="next"` (RFC 8288), relative to the request\'s own URL.',
         {"type": "string"},

@@ -57,6 +57,15 @@ CONTRACT: Final = Operation(
     | EVERY_ROUTE,
 )
 
+FRONT: Final = Operation(
+    "get",
+    "/",
+    "front",
+    "operations",
+    "The way to the page for people",
+    {"307": answer("See `docs`.", headers={"Location": "Docs-Location"})} | EVERY_ROUTE,
+)
+
 DOCS: Final = Operation(
     "get",
     "/docs",

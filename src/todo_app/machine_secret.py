@@ -1,0 +1,90 @@
+"""The secret of a deployment without one, for trying things out: made for this machine, and kept in a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from todo_app import parsers
+from todo_app.settings import BadSetting
+
+if TYPE_CHECKING:
+    from todo_app.settings import Settings
+
+_MODE: Final = 0o600
+
+
+class MachineSecret(NamedTuple):
+    """The secret, the file that keeps it, and whether this call made it."""
+
+    secret: str
+    file: Path
+    made: bool
+
+
+def secret_file(settings: Settings) -> Path:
+    """Return where the secret of a deployment without one is kept: beside the SQLite file, or here."""
+    file = settings.database.file
+    return Path("todo.secret") if file is None else file.with_name(file.name + ".secret")
+
+
+def machine_secret(settings: Settings) -> MachineSecret:
+    """Return the secret made for this machine; the first call makes it, and only its owner may read the file.
+
+    Raises BadSetting where a secret of the deployment's own is needed, on a host that others can reach, and for a file
+    that cannot be trusted.
+    """
+    if not settings.loopback:
+        raise BadSetting(
+            f"TODO_JWT_SECRET, or TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, must be set to serve on {settings.host}: "
+            "others can reach it"
+        )
+    path = secret_file(settings)
+    try:
+        made = _make(path)
+    except OSError as problem:
+        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
+    try:
+        secret, found = _read(path)
+    except OSError as problem:
+        raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be read: {problem.strerror}") from None
+    except ValueError:
+        raise BadSetting(
+            f"TODO_JWT_SECRET is not set, and {path} holds no secret of at least {parsers.SHORTEST_SECRET} bytes: "
+            "remove the file, and the next start makes another"
+        ) from None
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        whose = "belongs to another user" if found.st_uid != os.geteuid() else "may be used by others than its owner"
+        raise BadSetting(
+            f"TODO_JWT_SECRET is not set, and {path} {whose}: remove the file, and the next start makes another"
+        )
+    return MachineSecret(secret, path, made)
+
+
+def _make(path: Path) -> bool:
+    """Make the file with a new secret unless it is there, whole or not at all; return whether this call made it."""
+    if path.exists():
+        return False
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "w") as file:
+            file.write(token_urlsafe(48))
+        try:
+            os.link(part, path)
+        except FileExistsError:  # another process was first
+            return False
+        except OSError:  # a file system without links
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return True
+
+
+def _read(path: Path) -> tuple[str, os.stat_result]:
+    """Return the secret in the file, and whose file that is. Raises OSError and ValueError."""
+    with path.open() as file:
+        (secret,) = parsers.secrets(file.read())
+        return secret, os.fstat(file.fileno())
