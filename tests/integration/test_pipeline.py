@@ -67,9 +67,9 @@ async def test_a_read_that_fails_fails_none_of_those_it_travels_with(store, ann,
 async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(store):
     broken = Transaction(writes.provision, sa.text("SELECT 1 / 0"), writes=True)
     works = Transaction(WHO, writes=True)
+    values = {"now": None, "begins": 0, "quota": 1}
     asked = [
-        store._road.run(broken if number % 5 == 2 else works, {"owner": str(number), "now": None})
-        for number in range(30)
+        store._road.run(broken if number % 5 == 2 else works, {"owner": str(number), **values}) for number in range(30)
     ]
     found = await asyncio.gather(*asked, return_exceptions=True)
     for number, outcome in enumerate(found):
