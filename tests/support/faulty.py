@@ -65,6 +65,7 @@ class Examiner:
         self.token = token_of("ann")
         made = self.served.request("POST", "/api/me/tasks", self.token, {"title": "the first"})
         self.task = f"/api/me/tasks/{made.body['id']}"
+        self.changes = f"/api/me/changes?since={made.body['revision']}"
         self.kept.add("the first")
 
     def examine(self, name: str, fault: AbstractContextManager[object], expected: Expected, *, rounds: int = 1) -> None:
@@ -96,7 +97,7 @@ class Examiner:
         return Answer(kind, reply, time.monotonic() - began)
 
     def _read(self, number: int) -> Answer:
-        path = ("/api/me/tasks?limit=5", self.task, "/api/me/changes?since=1")[number % 3]
+        path = ("/api/me/tasks?limit=5", self.task, self.changes)[number % 3]
         return self._ask("read", "GET", path)
 
     def _write(self, number: int) -> Answer:
