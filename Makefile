@@ -23,7 +23,7 @@ drills: .venv/dev-installed ## break processes, networks and deployments, at len
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 
-drills-short: .venv/dev-installed ## each of tests/drills once: in CI
+drills-short: .venv/dev-installed ## each of tests/drills once
 	@$(PYTEST) tests/drills
 
 bench: .venv/bench-installed ## the service beside others that do the same, ten minutes at most; writes docs/benchmarks
