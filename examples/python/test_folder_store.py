@@ -32,5 +32,3 @@ class TestFolder(DurableStoreContract):
     @pytest.fixture
     def place(self, tmp_path):
         return Folder(tmp_path / "tasks")
-
-    test_a_write_that_the_database_refuses_half_way_leaves_no_trace = None  # a folder has no constraints

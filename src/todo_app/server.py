@@ -56,7 +56,8 @@ class Server(uvicorn.Server):
             if self.should_exit:
                 log.warning("leaving at once: the requests in flight are cut off")
                 logging.disable()  # each of them, and the lifespan, would be told as a failure with a stack
-            self._leave_streams(0)
+            if self.started:  # before, there are neither streams nor the state that knows of them
+                self._leave_streams(0)
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from servers.processes import free_port
 from servers.terminal import Terminal
 from servers.todo import TODO, Served, environment
 from support.command import todo
+from todo_app.connections import ServerConfig
+from todo_app.server import Server
 
 CHECKOUT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -120,6 +123,13 @@ def test_ctrl_c_ends_make_run_quietly(on_terminal, workers, moment):
         terminal.press_ctrl_c()
         assert terminal.end() in {0, 130, -2}  # a shell shows the last as 130
     assert terminal.text.removeprefix(before).strip() in {"", "^C"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_is_told_to_end_before_it_has_begun_ends(number):
+    server = Server(ServerConfig("nowhere:app", drain_seconds=0, most_connections=1))
+    server.handle_exit(number, None)
+    assert server.should_exit or server._leave_at is not None
 
 
 @pytest.mark.usefixtures("checkout")

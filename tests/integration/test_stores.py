@@ -1,9 +1,16 @@
-"""SQLite and PostgreSQL keep the contract of every store."""
+"""SQLite and PostgreSQL keep the contract of every store, and so does a store of another project around one of them."""
 
-from collections.abc import Iterator
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
+from pathlib import Path
 
+import psycopg
 import pytest
 
+import store_contract
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
 from store_contract.durability import DurableStoreContract
@@ -20,18 +27,76 @@ def pooler(postgres_databases, postgres_database) -> Iterator[PgBouncer]:
 
 
 class TestSqlite(DurableStoreContract):
+    refusal = sqlite3.IntegrityError
+
     @pytest.fixture
     def place(self, sqlite_place):
         return sqlite_place
 
 
 class TestPostgres(DurableStoreContract):
+    refusal = psycopg.errors.CheckViolation
+
     @pytest.fixture
     def place(self, postgres_place):
         return postgres_place
 
 
 class TestPostgresThroughPgBouncer(DurableStoreContract):
+    refusal = psycopg.errors.CheckViolation
+
     @pytest.fixture
     def place(self, postgres_databases, postgres_database, pooler) -> PostgresPlace:
         return PostgresPlace(postgres_databases.server, postgres_database, pooler.url(PostgresDatabases.LOGIN))
+
+
+class RowRefused(Exception):
+    """What another project's store raises: it shows nobody the driver that it uses."""
+
+
+class Wrapped:
+    """A store of another project: it keeps tasks by a store of ours, and raises no exception of a driver."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def __getattr__(self, name):
+        method = getattr(self._store, name)
+        if not iscoroutinefunction(method):
+            return method
+
+        async def guarded(*arguments, **named):
+            try:
+                return await method(*arguments, **named)
+            except sqlite3.Error as error:
+                raise RowRefused from error
+
+        return guarded
+
+
+class WrappedPlace:
+    """The data of such a store."""
+
+    def __init__(self, place):
+        self._place = place
+        self.count = place.count
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Wrapped]:
+        async with self._place.open() as store:
+            yield Wrapped(store)
+
+
+class TestAStoreOfAnotherProject(DurableStoreContract):
+    refusal = RowRefused
+
+    @pytest.fixture
+    def place(self, sqlite_place):
+        return WrappedPlace(sqlite_place)
+
+
+def test_the_contract_names_no_driver():
+    folder = Path(store_contract.__file__).parent
+    for file in folder.glob("*.py"):
+        imported = re.findall(r"^\s*(?:import|from) (\w+)", file.read_text(), re.MULTILINE)
+        assert not {"sqlite3", "psycopg", "sqlalchemy", "todo_adapters"} & set(imported), file.name

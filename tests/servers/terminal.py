@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import time
@@ -52,21 +53,24 @@ class Terminal:
         """Return what the terminal has shown once `text` is in it; AssertionError if the program ends without it."""
         deadline = time.monotonic() + seconds
         while text not in self.text:
-            assert time.monotonic() < deadline, self.text
-            assert self._read(), self.text
+            assert self._read(deadline), self.text
         return self.text
 
     def press_ctrl_c(self) -> None:
         """Interrupt what runs on the terminal."""
         os.write(self._ours, b"\x03")
 
-    def end(self) -> int:
+    def end(self, *, seconds: float = 60) -> int:
         """Return the status of the program once it has ended and the terminal has shown everything."""
-        while self._read():
+        deadline = time.monotonic() + seconds
+        while self._read(deadline):
             pass
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=seconds)
 
-    def _read(self) -> bool:
+    def _read(self, deadline: float) -> bool:
+        """Take what the terminal shows next; return whether it came before the end and the deadline."""
+        if not select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return False
         try:
             piece = os.read(self._ours, 65_536)
         except OSError:  # Linux says so where others return nothing
