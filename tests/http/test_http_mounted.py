@@ -54,7 +54,7 @@ async def test_every_reference_leads_to_a_place_below_the_prefix(prefix: str):
         ("/todo/health/live/", 404),
         ("/todo//health/live", 404),
         ("/todo/todo/health/live", 404),
-        ("/todo/", 404),
+        ("/todo/", 307),
         ("/todo/api/%61nn/tasks", 200),
         ("/todo/api/ann/tasks/1%2Fcomplete", 400),
         ("/todo/api/b%2Fob/tasks", 403),

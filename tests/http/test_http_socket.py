@@ -131,8 +131,8 @@ TOO_LARGE = {
 HANDED_UP = {
     "a plain request": (LIST + b"\r\n", [200]),
     "an absolute target": (LIST.replace(b"/api", b"http://evil.test/api") + b"\r\n", [200]),
-    "an absolute target without a path": (b"GET http://evil.test HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
-    "an absolute target of nothing but a query": (b"GET http://evil.test?x HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+    "an absolute target without a path": (b"GET http://evil.test HTTP/1.1\r\nHost: x\r\n\r\n", [307]),
+    "an absolute target of nothing but a query": (b"GET http://evil.test?x HTTP/1.1\r\nHost: x\r\n\r\n", [307]),
     "HTTP/1.0": (LIST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n", [200]),
     "HTTP/1.0 without a host": (b"GET /health/live HTTP/1.0\r\n\r\n", [200]),
     "an odd host": (LIST.replace(b"Host: x", b"Host: \xff<>") + b"\r\n", [200]),
