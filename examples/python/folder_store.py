@@ -19,6 +19,7 @@ import msgspec
 from todo_domain import (
     Changes,
     Created,
+    Deadline,
     KeyReused,
     Members,
     NotFound,
@@ -108,7 +109,16 @@ class FolderTasks:
     async def aclose(self) -> None:
         """Do nothing: nothing is held."""
 
-    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+    async def create(
+        self,
+        owner: UserId,
+        members: Members,
+        *,
+        now: datetime,
+        quota: int,
+        once: Once | None,
+        deadline: Deadline | None = None,
+    ) -> Created:
         """Keep a new task."""
         with self._writing(owner) as account:
             key = account.keys.get(once.key) if once else None
@@ -127,35 +137,43 @@ class FolderTasks:
                 account.keys[once.key] = Key(once.fingerprint, task.id, task.revision, now)
             return Created(task, replayed=False)
 
-    async def get(self, owner: UserId, task_id: int) -> Task:
+    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
         return self._read(owner).task(task_id)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
         """Return what the query asks for."""
         account = self._read(owner)
         tasks, more = select(account.tasks, query)
         return Page([] if unless == account.revision else tasks, account.revision, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         with self._writing(owner) as account:
             account.task(edited.id, expected={edited.revision})
             return account.put(edited, now)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Complete an open task or reopen a complete one."""
         with self._writing(owner) as account:
             return account.put(account.task(task_id).toggled(now), now)
 
-    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+    async def delete(
+        self,
+        owner: UserId,
+        task_id: int,
+        *,
+        now: datetime,
+        expected: Collection[int] | None,
+        deadline: Deadline | None = None,
+    ) -> None:
         """Remove the task and leave a tombstone."""
         with self._writing(owner) as account:
             account.tasks.remove(account.task(task_id, expected))
             account.tombstones.append(Tombstone(task_id, account.revision + 1, now))
             account.advance(now)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         """Return what changed after `since`."""
         account = self._read(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)

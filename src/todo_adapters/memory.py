@@ -8,6 +8,7 @@ from itertools import count, islice, takewhile
 from typing import NamedTuple, TypeVar
 
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
+from todo_domain.deadline import Deadline
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -99,7 +100,16 @@ class MemoryTasks:
     async def aclose(self) -> None:
         """Do nothing: there is nothing to let go of."""
 
-    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+    async def create(
+        self,
+        owner: UserId,
+        members: Members,
+        *,
+        now: datetime,
+        quota: int,
+        once: Once | None,
+        deadline: Deadline | None = None,
+    ) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
         account = self._account(owner, begins=first_counter(now))
         if once is not None and (first := account.answer(once, now)) is not None:
@@ -114,11 +124,11 @@ class MemoryTasks:
             account.answers[once.key] = _Answer(once.fingerprint, task.id, task.revision, now)
         return Created(account.put(task, now=now), replayed=False)
 
-    async def get(self, owner: UserId, task_id: int) -> Task:
+    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
         return self._account(owner).task(task_id)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
         """Return what the query asks for, without its tasks if the counter is `unless`."""
         account = self._account(owner)
         if unless == account.revision:
@@ -126,24 +136,32 @@ class MemoryTasks:
         tasks, more = select(account.tasks.values(), query)
         return Page(tasks, account.revision, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         account = self._account(owner)
         account.task(edited.id, expected={edited.revision})
         return account.put(edited._replace(revision=account.revision + 1), now=now)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Complete an open task or reopen a complete one."""
         account = self._account(owner)
         toggled = account.task(task_id).toggled(now)
         return account.put(toggled._replace(revision=account.revision + 1), now=now)
 
-    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+    async def delete(
+        self,
+        owner: UserId,
+        task_id: int,
+        *,
+        now: datetime,
+        expected: Collection[int] | None,
+        deadline: Deadline | None = None,
+    ) -> None:
         """Remove the task and leave a tombstone."""
         account = self._account(owner)
         account.remove(account.task(task_id, expected), now=now)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         """Return what changed after `since`."""
         account = self._account(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)

@@ -5,6 +5,7 @@ made = await tasks.create(user_id("ann"), title="Buy groceries")
 """
 
 from todo_domain.changes import Changes, Tombstone
+from todo_domain.deadline import Deadline
 from todo_domain.errors import (
     Forbidden,
     Invalid,
@@ -30,6 +31,7 @@ __all__ = [
     "Changes",
     "Clock",
     "Created",
+    "Deadline",
     "Forbidden",
     "Invalid",
     "KeyReused",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from todo_domain.changes import TOMBSTONES_KEPT, Changes
+from todo_domain.deadline import Deadline
 from todo_domain.owner import UserId
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task
@@ -72,10 +73,20 @@ class Tasks(Protocol):
     * Every write that changes something advances the owner's counter by exactly one, and the task or tombstone
       carries the new value. A reader of the counter also sees every change up to it.
     * `updated_at` never goes back, whatever the clock does.
-    * A store that is out of reach raises Unavailable within seconds; it says so if a write's outcome is unknown.
+    * A store that cannot answer by the `deadline`, without one in ANSWER_WITHIN, raises Unavailable then; it says so
+      if a write's outcome is unknown. What it cannot do in the time that is left, it does not begin.
     """
 
-    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+    async def create(
+        self,
+        owner: UserId,
+        members: Members,
+        *,
+        now: datetime,
+        quota: int,
+        once: Once | None,
+        deadline: Deadline | None = None,
+    ) -> Created:
         """Keep a new task with an id that no task ever had. `members` are what `check_new` returned.
 
         With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first answer is
@@ -83,31 +94,39 @@ class Tasks(Protocol):
         other. Raises QuotaReached if the owner has `quota` tasks.
         """
 
-    async def get(self, owner: UserId, task_id: int) -> Task:
+    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
         """Return the task, or raise NotFound."""
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
         """Return what `todo_domain.query.select` would, with the counter of the same snapshot.
 
         If that counter is `unless`, the tasks may be left out: the caller has them.
         """
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
 
         Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.
         """
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Complete an open task or reopen a complete one, and return it. Raises NotFound. No toggle is ever lost."""
 
-    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+    async def delete(
+        self,
+        owner: UserId,
+        task_id: int,
+        *,
+        now: datetime,
+        expected: Collection[int] | None,
+        deadline: Deadline | None = None,
+    ) -> None:
         """Remove the task, leave a tombstone, and make room for one more.
 
         Raises NotFound, and Stale if its revision is not in `expected` (None: any).
         """
 
-    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         """Return what changed after `since`, the lowest `limit` revisions of it; the whole state if `since` is 0.
 
         Raises Resync where `todo_domain.changes.require_known` does. Counter, horizon and rows are one snapshot.

@@ -70,7 +70,7 @@ async def test_below_the_prefix_each_path_has_its_one_spelling(target: str, stat
 
 async def test_below_the_prefix_requests_wait_for_room_too():
     class Slow(MemoryTasks):
-        async def get(self, *_):
+        async def get(self, *_, **__):
             await asyncio.Event().wait()
 
     admission = Admission(most=1)

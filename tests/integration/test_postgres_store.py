@@ -17,12 +17,12 @@ from servers.processes import free_port
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.migrations import upgrade
-from todo_adapters.sql.postgres import client as road
 from todo_adapters.sql.postgres import store as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable
+from todo_domain.deadline import ANSWER_WITHIN
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 OUR_LOCKS = int.from_bytes(b"todo", "big")
@@ -639,4 +639,4 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
 
 
 def test_patience_leaves_room_below_three_seconds():
-    assert road.TIMEOUT + postgres._PURGE_TIMEOUT <= 3
+    assert ANSWER_WITHIN + postgres._PURGE_TIMEOUT <= 3

@@ -19,6 +19,7 @@ from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.sqlite.worker import SqliteWorker
 from todo_domain import NotFound, TaskService, Unavailable
+from todo_domain.deadline import Deadline
 
 ADD = "INSERT INTO users VALUES (?, 0, 0, 0, '')"
 
@@ -211,7 +212,8 @@ async def test_a_transaction_takes_nothing_more_in_after_a_while(writer):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(worker, "TIMEOUT", 0.1)
+    """What is asked for without a deadline is due 0.2 s later, and waits for its turn half of that."""
+    monkeypatch.setattr(Deadline, "within", classmethod(lambda cls: cls(time.monotonic() + 0.2)))
     monkeypatch.setattr(worker, "_GRACE", 0.1)
 
 

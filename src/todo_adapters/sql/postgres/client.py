@@ -23,13 +23,14 @@ from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
-
-TIMEOUT: Final = 2.6
-"""Seconds for everything: waiting for a wire, making it, running the batch, trying it again."""
 
 _ROOM: Final = 0.3
 """Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
+
+_LEAST: Final = 0.05
+"""Seconds that a statement must have; with less left, it is not sent."""
 
 _ATTEMPTS: Final = 5
 
@@ -56,14 +57,16 @@ class PostgresClient:
         self._writes = Pool(info, size=max(1, pool_size - 1 - slow), depth=_MOST_WRITES)
         self._slow = Pool(info, size=slow)
 
-    async def run(self, batch: Transaction, values: Values, *, patience: float = TIMEOUT) -> list[list[Row]]:
-        """Return the rows of each statement of the batch. The road adds the timeout to `values`.
+    async def run(self, batch: Transaction, values: Values, *, deadline: Deadline | None = None) -> list[list[Row]]:
+        """Return the rows of each statement of the batch. The client adds the timeout to `values`.
 
+        The deadline is for everything: waiting for a connection, making it, running the batch, trying it again.
         What lost a race, and what only reads and lost its connection, or failed with another in its group, is tried
-        again, and then alone. Raises Unavailable after `patience` in seconds; its outcome is unknown exactly if a
-        writing batch was sent and no answer came. Raises psycopg.Error for what is a mistake of ours.
+        again, and then alone. Raises Unavailable at the deadline, or before if the batch was not sent and too little
+        time is left; its outcome is unknown exactly if a writing batch was sent and no answer came. Raises
+        psycopg.Error for what is a mistake of ours.
         """
-        give_up = asyncio.get_running_loop().time() + patience
+        give_up = (deadline or Deadline.within()).at
         attempt = 1
         while True:
             try:
@@ -109,7 +112,10 @@ class PostgresClient:
         slot, wire = pool.at_hand() or await _turn(pool, give_up)
         done = partial(pool.give, slot)
         left = give_up - _ROOM - asyncio.get_running_loop().time()
-        values["timeout"] = str(max(50, int(left * 1000)))
+        if left < _LEAST:
+            done()
+            raise Unavailable(TOO_SLOW)
+        values["timeout"] = str(int(left * 1000))
         try:
             unit = wire.send(batch, values, deadline=give_up, done=done)
         except BaseException:

@@ -14,7 +14,7 @@ _FAILED: Final = ExecStatus.FATAL_ERROR
 
 
 class OverdueError(OperationalError):
-    """A unit was not answered in time; the connection it went out on is gone."""
+    """A unit was not answered in time."""
 
 
 class NotSentError(OperationalError):
@@ -28,21 +28,25 @@ class NotRunError(OperationalError):
 class InFlight:
     """A batch on its way. The caller that waits for `answer` may be cancelled; the unit still runs to its end.
 
-    `size` is how many results it will have, `last` whether its group ends with it.
+    `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
+    waiting, `silence` when the connection is given up if this unit is the next to be answered and still is not; both
+    are times of the event loop.
     """
 
-    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "size")
+    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size")
 
     def __init__(
         self,
         answer: asyncio.Future[list[PGresult]],
         size: int,
         deadline: float,
+        silence: float,
         done: Callable[[], None] | None = None,
     ) -> None:
         self.answer = answer
         self.size = size
         self.deadline = deadline
+        self.silence = silence
         self.last = False
         self._done = done
         self._settled = False
@@ -53,6 +57,11 @@ class InFlight:
         if not self._settled:
             self._ended = self._ended or self.answer.get_loop().create_future()
             await asyncio.shield(self._ended)
+
+    def give_up(self) -> None:
+        """Tell the caller that there is no answer in time. The unit runs its course."""
+        if not self.answer.done():
+            self.answer.set_exception(OverdueError("no answer in time"))
 
     def settle(self, outcome: list[PGresult] | Error) -> None:
         """Tell whoever waits what became of it."""

@@ -26,10 +26,15 @@ from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, Overdue
 from todo_adapters.sql.postgres.session import prepare
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
+from todo_domain.deadline import ANSWER_WITHIN
 from todo_domain.errors import Unavailable
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
 _ROWS: Final = ExecStatus.TUPLES_OK
+
+_SILENCE: Final = ANSWER_WITHIN
+"""Seconds after which a connection is given up if what was sent first is still not answered: longer than the server
+takes to end any statement by itself."""
 
 
 class Instant(Loader):
@@ -70,6 +75,7 @@ class PipelineConnection:
         self._results: list[PGresult] = []
         self._closing = False
         self._watch: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
 
@@ -104,7 +110,7 @@ class PipelineConnection:
         """Send a batch as one unit, whose answer will hold a result for each of its statements.
 
         The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
-        event loop's. `done` is called when the unit has run its course. Raises NotSentError, and then calls nobody, if
+        event loop. `done` is called when the unit has run its course. Raises NotSentError, and then calls nobody, if
         it cannot be sent: nothing of it is kept.
         """
         if self.pooled and self._units:
@@ -117,10 +123,10 @@ class PipelineConnection:
         except BaseException:  # half a unit is on the wire, and nothing may come behind it
             self.close()
             raise
-        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, done)
+        silence = self._loop.time() + _SILENCE
+        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done)
         self._units.append(unit)
-        if self._watch is None:
-            self._watch = self._loop.call_at(deadline, self._look)
+        self._look_at(min(deadline, silence))
         if batch.writes:  # a transaction of its own, which nobody else's failure undoes
             self._close_group()
         elif not self._closing:
@@ -179,7 +185,7 @@ class PipelineConnection:
                 self._known.add(statement.name)
                 self._sync()
                 self._pg.send_prepare(statement.name + self._generation, statement.text)
-                preparation = InFlight(self._loop.create_future(), 1, deadline)
+                preparation = InFlight(self._loop.create_future(), 1, deadline, self._loop.time() + _SILENCE)
                 preparation.answer.add_done_callback(partial(self._prepared, statement.name))
                 self._units.append(preparation)
                 self._sync()
@@ -216,13 +222,30 @@ class PipelineConnection:
         except Error as lost:
             self.close(lost)
 
+    def _look_at(self, due: float) -> None:
+        """See by then whether something is overdue."""
+        if self._watch is None or due < self._due:
+            if self._watch is not None:
+                self._watch.cancel()
+            self._due = due
+            self._watch = self._loop.call_at(due, self._look)
+
     def _look(self) -> None:
-        """See whether the unit at the head is overdue: those behind it were sent later, and have longer."""
+        """Give up what is overdue, and the connection if it has been silent for too long."""
         self._watch = None
-        if self._units and self._units[0].deadline <= self._loop.time():
+        if not self._units:
+            return
+        now = self._loop.time()
+        if self._units[0].silence <= now:
             self.close(OverdueError("no answer in time"))
-        elif self._units:
-            self._watch = self._loop.call_at(self._units[0].deadline, self._look)
+            return
+        due = self._units[0].silence
+        for unit in self._units:
+            if unit.deadline <= now:
+                unit.give_up()
+            else:
+                due = min(due, unit.deadline)
+        self._look_at(due)
 
     def _read(self) -> None:
         pg = self._pg

@@ -13,7 +13,7 @@ import psycopg
 
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.client import TIMEOUT, PostgresClient
+from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
 from todo_adapters.sql.postgres.notifications import Notifications
@@ -22,6 +22,7 @@ from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_postgresql
 from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.deadline import Deadline
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -40,7 +41,7 @@ _DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
 _PURGE: Final = Transaction(writes.purge, writes=True)
 
 _PURGE_TIMEOUT: Final = 0.4
-"""Seconds; with what the write itself may take, still less than 3."""
+"""Seconds; with those in which the write itself must end, still no more than 3."""
 
 
 @cache
@@ -89,14 +90,23 @@ class PostgresTasks:
         """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
         return self._road.connections()
 
-    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+    async def create(
+        self,
+        owner: UserId,
+        members: Members,
+        *,
+        now: datetime,
+        quota: int,
+        once: Once | None,
+        deadline: Deadline | None = None,
+    ) -> Created:
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if once is None:
-            (made,) = await self._run(_CREATE, values)
+            (made,) = await self._run(_CREATE, values, deadline=deadline)
         else:
             values |= {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
-            _, seen, made = await self._run(_CREATE_ONCE, values)
+            _, seen, made = await self._run(_CREATE_ONCE, values, deadline=deadline)
             if seen:
                 return Created(_replayed(seen[0], owner, members, once), replayed=True)
         if not made:
@@ -105,48 +115,56 @@ class PostgresTasks:
         await self._purge(owner, revision, now)
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
-    async def get(self, owner: UserId, task_id: int) -> Task:
-        (found,) = await self._run(_GET, {"owner": owner, "id": task_id})
+    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
+        (found,) = await self._run(_GET, {"owner": owner, "id": task_id}, deadline=deadline)
         return _only(found)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        (rows,) = await self._run(_page(lists.shape_of(query), whole=query.limit is None), values)
+        (rows,) = await self._run(_page(lists.shape_of(query), whole=query.limit is None), values, deadline=deadline)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._run(_REPLACE, values)
+        turn, current = await self._run(_REPLACE, values, deadline=deadline)
         if not turn:
             raise Stale(_only(current))
         ((revision,),) = turn
         await self._purge(owner, revision, now)
         return edited._replace(revision=revision)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
-        (rows,) = await self._run(_TOGGLE, {"owner": owner, "id": task_id, "now": now})
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
+        (rows,) = await self._run(_TOGGLE, {"owner": owner, "id": task_id, "now": now}, deadline=deadline)
         toggled = _only(rows)
         await self._purge(owner, toggled.revision, now)
         return toggled
 
-    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+    async def delete(
+        self,
+        owner: UserId,
+        task_id: int,
+        *,
+        now: datetime,
+        expected: Collection[int] | None,
+        deadline: Deadline | None = None,
+    ) -> None:
         accepted = None if expected is None else list(expected)
         values = {"owner": owner, "id": task_id, "now": now, "expected": accepted}
-        gone, current = await self._run(_DELETE, values)
+        gone, current = await self._run(_DELETE, values, deadline=deadline)
         if not gone:
             raise Stale(_only(current))
         await self._purge(owner, gone[0][0], now)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         if not since:
-            (rows,) = await self._run(_STATE, {"owner": owner})
+            (rows,) = await self._run(_STATE, {"owner": owner}, deadline=deadline)
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
-        (rows,) = await self._run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1})
+        (rows,) = await self._run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1}, deadline=deadline)
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
@@ -177,10 +195,10 @@ class PostgresTasks:
         """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
         await prove_isolation(self._road)
 
-    async def _run(self, batch: Transaction, values: Values, *, patience: float = TIMEOUT) -> list[list[Row]]:
+    async def _run(self, batch: Transaction, values: Values, *, deadline: Deadline | None) -> list[list[Row]]:
         """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
         try:
-            return await self._road.run(batch, values, patience=patience)
+            return await self._road.run(batch, values, deadline=deadline)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 
@@ -191,7 +209,7 @@ class PostgresTasks:
         keys_since, tombstones_since, kept, most = retention(now)
         expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
-            await self._run(_PURGE, {"owner": owner, **expired}, patience=_PURGE_TIMEOUT)
+            await self._run(_PURGE, {"owner": owner, **expired}, deadline=Deadline.within(_PURGE_TIMEOUT))
 
 
 def _only(rows: list[Row]) -> Task:

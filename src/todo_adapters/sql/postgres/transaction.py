@@ -27,14 +27,24 @@ _CONTEXT: Final = sa.select(
 )
 """Says who is acting, for this transaction only: nothing of it is left on the connection, or in a pooler, after it."""
 
+_LEFT: Final = sa.func.greatest(
+    sa.literal_column("1"),
+    sa.cast(_TIMEOUT, sa.Integer)
+    - sa.cast(sa.literal_column("extract(epoch FROM clock_timestamp() - now()) * 1000"), sa.Integer),
+)
+"""Milliseconds of the timeout that the transaction has not spent yet: at least 1, because 0 means no timeout."""
+
 _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
     _set("lock_timeout", _TIMEOUT),
     sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
+    # Set once more behind the wait, or the next statement could wait for a row as long again, beyond the deadline.
+    _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
 )
 """The context of a write. It also waits for the user's turn, whether or not the user has a row to lock yet.
 
-The statements behind it each see what the writes before have committed, because they begin under the lock.
+The timeout covers this wait and the statement behind it together. The statements behind it each see what the writes
+before have committed, because they begin under the lock.
 """
 
 _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")

@@ -18,6 +18,7 @@ from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.deadline import Deadline
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -78,14 +79,15 @@ def texts() -> dict[str, str]:
 class _Calls(SqliteWorker):
     """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
         """Return what `work` returns when it is given the connection."""
+        deadline = deadline or Deadline.within()
         try:
-            return await super().run(work)
+            return await super().run(work, deadline)
         except sqlite3.OperationalError as error:
-            if await super().run(_behind):
+            if await super().run(_behind, deadline):
                 raise Unavailable(_BEHIND) from error
-            return await super().run(work)  # it was until a moment ago; a mistake of ours comes again
+            return await super().run(work, deadline)  # it was until a moment ago; a mistake of ours comes again
 
 
 class SqliteTasks:
@@ -111,7 +113,16 @@ class SqliteTasks:
         await self._writer.aclose()
         await self._reader.aclose()
 
-    async def create(self, owner: UserId, members: Members, *, now: datetime, quota: int, once: Once | None) -> Created:
+    async def create(
+        self,
+        owner: UserId,
+        members: Members,
+        *,
+        now: datetime,
+        quota: int,
+        once: Once | None,
+        deadline: Deadline | None = None,
+    ) -> Created:
         draft = new_task(members, id=0, owner=owner, revision=0, now=now)
         values: Values = {
             "owner": owner,
@@ -138,12 +149,12 @@ class SqliteTasks:
             _purge(connection, owner, revision, now)
             return Created(draft._replace(id=values["id"], revision=revision), replayed=False)
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, deadline)
 
-    async def get(self, owner: UserId, task_id: int) -> Task:
-        return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}))
+    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
+        return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}), deadline)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None) -> Page:
+    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
         most = _NO_LIMIT if query.limit is None else query.limit + 1
         values = {"owner": owner, "most": most, **conditions(query, FORMS)}
         sql = _found(lists.shape_of(query))
@@ -156,9 +167,9 @@ class SqliteTasks:
             more = query.limit is not None and len(tasks) > query.limit
             return Page(tasks[: query.limit], counter, more)
 
-        return await self._reader.run(work)
+        return await self._reader.run(work, deadline)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime) -> Task:
+    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = text_of_instant(edited.updated_at)
 
@@ -170,9 +181,9 @@ class SqliteTasks:
             _purge(connection, owner, values["new_revision"], now)
             return edited._replace(revision=values["new_revision"])
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, deadline)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime) -> Task:
+    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
         values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now)}
 
         def work(connection: sqlite3.Connection) -> Task:
@@ -184,9 +195,17 @@ class SqliteTasks:
             _purge(connection, owner, values["new_revision"], now)
             return task_from_sqlite(row)
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, deadline)
 
-    async def delete(self, owner: UserId, task_id: int, *, now: datetime, expected: Collection[int] | None) -> None:
+    async def delete(
+        self,
+        owner: UserId,
+        task_id: int,
+        *,
+        now: datetime,
+        expected: Collection[int] | None,
+        deadline: Deadline | None = None,
+    ) -> None:
         accepted = None if expected is None else FORMS.several(list(expected))
         values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now), "expected": accepted}
 
@@ -197,9 +216,9 @@ class SqliteTasks:
             connection.execute(_INSERT_TOMBSTONE, values)
             _purge(connection, owner, values["new_revision"], now)
 
-        await self._writer.run(work)
+        await self._writer.run(work, deadline)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int) -> Changes:
+    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         values = {"owner": owner, "since": since, "most": limit + 1}
 
         def work(connection: sqlite3.Connection) -> Changes:
@@ -213,7 +232,7 @@ class SqliteTasks:
             tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)
             return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
-        return await self._reader.run(work)
+        return await self._reader.run(work, deadline)
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""

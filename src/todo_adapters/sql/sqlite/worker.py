@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
-from todo_adapters.sql.sqlite.file import TIMEOUT, File, code_of, explain
+from todo_adapters.sql.sqlite.file import File, code_of, explain
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
-_GRACE: Final = 0.4
-"""Seconds beyond TIMEOUT after which a call is given up although its thread has not answered."""
+_GRACE: Final = 0.2
+"""Seconds before the deadline at which waiting for locks ends; at the deadline a call is given up although its thread
+has not answered."""
 
 _JOINING: Final = 0.02
 """Seconds for which one transaction takes in more writes, so that the first of them does not wait long for the last."""
@@ -42,11 +44,11 @@ class _Job:
 
     __slots__ = ("begin", "deadline", "ending", "keep", "over", "told", "work")
 
-    def __init__(self, work: Work[Any], told: asyncio.Future[_Ending]) -> None:
+    def __init__(self, work: Work[Any], told: asyncio.Future[_Ending], deadline: Deadline) -> None:
         self.work = work
         self.told = told
         self.over = False  # whether there is nothing more to tell
-        self.deadline = time.monotonic() + TIMEOUT
+        self.deadline = deadline.at - _GRACE
         self.ending = _Ending(None)  # the thread's own until it is told
         self.begin = threading.Lock()  # for the thread, or for a caller who does not want it done any more
         self.keep = threading.Lock()  # for the thread when the work has returned, or for a caller who gives up
@@ -60,8 +62,8 @@ class SqliteWorker:
 
     A writing lane makes one transaction of what waits at the same time. Each piece of work in it is kept if it returns
     and undone if it raises, and nobody hears of either before all of it is on the disk. A reading lane shows one
-    snapshot to what waits at the same time. Trouble with the file is Unavailable, within TIMEOUT and a little, for
-    everybody who shares the transaction.
+    snapshot to what waits at the same time. Trouble with the file is Unavailable, by the deadline, for everybody who
+    shares the transaction.
 
     Work whose caller is cancelled is not done if it has not begun, and is finished if it has. All calls come from one
     event loop.
@@ -76,8 +78,9 @@ class SqliteWorker:
         self._closing = False
         self._closed = asyncio.Event()
 
-    async def run(self, work: Work[Result]) -> Result:
-        """Return what `work` returns when it is given the connection."""
+    async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
+        """Return what `work` returns when it is given the connection, by the deadline; without one, ANSWER_WITHIN."""
+        deadline = deadline or Deadline.within()
         if self._closing:
             raise Unavailable("the service is stopping")
         loop = asyncio.get_running_loop()
@@ -85,8 +88,8 @@ class SqliteWorker:
             name = "todo-sqlite-writer" if self._writes else "todo-sqlite-reader"
             self._thread = threading.Thread(target=self._work_off, args=(loop,), name=name, daemon=True)
             self._thread.start()
-        job = _Job(work, loop.create_future())
-        timer = loop.call_later(TIMEOUT + _GRACE, self._give_up, job)
+        job = _Job(work, loop.create_future(), deadline)
+        timer = loop.call_later(deadline.left(), self._give_up, job)
         self._waiting.put(job)
         try:
             error, result = await job.told
