@@ -82,6 +82,8 @@ GOOD_TYPES = [
     "application/json; charset=utf-8",
     "application/json;charset=UTF-8",
     'application/json; charset="utf-8"',
+    "application/json; charset=utf8",
+    'application/json;Charset="UTF8"',
     "Application/JSON",
     "APPLICATION/JSON ; CHARSET=utf-8",
     "application/json;",
@@ -94,7 +96,8 @@ BAD_TYPES = [
     "application/json-patch+json", "application", "json", "application/json/x", "application /json", "application/*",
     "*/*", "application/json, application/json", "application/json, text/plain",
     "application/json; charset=latin-1", "application/json; charset=utf-16", "application/json; charset=",
-    "application/json; charset=utf8", 'application/json; charset="utf-16"', "application/json; Charset=us-ascii",
+    "application/json; charset=utf_8", 'application/json; charset="utf-16"', "application/json; Charset=us-ascii",
+    "application/json; charset=utf88", 'application/json; charset="utf8', "application/json; charset=utf--8",
     "application/json; charset=utf-8; charset=utf-16", "\xff", "application/json\xa0",
 ]  # fmt: skip
 

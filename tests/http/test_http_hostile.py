@@ -160,7 +160,7 @@ class Forge:
             "an empty parameter",
             400,
             "GET",
-            f"{own}/tasks?{self.random.choice(['q', 'tag', 'sort', 'limit', 'status'])}=",
+            f"{own}/tasks?{self.random.choice(['tag', 'priority', 'sort', 'limit', 'status'])}=",
         )
         yield "a limit too big", 400, "GET", f"{own}/tasks?limit={self.random.randint(1_001, 10**40)}"
         yield "a bad escape of bytes", 400, "GET", f"{own}/tasks?q=%{self.random.randint(0x80, 0xBF):02X}"

@@ -6,6 +6,7 @@ from unicodedata import category
 
 import pytest
 from apis import Api, Caller, in_memory
+from client import Answer
 
 from support.clock import FakeClock
 from todo_domain.owner import LARGEST_ID
@@ -134,6 +135,40 @@ async def test_a_value_of_another_type_is_refused_and_named(ann: Caller, name: s
         await assert_refused(ann, method, {"title": "x", name: value} if method == "POST" else {name: value}, name)
 
 
+@pytest.mark.parametrize("body", [b"null", b" null", b"\r\n\tnull \n"], ids=repr)
+@pytest.mark.parametrize("media_type", ["application/json", "application/merge-patch+json"])
+async def test_null_is_a_toggle_on_complete_and_no_object_elsewhere(ann: Caller, body: bytes, media_type: str):
+    task = await ann.task()
+    sent = {"body": body, "headers": [("content-type", media_type)]}
+    for completed in (True, False):
+        answer = await ann("PATCH", f"/tasks/{task['id']}/complete", **sent)
+        assert (answer.status, answer.json()["completed"]) == (200, completed)
+    if media_type == "application/json":
+        assert_not_an_object(await ann("POST", "/tasks", **sent))
+        assert_not_an_object(await ann("PUT", f"/tasks/{task['id']}", **sent))
+    assert_not_an_object(await ann("PATCH", f"/tasks/{task['id']}", **sent))
+    assert await ann.writes() == 3
+
+
+def assert_not_an_object(answer: Answer) -> None:
+    assert (answer.status, answer.json()["fields"]) == (400, [{"field": "body", "message": "must be a JSON object"}])
+
+
+@pytest.mark.parametrize("body", [b"nul", b"NULL", b"nullnull", b"\xa0null", b"\x0bnull", b"\xef\xbb\xbfnull", b"[]",
+                                  b"false", b"0", b'""', b"[null]"], ids=repr)  # fmt: skip
+async def test_anything_else_but_an_object_is_refused_by_complete(ann: Caller, body: bytes):
+    task = await ann.task()
+    json = [("content-type", "application/json")]
+    answer = await ann("PATCH", f"/tasks/{task['id']}/complete", body=body, headers=json)
+    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "body")
+    assert await ann.read(task) == task
+
+
+async def test_a_null_without_a_media_type_is_415(ann: Caller):
+    task = await ann.task()
+    assert (await ann("PATCH", f"/tasks/{task['id']}/complete", body=b"null")).status == 415
+
+
 @pytest.mark.parametrize("value", [None, "true", 1, 0, 1.0, "", [], {}], ids=repr)
 async def test_complete_is_as_strict(ann: Caller, value: object):
     task = await ann.task()
@@ -225,7 +260,7 @@ async def test_a_member_given_twice_is_refused_at_any_depth(ann: Caller, body: b
 @pytest.mark.parametrize(
     "body",
     [
-        b"null", b"true", b"1", b'"title"', b"[]", b"[{}]", b'[["title", "x"]]', b"{", b"}", b'{"title"',
+        b"true", b"1", b'"title"', b"[]", b"[{}]", b'[["title", "x"]]', b"{", b"}", b'{"title"',
         b'{"title": "x"', b'{"title": "x",}',
         b"{'title': 'x'}", b"{title: 1}", b'{"title": "x"} {}', b'{"title": "x"}]', b"title=x",
         b'{"title": "x", "due_date": NaN}', b'{"title": Infinity}',

@@ -38,10 +38,11 @@ class Operation(NamedTuple):
         return described
 
 
-def body(schema: str, media_types: tuple[bytes, ...], *, required: bool = True, **examples: object) -> dict[str, Any]:
-    """Return the body of a request in one of these types; the examples by name."""
-    content = {"schema": reference(schema), "examples": named(**examples)}
-    return {"required": required, "content": {media_type.decode(): content for media_type in media_types}}
+def body(schema: str, media_types: tuple[bytes, ...], *, optional: bool = False, **examples: object) -> dict[str, Any]:
+    """Return the body of a request in one of these types; the examples by name. JSON's null is an `optional` body."""
+    described = {"anyOf": [reference(schema), {"type": "null"}]} if optional else reference(schema)
+    content = {"schema": described, "examples": named(**examples)}
+    return {"required": not optional, "content": {media_type.decode(): content for media_type in media_types}}
 
 
 def unchanged(etag: str) -> Answers:

@@ -83,16 +83,17 @@ LIST_PARAMETERS: Final = [
     _query("completed", "The twin of `status`; they must not contradict each other.", {"type": "boolean"}),
     _query(
         "q",
-        "A substring of title or description, ignoring case. `%`, `_` and `\\` are ordinary characters.",
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_SEARCH, **TEXT},
+        "A substring of title or description, ignoring case. `%`, `_` and `\\` are ordinary characters. "
+        "Empty: as if it were not there.",
+        {"type": "string", "maxLength": LONGEST_SEARCH, **TEXT},
         examples=named(searched="RENT"),
     ),
     _query(
         "priority",
-        "One or several priorities, comma-separated.",
+        "Only tasks of these priorities. May be repeated, or be one value with commas between the priorities.",
         {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(PRIORITY_NAMES)}},
         style="form",
-        explode=False,
+        explode=True,
         examples=named(searched=["medium", "high"]),
     ),
     _query(

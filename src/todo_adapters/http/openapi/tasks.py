@@ -170,19 +170,21 @@ COMPLETE: Final = Operation(
     _task(
         "The task as it is now.",
         toggle=ex.toggled(),
+        toggle_with_null=ex.toggled(),
         complete=ex.edited({"completed": True}),
         reopen=ex.edited({"status": "incomplete"}),
     )
     | invalid(bad_id=lambda: task_id("0"), contradiction=lambda: check({"status": "complete", "completed": False}))
     | _written("NotAPatch")
     | CONDITIONAL,
-    "Without a body, or with `{}`: a toggle. No toggle is ever lost.",
+    "Without a body, with `{}` or with `null`: a toggle. No toggle is ever lost.",
     [shared("IfMatch")],
     body(
         "Completion",
         PATCH_TYPES,
-        required=False,
+        optional=True,
         toggle={},
+        toggle_with_null=None,
         complete={"completed": True},
         reopen={"status": "incomplete"},
     ),

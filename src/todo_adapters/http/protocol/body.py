@@ -26,7 +26,8 @@ DEFAULT_LIMIT: Final = 65_536
 DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
 """Bytes of all bodies that a process holds."""
 
-_UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-8"|utf-8)\s*', re.IGNORECASE)
+_UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-?8"|utf-?8)\s*', re.IGNORECASE)
+"""`utf8` is not registered (RFC 3629, section 8), but many clients send it and it can mean nothing else."""
 
 
 class Bodies:
@@ -86,6 +87,11 @@ def check_size(body: bytes, limit: int) -> None:
     """Raise TooLarge if the body is longer than `limit` bytes."""
     if len(body) > limit:
         raise TooLarge(413, f"the body must be at most {limit:,} bytes")
+
+
+def is_null(body: bytes) -> bool:
+    """Return whether the body is JSON's null, with white space around it or not (RFC 8259, section 2)."""
+    return body.strip(b" \t\r\n") == b"null"
 
 
 def parse(body: bytes, shape: type[T]) -> T:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
@@ -28,6 +29,8 @@ LIST_PARAMETERS: Final = frozenset(
 )
 CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
 EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
+_REPEATABLE: Final = frozenset({"tag", "priority"})
+_EMPTY_IS_ABSENT: Final = frozenset({"q"})  # what a search box that was emptied sends
 
 LONGEST_WAIT: Final = 30
 """Seconds for which a request for changes may wait."""
@@ -36,6 +39,7 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
+_PRIORITIES: Final[dict[str, Priority]] = {name: Priority(number) for number, name in enumerate(PRIORITY_NAMES)}
 SORTS: Final = {prefix + field: Sort(field, descending=prefix == "-") for field in SORT_FIELDS for prefix in ("", "-")}
 
 
@@ -124,14 +128,14 @@ class ListRequest(NamedTuple):
 @lru_cache(256)  # clients ask for the same few lists again and again
 def parse_list_query(query_string: bytes) -> ListRequest:
     """Return what the query string of a list asks for."""
-    given = Parameters(query_string, LIST_PARAMETERS, repeatable=frozenset({"tag"}))
+    given = Parameters(query_string, LIST_PARAMETERS, repeatable=_REPEATABLE, optional=_EMPTY_IS_ABSENT)
     tags = given.all("tag")
     if len(tags) > MOST_TAGS:
         raise Invalid("tag", f"must be given at most {MOST_TAGS} times")
     query = Query(
         completed=_completed(given),
         text=given.one("q", _search),
-        priorities=given.one("priority", _priorities) or (),
+        priorities=_priorities(given),
         tags=tuple(label("tag", tag, LONGEST_TAG) for tag in tags),
         due_after=given.one("due_after", _day),
         due_before=given.one("due_before", _day),
@@ -196,13 +200,13 @@ def _completed(given: Parameters) -> bool | None:
 def _search(name: str, text: str) -> str:
     refuse_control_characters(name, text)
     if len(text) > LONGEST_SEARCH:
-        raise Invalid(name, f"must be 1 to {LONGEST_SEARCH} characters")
+        raise Invalid(name, f"must be at most {LONGEST_SEARCH} characters")
     return text
 
 
-def _priorities(name: str, text: str) -> tuple[Priority, ...]:
-    numbers: dict[str, Priority] = {priority: Priority(number) for number, priority in enumerate(PRIORITY_NAMES)}
-    return tuple(_choice(name, part, numbers) for part in text.split(","))
+def _priorities(given: Parameters) -> tuple[Priority, ...]:
+    texts = chain.from_iterable(text.split(",") for text in given.all("priority"))
+    return tuple(sorted({_choice("priority", text, _PRIORITIES) for text in texts}))
 
 
 def _day(name: str, text: str) -> date:

@@ -81,23 +81,27 @@ class TaskRequest(Request[UserId, None, Any]):
         """Return the tags of `If-None-Match`."""
         return none_match(self._listed(b"if-none-match"))
 
-    async def optional_object(self, shape: type[T]) -> tuple[T | None, bytes]:
-        """Return the body as `shape` and as it came; None for an empty body, which is no body whatever its type."""
-        limit: int = self.scope["todo.body_limit"]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
-        raw = await body.read(self.receive, limit, self._hold)
-        if not raw:
-            return None, raw
-        accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
-        body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
-        body.check_size(raw, limit)
-        return body.parse(raw, shape), raw
-
     async def object(self, shape: type[T]) -> tuple[T, bytes]:
         """Return the body as `shape` and as it came."""
-        read, raw = await self.optional_object(shape)
-        if read is None:
+        raw = await self._read_body()
+        if not raw:
             raise Invalid("body", "is empty: send a JSON object")
-        return read, raw
+        return body.parse(raw, shape), raw
+
+    async def optional_object(self, shape: type[T]) -> tuple[T | None, bytes]:
+        """Return the body as `shape` and as it came; None for an empty body and for JSON's null."""
+        raw = await self._read_body()
+        return body.parse(raw, shape) if raw and not body.is_null(raw) else None, raw
+
+    async def _read_body(self) -> bytes:
+        """Return the body, having checked its type and size; an empty one is no body whatever its type."""
+        limit: int = self.scope["todo.body_limit"]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+        raw = await body.read(self.receive, limit, self._hold)
+        if raw:
+            accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
+            body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
+            body.check_size(raw, limit)
+        return raw
 
     def release_body(self) -> None:
         """Stop counting the body among those that the process holds."""
