@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+MEASURED := tests/drills/test_overload.py tests/drills/test_slow_clients.py
 
 .DEFAULT_GOAL := help
 # Without bytecode every start compiles the service anew, and every run of the tests the tests.
@@ -23,8 +24,9 @@ drills: .venv/dev-installed ## break processes, networks and deployments, at len
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 
-drills-short: .venv/dev-installed ## each of tests/drills once
-	@$(PYTEST) tests/drills
+drills-short: .venv/dev-installed ## each of tests/drills once; what measures throughput last and alone
+	@$(PYTEST) tests/drills $(MEASURED:%=--ignore=%)
+	@$(BIN)/python -m pytest $(MEASURED)
 
 bench: .venv/bench-installed ## the service beside others that do the same, ten minutes at most; writes docs/benchmarks
 	@$(BIN)/python -m benchmarks

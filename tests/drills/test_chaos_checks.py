@@ -37,13 +37,12 @@ SPOILT_ROWS = {
     "UPDATE users SET task_count = task_count + 1 WHERE id = 'ann'": "task_count is",
     "UPDATE users SET revision = revision + 1 WHERE id = 'ann'": "ann: the revision is",
     "UPDATE users SET revision = revision - 1 WHERE id = 'ann'": "a revision is above the counter",
-    "UPDATE tombstones SET revision = (SELECT max(revision) FROM tasks WHERE tasks.user_id = tombstones.user_id)"
-    " WHERE (user_id, revision) = (SELECT user_id, max(revision) FROM tombstones GROUP BY user_id LIMIT 1)": (
+    "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
+    " SELECT user_id, 1000000000, revision, created_at, 1 FROM tasks WHERE user_id = 'ann' LIMIT 1": (
         "a revision is there twice"
     ),
-    "INSERT INTO tombstones SELECT user_id, id, 1000000, created_at, 1 FROM tasks WHERE user_id = 'ann' LIMIT 1": (
-        "are there and deleted"
-    ),
+    "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
+    " SELECT user_id, id, 1000000, created_at, 1 FROM tasks WHERE user_id = 'ann' LIMIT 1": "are there and deleted",
     "DELETE FROM idempotency_keys WHERE user_id = 'bob'": "are not remembered as they were acknowledged",
     "UPDATE idempotency_keys SET task_id = task_id + 1 WHERE user_id = 'bob'": "that was not made with it",
     "INSERT INTO idempotency_keys VALUES ('bob', 'stranger', x'00', 1, 1, '', 1)": "the key stranger",

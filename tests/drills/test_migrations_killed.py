@@ -8,6 +8,9 @@ import sys
 import time
 from contextlib import closing, contextmanager
 
+import pytest
+
+from servers.postgres import PostgresServer
 from support.length import LONG
 from todo_adapters.sql import migrations, schema
 
@@ -99,6 +102,13 @@ def kill_everywhere(another, require_whole):
     print(f"\n{deaths} kills, one at each call or each {EVERY}th; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
     assert deaths * EVERY > 20
     assert killed
+
+
+@pytest.fixture
+def postgres_server():
+    """A server of this module's own: the login that migrates makes the role `todo_app`, and so alone may grant it."""
+    with PostgresServer() as server:
+        yield server
 
 
 def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_server):
