@@ -12,9 +12,11 @@ import pytest
 
 from servers.postgres import PostgresServer
 from support.length import LONG
+from support.next_migration import add_next_migration
 from todo_adapters.sql import migrations, schema
 
 KILLED = 9
+OLD = schema.head()
 AT_RANDOM = 4
 EVERY = 1 if LONG else 4
 """A migration is killed at one in so many of its calls."""
@@ -56,6 +58,14 @@ for line in sys.stdin:
         os.kill(child, signal.SIGKILL)
     print(os.waitpid(child, 0)[1], flush=True)
 """
+
+
+@pytest.fixture(autouse=True)
+def _the_next(tmp_path_factory, monkeypatch):
+    """This process and the one that it kills know one migration more."""
+    folder = tmp_path_factory.mktemp("next")
+    add_next_migration(folder, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
 @contextmanager
@@ -113,7 +123,7 @@ def postgres_server():
 
 def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_server):
     postgres_server.create_database("old")
-    migrations.upgrade(postgres_server.url("old"), "0001")
+    migrations.upgrade(postgres_server.url("old"), OLD)
     columns = "user_id, title, title_key, revision, created_at, updated_at"
     postgres_server.execute(
         "INSERT INTO users VALUES ('ann', 500, 500, 0, now());"
@@ -128,7 +138,7 @@ def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_serve
         postgres_server.drop_database("killed")
 
     def require_whole(_):
-        facts = "SELECT count(*), sum(revision), sum(priority), max(cardinality(tags)) FROM tasks"
+        facts = "SELECT count(*), sum(revision), sum(weight), max(cardinality(tags)) FROM tasks"
         assert postgres_server.execute(facts, database="killed") == [(500, 125250, 0, 0)]
         unproven = "SELECT count(*) FROM pg_constraint WHERE NOT convalidated"
         assert postgres_server.execute(unproven, database="killed") == [(0,)]
@@ -139,7 +149,7 @@ def test_a_killed_migration_of_postgresql_is_finished_by_the_next(postgres_serve
 
 def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_whole(tmp_path):
     old, home = tmp_path / "old.db", tmp_path / "home"
-    migrations.upgrade(f"sqlite:///{old}", "0001")
+    migrations.upgrade(f"sqlite:///{old}", OLD)
     facts = "SELECT count(*), sum(revision) FROM tasks"
     with closing(sqlite3.connect(old)) as connection, connection:
         connection.execute("INSERT INTO users VALUES ('ann', 5000, 5000, 0, '')")
@@ -158,7 +168,7 @@ def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_
         shutil.rmtree(home)
 
     def require_whole(_):
-        copies = list(home.glob("todo.db.at-0001*"))
+        copies = list(home.glob(f"todo.db.at-{OLD}*"))
         assert copies
         left.update(path.name for path in home.iterdir())
         for path in (home / "todo.db", *copies):
@@ -166,7 +176,7 @@ def test_a_killed_migration_of_a_file_is_finished_by_the_next_and_every_copy_is_
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 assert connection.execute(facts).fetchone() == (5000, 12502500)
                 at = connection.execute("SELECT version_num FROM todo_alembic_version").fetchone()
-            assert at == (schema.head() if path.suffix == ".db" else "0001",)
+            assert at == (schema.head() if path.suffix == ".db" else OLD,)
 
     kill_everywhere(another, require_whole)
-    assert left <= {"todo.db", "todo.db-shm", "todo.db-wal", "todo.db.at-0001", "todo.db.at-0001.2"}
+    assert left <= {"todo.db", "todo.db-shm", "todo.db-wal", f"todo.db.at-{OLD}", f"todo.db.at-{OLD}.2"}

@@ -13,12 +13,22 @@ import pytest
 from servers.postgres import PostgresServer
 from servers.todo import TODO, Served, environment
 from support.faulty import SECRET, require_shape, token_of
+from support.next_migration import add_next_migration
 from support.previous import NOW, PreviousOnPostgres, PreviousOnSqlite
 from todo_adapters.sql import migrations, schema
 
 LOCK_TIMEOUT = 0.2
+OLD = schema.head()
 TEN = 10
 SETTINGS = {"TODO_JWT_SECRET": SECRET, "TODO_AUDIT_LOG": "audit.log"}
+
+
+@pytest.fixture
+def the_next(tmp_path_factory, monkeypatch):
+    """The settings of a service that is one release further; so is this process."""
+    folder = tmp_path_factory.mktemp("next")
+    add_next_migration(folder, monkeypatch)
+    return SETTINGS | {"PYTHONPATH": str(folder)}
 
 
 @dataclass
@@ -75,10 +85,10 @@ def server():
 
 @pytest.fixture
 def old_database(server):
-    """A database of the first release's schema with 30,000 tasks of 300 users."""
+    """A database of this release's schema with 30,000 tasks of 300 users."""
     server.create_database("live")
     url = server.url("live")
-    migrations.upgrade(url, "0001")
+    migrations.upgrade(url, OLD)
     server.execute(
         "INSERT INTO users SELECT 'user-' || n, 100, 100, 0, now() FROM generate_series(1, 300) n;"
         "INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
@@ -96,7 +106,7 @@ def longest_wait_for_a_lock(server, migrations):
 
 
 def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_hold_nobody_up(
-    server, old_database, tmp_path
+    server, old_database, tmp_path, the_next
 ):
     clients = [PreviousOnPostgres(old_database, f"user-{number}") for number in (1, 2, 3, 3)]
     actions = {"reader": clients[0].read, "second reader": clients[2].read}
@@ -107,7 +117,7 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
             subprocess.Popen(
                 [TODO, "migrate"],
                 cwd=tmp_path,
-                env=environment(TODO_DATABASE_URL=old_database, **SETTINGS),
+                env=environment(TODO_DATABASE_URL=old_database, **the_next),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
@@ -117,7 +127,7 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
         changes_of_the_revision = server.execute(
             "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'todo_alembic_version'", database="live"
         )
-        for revision in ("0001", "head"):
+        for revision in (OLD, "head"):
             migrations.move(old_database, revision)
             time.sleep(0.2)
     for client in clients:
@@ -155,12 +165,12 @@ def while_the_schema_goes_back_and_forth(service, url):
     }
     with using(**actions) as uses:
         time.sleep(0.3)
-        migrations.downgrade(url, "0001")
+        migrations.downgrade(url, "base")
         time.sleep(0.5)
         reason = service.request("GET", "/health/ready", "").body
         migrations.upgrade(url)
         time.sleep(0.5)
-    assert "schema is behind this release" in reason["error"]
+    assert "behind this release: run todo migrate" in reason["error"]
     assert [use.failures for use in uses.values()] == [[], [], []]
     assert set(reads) == {200, 503}
     assert set(writes) == {201, 503}
@@ -171,7 +181,6 @@ def while_the_schema_goes_back_and_forth(service, url):
 def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it_is_back(
     server, old_database, tmp_path
 ):
-    migrations.upgrade(old_database)
     with Served(tmp_path, TODO_DATABASE_URL=old_database, **SETTINGS) as service:
         figures = while_the_schema_goes_back_and_forth(service, old_database)
     print(f"\nPostgreSQL {server.major}, down and up under this release: {figures}")  # noqa: T201  the figures, for -s
@@ -182,9 +191,9 @@ def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it
 
 @pytest.fixture
 def old_file(tmp_path):
-    """A file of the first release's schema with 5,000 tasks of 50 users."""
+    """A file of this release's schema with 5,000 tasks of 50 users."""
     path = tmp_path / "todo.db"
-    migrations.upgrade(f"sqlite:///{path}", "0001")
+    migrations.upgrade(f"sqlite:///{path}", OLD)
     with closing(sqlite3.connect(path)) as connection, connection:
         numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000) "
         connection.execute(f"INSERT INTO users {numbers} SELECT 'user-' || n, 100, 100, 0, '' FROM n WHERE n <= 50")
@@ -196,11 +205,13 @@ def old_file(tmp_path):
     return path
 
 
-def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_request(old_file, tmp_path):
+def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_request(
+    old_file, tmp_path, the_next
+):
     clients = [PreviousOnSqlite(old_file, f"user-{number}") for number in (1, 2)]
     with using(reader=clients[0].read, writer=clients[1].write) as uses:
         time.sleep(0.2)
-        ten = [Served(tmp_path, TODO_DATABASE_URL=f"sqlite:///{old_file}", **SETTINGS) for _ in range(TEN)]
+        ten = [Served(tmp_path, TODO_DATABASE_URL=f"sqlite:///{old_file}", **the_next) for _ in range(TEN)]
         try:
             for service in ten:
                 service.process.wait_for_http(f"{service.origin}/health/ready", seconds=60)
@@ -209,7 +220,7 @@ def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail
             for service in ten:
                 service.process.stop()
         copies = [path.name for path in tmp_path.glob("todo.db.at-*")]
-        for revision in ("0001", "head"):
+        for revision in (OLD, "head"):
             migrations.move(f"sqlite:///{old_file}", revision)
             time.sleep(0.2)
     for client in clients:
@@ -220,7 +231,7 @@ def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail
     assert not [use.failures for use in uses.values() if use.failures]
     assert max(uses["reader"].seconds) < 1  # a reader of SQLite's log waits for nobody; the rest is this machine
     assert max(uses["writer"].seconds) < 2.4
-    assert copies == ["todo.db.at-0001"]
+    assert copies == [f"todo.db.at-{OLD}"]
 
 
 def test_this_release_says_503_while_the_schema_of_its_file_is_behind_it(old_file, tmp_path):

@@ -40,7 +40,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_the_migrations_and_the_types(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "todo_adapters/sql/alembic/env.py" in names
-    assert any(name.startswith("todo_adapters/sql/alembic/versions/0001") for name in names)
+    assert any(name.startswith("todo_adapters/sql/alembic/versions/0003") for name in names)
     assert {f"todo_{part}/py.typed" for part in ("domain", "adapters", "app")} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from support.next_migration import add_next_migration
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.sqlite.store import SqliteTasks
@@ -39,6 +40,12 @@ def empty_postgres(postgres_databases, request):
     url = postgres_databases.url(name, PostgresDatabases.OWNER)
     yield Database(url, lambda statement: server.execute(statement, database=name), lambda: PostgresTasks(url))
     server.drop_database(name)
+
+
+@pytest.fixture
+def next_migration(tmp_path_factory, monkeypatch):
+    """The revision of one migration more than the release has; `BASELINE` is the one before it."""
+    return add_next_migration(tmp_path_factory.mktemp("next"), monkeypatch)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

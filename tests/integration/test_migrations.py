@@ -18,12 +18,13 @@ import sqlalchemy as sa
 from servers.postgres import PostgresServer
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.postgres import migration as postgres_migration
-from todo_adapters.sql.schema import REVISIONS, MigrationError
+from todo_adapters.sql.schema import REVISIONS, UNRELEASED, MigrationError
 from todo_adapters.sql.sqlite.store import SqliteTasks
-from todo_adapters.sql.tables import metadata, sqlite_metadata
-from todo_domain import Priority, TaskService, user_id
+from todo_adapters.sql.tables import DOMAINS, metadata, sqlite_metadata
+from todo_domain import Priority, TaskService, Unavailable, user_id
 
 ANN = user_id("ann")
+NEWEST = REVISIONS[-1]
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 
 
@@ -60,30 +61,51 @@ def test_upgrading_goes_to_the_head_and_again_changes_nothing(database):
     assert migrations.upgrade(database.url) == schema.head()
     assert migrations.is_current(database.url)
     assert migrations.upgrade(database.url) == schema.head()
-    assert migrations.upgrade(database.url, "0001") == schema.head()
 
 
+def test_a_database_that_is_further_stays_where_it_is(database, next_migration):
+    assert migrations.upgrade(database.url) == next_migration
+    assert migrations.upgrade(database.url, NEWEST) == next_migration
+
+
+@pytest.mark.usefixtures("next_migration")
 def test_every_step_up_and_down_can_be_taken_by_itself(database):
-    for revision in REVISIONS:
+    for revision in schema.REVISIONS:
         assert migrations.upgrade(database.url, revision) == revision
-    for revision in (*reversed(REVISIONS[:-1]), "base"):
+    for revision in (*reversed(schema.REVISIONS[:-1]), "base"):
         assert migrations.downgrade(database.url, revision) == revision
         assert migrations.downgrade(database.url, revision) == revision
-    assert migrations.pending(database.url) == list(REVISIONS)
+    assert migrations.pending(database.url) == list(schema.REVISIONS)
 
 
-def test_moving_finds_the_direction_by_itself(database):
-    assert [migrations.move(database.url, to).after for to in ("0001", "head", "0001", "base", "0002")] == [
-        "0001",
-        "0002",
-        "0001",
-        "base",
-        "0002",
-    ]
+def test_moving_finds_the_direction_by_itself(database, next_migration):
+    way = {NEWEST: NEWEST, "head": next_migration, "base": "base", next_migration: next_migration}
+    for to in (NEWEST, "head", NEWEST, "base", next_migration):
+        assert migrations.move(database.url, to).after == way[to]
 
 
-def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
+@pytest.mark.parametrize("revision", UNRELEASED)
+def test_a_database_of_an_unreleased_version_is_refused_in_one_sentence(database, revision):
     migrations.upgrade(database.url)
+    made = in_a_store(database, lambda tasks: tasks.create(ANN, title="kept"))
+    database.run(f"UPDATE todo_alembic_version SET version_num = '{revision}'")
+    for call in (
+        migrations.current,
+        migrations.pending,
+        migrations.upgrade,
+        lambda url: migrations.downgrade(url, "base"),
+    ):
+        with pytest.raises(MigrationError, match=r"made by an unreleased version, .* use an empty one$") as refused:
+            call(database.url)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(Unavailable, match="the schema is behind this release: run todo migrate"):
+        in_a_store(database, lambda tasks: tasks._tasks.check())
+    assert database.run("SELECT version_num FROM todo_alembic_version") == [(revision,)]
+    assert database.run("SELECT id FROM tasks") == [(made.task.id,)]
+
+
+def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database, next_migration):
+    assert migrations.upgrade(database.url) == next_migration
 
     async def fill(tasks):
         full = await tasks.create(
@@ -95,11 +117,11 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
         return full.task, plain.task
 
     full, plain = in_a_store(database, fill)
-    migrations.downgrade(database.url, "0001")
+    migrations.downgrade(database.url, NEWEST)
     migrations.upgrade(database.url)
 
     changes = in_a_store(database, lambda tasks: tasks.changes(ANN))
-    assert changes.tasks == [full._replace(priority=Priority.NONE, due_date=None, tags=()), plain]
+    assert changes.tasks == [full, plain]
     assert changes.revision == plain.revision + 2
     assert [
         tombstone_row.revision
@@ -110,18 +132,16 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database):
     assert later.task.id > plain.id
 
 
-def test_a_task_of_the_first_schema_gets_the_defaults(database):
-    migrations.upgrade(database.url, "0001")
+def test_a_task_that_was_written_without_the_later_columns_has_the_defaults(database):
+    migrations.upgrade(database.url)
     database.run(
         "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES ('ann', 1, 1, 0, '2026-11-22')"
     )
-    given = "OVERRIDING SYSTEM VALUE " if database.url.startswith("postgres") else ""
     at = "2026-11-22T09:15:00.000000Z"
     database.run(
         "INSERT INTO tasks (user_id, id, title, title_key, revision, created_at, updated_at)"
-        f" {given}VALUES ('ann', 1, 'Old', 'old', 1, '{at}', '{at}')"
+        f" VALUES ('ann', 1, 'Old', 'old', 1, '{at}', '{at}')"
     )
-    migrations.upgrade(database.url)
     task = in_a_store(database, lambda tasks: tasks.get(ANN, 1))
     assert (task.priority, task.due_date, task.tags) == (Priority.NONE, None, ())
     assert task.created_at == NOW
@@ -134,23 +154,30 @@ def test_a_schema_that_is_ahead_is_left_alone(database):
     assert migrations.upgrade(database.url) == "9999"
     in_a_store(database, lambda tasks: tasks._tasks.check())
     with pytest.raises(MigrationError, match="at 9999, from a newer release"):
-        migrations.downgrade(database.url, "0001")
+        migrations.downgrade(database.url, NEWEST)
 
 
+@pytest.mark.usefixtures("next_migration")
 def test_a_store_says_that_the_schema_is_behind(database):
     for sentence in ("missing|behind", "behind"):
         with pytest.raises(Exception, match=sentence):
             in_a_store(database, lambda tasks: tasks._tasks.check())
-        migrations.upgrade(database.url, "0001")
+        migrations.upgrade(database.url, NEWEST)
 
 
 def test_a_revision_that_does_not_exist_is_refused_and_the_choice_is_named(database):
     for function in (migrations.upgrade, migrations.downgrade, migrations.move):
-        with pytest.raises(MigrationError, match="choose one of base, 0001, 0002, head"):
-            function(database.url, "0003")
+        with pytest.raises(MigrationError, match="choose one of base, 0003, head"):
+            function(database.url, "0001")
 
 
 # The schema
+
+
+def described(index):
+    """An index in words; its condition is an object that equals no other."""
+    options = {name: str(option) for name, option in index.pop("dialect_options", {}).items()}
+    return str(sorted((index | options).items()))
 
 
 def columns(url, **options):
@@ -159,11 +186,11 @@ def columns(url, **options):
     seen = sa.inspect(engine)
     return {
         table: {
-            "columns": {c["name"]: (str(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)},
+            "columns": {c["name"]: (plain(c["type"]), c["nullable"], c["default"]) for c in seen.get_columns(table)},
             "order": [c["name"] for c in seen.get_columns(table)],
             "key": seen.get_pk_constraint(table),
             "foreign keys": seen.get_foreign_keys(table),
-            "indexes": sorted(seen.get_indexes(table), key=lambda index: index["name"]),
+            "indexes": sorted(map(described, seen.get_indexes(table))),
             "unique": seen.get_unique_constraints(table),
         }
         for table in seen.get_table_names()
@@ -189,6 +216,11 @@ def test_the_migrated_schema_is_the_declared_one_on_sqlite(sqlite_database, tmp_
     assert details(tmp_path / "todo.db") == details(tmp_path / "declared.db")
 
 
+def plain(type_):
+    """The type of a column, of a domain the one below it."""
+    return str(getattr(type_, "data_type", type_)).partition(" COLLATE")[0]
+
+
 def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, postgres_databases):
     migrations.upgrade(empty_postgres.url)
     empty_postgres.run("CREATE SCHEMA declared")
@@ -199,15 +231,36 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
     assert columns(url) == columns(url, **in_it)
 
     def checks(schema):
-        return empty_postgres.run(
-            "SELECT r.relname, c.conname, c.convalidated, pg_get_constraintdef(c.oid), r.reloptions"
-            " FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
+        """The checks of the tables, and those of the domains with the column in the place of the value."""
+        tables = empty_postgres.run(
+            "SELECT r.relname, pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
             f" WHERE r.relnamespace = '{schema}'::regnamespace AND c.contype = 'c'"
-            " AND r.relname <> 'todo_alembic_version' ORDER BY 1, 2"
         )
+        domains = empty_postgres.run(
+            "SELECT r.relname, replace(pg_get_constraintdef(c.oid), 'VALUE', quote_ident(a.attname))"
+            " FROM pg_constraint c JOIN pg_attribute a ON a.atttypid = c.contypid"
+            " JOIN pg_class r ON r.oid = a.attrelid"
+            f" WHERE r.relnamespace = '{schema}'::regnamespace AND r.relkind = 'r'"
+        )
+        return sorted(tables), sorted(domains)
 
-    assert checks("public") == checks("declared")
-    assert len(checks("public")) > 10
+    (of_several_columns, of_one_column), (declared, none) = checks("public"), checks("declared")
+    assert none == []
+    assert of_several_columns == [("users", "CHECK (((horizon >= 0) AND (horizon <= (revision)::bigint)))")]
+    of_several_columns = [
+        (table, check.replace("(revision)::bigint", "revision")) for table, check in of_several_columns
+    ]
+    assert sorted(of_several_columns + of_one_column) == declared
+    assert len(declared) > 10
+    assert empty_postgres.run("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
+    domains = empty_postgres.run(
+        "SELECT table_name || '.' || column_name, domain_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND domain_name IS NOT NULL"
+    )
+    assert dict(domains) == DOMAINS
+    options = "SELECT relname, reloptions FROM pg_class WHERE relnamespace = '{}'::regnamespace AND relkind = 'r'"
+    found, expected = [set(map(str, empty_postgres.run(options.format(schema)))) for schema in ("public", "declared")]
+    assert expected <= found
 
     def collations(schema):
         return empty_postgres.run(
@@ -269,9 +322,9 @@ def test_the_printed_sql_does_the_same(database, through, tmp_path):
     in_a_store(database, lambda tasks: tasks._tasks.check())
 
 
-def test_the_printed_sql_can_lead_down(database):
-    assert "DROP COLUMN priority" in migrations.offline_sql(database.url, "0001", "0002")
-    assert "DROP TABLE tasks" in migrations.offline_sql(database.url, "base", "0001")
+def test_the_printed_sql_can_lead_down(database, next_migration):
+    assert "DROP COLUMN weight" in migrations.offline_sql(database.url, NEWEST, next_migration)
+    assert "DROP TABLE tasks" in migrations.offline_sql(database.url, "base", NEWEST)
 
 
 # Several at once
@@ -302,8 +355,9 @@ def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
     assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.id == 1
 
 
+@pytest.mark.usefixtures("next_migration")
 def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
-    migrations.upgrade(sqlite_database.url, "0001")
+    migrations.upgrade(sqlite_database.url, NEWEST)
     sqlite_database.run("INSERT INTO users VALUES ('ann', 0, 0, 0, '')")
     threads = [threading.Thread(target=migrations.upgrade, args=[sqlite_database.url]) for _ in range(10)]
     for thread in threads:
@@ -311,28 +365,28 @@ def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
     for thread in threads:
         thread.join()
     assert migrations.is_current(sqlite_database.url)
-    assert [path.name for path in tmp_path.glob("*.at-*")] == ["todo.db.at-0001"]
+    assert [path.name for path in tmp_path.glob("*.at-*")] == [f"todo.db.at-{NEWEST}"]
 
 
 # What is left beside a SQLite file
 
 
-def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database, tmp_path):
+def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database, tmp_path, next_migration):
     migrations.upgrade(sqlite_database.url)
     made = in_a_store(sqlite_database, lambda tasks: tasks.create(ANN, title="kept", tags=["a"]))
     (tmp_path / "todo.db").chmod(0o600)
-    migrations.downgrade(sqlite_database.url, "0001")
+    migrations.downgrade(sqlite_database.url, NEWEST)
 
-    copy = tmp_path / "todo.db.at-0002"
+    copy = tmp_path / f"todo.db.at-{next_migration}"
     assert copy.stat().st_mode & 0o777 == 0o600
-    assert migrations.current(f"sqlite:///{copy}") == "0002"
+    assert migrations.current(f"sqlite:///{copy}") == next_migration
     restored = replace(sqlite_database, url=f"sqlite:///{copy}", store=lambda: SqliteTasks(copy))
     assert in_a_store(restored, lambda tasks: tasks.get(ANN, made.task.id)) == made.task
 
     migrations.upgrade(sqlite_database.url)
-    migrations.downgrade(sqlite_database.url, "0001")
+    migrations.downgrade(sqlite_database.url, NEWEST)
     names = sorted(path.name for path in tmp_path.glob("*.at-*") if not path.name.endswith(("-wal", "-shm")))
-    assert names == ["todo.db.at-0001", "todo.db.at-0002", "todo.db.at-0002.2"]
+    assert names == [f"todo.db.at-{revision}" for revision in (NEWEST, next_migration, f"{next_migration}.2")]
 
 
 def test_a_file_without_data_is_not_copied(sqlite_database, tmp_path):
@@ -341,21 +395,23 @@ def test_a_file_without_data_is_not_copied(sqlite_database, tmp_path):
     assert list(tmp_path.glob("*.at-*")) == []
 
 
+@pytest.mark.usefixtures("next_migration")
 def test_a_migration_that_fails_leaves_the_file_as_it_was(sqlite_database):
-    migrations.upgrade(sqlite_database.url, "0001")
-    sqlite_database.run("ALTER TABLE tasks ADD COLUMN tags TEXT")  # in the way of the third step of the next
+    migrations.upgrade(sqlite_database.url, NEWEST)
+    sqlite_database.run("ALTER TABLE tasks ADD COLUMN height TEXT")  # in the way of the second step of the next
     before = sqlite_database.run("SELECT sql FROM sqlite_master")
     with pytest.raises(sa.exc.OperationalError):
         migrations.upgrade(sqlite_database.url)
     assert sqlite_database.run("SELECT sql FROM sqlite_master") == before
-    assert migrations.current(sqlite_database.url) == "0001"
+    assert migrations.current(sqlite_database.url) == NEWEST
 
 
 # Beside those who use the database
 
 
-def test_the_previous_release_goes_on_writing_and_reading_through_the_second_migration(empty_postgres):
-    migrations.upgrade(empty_postgres.url, "0001")
+@pytest.mark.usefixtures("next_migration")
+def test_the_previous_release_goes_on_writing_and_reading_through_the_next_migration(empty_postgres):
+    migrations.upgrade(empty_postgres.url, NEWEST)
     empty_postgres.run(
         "INSERT INTO users SELECT 'user-' || n, 100, 100, 0, now() FROM generate_series(1, 300) n;"
         "INSERT INTO tasks (user_id, title, title_key, revision, created_at, updated_at)"
@@ -393,11 +449,12 @@ def test_the_previous_release_goes_on_writing_and_reading_through_the_second_mig
         user.join()
     assert failures == []
     assert max(pauses) < 0.5
-    assert empty_postgres.run("SELECT DISTINCT priority, tags FROM tasks") == [(0, [])]
+    assert empty_postgres.run("SELECT DISTINCT weight FROM tasks") == [(0,)]
 
 
+@pytest.mark.usefixtures("next_migration")
 def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_postgres):
-    migrations.upgrade(empty_postgres.url, "0001")
+    migrations.upgrade(empty_postgres.url, NEWEST)
     with psycopg.connect(empty_postgres.url) as slow:
         slow.execute("SELECT count(*) FROM tasks")  # keeps its lock until it commits
         migration = threading.Thread(target=migrations.upgrade, args=[empty_postgres.url])
@@ -417,14 +474,14 @@ def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_
     assert migrations.is_current(empty_postgres.url)
 
 
-def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_postgres):
-    migrations.upgrade(empty_postgres.url, "0001")
-    script = migrations.offline_sql(empty_postgres.url, "0002", "0001")
+def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_postgres, next_migration):
+    migrations.upgrade(empty_postgres.url, NEWEST)
+    script = migrations.offline_sql(empty_postgres.url, next_migration, NEWEST)
     first_transaction = script[: script.index("COMMIT") + len("COMMIT")]
     with psycopg.connect(empty_postgres.url, autocommit=True) as connection:
         connection.execute(first_transaction)
-    assert migrations.current(empty_postgres.url) == "0001"
-    assert migrations.upgrade(empty_postgres.url) == "0002"
+    assert migrations.current(empty_postgres.url) == NEWEST
+    assert migrations.upgrade(empty_postgres.url) == next_migration
     assert empty_postgres.run("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == [(0,)]
 
 
@@ -436,8 +493,9 @@ def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_p
             migrations.upgrade(empty_postgres.url)
 
 
+@pytest.mark.usefixtures("next_migration")
 def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
-    migrations.upgrade(empty_postgres.url, "0001")
+    migrations.upgrade(empty_postgres.url, NEWEST)
     monkeypatch.setattr(postgres_migration, "_TIMEOUT", 0.3)
     with psycopg.connect(empty_postgres.url) as other:
         other.execute("SELECT count(*) FROM tasks")

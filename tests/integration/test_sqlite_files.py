@@ -37,7 +37,7 @@ async def test_the_file_and_what_lies_beside_it_are_for_their_owner_alone_whatev
         beside = modes(tmp_path)
         assert {"my tasks.db", "my tasks.db-wal", "my tasks.db-shm"} <= beside.keys()
         back_up(database, tmp_path / "copy.db")
-    migrations.downgrade(database.address, "0001")
+    migrations.downgrade(database.address, "base")
     found = {**beside, **modes(tmp_path)}
     assert {"copy.db", f"my tasks.db.at-{migrations.head()}"} <= found.keys()
     assert set(found.values()) == {0o600}, found
@@ -50,7 +50,7 @@ async def test_a_file_that_others_may_read_stays_as_it_is_and_its_copies_do_not(
     async with aclosing(SqliteTasks(file)) as store:
         await TaskService(store).create(ANN, title="x")
     file.chmod(0o644)
-    migrations.downgrade(url, "0001")
+    migrations.downgrade(url, "base")
     assert modes(tmp_path)["todo.db"] == 0o644
     assert {mode for name, mode in modes(tmp_path).items() if ".at-" in name} == {0o600}
 

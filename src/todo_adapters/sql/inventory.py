@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from todo_adapters.sql.schema import BASE, MigrationError, head
+from todo_adapters.sql.schema import (
+    BASE,
+    FORMER_VERSION_TABLE,
+    UNRELEASED,
+    VERSION_TABLE,
+    MigrationError,
+    UnreleasedError,
+    head,
+)
 from todo_adapters.sql.tables import metadata
 
 TABLES: Final = tuple(metadata.tables)
+
+LOOKED_FOR: Final = (*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE)
+"""The tables that tell where a database stands."""
 
 Columns = Mapping[str, Collection[str]]
 """The columns of each table that was found, by the table's name."""
@@ -32,19 +43,29 @@ def lacking(found: Columns, revision: str) -> list[str]:
 
 
 def require_whole(found: Columns, revision: str) -> None:
-    """Raise MigrationError, naming what is missing, unless the tables are those of `revision`."""
+    """Raise MigrationError, naming what is missing, unless the tables are those of `revision`.
+
+    Raises UnreleasedError for a revision of an unreleased version.
+    """
+    if revision in UNRELEASED:
+        raise UnreleasedError
     if missing := lacking(found, revision):
         raise MigrationError(
             f"the database says that it is at {revision}, but it lacks {', '.join(missing)}: restore it from a backup"
         )
 
 
-def are_ours(found: Columns) -> bool:
-    """Whether every table of ours is there with its key and its revisions, as no other program has them."""
-    return all(
+def require_released(found: Columns) -> None:
+    """Raise UnreleasedError if the tables are ours, beside a version table of the name that it had in the past.
+
+    Ours have their keys and their revisions, as the tables of no other program do.
+    """
+    ours = all(
         {"revision", *table.primary_key.columns.keys()} <= set(found.get(name, ()))
         for name, table in metadata.tables.items()
     )
+    if ours and FORMER_VERSION_TABLE in found:
+        raise UnreleasedError
 
 
 def reserved_names() -> list[str]:

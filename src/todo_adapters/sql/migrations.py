@@ -11,13 +11,11 @@ from todo_adapters.sql.addresses import database_url
 from todo_adapters.sql.schema import (
     BASE,
     HEAD,
-    REVISIONS,
-    VERSION_TABLE,
     MigrationError,
     Moved,
     Needed,
-    Standing,
     head,
+    is_known,
     missing,
     named,
 )
@@ -35,18 +33,24 @@ _ALEMBIC: Final = threading.Lock()
 def current(url: str) -> str:
     """Return the revision that the database is at, `base` if it has none.
 
-    Raises MigrationError, also if the tables are not those of the revision.
+    Raises MigrationError, also if the tables are not those of the revision, or of an unreleased version.
     """
-    return _standing(url).revision
+    database = _database(url)
+    if database.file is not None:
+        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+
+        return sqlite_migration.standing(database.file)
+    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    return postgres_migration.standing(database.url or "")
 
 
 def pending(url: str) -> list[str]:
-    """Return what the database lacks, oldest first: revisions, and before them the version table's present name.
+    """Return the revisions that the database lacks, oldest first; none for one that is ahead of this release.
 
-    Nothing is pending in a database that is ahead of this release. Raises MigrationError as `current` does.
+    Raises MigrationError as `current` does.
     """
-    standing = _standing(url)
-    return [VERSION_TABLE] * standing.former + missing(standing.revision, head())
+    return missing(current(url), head())
 
 
 def is_current(url: str) -> bool:
@@ -102,17 +106,6 @@ def scripts() -> Path:
     raise MigrationError("the migrations are missing from this installation: install todo again")
 
 
-def _standing(url: str) -> Standing:
-    database = _database(url)
-    if database.file is not None:
-        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
-
-        return sqlite_migration.standing(database.file)
-    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
-
-    return postgres_migration.standing(database.url or "")
-
-
 def _down(url: str, target: str) -> Moved:
     return _migrate(url, lambda found: found != target and not missing(found, target), "downgrade", target)
 
@@ -125,7 +118,7 @@ def _migrate(url: str, needed: Needed, step: str, target: str) -> Moved:
             getattr(command, step)(_config(StringIO(), connection=connection), target)
 
     def known(found: str) -> bool:
-        if step == "downgrade" and found not in (BASE, *REVISIONS):
+        if step == "downgrade" and not is_known(found):
             raise MigrationError(f"the database is at {found}, from a newer release: use its todo migrate")
         return needed(found)
 

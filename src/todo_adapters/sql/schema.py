@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0003",)
 """The revisions that this release knows, oldest first; it needs the last one."""
+
+UNRELEASED: Final = ("0001", "0002")
+"""The revisions of unreleased versions, whose databases are refused."""
 
 BASE: Final = "base"
 HEAD: Final = "head"
@@ -19,19 +22,10 @@ TOUCH: Final = "DELETE FROM todo_alembic_version WHERE false"
 """Changes nothing, and is refused by a database that cannot be written."""
 
 FORMER_VERSION_TABLE: Final = "alembic_version"
-"""Its name before the first release. The next migration renames it, if the tables beside it are ours."""
-
-SELECT_FORMER_REVISIONS: Final = "SELECT version_num FROM alembic_version"
+"""Its name in some unreleased versions; in most databases that have one, it is another program's."""
 
 Needed = Callable[[str], bool]
 """Whether a migration has anything to do, given the revision that the database is at."""
-
-
-class Standing(NamedTuple):
-    """The revision that a database is at, and whether its version table still has the former name."""
-
-    revision: str
-    former: bool = False
 
 
 class Moved(NamedTuple):
@@ -47,6 +41,15 @@ class SqlError(Exception):
 
 class MigrationError(SqlError):
     """A migration that cannot be done."""
+
+
+class UnreleasedError(MigrationError):
+    """A database that an unreleased version made."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database was made by an unreleased version, which this release cannot upgrade: use an empty one"
+        )
 
 
 class CannotRenewError(SqlError):
@@ -71,6 +74,16 @@ def head() -> str:
     return REVISIONS[-1]
 
 
+def is_known(revision: str) -> bool:
+    """Return whether this release knows the revision."""
+    return revision in (BASE, *REVISIONS)
+
+
+def is_behind(revision: str | None) -> bool:
+    """Return whether a database at this revision, None for none, lacks what this release needs."""
+    return revision is None or revision in (BASE, *UNRELEASED, *REVISIONS[:-1])
+
+
 def missing(found: str, target: str) -> list[str]:
     """Return the revisions after `found` up to `target`; none after one that only a newer release knows."""
     order = (BASE, *REVISIONS)
@@ -81,6 +94,6 @@ def named(to: str) -> str:
     """Return the revision that `to` names, or raise MigrationError."""
     if to == HEAD:
         return head()
-    if to not in (BASE, *REVISIONS):
+    if not is_known(to):
         raise MigrationError(f"there is no such revision: choose one of {', '.join((BASE, *REVISIONS, HEAD))}")
     return to

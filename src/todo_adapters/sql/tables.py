@@ -2,6 +2,8 @@
 
 The types are chosen so that one statement compiles for both engines: SQLite keeps instants as text of fixed width in
 UTC (`2026-11-22T09:15:00.123456Z`), dates as ISO text and lists as JSON text; each sorts and compares like its value.
+
+On PostgreSQL a check of one column belongs to the column's domain; here it is the table's, as on SQLite.
 """
 
 from __future__ import annotations
@@ -24,12 +26,43 @@ FOLDED: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 metadata: Final = sa.MetaData()
 
+DOMAINS: Final = {
+    "users.id": "todo_user_id",
+    "users.revision": "todo_counter",
+    "users.task_count": "todo_task_count",
+    "tasks.title": "todo_title",
+    "tasks.description": "todo_description",
+    "tasks.title_key": "todo_title_key",
+    "tasks.description_key": "todo_description_key",
+    "tasks.revision": "todo_revision",
+    "tasks.priority": "todo_priority",
+    "tasks.tags": "todo_tags",
+    "tasks.tags_key": "todo_tags",
+    "tasks.uid": "todo_uid",
+    "tasks.position": "todo_position",
+    "tasks.extra": "todo_extra",
+    "idempotency_keys.key": "todo_key",
+    "idempotency_keys.fingerprint": "todo_fingerprint",
+}
+"""The domain of each column that has one on PostgreSQL; its check is the one that the column has below."""
+
 _EMPTY: Final = Either(postgresql=sa.text("'{}'"), sqlite=sa.text("'[]'"))
 _OF_A_USER: Final = "users.id"
+_LARGEST_ID: Final = 9007199254740991
 
 
 def _count(column: str) -> Either:
     return Either(postgresql=sa.text(f"cardinality({column})"), sqlite=sa.text(f"json_array_length({column})"))
+
+
+def _bytes(column: str) -> Either:
+    return Either(postgresql=sa.text(f"octet_length({column})"), sqlite=sa.text(f"length(CAST({column} AS BLOB))"))
+
+
+def _by_uid(table: str) -> sa.Index:
+    """Return the unique index on the uids of a user; rows without one are not in it, and cost it nothing."""
+    named = sa.text("uid IS NOT NULL")
+    return sa.Index(f"{table}_uid", "user_id", "uid", unique=True, postgresql_where=named, sqlite_where=named)
 
 
 def _owner(table: str) -> sa.Column[str]:
@@ -52,7 +85,7 @@ users: Final = sa.Table(
     sa.Column("created_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("id", name="users_pkey"),
     sa.CheckConstraint("length(id) BETWEEN 1 AND 255", name="users_id_length"),
-    sa.CheckConstraint("revision BETWEEN 0 AND 9007199254740991", name="users_revision_range"),
+    sa.CheckConstraint(f"revision BETWEEN 0 AND {_LARGEST_ID}", name="users_revision_range"),
     sa.CheckConstraint("task_count >= 0", name="users_task_count_range"),
     sa.CheckConstraint("horizon BETWEEN 0 AND revision", name="users_horizon_range"),
     # Every write rewrites its user's row, on the same page while there is room.
@@ -64,7 +97,7 @@ tasks: Final = sa.Table(
     "tasks",
     metadata,
     _owner("tasks"),
-    sa.Column("id", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=_LARGEST_ID), nullable=False),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("description", sa.Text),
     sa.Column("completed_at", INSTANT),
@@ -77,8 +110,12 @@ tasks: Final = sa.Table(
     sa.Column("due_date", DATE),
     sa.Column("tags", TEXTS, nullable=False, server_default=_EMPTY),
     sa.Column("tags_key", TEXTS, nullable=False, server_default=_EMPTY),
+    sa.Column("uid", FOLDED),
+    sa.Column("position", FOLDED),
+    sa.Column("extra", sa.Text),
     sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
-    sa.CheckConstraint("id BETWEEN 1 AND 9007199254740991", name="tasks_id_range"),
+    # On PostgreSQL the sequence ends there.
+    sa.CheckConstraint(f"id BETWEEN 1 AND {_LARGEST_ID}", name="tasks_id_range").ddl_if(dialect="sqlite"),
     sa.CheckConstraint("length(title) BETWEEN 1 AND 255", name="tasks_title_length"),
     sa.CheckConstraint("length(description) <= 5000", name="tasks_description_length"),
     # Folding makes a text at most three times as long.
@@ -88,8 +125,14 @@ tasks: Final = sa.Table(
     sa.CheckConstraint("priority BETWEEN 0 AND 3", name="tasks_priority_range"),
     sa.CheckConstraint(_count("tags") <= sa.literal_column("20"), name="tasks_tags_count"),
     sa.CheckConstraint(_count("tags_key") <= sa.literal_column("20"), name="tasks_tags_key_count"),
+    sa.CheckConstraint("length(uid) BETWEEN 10 AND 128", name="tasks_uid_length"),
+    sa.CheckConstraint("length(position) BETWEEN 1 AND 64", name="tasks_position_length"),
+    sa.CheckConstraint(
+        _bytes("extra").between(sa.literal_column("3"), sa.literal_column("4096")), name="tasks_extra_length"
+    ),
     sa.Index("tasks_newest", "user_id", sa.desc("created_at"), sa.desc("id")),
     sa.Index("tasks_revision", "user_id", "revision", unique=True),
+    _by_uid("tasks"),
     sqlite_with_rowid=False,
 )
 
@@ -101,8 +144,10 @@ tombstones: Final = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("deleted_at", INSTANT, nullable=False),
     _number(),
+    sa.Column("uid", FOLDED),
     sa.PrimaryKeyConstraint("user_id", "task_id", name="tombstones_pkey"),
     sa.Index("tombstones_revision", "user_id", "revision", unique=True),
+    _by_uid("tombstones"),
     sqlite_with_rowid=False,
 )
 

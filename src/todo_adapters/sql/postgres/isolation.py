@@ -12,7 +12,7 @@ from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
 from todo_adapters.sql.postgres.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.schema import REVISIONS, VERSION_TABLE
+from todo_adapters.sql.schema import VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
 from todo_domain.errors import NotIsolated, Unavailable
@@ -98,7 +98,7 @@ async def _check(road: PostgresClient) -> None:
     if schemas > 1:
         raise Unavailable("a table of another schema hides ours: put our schema first on the search_path")
     (((revision, walled, visible, read_only),),) = await road.run(_FACTS, {"owner": _NOBODY})
-    if revision is None or revision in REVISIONS[:-1]:
+    if is_behind(revision):
         raise Unavailable("the schema is behind this release: run todo migrate")
     if read_only == "on":
         raise Unavailable("the database is read-only for now: try again later")

@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 import sqlalchemy as sa
 
-from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
+from todo_adapters.sql.inventory import LOOKED_FOR, TABLES, require_released, require_whole, reserved_names
 from todo_adapters.sql.postgres.connecting import CannotConnectError, connect
 from todo_adapters.sql.postgres.errors import (
     CANCELLED,
@@ -25,17 +25,13 @@ from todo_adapters.sql.postgres.errors import (
 from todo_adapters.sql.postgres.session import ENCODING
 from todo_adapters.sql.schema import (
     BASE,
-    FORMER_VERSION_TABLE,
-    REVISIONS,
-    SELECT_FORMER_REVISIONS,
     SELECT_REVISION,
     VERSION_TABLE,
     MigrationError,
     Moved,
     Needed,
-    Standing,
 )
-from todo_adapters.sql.tables import ROLE
+from todo_adapters.sql.tables import DOMAINS, ROLE
 
 _TIMEOUT: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
@@ -51,10 +47,6 @@ _TAKEN: Final = sa.text(
     " AS taken (name, namespace) WHERE name = ANY(:names) AND namespace = current_schema()::regnamespace"
     " ORDER BY name LIMIT 1"
 )
-_RENAME: Final = (
-    f"ALTER TABLE {FORMER_VERSION_TABLE} RENAME TO {VERSION_TABLE}",
-    f"ALTER INDEX {FORMER_VERSION_TABLE}_pkc RENAME TO {VERSION_TABLE}_pkc",
-)
 _TURN: Final = 0x746F_646F  # "todo" in ASCII; any number would do that nobody else takes
 
 # A lock that is waited for holds up everybody behind it: so only briefly, then again. Row-level security would turn a
@@ -68,8 +60,8 @@ _SETTINGS: Final = (
 )
 
 
-def standing(info: str) -> Standing:
-    """Return where the database stands as the service sees it; a pooled connection is good enough for this.
+def standing(info: str) -> str:
+    """Return the revision that the database is at, as the service sees it; a pooled connection is good enough for this.
 
     Raises MigrationError if it cannot be reached, or if its tables are not those of its revision.
     """
@@ -95,13 +87,10 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
         connection.commit()
         while True:
             found = _standing(connection)
-            before = found.revision if before is None else before
+            before = found if before is None else before
             try:
-                if found.former:
-                    connection.rollback()
-                    _rename_version_table(connection)
-                elif needed(found.revision):
-                    if found.revision == BASE:
+                if needed(found):
+                    if found == BASE:
                         _require_room(connection)
                     connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
                     change(connection)
@@ -114,7 +103,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
                 time.sleep(_POLL)
         connection.rollback()
         _require_visible(connection, found)
-        return Moved(before, found.revision)
+        return Moved(before, found)
 
 
 def _take_turn(connection: sa.Connection, give_up: float) -> None:
@@ -126,33 +115,23 @@ def _take_turn(connection: sa.Connection, give_up: float) -> None:
     connection.commit()
 
 
-def _standing(connection: sa.Connection) -> Standing:
+def _standing(connection: sa.Connection) -> str:
     # One snapshot: beside a running migration the revision and the tables would else be of different moments.
     connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    rows = connection.execute(_TABLES, {"names": [*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE]}).all()
+    rows = connection.execute(_TABLES, {"names": [*LOOKED_FOR]}).all()
     found = {name: set(columns) for name, _, columns in rows}
     schemas = {name: schema for name, schema, _ in rows}
     if VERSION_TABLE in found:
-        revision = connection.scalar(sa.text(SELECT_REVISION)) or BASE
+        revision: str = connection.scalar(sa.text(SELECT_REVISION)) or BASE
         hiding = [name for name in TABLES if schemas.get(name, schemas[VERSION_TABLE]) != schemas[VERSION_TABLE]]
         if revision != BASE and hiding:
             raise MigrationError(
                 f"the table {hiding[0]} of another schema hides ours: put our schema first on the search_path"
             )
         require_whole(found, revision)
-        return Standing(revision)
-    ours = {schemas.get(name) for name in (*TABLES, FORMER_VERSION_TABLE)}
-    if len(ours) == 1 and are_ours(found):
-        revisions = connection.scalars(sa.text(SELECT_FORMER_REVISIONS)).all()
-        if len(revisions) == 1 and revisions[0] in REVISIONS:
-            return Standing(revisions[0], former=True)
-    return Standing(BASE)
-
-
-def _rename_version_table(connection: sa.Connection) -> None:
-    for statement in _RENAME:
-        connection.exec_driver_sql(statement)
-    connection.commit()
+        return revision
+    require_released(found)
+    return BASE
 
 
 def _require_room(connection: sa.Connection) -> None:
@@ -162,13 +141,13 @@ def _require_room(connection: sa.Connection) -> None:
     schema = connection.scalar(sa.select(sa.func.current_schema()))
     if schema is None:
         raise MigrationError("the search_path names no schema that exists: create it, or correct the search_path")
-    if (name := connection.scalar(_TAKEN, {"names": reserved_names()})) is not None:
+    if (name := connection.scalar(_TAKEN, {"names": [*reserved_names(), *DOMAINS.values()]})) is not None:
         raise MigrationError(
             f"the schema {schema} has a {name} already, which is not ours: give todo a schema or a database of its own"
         )
 
 
-def _require_visible(connection: sa.Connection, found: Standing) -> None:
+def _require_visible(connection: sa.Connection, found: str) -> None:
     """Raise MigrationError unless the service, which runs as `todo_app`, finds the tables that a migration left."""
     became = _become_the_role(connection)
     seen = _standing(connection)

@@ -13,19 +13,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from todo_adapters.sql.inventory import TABLES, are_ours, require_whole, reserved_names
+from todo_adapters.sql.inventory import LOOKED_FOR, require_released, require_whole, reserved_names
 from todo_adapters.sql.schema import (
     BASE,
-    FORMER_VERSION_TABLE,
-    REVISIONS,
-    SELECT_FORMER_REVISIONS,
     SELECT_REVISION,
     TOUCH,
     VERSION_TABLE,
     MigrationError,
     Moved,
     Needed,
-    Standing,
 )
 from todo_adapters.sql.sqlite.file import MODE, connect, explain
 from todo_adapters.sql.tables import sqlite_metadata
@@ -34,13 +30,13 @@ _TIMEOUT_MS: Final = 60_000
 _TAKEN: Final = "SELECT name FROM sqlite_master WHERE lower(name) IN (SELECT value FROM json_each(?))"
 
 
-def standing(path: Path) -> Standing:
-    """Return where the file stands; `base` for a missing or an empty one, which is left as it is.
+def standing(path: Path) -> str:
+    """Return the revision that the file is at; `base` for a missing or an empty one, which is left as it is.
 
     Raises MigrationError if it cannot be read, or if its tables are not those of its revision.
     """
     if not path.exists():
-        return Standing(BASE)
+        return BASE
     with _failures(), closing(connect(path)) as connection:
         connection.execute("BEGIN")  # one snapshot of the revision and the tables, beside a running migration
         return _standing(connection)
@@ -57,17 +53,15 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
         sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
         with engine.begin() as transaction:
             found = _standing(connection)
-            if found.former:
-                connection.execute(f"ALTER TABLE {FORMER_VERSION_TABLE} RENAME TO {VERSION_TABLE}")
-            if needed(found.revision):
-                if found.revision == BASE:
+            if needed(found):
+                if found == BASE:
                     _require_free_names(connection)
                 elif _holds_data(connection):
-                    _copy(path, found.revision)
+                    _copy(path, found)
                 change(transaction)
-            elif found.revision != BASE:
+            elif found != BASE:
                 connection.execute(TOUCH)
-            return Moved(found.revision, _standing(connection).revision)
+            return Moved(found, _standing(connection))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -76,19 +70,16 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _standing(connection: sqlite3.Connection) -> Standing:
-    found = {name: _columns(connection, name) for name in (*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE)}
+def _standing(connection: sqlite3.Connection) -> str:
+    found = {name: _columns(connection, name) for name in LOOKED_FOR}
     found = {name: columns for name, columns in found.items() if columns}
     if VERSION_TABLE in found:
         row = connection.execute(SELECT_REVISION).fetchone()
         revision = BASE if row is None else str(row[0])
         require_whole(found, revision)
-        return Standing(revision)
-    if FORMER_VERSION_TABLE in found and are_ours(found):
-        rows = connection.execute(SELECT_FORMER_REVISIONS).fetchall()
-        if len(rows) == 1 and rows[0][0] in REVISIONS:
-            return Standing(rows[0][0], former=True)
-    return Standing(BASE)
+        return revision
+    require_released(found)
+    return BASE
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

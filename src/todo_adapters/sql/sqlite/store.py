@@ -13,7 +13,7 @@ from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_sqlite, text_of_instant
-from todo_adapters.sql.schema import REVISIONS, SELECT_REVISION, TOUCH, VERSION_TABLE
+from todo_adapters.sql.schema import SELECT_REVISION, TOUCH, VERSION_TABLE, is_behind
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
@@ -264,7 +264,7 @@ def _behind(connection: sqlite3.Connection) -> bool:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone():
         return True
     row: Row | None = connection.execute(SELECT_REVISION).fetchone()
-    return row is None or str(row[0]) in REVISIONS[:-1]
+    return is_behind(None if row is None else str(row[0]))
 
 
 def _get(connection: sqlite3.Connection, values: Values) -> Task:
