@@ -160,8 +160,8 @@ def test_limits_are_those_of_the_code_list_items_included():
     for name in ("Task", "NewTask", "TaskPut", "TaskPatch"):
         members = DOCUMENT["components"]["schemas"][name]["properties"]
         assert (members["title"]["minLength"], members["title"]["maxLength"]) == (1, 255)
-        assert members["description"]["anyOf"][0]["maxLength"] == 5_000
-        tags = members["tags"] if name == "Task" else members["tags"]["anyOf"][0]
+        assert members["description"]["maxLength"] == 5_000
+        tags = members["tags"]
         assert (tags["maxItems"], tags["uniqueItems"]) == (20, True)
         assert (tags["items"]["minLength"], tags["items"]["maxLength"]) == (1, 50)
     id_schema = next(parameter for parameter in parameters(OPERATIONS["read_task"][2]) if parameter["name"] == "id")[
@@ -253,6 +253,91 @@ def test_every_parameter_that_the_list_reads_is_documented():
     for operation, known in (("list_tasks", LIST_PARAMETERS), ("list_changes", CHANGES_PARAMETERS)):
         said = {parameter["name"] for parameter in parameters(OPERATIONS[operation][2]) if parameter["in"] == "query"}
         assert said == known
+
+
+# For generators of clients: each of these decides what type or name a generated client has.
+
+
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+NAMED_ENUMS = {"Status": ["incomplete", "complete"], "Priority": ["none", "low", "medium", "high"]}
+
+
+def test_operations_keep_their_names():
+    assert OPERATIONS.keys() >= {
+        *("list_tasks", "create_task", "read_task", "put_task", "patch_task", "delete_task", "complete_task"),
+        *("list_changes", "stream_events", "live", "ready", "metrics", "contract", "front", "docs", "docs_file"),
+    }
+
+
+def test_the_server_is_where_the_document_comes_from():
+    assert [server["url"] for server in DOCUMENT["servers"]] == ["."]
+
+
+@pytest.mark.parametrize("name", NAMED_ENUMS)
+def test_status_and_priority_are_named_once_with_their_values_in_order(name: str):
+    assert SCHEMAS[name]["enum"] == NAMED_ENUMS[name]
+    alike = [part for part in everything(DOCUMENT) if sorted(part.get("enum", [])) == sorted(NAMED_ENUMS[name])]
+    assert alike == [SCHEMAS[name]]
+    uses = [part for part in everything(DOCUMENT) if part.get("$ref") == f"#/components/schemas/{name}"]
+    assert len(uses) >= 5  # Task, the bodies, the parameter of the list
+
+
+def test_a_nullable_simple_type_is_one_type_of_two_names():
+    for part in everything(DOCUMENT):
+        for choice in part.get("anyOf", ()):
+            assert choice != {"type": "null"} or all("$ref" in other for other in part["anyOf"] if other != choice)
+    assert SCHEMAS["Task"]["properties"]["description"]["type"] == ["string", "null"]
+    assert SCHEMAS["NewTask"]["properties"]["tags"]["type"] == ["array", "null"]
+
+
+def test_a_body_is_one_object_and_no_union_of_unknown_types():
+    for name in BODIES:
+        assert SCHEMAS[name]["type"] == "object"
+        assert not {"anyOf", "oneOf", "allOf"} & SCHEMAS[name].keys()
+
+
+def test_errors_are_problems_and_412_carries_the_task_by_its_type():
+    assert "Error" not in SCHEMAS  # would shadow the class of this name in JavaScript
+    assert SCHEMAS["StaleProblem"]["properties"]["code"]["const"] == "stale"
+    assert "current" in SCHEMAS["StaleProblem"]["required"]
+    assert "stale" not in SCHEMAS["Problem"]["properties"]["code"]["enum"]  # so that the code tells the two apart
+    assert "current" not in SCHEMAS["Problem"]["properties"]
+    for _, _, operation in OPERATIONS.values():
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                name = "StaleProblem" if status == "412" else "Problem"
+                schema = resolved(response)["content"]["application/json"]["schema"]
+                assert schema == {"$ref": f"#/components/schemas/{name}"}
+
+
+def test_every_member_and_every_parameter_has_a_description():
+    def described(part: dict[str, Any]) -> bool:
+        references = [part, *part.get("anyOf", ())]
+        return "description" in part or any("description" in resolved(each) for each in references)
+
+    missing = [
+        f"{name}.{member}"
+        for name, schema in SCHEMAS.items()
+        for member, part in schema.get("properties", {}).items()
+        if not described(part)
+    ]
+    missing += [
+        one["name"] for _, _, described_ in OPERATIONS.values() for one in parameters(described_) if not described(one)
+    ]
+    assert not missing
+
+
+def test_every_number_that_needs_64_bits_says_so():
+    wide = {
+        member
+        for schema in SCHEMAS.values()
+        for member, part in schema.get("properties", {}).items()
+        if "integer" in part.get("type", ()) and part["format"] == "int64"
+    }
+    assert wide == {"id", "revision"}
+    for part in everything(DOCUMENT):
+        if part.get("maximum", 0) >= 2**31:
+            assert part["format"] == "int64"
 
 
 # True: the examples, sent where they play.

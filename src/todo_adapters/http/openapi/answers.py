@@ -144,9 +144,11 @@ def answer(
     return response
 
 
-def refused(description: str, examples: dict[str, Example], *, headers: tuple[str, ...] = ()) -> dict[str, Any]:
+def refused(
+    description: str, examples: dict[str, Example], *, headers: tuple[str, ...] = (), schema: str = "Problem"
+) -> dict[str, Any]:
     """Return one error answer; the examples are bodies by name."""
-    return answer(description, reference("Error"), headers=dict.fromkeys(headers, ""), examples=named(**examples))
+    return answer(description, reference(schema), headers=dict.fromkeys(headers, ""), examples=named(**examples))
 
 
 def invalid(**calls: Callable[[], object]) -> Answers:
@@ -176,6 +178,7 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
             "`If-Match`, or the `revision` in a PUT, failed; `current` is the task as it is now.",
             {"stale": refusal(Stale(GROCERIES))},
             headers=("ETag",),
+            schema="StaleProblem",
         ),
         "BodyTooLarge": refused(f"The body has more than {body_limit:,} bytes.", {"too_large": too_large}),
         "NotJson": refused("A body that is not `application/json` in UTF-8 and nothing else.", {"not_json": not_json}),

@@ -50,7 +50,11 @@ CONTRACT: Final = Operation(
     {
         "200": answer(
             "OpenAPI 3.1.",
-            {"type": "object", "required": ["openapi", "info", "paths"]},
+            {
+                "type": "object",
+                "required": ["openapi", "info", "paths"],
+                "properties": {"openapi": {"type": "string"}, "info": {"type": "object"}, "paths": {"type": "object"}},
+            },
             headers={"Content-Encoding": ""},
         )
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
+from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
 from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
-from todo_adapters.http.protocol.schemas import PRIORITY_NAMES, TEXT
+from todo_adapters.http.protocol.schemas import TEXT
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
@@ -77,7 +78,7 @@ LIST_PARAMETERS: Final = [
     _query(
         "status",
         "Only tasks of this status.",
-        {"type": "string", "enum": ["incomplete", "complete"]},
+        reference("Status"),
         examples=named(complete="complete"),
     ),
     _query("completed", "The twin of `status`; they must not contradict each other.", {"type": "boolean"}),
@@ -91,7 +92,7 @@ LIST_PARAMETERS: Final = [
     _query(
         "priority",
         "Only tasks of these priorities. May be repeated, or be one value with commas between the priorities.",
-        {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(PRIORITY_NAMES)}},
+        {"type": "array", "minItems": 1, "items": reference("Priority")},
         style="form",
         explode=True,
         examples=named(searched=["medium", "high"]),

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from todo_adapters.http.protocol.errors import STATUS, TooLarge
 from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
+    PRIORITY_NAMES,
     ChangesOut,
     Completion,
-    ErrorOut,
     Health,
     NewTask,
+    ProblemOut,
     Settable,
+    StaleProblemOut,
     TaskOut,
     TaskPatch,
     TaskPut,
 )
+from todo_domain import Stale, Status
 
-_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, ErrorOut, Health)
+_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, ProblemOut, StaleProblemOut, Health)
 
 _TWINS_AGREE: Final = {
     "not": {
@@ -37,27 +40,42 @@ _TWINS_AGREE: Final = {
 """`status` and `completed` are one fact in two spellings; a PUT alone may let them differ."""
 
 _SOMETHING_TO_SET: Final = {
-    "anyOf": [
-        {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
-        if name in ABSENT_IF_NULL
-        else {"required": [name]}
-        for name in Settable.__struct_fields__
-    ]
+    "not": {
+        "not": {
+            "anyOf": [
+                {"required": [name], "properties": {name: {"not": {"type": "null"}} if name in ABSENT_IF_NULL else {}}}
+                for name in Settable.__struct_fields__
+            ]
+        }
+    }
 }
-"""Null for one of the twins is as if it were not there."""
+"""Null for one of the twins is as if it were not there.
+
+`not: not:` changes nothing for a validator. Generators of clients make a union of an `anyOf`, here of types that they
+do not know (`unknown`, `Any`), and ignore a `not`.
+"""
+
+_ENUMS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "Status": (get_args(Status), "Whether it is done."),
+    "Priority": (PRIORITY_NAMES, "How urgent it is, from the least to the most."),
+}
+"""The enums that have a name, with their values in order; msgspec sorts the values, and names none."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of each JSON object that travels, by name."""
     _, found = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    found["ErrorOut"]["properties"]["code"]["enum"] = sorted({*STATUS, TooLarge.code})
+    found["ProblemOut"]["properties"]["code"]["enum"] = [
+        code for code in (*STATUS, TooLarge.code) if code != Stale.code
+    ]
     found["TaskPut"].update(_SOMETHING_TO_SET)
     for name in ("NewTask", "TaskPatch", "Completion"):
         found[name].update(_TWINS_AGREE)
     # The reader of the document need not know which structs are for the way out.
     plain = re.sub(rb'(?<=["/])(\w+)Out"', rb'\1"', msgspec.json.encode(found))
-    renamed: dict[str, dict[str, Any]] = msgspec.json.decode(plain)
-    _give_types(renamed)
+    renamed = {name: _for_generators(schema) for name, schema in msgspec.json.decode(plain).items()}
+    for name, (values, description) in _ENUMS.items():
+        renamed[name] = {"title": name, "description": description, "type": "string", "enum": list(values)}
     return renamed
 
 
@@ -71,10 +89,29 @@ def list_of(name: str) -> dict[str, Any]:
     return {"type": "array", "items": reference(name)}
 
 
-def _give_types(schema: object) -> None:
-    """Say beside each enum of strings that it is one: not every reader infers it."""
-    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
-    for part in parts:
-        _give_types(part)
-    if isinstance(schema, dict) and isinstance(schema.get("enum"), list):
-        schema["type"] = "string"
+def _for_generators(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the same schema in the form of which generators make the best types.
+
+    A named enum is a reference, an enum of one value a `const`, a nullable simple type one `type` of two names, and
+    each enum says its type, because not every reader infers it.
+    """
+    schema = {name: _inside(part) for name, part in schema.items()}
+    match schema:
+        case {"enum": [value]}:
+            return {**_without(schema, "enum"), "type": "string", "const": value}
+        case {"enum": [*values]}:
+            named = [name for name, (ordered, _) in _ENUMS.items() if sorted(ordered) == sorted(values)]
+            return reference(named[0]) if named else {**schema, "type": "string"}
+        case {"anyOf": [{"type": str(kind)} as simple, {"type": "null"}]}:
+            return {**_without(schema, "anyOf"), **simple, "type": [kind, "null"]}
+    return schema
+
+
+def _inside(part: object) -> object:
+    if isinstance(part, list):
+        return [_inside(each) for each in part]
+    return _for_generators(part) if isinstance(part, dict) else part
+
+
+def _without(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    return {own: part for own, part in schema.items() if own != name}

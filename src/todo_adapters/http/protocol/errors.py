@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from todo_adapters.http.protocol.conditional import etag_of
 from todo_adapters.http.protocol.methods import allow
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
-from todo_adapters.http.protocol.schemas import ErrorOut, FieldProblem, task_out
+from todo_adapters.http.protocol.schemas import FieldProblem, ProblemOut, StaleProblemOut, task_out
 from todo_domain import Invalid, Stale, TodoError, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -102,12 +102,14 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
     `token_sent` tells whether a Bearer token came with the request (RFC 6750, section 3); `patch` whether the method
     was PATCH, whose media types are named then (RFC 5789, section 2.2).
     """
-    out = ErrorOut(error=str(error), code=error.code, request_id=request_id)
+    out = ProblemOut(error=str(error), code=error.code, request_id=request_id)
+    body: Struct = out
     headers: list[Header] = [JSON, NO_STORE]
     if isinstance(error, Invalid):
         out.fields = [FieldProblem(error.field, error.message)]
     elif isinstance(error, Stale):
-        out.current = task_out(error.current)
+        current = task_out(error.current)
+        body = StaleProblemOut(error=str(error), code="stale", current=current, request_id=request_id)
         headers.append((b"etag", etag_of(error.current)))
     elif isinstance(error, Unauthenticated):
         headers.append((b"www-authenticate", _challenge(error.reason if token_sent else None)))
@@ -120,7 +122,7 @@ def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False,
     elif isinstance(error, UnsupportedMediaType) and patch:
         headers.append((b"accept-patch", b", ".join(PATCH_TYPES)))
     status = error.status if isinstance(error, TooLarge) else STATUS[error.code]
-    return Answer(status, encode(out), headers)
+    return Answer(status, encode(body), headers)
 
 
 def _challenge(reason: str | None) -> bytes:

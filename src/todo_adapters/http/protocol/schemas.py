@@ -16,8 +16,8 @@ PRIORITY_NAMES: tuple[PriorityName, ...] = ("none", "low", "medium", "high")
 """By the number of the priority."""
 
 TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
-_LABEL = {"minLength": 1, "description": "Trimmed; has at least one visible character.", **TEXT}
-_TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True, "description": "Distinct, ignoring case; their order is kept."}
+_LABEL = {"minLength": 1, **TEXT}
+_TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
 _INT64 = {"format": "int64"}
 _ID = {
@@ -36,49 +36,78 @@ _SEEN = {
     "would change. Beside it, status and completed may contradict each other: the one that differs is the change.",
 }
 
-Instant = Annotated[str, Meta(extra_json_schema=_INSTANT)]
-Title = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL})]
-Description = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT})]
-Tag = Annotated[str, Meta(extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL})]
-Tags = Annotated[list[Tag], Meta(extra_json_schema=_TAGS)]
-Id = Annotated[int, Meta(ge=1, le=LARGEST_ID, extra_json_schema=_INT64)]
-Revision = Annotated[int, Meta(ge=0, le=LARGEST_ID, extra_json_schema=_INT64)]
+Title = Annotated[
+    str,
+    Meta(
+        description="What is to be done. Trimmed; has at least one visible character.",
+        extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL},
+    ),
+]
+Description = Annotated[
+    str,
+    Meta(
+        description="More about it, kept as it is; null if there is nothing.",
+        extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT},
+    ),
+]
+Completed = Annotated[bool, Meta(description="The twin of `status`: true if it is `complete`.")]
+DueDate = Annotated[date, Meta(description="The day it is due, in no time zone; null if there is none.")]
+Tag = Annotated[
+    str,
+    Meta(
+        description="Trimmed; has at least one visible character.",
+        extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL},
+    ),
+]
+Tags = Annotated[list[Tag], Meta(description="Distinct, ignoring case; their order is kept.", extra_json_schema=_TAGS)]
 Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
+
+
+def _instant(description: str) -> Meta:
+    return Meta(description=description, extra_json_schema=_INSTANT)
+
+
+def _number(description: str, least: int = 1) -> Meta:
+    return Meta(ge=least, le=LARGEST_ID, description=description, extra_json_schema=_INT64)
+
+
+def _about(description: str) -> Meta:
+    return Meta(description=description)
 
 
 class TaskOut(Struct):
     """A task as clients see it."""
 
-    id: Id
-    user_id: str
+    id: Annotated[int, _number("Given by the service, unique over all users, never given again.")]
+    user_id: Annotated[str, _about("Whose task it is: the token's `sub`.")]
     title: Title
     description: Description | None
     status: Status
-    completed: bool
-    completed_at: Instant | None
+    completed: Completed
+    completed_at: Annotated[str, _instant("When it became complete; null while it is open.")] | None
     priority: PriorityName
-    due_date: date | None
+    due_date: DueDate | None
     tags: Tags
-    revision: Id
-    created_at: Instant
-    updated_at: Instant
+    revision: Annotated[int, _number("The user's counter at the task's last change; in quotes, the task's `ETag`.")]
+    created_at: Annotated[str, _instant("When it was created.")]
+    updated_at: Annotated[str, _instant("When something of it last changed.")]
 
 
 class TombstoneOut(Struct):
     """A deleted task."""
 
-    id: Id
-    revision: Id
-    deleted_at: Instant
+    id: Annotated[int, _number("The id that the task had.")]
+    revision: Annotated[int, _number("The user's counter at the deletion.")]
+    deleted_at: Annotated[str, _instant("When it was deleted.")]
 
 
 class ChangesOut(Struct):
     """One page of what changed."""
 
-    tasks: list[TaskOut]
-    deleted: list[TombstoneOut]
-    revision: Revision
-    has_more: bool
+    tasks: Annotated[list[TaskOut], _about("The tasks that were created or changed, as they are now.")]
+    deleted: Annotated[list[TombstoneOut], _about("The tasks that were deleted.")]
+    revision: Annotated[int, _number("What to send as `since` next.", least=0)]
+    has_more: Annotated[bool, _about("Whether there is more after this page: ask again at once.")]
 
 
 class Settable(Struct, forbid_unknown_fields=True):
@@ -90,9 +119,9 @@ class Settable(Struct, forbid_unknown_fields=True):
     title: Title | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
     status: Status | UnsetType | None = UNSET
-    completed: bool | UnsetType | None = UNSET
+    completed: Completed | UnsetType | None = UNSET
     priority: PriorityName | UnsetType | None = UNSET
-    due_date: date | UnsetType | None = UNSET
+    due_date: DueDate | UnsetType | None = UNSET
     tags: Tags | UnsetType | None = UNSET
 
 
@@ -118,7 +147,7 @@ class TaskPatch(Settable):
     """The body of a PATCH: a JSON merge patch (RFC 7396), whose nulls remove, so the twins have none."""
 
     status: Status | UnsetType = UNSET
-    completed: bool | UnsetType = UNSET
+    completed: Completed | UnsetType = UNSET
 
 
 class TaskPut(Settable):
@@ -135,32 +164,51 @@ class TaskPut(Settable):
 class Completion(Struct, forbid_unknown_fields=True):
     """The body of a PATCH of `/complete`: nothing toggles, either member sets."""
 
-    completed: bool | UnsetType = UNSET
+    completed: Completed | UnsetType = UNSET
     status: Status | UnsetType = UNSET
 
 
 class Health(Struct):
     """How the service is."""
 
-    status: Literal["live", "ready"]
+    status: Annotated[Literal["live", "ready"], _about("`live`: the process runs; `ready`: it can serve requests.")]
 
 
 class FieldProblem(Struct):
     """Where in the request the problem is."""
 
-    field: str
-    message: str
+    field: Annotated[
+        str, _about("The member, parameter or header; `id` for the path's task, `body` for the whole body.")
+    ]
+    message: Annotated[str, _about("What the rule is; a sentence whose subject is the field.")]
 
 
-class ErrorOut(Struct, omit_defaults=True, kw_only=True):
-    """The shape of every error: a sentence for people, a code for programs."""
+Sentence = Annotated[str, _about("What was wrong and what to do: a sentence for people.")]
+RequestId = Annotated[str, _about("The id of the request, in the log too.")]
 
-    error: str
-    code: str
-    fields: Annotated[list[FieldProblem], Meta(min_length=1)] | UnsetType = UNSET
-    current: TaskOut | UnsetType = UNSET
-    outcome: Literal["unknown"] | UnsetType = UNSET
-    request_id: str
+
+class ProblemOut(Struct, omit_defaults=True, kw_only=True):
+    """The shape of every error but that of a failed condition: a sentence for people, a code for programs."""
+
+    error: Sentence
+    code: Annotated[str, _about("What was wrong, for programs.")]
+    fields: (
+        Annotated[list[FieldProblem], Meta(min_length=1, description="With 400: the first problem at least.")]
+        | UnsetType
+    ) = UNSET
+    outcome: Annotated[Literal["unknown"], _about("With 503: whether a write was done is not known.")] | UnsetType = (
+        UNSET
+    )
+    request_id: RequestId
+
+
+class StaleProblemOut(Struct, kw_only=True):
+    """The error of a write that was made from another revision of the task than the current one."""
+
+    error: Sentence
+    code: Annotated[Literal["stale"], _about("What was wrong, for programs.")]
+    current: Annotated[TaskOut, _about("The task as it is now.")]
+    request_id: RequestId
 
 
 def instant(moment: datetime) -> str:
