@@ -183,7 +183,7 @@ class FolderTasks:
         deleted = [tombstone for tombstone in account.tombstones if tombstone.revision > since]
         return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: a folder can always serve."""
 
     def _file(self, owner: UserId) -> Path:

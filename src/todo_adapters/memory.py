@@ -170,7 +170,7 @@ class MemoryTasks:
         tasks, deleted = _after(since, account.tasks), _after(since, account.tombstones)
         return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: memory can always serve."""
 
     def _account(self, owner: UserId, *, begins: int = 0) -> _Account:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from todo_adapters.auth.claims import ClaimRules
-from todo_adapters.auth.jwks import FETCHED, READ, JwksKeys
+from todo_adapters.auth.jwks import READ, JwksKeys
 from todo_adapters.auth.key_sources import KeySources
 from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.loading import CannotLoad, KeyFile, KeyUrl, in_words
@@ -58,12 +57,8 @@ def rules_of(settings: Settings) -> ClaimRules:
     )
 
 
-def key_sets_of(settings: Settings, audit: AuditLog, *, wait: float = FETCHED.wait) -> dict[str, JwksKeys]:
-    """Return the key sets that the settings name, each by what names it. Raises BadSetting.
-
-    A caller waits up to `wait` seconds for the keys.
-    """
-    pace = replace(FETCHED, wait=wait)
+def key_sets_of(settings: Settings, audit: AuditLog) -> dict[str, JwksKeys]:
+    """Return the key sets that the settings name, each by what names it. Raises BadSetting."""
 
     def changed(keys: int, **details: str) -> None:
         audit.record("key_set_changed", keys=keys, **details)
@@ -72,7 +67,7 @@ def key_sets_of(settings: Settings, audit: AuditLog, *, wait: float = FETCHED.wa
         return {"TODO_JWKS_FILE": JwksKeys(_file(settings.jwks_file), pace=READ, on_change=changed)}
     if settings.jwks_url:
         url = _named("TODO_JWKS_URL", partial(KeyUrl, settings.jwks_url, fetcher_of(settings)))
-        return {"TODO_JWKS_URL": JwksKeys(url, pace=pace, on_change=changed)}
+        return {"TODO_JWKS_URL": JwksKeys(url, on_change=changed)}
     if settings.key_source is None:
         return {}
     from todo_adapters.auth.discovery import Discovery  # noqa: PLC0415  other sources do without
@@ -80,8 +75,7 @@ def key_sets_of(settings: Settings, audit: AuditLog, *, wait: float = FETCHED.wa
     fetcher = fetcher_of(settings)
     found = {issuer: _named("TODO_JWT_ISSUER", partial(Discovery, issuer, fetcher)) for issuer in settings.jwt_issuer}
     return {
-        issuer: JwksKeys(discovery, pace=pace, on_change=partial(changed, issuer=issuer))
-        for issuer, discovery in found.items()
+        issuer: JwksKeys(discovery, on_change=partial(changed, issuer=issuer)) for issuer, discovery in found.items()
     }
 
 

@@ -10,7 +10,7 @@ from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import cautions, way_to_keys
 from todo_app.machine_secret import secret_file
 from todo_app.settings import BadSetting
-from todo_domain import Unavailable
+from todo_domain import Deadline, Unavailable
 
 if TYPE_CHECKING:
     from todo_adapters.auth.jwks import JwksKeys
@@ -23,7 +23,7 @@ async def check_identity(settings: Settings) -> bool:
         print(f"ok    identity: no secret is set; todo serve keeps one in {secret_file(settings)}")
         return True
     try:
-        key_sets = key_sets_of(settings, AuditLines("stderr"), wait=FETCHED.first)
+        key_sets = key_sets_of(settings, AuditLines("stderr"))
         verifier_of(settings, AuditLines("stderr"), key_sets)
     except BadSetting as problem:
         print(f"FAIL  identity: {problem}")
@@ -38,7 +38,7 @@ async def check_identity(settings: Settings) -> bool:
 
 async def _check(name: str, keys: JwksKeys) -> bool:
     try:
-        await keys.check()
+        await keys.check(deadline=Deadline.within(FETCHED.first))
     except Unavailable:
         print(f"FAIL  identity: {name}: {keys.failure}")
         return False

@@ -14,6 +14,7 @@ from todo_adapters.auth.refusal import Check, Reason
 from todo_app.identity import key_sets_of, verifier_of
 from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
 from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
+from todo_domain import Deadline
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
@@ -56,10 +57,10 @@ def explain(settings: Settings, text: str) -> bool:
 
 async def _checks(settings: Settings, token: str) -> list[Check]:
     """Return the checks, with the cause where keys could not be had."""
-    key_sets = key_sets_of(settings, AuditLines("stderr"), wait=FETCHED.first)
+    key_sets = key_sets_of(settings, AuditLines("stderr"))
     verifier = verifier_of(settings, AuditLines("stderr"), key_sets)
     try:
-        checks = await verifier.explain(token)
+        checks = await verifier.explain(token, deadline=Deadline.within(FETCHED.first))
     finally:
         await verifier.aclose()
     causes = "; ".join(f"{name}: {keys.failure}" for name, keys in key_sets.items() if keys.failure)

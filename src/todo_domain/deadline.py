@@ -24,5 +24,9 @@ class Deadline(NamedTuple):
         return self.at - monotonic()
 
     def later(self, seconds: float) -> Deadline:
-        """Return this deadline moved by so many seconds: those for which the client had to be waited for."""
+        """Return this deadline moved by so many seconds, such as those in which the client sent its body."""
         return Deadline(self.at + seconds)
+
+    def at_most(self, seconds: float) -> Deadline:
+        """Return this deadline, or that which is so many seconds away, whichever is sooner."""
+        return Deadline(min(self.at, monotonic() + seconds))

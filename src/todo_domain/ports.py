@@ -132,7 +132,7 @@ class Tasks(Protocol):
         Raises Resync where `todo_domain.changes.require_known` does. Counter, horizon and rows are one snapshot.
         """
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if the store can serve right now, else raise Unavailable with the reason."""
 
 
@@ -146,14 +146,15 @@ class Caller(NamedTuple):
 class TokenVerifier(Protocol):
     """Finds out who is calling."""
 
-    async def verify(self, token: str) -> Caller:
+    async def verify(self, token: str, *, deadline: Deadline | None = None) -> Caller:
         """Return the caller whose token this is, if the token is valid now.
 
         Raises Unauthenticated with a reason, and Unavailable while no key set was ever had or the latest fetch of
-        it failed and the token names a key that is not in it. Never blocks, never reads more than is sensible.
+        it failed and the token names a key that is not in it. A wait for keys ends at the deadline, without one in
+        ANSWER_WITHIN. Never blocks, never reads more than is sensible.
         """
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if tokens can be verified right now, else raise Unavailable with the reason."""
 
 

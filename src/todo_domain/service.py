@@ -61,9 +61,9 @@ class TaskService:
         page = await self._tasks.page(owner, query, unless=unless, deadline=deadline)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
 
-    async def counter(self, owner: UserId) -> int:
+    async def counter(self, owner: UserId, *, deadline: Deadline | None = None) -> int:
         """Return the user's counter; 0 for a user who never wrote."""
-        return (await self._tasks.page(owner, Query(limit=1), unless=None)).revision
+        return (await self._tasks.page(owner, Query(limit=1), unless=None, deadline=deadline)).revision
 
     async def edit(
         self,

@@ -163,7 +163,7 @@ async def test_the_credentials_of_another_scheme_are_not_even_told_as_a_digest(a
 
 async def test_a_database_without_its_wall_is_told_by_whoever_asks_for_readiness(heard):
     class Unwalled(Untouchable):
-        async def check(self):
+        async def check(self, **_):
             raise NotIsolated("row-level security is not in force")
 
     with in_memory(audit=heard, store=Unwalled()) as api:

@@ -263,7 +263,7 @@ class BrokenStore(MemoryTasks):
 
     create = toggle = get = delete = changes = replace = page
 
-    async def check(self):
+    async def check(self, **_):
         if self.error:
             raise self.error
 

@@ -10,7 +10,7 @@ import pytest
 from apis import Api, Caller, Serve, in_memory
 from conformance import Conforming
 
-from todo_domain import Unavailable
+from todo_domain import Deadline, Unavailable
 
 PAGE, OTHER_PAGE = "https://app.example", "http://localhost:5173"
 APPS = ["tauri://localhost", "capacitor://localhost", "chrome-extension://abcdefghijklmnop", "http://[::1]:8080"]
@@ -147,10 +147,10 @@ async def test_the_host_header_means_nothing(ann: Caller, host: str):
 class KeysOutOfReach:
     """A verifier whose keys cannot be fetched."""
 
-    async def verify(self, token: str) -> NoReturn:  # noqa: ARG002  the port's
+    async def verify(self, token: str, *, deadline: Deadline | None = None) -> NoReturn:  # noqa: ARG002  the port's
         raise Unavailable("the issuer's keys are out of reach: try again", retry_after=5)
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:  # noqa: ARG002  the port's
         raise Unavailable("the issuer's keys are out of reach: try again", retry_after=5)
 
 

@@ -131,10 +131,10 @@ async def test_callers_are_counted_by_what_came_of_their_token(api):
 
 async def test_an_unreachable_key_set_is_an_outcome_too():
     class NoKeys:
-        async def verify(self, _):
+        async def verify(self, _, **__):
             raise Unavailable("the key set is out of reach")
 
-        async def check(self):
+        async def check(self, **_):
             pass
 
     with in_memory(verifier=NoKeys()) as api:

@@ -16,6 +16,7 @@ from todo_adapters.auth.key_set import KeySet, parse_key_set
 from todo_adapters.auth.keys import Key, SharedSecrets
 from todo_adapters.auth.loading import KeyUrl, Loader
 from todo_adapters.auth.verifier import Verifier
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unauthenticated, Unavailable
 
 ISSUER, AUDIENCE = "https://issuer.example", "https://todo.example"
@@ -26,7 +27,7 @@ APART = FETCHED.apart
 
 # A context takes long to make, and over http nobody needs it. A busy machine must not be a slow provider.
 FETCHER = Fetcher(tls=ssl.create_default_context())
-PATIENT = replace(FETCHED, first=60.0, later=60.0, wait=60.0)
+PATIENT = replace(FETCHED, first=60.0, later=60.0)
 
 
 class Time:
@@ -61,11 +62,11 @@ class Keys:
         self.found += 1
         return self._keys.find(kid, algorithm)
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+    async def search(self, kid: str | None, algorithm: str, **_: object) -> Sequence[Key]:
         self.searched += 1
         return self._keys.find(kid, algorithm)
 
-    async def check(self) -> None:
+    async def check(self, **_: object) -> None:
         raise Unavailable("no keys")
 
     async def open(self) -> None:
@@ -75,10 +76,10 @@ class Keys:
         """Nothing is under way."""
 
 
-async def reason_of(verifier: Verifier, token: str) -> str | None:
+async def reason_of(verifier: Verifier, token: str, *, seconds: float = 60.0) -> str | None:
     """The reason for which a token is refused, None if it is taken."""
     try:
-        await verifier.verify(token)
+        await verifier.verify(token, deadline=Deadline.within(seconds))
     except Unauthenticated as refused:
         return refused.reason
     return None
@@ -120,10 +121,10 @@ class FetchScene:
         claims = honest_claims(self.now(), iss=ISSUER, aud=AUDIENCE)
         return (issuer or self.issuer).token(algorithm, claims)
 
-    async def answer(self, token: str) -> str:
-        """Say taken, away, or the reason of the refusal."""
+    async def answer(self, token: str, *, seconds: float = 60.0) -> str:
+        """Say taken, away, or the reason of the refusal; the deadline is so many seconds away."""
         try:
-            return await reason_of(self.verifier, token) or "taken"
+            return await reason_of(self.verifier, token, seconds=seconds) or "taken"
         except Unavailable as unavailable:
             told = str(unavailable), 1 <= unavailable.retry_after <= APART
         assert told == ("the key set that tokens are checked with is out of reach", True)

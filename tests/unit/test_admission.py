@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -9,8 +10,10 @@ from todo_adapters.http.middleware import admission as admissions
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import Edge
+from todo_adapters.http.middleware.refusals import Refusals
+from todo_adapters.http.protocol.context import CONTEXT, RequestContext
 from todo_adapters.observability.metrics import Metrics
-from todo_domain import Unavailable
+from todo_domain import Deadline, Unavailable
 
 
 class Load:
@@ -33,8 +36,12 @@ class Load:
         if b"bad-token" not in scope["raw_path"]:
             await self._call(scope["raw_path"])
 
-    def ask(self, path, method="GET", receive=None):
+    def ask(self, path, method="GET", receive=None, within=None):
         scope = {"type": "http", "raw_path": path, "method": method, "headers": [], "query_string": b""}
+        context = RequestContext("r1", method, peer=None, authorization=[], headers=[])
+        if within is not None:
+            context.deadline = Deadline.within(within)
+        scope[CONTEXT] = context
 
         async def asked():
             await self.enter(scope, receive, None)
@@ -65,6 +72,17 @@ async def test_as_many_as_there_is_room_for_come_in_at_once_and_the_others_in_th
     assert load.begun == [b"/api/%d" % number for number in range(5)]
 
 
+async def test_nobody_waits_for_a_turn_beyond_their_deadline():
+    load = Load(most=1)
+    first, second = load.ask(b"/api/1"), load.ask(b"/api/2", within=0.1)
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        await second
+    assert time.monotonic() - begun < admissions.SHORTEST_WAIT
+    await load.end(b"/api/1")
+    await first
+
+
 @pytest.mark.usefixtures("short_waits")
 async def test_who_has_waited_in_vain_is_refused_and_the_next_one_after_the_rush_is_not():
     load = Load(most=1)
@@ -84,7 +102,7 @@ async def test_who_has_waited_in_vain_is_refused_and_the_next_one_after_the_rush
 @pytest.mark.usefixtures("short_waits")
 async def test_the_refusal_has_the_shape_of_every_error_and_is_counted():
     load, metrics, sent = Load(most=0), Metrics(), []
-    edge = Edge(load.enter, Cors(["https://app.example.com"]), metrics, {})
+    edge = Edge(load.enter, Refusals(None), Cors(["https://app.example.com"]), metrics, {})
 
     async def send(message):
         sent.append(message)

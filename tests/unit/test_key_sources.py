@@ -163,10 +163,10 @@ async def test_opening_and_closing_reach_every_source():
 
 async def test_a_bug_in_a_source_is_not_taken_for_an_outage():
     class Broken(Keys):
-        async def search(self, *_):
+        async def search(self, *_, **__):
             raise RuntimeError("a bug")
 
-        async def check(self):
+        async def check(self, **_):
             raise RuntimeError("a bug")
 
     takes = verifier(KeySources([Keys("jwks", Issuer()), Broken("jwks", Issuer())]))

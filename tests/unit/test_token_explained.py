@@ -98,7 +98,7 @@ async def test_an_explanation_without_keys_still_checks_the_claims():
         def find(self, *_):
             return ()
 
-        async def search(self, *_):
+        async def search(self, *_, **__):
             raise Unavailable("the key set is out of reach")
 
     scene = Scene("jwks")

@@ -6,7 +6,9 @@ import logging
 
 import pytest
 
-from todo_adapters.observability.trace_context import SERVED, Trace, served, trace_of, traceparent
+from todo_adapters.http.protocol.context import RequestContext
+from todo_adapters.observability.trace_context import SERVED, Trace, ids_of, served, traceparent
+from todo_adapters.observability.trace_context import TRACE as CURRENT
 from todo_app import logs
 from todo_app.logs import JsonLines, OfRequest, Seldom
 
@@ -67,12 +69,16 @@ def test_two_traceparents_are_none():
     assert traceparent(sent()) is None
 
 
+def context(headers):
+    return RequestContext("r1", "GET", peer=None, authorization=[], headers=headers)
+
+
 def test_a_request_in_no_trace_has_only_its_id_and_outside_of_a_request_there_is_nothing():
     assert served() == {}
-    token = SERVED.set({"todo.request_id": "r1", "headers": sent()})
+    token = SERVED.set(context(sent()))
     try:
         assert served() == {"request_id": "r1"}
-        SERVED.get()["headers"] = sent(VALID)
+        SERVED.set(context(sent(VALID)))
         assert served() == {"request_id": "r1", "trace_id": TRACE, "span_id": SPAN}
     finally:
         SERVED.reset(token)
@@ -80,7 +86,11 @@ def test_a_request_in_no_trace_has_only_its_id_and_outside_of_a_request_there_is
 
 def test_where_requests_are_traced_the_current_span_counts():
     at = Trace("a" * 32, "b" * 16, 1)
-    assert trace_of({"headers": sent(VALID), "todo.trace": lambda: at}) == {"trace_id": "a" * 32, "span_id": "b" * 16}
+    token = CURRENT.set(lambda: at)
+    try:
+        assert ids_of(context(sent(VALID)).trace()) == {"trace_id": "a" * 32, "span_id": "b" * 16}
+    finally:
+        CURRENT.reset(token)
 
 
 @pytest.fixture
@@ -100,7 +110,7 @@ def lines():
 
 
 def test_a_record_that_names_its_request_itself_keeps_that(lines):
-    token = SERVED.set({"todo.request_id": "the one served", "headers": sent(VALID)})
+    token = SERVED.set(context(sent(VALID)))
     try:
         logging.getLogger("opentelemetry").warning("x", extra={"request_id": "another"})
     finally:

@@ -9,12 +9,15 @@ from todo_adapters.auth.claims import CLIENT_CLAIMS, ClaimRules, Claims
 from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_object, named_key, split
 from todo_adapters.auth.keys import Key, KeySource
 from todo_adapters.auth.refusal import PROMISES, Check, Reason, Refused
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
 _LONGEST_VALUE = 200
 
 
-async def explain(token: str, keys: KeySource, rules: ClaimRules, now: float) -> list[Check]:
+async def explain(
+    token: str, keys: KeySource, rules: ClaimRules, now: float, *, deadline: Deadline | None = None
+) -> list[Check]:
     """Return the checks in the order of Reason, as far as they can be made; the first that fails is the verdict.
 
     Claims are checked even if the signature is not good, so they may be anybody's. Values of `iss`, `aud` and of the
@@ -26,7 +29,7 @@ async def explain(token: str, keys: KeySource, rules: ClaimRules, now: float) ->
         passed = [Reason.TOO_LONG] if refused.reason == Reason.MALFORMED else []
         return [*map(_passed, passed), _failed(Reason(refused.reason), refused.why)]
     checks = [_passed(Reason.TOO_LONG), _passed(Reason.MALFORMED)]
-    signers = await _signature(parts, keys, checks)
+    signers = await _signature(parts, keys, checks, deadline)
     try:
         claims = json_object(parts.payload, Reason.CLAIMS, "claims")
     except Refused as refused:
@@ -34,7 +37,7 @@ async def explain(token: str, keys: KeySource, rules: ClaimRules, now: float) ->
     return [*checks, *_claims(claims, rules, now, rules.speaking(signers))]
 
 
-async def _signature(parts: Parts, keys: KeySource, checks: list[Check]) -> Sequence[Key]:
+async def _signature(parts: Parts, keys: KeySource, checks: list[Check], deadline: Deadline | None) -> Sequence[Key]:
     """Add the checks of header and signature, and return the keys that made it."""
     try:
         header = json_object(parts.header, Reason.HEADER, "header")
@@ -52,10 +55,10 @@ async def _signature(parts: Parts, keys: KeySource, checks: list[Check]) -> Sequ
     if not known:
         return ()
     try:
-        found = keys.find(kid, algorithm) or await keys.search(kid, algorithm)
+        found = keys.find(kid, algorithm) or await keys.search(kid, algorithm, deadline=deadline)
         signers = [key for key in found if key.signed(parts.message, parts.signature)]
         if found and not signers:
-            found = await keys.search(kid, algorithm)
+            found = await keys.search(kid, algorithm, deadline=deadline)
             signers = [key for key in found if key.signed(parts.message, parts.signature)]
     except Unavailable as outage:
         checks.append(_failed(Reason.KEY_UNKNOWN, str(outage)))

@@ -13,6 +13,7 @@ from typing import Final
 from todo_adapters.auth.key_set import KEY_SET_ALGORITHMS, KeySet
 from todo_adapters.auth.keys import Key
 from todo_adapters.auth.loading import CannotLoad, Loader, in_words
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
 KEPT: Final = 86_400.0
@@ -27,13 +28,12 @@ class Pace:
 
     `apart` lies between the beginnings of two loads at least: so long may a new key be unknown. `first` is the deadline
     of a load while no keys were ever had, because a provider on a cold platform takes its time, and `later` that of the
-    others. `wait` is how long a caller waits for one.
+    others. A caller waits for a load until its own deadline; the load goes on.
     """
 
     apart: float = 5.0
     first: float = 10.0
     later: float = 2.0
-    wait: float = 2.0
 
 
 FETCHED: Final = Pace()
@@ -100,21 +100,21 @@ class JwksKeys:
         """Return the one key at hand for this header, or none. Begins a load if it is time, and waits for none."""
         return self._keys.find(kid, algorithm) if self._at_hand() else ()
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
         """Load if the last load began a while ago, join one that is under way, and find again.
 
-        Raises Unavailable if the key is not there and the latest load failed or takes longer than a caller waits.
+        Raises Unavailable if the key is not there and the latest load failed or does not end by the deadline.
         """
-        await self._arrival()
+        await self._arrival(deadline)
         found = self.find(kid, algorithm)
         if not found and self._failure:
             raise self._unavailable()
         return found
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if there are keys, loading them as `search` does if there are none. Raises Unavailable."""
         if not self._at_hand():
-            await self._arrival()
+            await self._arrival(deadline)
             if not self._at_hand():
                 raise self._unavailable()
 
@@ -136,11 +136,12 @@ class JwksKeys:
             self._begun_at = now
             self._flight = asyncio.create_task(self._load(now))
 
-    async def _arrival(self) -> None:
+    async def _arrival(self, deadline: Deadline | None) -> None:
         self._depart()
         if self._flight is not None:
             # Unlike awaiting the task, this does not cancel it for all when one caller is cancelled or waits no longer.
-            await asyncio.wait([self._flight], timeout=self._pace.wait)
+            left = (deadline or Deadline.within()).left()
+            await asyncio.wait([self._flight], timeout=max(0, left))
 
     async def _load(self, begun_at: float) -> None:
         # Until proven otherwise: a load that is cancelled or ends in a bug has failed as well.

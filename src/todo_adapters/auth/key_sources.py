@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from todo_adapters.auth.keys import Key, KeySource
+from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
 
@@ -25,9 +26,9 @@ class KeySources:
         """Return the keys of every source for this header."""
         return [key for source in self._of(algorithm) for key in source.find(kid, algorithm)]
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
         """Search in every source at once. Raises Unavailable if none has the key and one of them cannot tell."""
-        searches = (source.search(kid, algorithm) for source in self._of(algorithm))
+        searches = (source.search(kid, algorithm, deadline=deadline) for source in self._of(algorithm))
         results = await asyncio.gather(*searches, return_exceptions=True)
         found = [key for result in results if not isinstance(result, BaseException) for key in result]
         outages = _outages(results)
@@ -35,9 +36,10 @@ class KeySources:
             raise outages[0]
         return found
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if one source has keys; without any, raise as the first one does."""
-        outages = _outages(await asyncio.gather(*(source.check() for source in self._sources), return_exceptions=True))
+        checks = (source.check(deadline=deadline) for source in self._sources)
+        outages = _outages(await asyncio.gather(*checks, return_exceptions=True))
         if len(outages) == len(self._sources):
             raise outages[0]
 

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import jwt
 
+from todo_domain.deadline import Deadline
+
 SHORTEST_SECRET: Final = 32
 """Bytes in an HS256 secret at least (RFC 7518, section 3.2)."""
 
@@ -49,14 +51,15 @@ class KeySource(Protocol):
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         """Return at once the keys that may have signed a token with this header: none if none is at hand."""
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
         """Return what `find` would after looking for newer keys, unless that was done a moment ago.
 
-        Nothing means that the issuer has no such key. Raises Unavailable if that cannot be told.
+        Nothing means that the issuer has no such key. Raises Unavailable if that is not known by the deadline, without
+        one in ANSWER_WITHIN.
         """
 
-    async def check(self) -> None:
-        """Return if there are keys, else raise Unavailable with the reason."""
+    async def check(self, *, deadline: Deadline | None = None) -> None:
+        """Return if there are keys, else raise Unavailable with the reason, by the deadline as `search` does."""
 
     async def open(self) -> None:
         """Begin to load the keys, without waiting for them."""
@@ -86,11 +89,11 @@ class SharedSecrets:
         """Return a key for each secret, always in the order in which they were given."""
         return self._keys if algorithm in self.algorithms else ()
 
-    async def search(self, kid: str | None, algorithm: str) -> Sequence[Key]:
+    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:  # noqa: ARG002  nothing is waited for
         """Return the same: there is nowhere to look."""
         return self.find(kid, algorithm)
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: secrets are always there."""
 
     async def open(self) -> None:

@@ -13,6 +13,7 @@ from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_obj
 from todo_adapters.auth.explanation import explain
 from todo_adapters.auth.keys import Key, KeySource
 from todo_adapters.auth.refusal import LEEWAY, Check, Reason, Refused
+from todo_domain.deadline import Deadline
 from todo_domain.ports import Caller
 
 REMEMBERED_FOR: Final = 60.0
@@ -41,7 +42,7 @@ class Verifier:
         self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._version = keys.version
 
-    async def verify(self, token: str) -> Caller:
+    async def verify(self, token: str, *, deadline: Deadline | None = None) -> Caller:
         """Return the caller of a token that is valid now: see Reason and PROMISES for what that takes.
 
         Raises Unauthenticated with one of Reason, and Unavailable as the key source does; nothing else. A token is
@@ -52,13 +53,13 @@ class Verifier:
         known = self._remembered.get(digest)
         if known is not None and self._clock() < known[0] and self._version == self._keys.version:
             return known[1]
-        until, caller = await self._examine(raw)
+        until, caller = await self._examine(raw, deadline)
         self._remember(digest, until, caller)
         return caller
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if tokens can be verified right now, else raise Unavailable with the reason."""
-        await self._keys.check()
+        await self._keys.check(deadline=deadline)
 
     async def open(self) -> None:
         """Begin to load the keys, without waiting for them."""
@@ -68,11 +69,11 @@ class Verifier:
         """End a load of the keys that is under way."""
         await self._keys.aclose()
 
-    async def explain(self, token: str) -> list[Check]:
+    async def explain(self, token: str, *, deadline: Deadline | None = None) -> list[Check]:
         """Return every check of a token with its result: see `auth.explanation`. Nothing is remembered."""
-        return await explain(token, self._keys, self._rules, self._clock())
+        return await explain(token, self._keys, self._rules, self._clock(), deadline=deadline)
 
-    async def _examine(self, raw: bytes) -> tuple[float, Caller]:
+    async def _examine(self, raw: bytes, deadline: Deadline | None) -> tuple[float, Caller]:
         """Return until when the token may be remembered, and its caller. The checks stand in the order of Reason."""
         parts = split(raw)
         header = json_object(parts.header, Reason.HEADER, "header")
@@ -81,7 +82,7 @@ class Verifier:
         algorithm, kid = named_key(header)
         if algorithm not in self._keys.algorithms:
             raise Refused(Reason.ALGORITHM, f"alg must be {', '.join(sorted(self._keys.algorithms))}")
-        signers = await self._signers(parts, algorithm, kid)
+        signers = await self._signers(parts, algorithm, kid, deadline)
         claims = json_object(parts.payload, Reason.CLAIMS, "claims")
         now = self._clock()
         for reason, problem in self._rules.checks(claims, now, self._rules.speaking(signers)):
@@ -90,7 +91,7 @@ class Verifier:
         caller = Caller(self._rules.user(claims), expiry_of(claims))
         return min(now + REMEMBERED_FOR, caller.expires_at + LEEWAY), caller
 
-    async def _signers(self, parts: Parts, algorithm: str, kid: str | None) -> Sequence[Key]:
+    async def _signers(self, parts: Parts, algorithm: str, kid: str | None, deadline: Deadline | None) -> Sequence[Key]:
         """Return the keys that made the signature, at least one.
 
         A signature that none of the keys at hand made is looked at again with newer ones, because an issuer may give
@@ -100,7 +101,7 @@ class Verifier:
         keys = self._keys.find(kid, algorithm)
         signers = _signed(keys, parts)
         if not signers:
-            newer = await self._keys.search(kid, algorithm)
+            newer = await self._keys.search(kid, algorithm, deadline=deadline)
             signers = _signed(newer, parts) if not keys or self._keys.version != version else []
             keys = newer
         if not keys:

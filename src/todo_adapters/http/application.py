@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.endpoints.changes import ChangesController
@@ -13,14 +13,14 @@ from todo_adapters.http.endpoints.ops import ops_router
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
-from todo_adapters.http.middleware.audit import note_refusal
-from todo_adapters.http.middleware.authentication import Authentication, bearer
+from todo_adapters.http.middleware.authentication import Authentication
 from todo_adapters.http.middleware.cors import Cors
+from todo_adapters.http.middleware.direct_calls import require_direct_calls
 from todo_adapters.http.middleware.edge import Edge
+from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
-from todo_adapters.http.protocol.errors import bug_answer, error_answer, request_id_of, routing_error
+from todo_adapters.http.protocol.context import Parts
 from todo_adapters.observability.metrics import Metrics
-from todo_domain import TodoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.live import Live
     from todo_adapters.http.middleware.rate_limit import Rate
-    from todo_adapters.http.protocol.response import Answer
     from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
 
 
@@ -62,28 +61,11 @@ def http_application(
     bodies = Bodies(bodies_limit)
     metrics.body_bytes = lambda: bodies.held
 
-    def refuse(request: Request[Any, Any, Any], error: TodoError) -> Answer:
-        note_refusal(audit, request, error)
-        token_sent = any(
-            name == b"authorization" and bearer(value) is not None for name, value in request.scope["headers"]
-        )
-        return error_answer(
-            error, request_id_of(request), token_sent=token_sent, patch=request.scope["method"] == "PATCH"
-        )
-
-    def refuse_routing(request: Request[Any, Any, Any], error: HTTPException) -> Answer:
-        return refuse(request, routing_error(request.scope["path"], error))
-
-    def admit_bug(request: Request[Any, Any, Any], error: Exception) -> Answer:
-        return bug_answer(error, request_id_of(request))
-
-    gate = Authentication(
-        service,
+    refusals = Refusals(audit)
+    authentication = Authentication(
+        Parts(service, live, body_limit, bodies),
         verifier,
-        live=live,
         metrics=metrics,
-        body_limit=body_limit,
-        bodies=bodies,
         user_rate=user_rate,
         refused_rate=refused_rate,
     )
@@ -94,11 +76,12 @@ def http_application(
             EventsController,
             ops_router(store, verifier, openapi, metrics),
         ],
-        middleware=[gate],
+        middleware=[authentication],
         lifespan=[*([lifespan] if lifespan else []), metrics.told],
-        exception_handlers={TodoError: refuse, HTTPException: refuse_routing, Exception: admit_bug},  # type: ignore[dict-item]  # an Answer answers as a Response does
+        exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # an Answer answers as a Response does
         openapi_config=None,
         logging_config=None,
     )
+    require_direct_calls(app)
     routed = admission.before(app) if admission else app
-    return Edge(routed, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})
+    return Edge(routed, refusals, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})

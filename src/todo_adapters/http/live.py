@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from todo_domain import Changes
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Scope
+    from litestar.types import Receive
 
     from todo_adapters.live import Kind, Listener, Listeners
     from todo_adapters.observability.metrics import Metrics
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 LEAVE_STREAMS: Final = "todo.leave_streams"
 """Where the ASGI state has the function that ends the streams and waits within so many seconds."""
 
-LISTENING: Final = "todo.listening"
-"""The key in a scope that marks a stream or a wait: it is no request in flight, and how long it takes says nothing."""
-
 _READS: Final = 16
 """Reads of the store at once for all streams and waits of a worker: a crowd that wakes leaves room for the requests."""
+
+
+class Listening(Protocol):
+    """A request that may become a stream or a wait: no request in flight, and how long it takes says nothing."""
+
+    listening: bool
 
 
 class Live:
@@ -44,14 +47,15 @@ class Live:
             return await self.service.changes(user, since=since, limit=limit)
 
     @asynccontextmanager
-    async def listening(self, user: UserId, kind: Kind, scope: Scope, receive: Receive) -> AsyncIterator[Listener]:
+    async def listening(
+        self, user: UserId, kind: Kind, request: Listening, receive: Receive
+    ) -> AsyncIterator[Listener]:
         """Be a listener for the length of the block; a client that goes away ends it.
 
         Raises TooManyListenersError where there is no room.
         """
         with self.listeners.enter(user, kind) as listener:
-            ours: Any = scope
-            ours[LISTENING] = True
+            request.listening = True
             self._metrics.in_flight -= 1
             watching = asyncio.create_task(_dismiss_when_gone(listener, receive))
             try:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-SERVED: Final[ContextVar[Any]] = ContextVar("todo.served", default=None)
-"""The ASGI scope of the request that this task serves; the edge sets it. Not unset: the server logs in the task too."""
-
-TRACE: Final = "todo.trace"
-"""The key in a scope under which tracing, where it is on, leaves a function that returns the trace as it is now."""
-
-_TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_VERSION: Final = b"00"
+    from collections.abc import Iterable
 
 
 class Trace(NamedTuple):
@@ -25,6 +17,27 @@ class Trace(NamedTuple):
     trace_id: str
     span_id: str
     flags: int
+
+
+class Served(Protocol):
+    """A request, for those who write about it."""
+
+    request_id: str
+    route: str | None
+    """The template of its path, once it is routed."""
+
+    def trace(self) -> Trace | None:
+        """Return the place in the trace as it is now, None where there is no trace."""
+
+
+SERVED: Final[ContextVar[Served | None]] = ContextVar("todo.served", default=None)
+"""The request that this task serves; the edge sets it. It is not reset, because the server logs in the task, too."""
+
+TRACE: Final[ContextVar[Callable[[], Trace] | None]] = ContextVar("todo.trace", default=None)
+"""Returns the trace as it is now, where requests are traced."""
+
+_TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_VERSION: Final = b"00"
 
 
 def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
@@ -38,14 +51,12 @@ def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
     return Trace(trace_id.decode(), span_id.decode(), int(flags, 16))
 
 
-def trace_of(scope: Any) -> dict[str, str]:  # noqa: ANN401  a scope with keys of ours is no type of Litestar's
-    """Return `trace_id` and `span_id` for the lines about a request: the current span's, else the caller's, else {}."""
-    current: Callable[[], Trace] | None = scope.get(TRACE)
-    trace = current() if current else traceparent(scope["headers"])
+def ids_of(trace: Trace | None) -> dict[str, str]:
+    """Return `trace_id` and `span_id` for a line about a request; {} if it is part of no trace."""
     return {"trace_id": trace.trace_id, "span_id": trace.span_id} if trace else {}
 
 
 def served() -> dict[str, str]:
-    """Return `request_id` of the request that is being served, and what `trace_of` does; {} outside of any."""
-    scope = SERVED.get()
-    return {} if scope is None else {"request_id": scope["todo.request_id"], **trace_of(scope)}
+    """Return `request_id` of the request that is being served, and the ids of its trace; {} outside of any request."""
+    request = SERVED.get()
+    return {} if request is None else {"request_id": request.request_id, **ids_of(request.trace())}

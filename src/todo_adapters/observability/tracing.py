@@ -42,7 +42,7 @@ from opentelemetry.trace import (
 )
 
 from todo_adapters.observability.calls import Wrapped
-from todo_adapters.observability.trace_context import TRACE, Trace, traceparent
+from todo_adapters.observability.trace_context import SERVED, TRACE, Trace, traceparent
 from todo_domain import Tasks, TodoError, Unavailable
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Tracing:
             method = ours["method"] if ours["method"] in _METHODS else None
             parent = _parent(ours["headers"])
             span = self._tracer.start_span(method or "HTTP", parent, SpanKind.SERVER, _asked(ours, method or "_OTHER"))
-            ours[TRACE] = partial(_now, span)
+            traced_by = TRACE.set(partial(_now, span))
             status = 0
 
             async def send_on(message: Message) -> None:
@@ -106,7 +106,8 @@ class Tracing:
                 raise
             finally:
                 detach(token)
-                if route := ours.get("path_template"):
+                TRACE.reset(traced_by)
+                if (served := SERVED.get()) is not None and (route := served.route) is not None:
                     span.update_name(f"{method or 'HTTP'} {route}")
                     span.set_attribute(HTTP_ROUTE, route)
                 if status:

@@ -29,7 +29,9 @@ class ChangesController(Controller):
         asked = parse_changes_query(request.query_string)
         request.none_match()  # no validator could match, but a malformed condition is refused on every GET
         if asked.wait is None or request.sent_as_head:
-            changes = await request.tasks.changes(request.owner, since=asked.since, limit=asked.limit)
+            changes = await request.tasks.changes(
+                request.owner, since=asked.since, limit=asked.limit, deadline=request.deadline
+            )
         else:
             try:
                 changes = await _wait(request, asked, asked.wait)
@@ -41,9 +43,11 @@ class ChangesController(Controller):
 async def _wait(request: TaskRequest, asked: ChangesRequest, seconds: int) -> Changes:
     live, loop = request.live, asyncio.get_running_loop()
     until = loop.time() + seconds
-    async with live.listening(request.owner, "wait", request.scope, request.receive) as listener:
+    async with live.listening(request.owner, "wait", request.context, request.receive) as listener:
         listener.position = asked.since
-        changes = await request.tasks.changes(request.owner, since=asked.since, limit=asked.limit)
+        changes = await request.tasks.changes(
+            request.owner, since=asked.since, limit=asked.limit, deadline=request.deadline
+        )
         while changes.revision == asked.since:
             ends = until if listener.leaves_at is None else min(until, listener.leaves_at)
             if loop.time() >= ends:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litestar import Controller, get
 from litestar.types import ASGIApp
 
+from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, Position, busy, position_of
 from todo_adapters.http.protocol.parameters import parse_events_query
 from todo_adapters.http.protocol.request import TaskRequest
@@ -36,7 +37,7 @@ class EventsController(Controller):
             or position_of(last_event_id)
             or Position(since)
         )
-        counter = await request.tasks.counter(request.owner)
+        counter = await request.tasks.counter(request.owner, deadline=request.deadline)
         return _Stream(request.live, request.owner, start, counter, request.expires_at)
 
 
@@ -54,7 +55,7 @@ class _Stream:
         """Send the stream, or say that there is no room."""
         live, user = self._live, self._user
         try:
-            async with live.listening(user, "stream", scope, receive) as listener:
+            async with live.listening(user, "stream", context_of(scope), receive) as listener:
                 stream = EventStream(
                     listener,
                     start=self._start,

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from todo_adapters.http.endpoints import docs
 from todo_adapters.http.middleware.authentication import PUBLIC
 from todo_adapters.http.middleware.compression import accepts_gzip, gzipped
+from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, encode
 from todo_adapters.http.protocol.schemas import Health
 from todo_adapters.observability.metrics import MEDIA_TYPE
@@ -39,8 +40,9 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         """Answer 200 if requests should be sent here; otherwise Unavailable says why not."""
         if LEAVING in request.scope["state"]:
             raise Unavailable("the service is about to stop: ask another instance")
-        await store.check()
-        await verifier.check()
+        deadline = context_of(request.scope).deadline
+        await store.check(deadline=deadline)
+        await verifier.check(deadline=deadline)
         return Answer(200, encode(Health("ready")), [JSON, NO_STORE])
 
     @get("/metrics", status_code=200)

@@ -35,7 +35,9 @@ class TaskController(Controller):
         asked = parse_list_query(request.query_string)
         query = query_of(asked, request.owner)
         tags = request.none_match()
-        page = await request.tasks.list(request.owner, query, unless=known_counter(tags, request.owner))
+        page = await request.tasks.list(
+            request.owner, query, unless=known_counter(tags, request.owner), deadline=request.deadline
+        )
         etag = list_etag(request.owner, page.revision)
         if has_match(tags, etag):
             return Answer(304, headers=[PRIVATE, (b"etag", etag)])
@@ -52,7 +54,7 @@ class TaskController(Controller):
         key = idempotency_key(request.single_header(b"idempotency-key"))
         new, raw = await request.object(NewTask)
         once = None if key is None else Once(key, sha256(raw).digest())
-        task, replayed = await request.tasks.create(request.owner, once=once, **members(new))
+        task, replayed = await request.tasks.create(request.owner, once=once, deadline=request.deadline, **members(new))
         answer = task_answer(task, 201)
         answer.headers.append((b"location", b"tasks/%d" % task.id))
         if replayed:
@@ -64,7 +66,7 @@ class TaskController(Controller):
         """Read one task."""
         task_id = request.task_id()
         tags = request.none_match()
-        task = await request.tasks.get(request.owner, task_id)
+        task = await request.tasks.get(request.owner, task_id, deadline=request.deadline)
         if has_match(tags, etag := etag_of(task)):
             return Answer(304, headers=[PRIVATE, (b"etag", etag)])
         return task_answer(task)
@@ -78,19 +80,27 @@ class TaskController(Controller):
         said = members(body)
         if not said.keys() - {"revision"}:
             raise Invalid("body", "has no member that can be set")
-        return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **said))
+        return task_answer(
+            await request.tasks.edit(request.owner, task_id, if_match=if_match, **said, deadline=request.deadline)
+        )
 
     @patch("/{id:str}", status_code=200)
     async def patch_task(self, request: TaskRequest) -> ASGIApp:
         """Apply a JSON merge patch."""
         task_id, if_match = request.task_id(), request.if_match()
         body, _ = await request.object(TaskPatch)
-        return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **members(body)))
+        return task_answer(
+            await request.tasks.edit(
+                request.owner, task_id, if_match=if_match, **members(body), deadline=request.deadline
+            )
+        )
 
     @delete("/{id:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
-        await request.tasks.delete(request.owner, request.task_id(), if_match=request.if_match())
+        await request.tasks.delete(
+            request.owner, request.task_id(), if_match=request.if_match(), deadline=request.deadline
+        )
         return Answer(204, headers=[PRIVATE])
 
     @patch("/{id:str}/complete", status_code=200)
@@ -99,8 +109,12 @@ class TaskController(Controller):
         task_id, if_match = request.task_id(), request.if_match()
         body, _ = await request.optional_object(Completion)
         if body is not None and (said := members(body)):
-            return task_answer(await request.tasks.edit(request.owner, task_id, if_match=if_match, **said))
-        return task_answer(await request.tasks.toggle(request.owner, task_id, if_match=if_match))
+            return task_answer(
+                await request.tasks.edit(request.owner, task_id, if_match=if_match, **said, deadline=request.deadline)
+            )
+        return task_answer(
+            await request.tasks.toggle(request.owner, task_id, if_match=if_match, deadline=request.deadline)
+        )
 
 
 def task_answer(task: Task, status: int = 200) -> Answer:

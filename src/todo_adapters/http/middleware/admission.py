@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from todo_adapters.http.protocol.context import context_of
 from todo_adapters.observability.calls import Wrapped
 from todo_domain import Unavailable
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-    from todo_domain import Tasks
+    from todo_domain import Deadline, Tasks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class Admission:
     async def _wait_and_enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         # Preflights go through: to a browser, one that fails is no answer at all.
         waits = scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
-        if waits and not await self._turn():
+        if waits and not await self._turn(context_of(scope).deadline):
             raise Unavailable("too many requests at once: try again")
         try:
             await app(scope, receive, send)
@@ -85,12 +86,12 @@ class Admission:
             if self._calls < self._most:  # it may not have called the store, so nobody has been let in for it
                 self._let_in()
 
-    def _turn(self) -> asyncio.Future[bool]:
-        """Return what will be whether one may come in."""
+    def _turn(self, deadline: Deadline) -> asyncio.Future[bool]:
+        """Return what will be whether one may come in, by the deadline at the latest."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         patience = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)
-        self._waiting.append((loop.time() + patience, turn))
+        self._waiting.append((min(loop.time() + patience, deadline.at), turn))
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(_SWEEP, self._sweep, loop)

@@ -8,12 +8,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from todo_adapters.http.live import LISTENING
 from todo_adapters.http.middleware import compression
-from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge, bug_answer, error_answer
+from todo_adapters.http.protocol.context import CONTEXT, RequestContext
+from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge
 from todo_adapters.http.protocol.response import PRIVATE
 from todo_adapters.observability.trace_context import SERVED
-from todo_domain import TodoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
     from todo_adapters.http.middleware.cors import Cors
+    from todo_adapters.http.middleware.refusals import Refusals
     from todo_adapters.http.protocol.response import Header
     from todo_adapters.observability.metrics import Metrics
 
@@ -51,8 +51,11 @@ class Edge:
     the server is handed at the start.
     """
 
-    def __init__(self, app: ASGIApp, cors: Cors, metrics: Metrics, state: Mapping[str, object]) -> None:
+    def __init__(
+        self, app: ASGIApp, refusals: Refusals, cors: Cors, metrics: Metrics, state: Mapping[str, object]
+    ) -> None:
         self._app = app
+        self._refusals = refusals
         self._cors = cors
         self._metrics = metrics
         self._state = state
@@ -63,44 +66,41 @@ class Edge:
             await self._app(self._with_state(scope), receive, send)
             return
         begun = perf_counter()
-        ours: Any = scope
         http: Any = {**scope}  # the server goes on by its own: after a HEAD, for example, it sends no body
-        request_id, origin, size, head = _prepare(http)
-        SERVED.set(http)
-        common: list[Header] = [(b"x-request-id", request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
+        context, origin, size = _prepare(http)
+        SERVED.set(context)
+        common: list[Header] = [(b"x-request-id", context.request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
         common += _VARY[self._cors.varies, compression.varies(http["raw_path"])]
         preflight = self._cors.preflight(origin, http["headers"]) if http["method"] == "OPTIONS" else None
         common += preflight or ()
+        headless = context.method == "HEAD"
         status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal status, head
+            nonlocal status, headless
             if message["type"] == "http.response.start":
                 if message["status"] == 404 and preflight:
                     # The page can read the 404 of the request that follows, and of a failed preflight nothing.
-                    message["status"], message["headers"], head = 204, _NOTHING_THERE, True
+                    message["status"], message["headers"], headless = 204, _NOTHING_THERE, True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *common]
-            elif head and message["type"] == "http.response.body":
+            elif headless and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
 
         self._metrics.in_flight += 1
         try:
             await self._pick(http["raw_path"], size)(http, receive, send_on)
-        except TodoError as refused:
-            await error_answer(refused, request_id)(http, receive, send_on)
         except Exception as error:
-            answer = bug_answer(error, request_id)
+            answer = self._refusals.answer(context, http["path"], error)
             if status:
                 raise
             await answer(http, receive, send_on)
         finally:
             self._metrics.in_flight -= 1
-            route = http.get("path_template")
-            if status and LISTENING not in http:
-                self._metrics.answered(http["todo.method"], route, status, perf_counter() - begun)
-            ours["path_template"] = route  # tracing, which is around this, names its span by it
+            context.route = http.get("path_template")
+            if status and not context.listening:
+                self._metrics.answered(context.method, context.route, status, perf_counter() - begun)
 
     def _with_state(self, scope: Scope) -> Scope:
         if "state" in scope:
@@ -131,12 +131,13 @@ def below_mount(raw_path: bytes, root_path: str) -> bytes:
     return b"/" + rest if unquote_to_bytes(b"/".join(prefix)) == root_path.encode() else raw_path
 
 
-def _prepare(scope: dict[str, Any]) -> tuple[str, bytes | None, int, bool]:
-    """Make the scope what the routes expect; return its id, origin, size before the body, and whether it is HEAD.
+def _prepare(scope: dict[str, Any]) -> tuple[RequestContext, bytes | None, int]:
+    """Make the scope what the routes expect; return the request's context, its origin, and its size before the body.
 
     `Host` is left out: nothing here depends on it, and Litestar would refuse an odd one before the token is looked at.
     """
-    headers = []
+    headers: list[Header] = []
+    authorization = []
     size = 0
     request_id = origin = None
     for header in scope["headers"]:
@@ -149,15 +150,23 @@ def _prepare(scope: dict[str, Any]) -> tuple[str, bytes | None, int, bool]:
             request_id = value
         elif name == b"origin":
             origin = value
+        elif name == b"authorization":
+            authorization.append(value)
     if request_id is None or not _REQUEST_ID.fullmatch(request_id):
         request_id = urandom(12).hex().encode()
+    client = scope.get("client")
+    context = RequestContext(
+        request_id.decode(),
+        scope["method"],
+        peer=client[0] if client else None,
+        authorization=authorization,
+        headers=headers,
+    )
+    scope[CONTEXT] = context
     scope["headers"] = headers
     scope["raw_path"] = raw_path = below_mount(scope["raw_path"], scope.get("root_path", ""))
     scope["root_path"] = ""
     scope["path"] = raw_path.decode("latin-1")
-    scope["todo.request_id"] = request_id.decode()
-    scope["todo.method"] = scope["method"]
-    head = scope["method"] == "HEAD"
-    if head:
+    if scope["method"] == "HEAD":
         scope["method"] = "GET"
-    return request_id.decode(), origin, max(size, len(scope["raw_path"]) + len(scope["query_string"])), head
+    return context, origin, max(size, len(scope["raw_path"]) + len(scope["query_string"]))

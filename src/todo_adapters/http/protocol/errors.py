@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Struct
 
@@ -14,7 +14,6 @@ from todo_adapters.http.protocol.schemas import FieldProblem, ProblemOut, StaleP
 from todo_domain import Invalid, Stale, TodoError, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
-    from litestar import Request
     from litestar.exceptions import HTTPException
 
 JSON_TYPES: Final = (b"application/json",)
@@ -142,8 +141,3 @@ def routing_error(path: str, error: HTTPException) -> TodoError:
     if error.status_code == 405:
         return MethodNotAllowed(allow(path, (error.headers or {})["allow"].split(", ")))
     return NoSuchRoute()
-
-
-def request_id_of(request: Request[Any, Any, Any]) -> str:
-    """Return the id that the edge gave this request."""
-    return str(request.scope["todo.request_id"])  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from litestar import Request
 
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.conditional import if_match, none_match
+from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_id
-from todo_domain import Invalid, TaskService, UserId
+from todo_domain import Deadline, Invalid, TaskService, UserId
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Scope, Send
 
 T = TypeVar("T")
+
+_AT_ONCE: Final = 0.01
+"""Seconds within which a body counts as having come with its request."""
 
 _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
@@ -21,35 +29,36 @@ _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 class TaskRequest(Request[UserId, None, Any]):
     """What a handler asks of a request; each method raises Invalid for what breaks the contract.
 
-    The gate has put the caller, the service and the largest body into the scope.
+    Authentication has put the caller and the parts of the application into its context.
     """
 
-    _held: int = 0
-
-    @property
-    def owner(self) -> UserId:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.context = context = context_of(scope)
+        caller = context.caller
+        if caller is None:
+            raise LookupError("the token has not been verified")
+        self.owner: UserId = caller.user
         """The caller, whose place this is."""
-        return self.scope["user"]  # type: ignore[no-any-return]  # the gate put a UserId there
-
-    @property
-    def tasks(self) -> TaskService:
-        """The service."""
-        return self.scope["todo.tasks"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
-
-    @property
-    def expires_at(self) -> float:
+        self.expires_at = caller.expires_at
         """When the caller's token expires, in seconds since 1970."""
-        return self.scope["todo.expires_at"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+        self.tasks: TaskService = context.parts.tasks
+        self._held = 0
 
     @property
     def live(self) -> Live:
         """What streams and waits need."""
-        return self.scope["todo.live"]  # type: ignore[typeddict-item, no-any-return]  # ours, beside ASGI's own keys
+        return self.context.parts.live
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the answer is due."""
+        return self.context.deadline
 
     @property
     def sent_as_head(self) -> bool:
         """Whether the request was HEAD, which is served as GET."""
-        return self.scope["todo.method"] == "HEAD"  # type: ignore[typeddict-item, no-any-return]  # ours
+        return self.context.method == "HEAD"
 
     @property
     def query_string(self) -> bytes:
@@ -95,8 +104,11 @@ class TaskRequest(Request[UserId, None, Any]):
 
     async def _read_body(self) -> bytes:
         """Return the body, having checked its type and size; an empty one is no body whatever its type."""
-        limit: int = self.scope["todo.body_limit"]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+        limit = self.context.parts.body_limit
+        begun = monotonic()
         raw = await body.read(self.receive, limit, self._hold)
+        if (waited := monotonic() - begun) > _AT_ONCE:  # that was the client's time
+            self.context.deadline = self.context.deadline.later(waited)
         if raw:
             accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
             body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
@@ -106,11 +118,11 @@ class TaskRequest(Request[UserId, None, Any]):
     def release_body(self) -> None:
         """Stop counting the body among those that the process holds."""
         if self._held:
-            self.scope["todo.bodies"].release(self._held)  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+            self.context.parts.bodies.release(self._held)
             self._held = 0
 
     def _hold(self, size: int) -> None:
-        self.scope["todo.bodies"].take(size)  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+        self.context.parts.bodies.take(size)
         self._held += size
 
     def _values(self, name: bytes) -> list[bytes]:

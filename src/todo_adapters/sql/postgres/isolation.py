@@ -15,6 +15,7 @@ from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.schema import VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
+from todo_domain.deadline import Deadline
 from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
@@ -78,10 +79,10 @@ _TRESPASSES: Final = tuple(
 )
 
 
-async def check_isolation(road: PostgresClient) -> None:
+async def check_isolation(road: PostgresClient, deadline: Deadline) -> None:
     """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
     try:
-        await _check(road)
+        await _check(road, deadline)
     except psycopg.Error as error:
         if error.sqlstate == NO_SUCH_ROLE:
             raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
@@ -92,12 +93,12 @@ async def check_isolation(road: PostgresClient) -> None:
         raise
 
 
-async def _check(road: PostgresClient) -> None:
-    (((schemas, *session),),) = await road.run(_SESSION, {"owner": _NOBODY})
+async def _check(road: PostgresClient, deadline: Deadline) -> None:
+    (((schemas, *session),),) = await road.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
     require_usable(*session)
     if schemas > 1:
         raise Unavailable("a table of another schema hides ours: put our schema first on the search_path")
-    (((revision, walled, visible, read_only),),) = await road.run(_FACTS, {"owner": _NOBODY})
+    (((revision, walled, visible, read_only),),) = await road.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
         raise Unavailable("the schema is behind this release: run todo migrate")
     if read_only == "on":

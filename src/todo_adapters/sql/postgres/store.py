@@ -41,7 +41,7 @@ _DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
 _PURGE: Final = Transaction(writes.purge, writes=True)
 
 _PURGE_TIMEOUT: Final = 0.4
-"""Seconds; with those in which the write itself must end, still no more than 3."""
+"""Seconds of the write's deadline that a purge behind it may take; the answer waits for it."""
 
 
 @cache
@@ -112,7 +112,7 @@ class PostgresTasks:
         if not made:
             raise QuotaReached(quota)
         id_, revision = made[0]
-        await self._purge(owner, revision, now)
+        await self._purge(owner, revision, now, deadline)
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
@@ -134,13 +134,13 @@ class PostgresTasks:
         if not turn:
             raise Stale(_only(current))
         ((revision,),) = turn
-        await self._purge(owner, revision, now)
+        await self._purge(owner, revision, now, deadline)
         return edited._replace(revision=revision)
 
     async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
         (rows,) = await self._run(_TOGGLE, {"owner": owner, "id": task_id, "now": now}, deadline=deadline)
         toggled = _only(rows)
-        await self._purge(owner, toggled.revision, now)
+        await self._purge(owner, toggled.revision, now, deadline)
         return toggled
 
     async def delete(
@@ -157,7 +157,7 @@ class PostgresTasks:
         gone, current = await self._run(_DELETE, values, deadline=deadline)
         if not gone:
             raise Stale(_only(current))
-        await self._purge(owner, gone[0][0], now)
+        await self._purge(owner, gone[0][0], now, deadline)
 
     async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
         if not since:
@@ -187,9 +187,9 @@ class PostgresTasks:
         infos = [libpq_url(url) for url in urls]
         return Notifications(self._road, infos, heard=heard, reconnected=reconnected, noted=noted)
 
-    async def check(self) -> None:
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         """See `Tasks`; serving needs row-level security in force."""
-        await check_isolation(self._road)
+        await check_isolation(self._road, deadline or Deadline.within())
 
     async def prove_isolation(self) -> None:
         """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
@@ -202,14 +202,15 @@ class PostgresTasks:
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 
-    async def _purge(self, owner: UserId, revision: int, now: datetime) -> None:
+    async def _purge(self, owner: UserId, revision: int, now: datetime, deadline: Deadline | None) -> None:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
         if not purge_is_due(revision):
             return
         keys_since, tombstones_since, kept, most = retention(now)
         expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
-            await self._run(_PURGE, {"owner": owner, **expired}, deadline=Deadline.within(_PURGE_TIMEOUT))
+            due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
+            await self._run(_PURGE, {"owner": owner, **expired}, deadline=due)
 
 
 def _only(rows: list[Row]) -> Task:

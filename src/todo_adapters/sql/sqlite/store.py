@@ -247,8 +247,7 @@ class SqliteTasks:
         """Return a number that changes with each commit of any process; it costs some microseconds."""
         return await self._reader.run(lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0]))
 
-    async def check(self) -> None:
-
+    async def check(self, *, deadline: Deadline | None = None) -> None:
         def behind(connection: sqlite3.Connection) -> bool:
             if _behind(connection):
                 return True
@@ -256,7 +255,7 @@ class SqliteTasks:
             return False
 
         # On the writing lane, whose transaction a locked file would refuse.
-        if await self._writer.run(behind):
+        if await self._writer.run(behind, deadline):
             raise Unavailable(_BEHIND)
 
 

@@ -1,0 +1,75 @@
+"""Every error that is raised within the application is answered here: refusals, unknown routes and bugs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar.exceptions import HTTPException
+
+from todo_adapters.http.protocol.context import RequestContext, context_of
+from todo_adapters.http.protocol.errors import RateLimited, bug_answer, error_answer, routing_error
+from todo_adapters.observability.trace_context import ids_of
+from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
+
+if TYPE_CHECKING:
+    from litestar import Request
+
+    from todo_adapters.http.protocol.response import Answer
+    from todo_domain import AuditLog
+
+
+class Refusals:
+    """Turns an error into its answer, and notes in the audit log those that are security events."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+
+    def handle(self, request: Request[Any, Any, Any], error: Exception) -> Answer:
+        """Answer an error that Litestar has caught: it is an exception handler."""
+        context = context_of(request.scope)
+        context.route = request.scope.get("path_template")
+        return self.answer(context, request.scope["path"], error)
+
+    def answer(self, context: RequestContext, path: str, error: Exception) -> Answer:
+        """Return the answer to a request on this path that has raised this error."""
+        if isinstance(error, HTTPException):
+            error = routing_error(path, error)
+        if not isinstance(error, TodoError):
+            return bug_answer(error, context.request_id)
+        self._note(context, error)
+        return error_answer(
+            error,
+            context.request_id,
+            token_sent=bool(context.bearer_tokens),
+            patch=context.method == "PATCH",
+        )
+
+    def _note(self, context: RequestContext, error: TodoError) -> None:
+        """Record a 401, a 403, a 429, a task that the caller does not have, and a store without its wall; nothing else.
+
+        Of the token only the beginning of its SHA-256 is noted, and a subject only once the token was verified. The
+        peer is whoever the server below says: with trusted proxies, the address that these tell of.
+        """
+        if isinstance(error, Unauthenticated):
+            event, reason = "token_refused", error.reason
+        elif isinstance(error, Forbidden):
+            event, reason = "path_refused", "other_user"
+        elif isinstance(error, RateLimited):
+            event, reason = "rate_limited", error.reason
+        elif isinstance(error, NotIsolated):
+            event, reason = "rls_not_in_force", "readiness"
+        elif isinstance(error, NotFound):
+            event, reason = "task_not_found", "no_such_task"
+        else:
+            return
+        self._audit.record(
+            event,
+            reason=reason,
+            request_id=context.request_id,
+            method=context.method,
+            route=context.route,
+            subject=context.caller.user if context.caller else None,
+            token=context.token_digest,
+            peer=context.peer,
+            **ids_of(context.trace()),
+        )
