@@ -58,6 +58,7 @@ lock: ## write the lock files anew, with the newest versions that fit
 	.venv/lock/bin/uv pip compile $(COMPILE) --group build pyproject.toml --output-file requirements.txt
 	.venv/lock/bin/uv pip compile $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.txt
 	.venv/lock/bin/uv pip compile $(COMPILE) --group bench --output-file requirements-bench.txt
+	.venv/lock/bin/uv pip compile $(COMPILE) --group generators --output-file tests/drills/generated_clients/requirements.txt
 
 COMPILE := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	--custom-compile-command 'make lock'

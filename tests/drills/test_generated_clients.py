@@ -1,0 +1,110 @@
+"""Clients that generators make of the OpenAPI document: they compile strictly, and work with a live service.
+
+Each program in generated_clients does the same: it creates, sends a create again, lists by priority and tag, changes
+with If-Match, reads the current task from a 412 by its type, and asks for the changes.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from servers import node, python_environment
+from servers.node import NODE
+from servers.todo import Served, environment
+
+HERE = Path(__file__).parent / "generated_clients"
+DONE = {
+    "once": True,
+    "listed": [["Call the plumber", "low"], ["Buy milk", "high"]],
+    "renamed": "Buy oat milk",
+    "late": "Buy oat milk",
+    "putBack": 3,
+    "changed": [["Buy oat milk", "incomplete"], ["Call the plumber", "complete"]],
+    "deleted": [True],
+    "all": 5,
+}
+"""What each program prints; revisions are counted from the first task's."""
+
+
+def run(*command, cwd, **variables):
+    ran = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment(PYTHONDONTWRITEBYTECODE="1", **variables),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{ran.stdout[-4_000:]}\n{ran.stderr[-4_000:]}"
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with Served(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def document(served, tmp_path_factory):
+    """The document as the service serves it."""
+    path = tmp_path_factory.mktemp("document") / "openapi.json"
+    path.write_text(served.text("/openapi.json"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def built(document, tmp_path_factory):
+    """A directory in which the programs of TypeScript and the generated clients are compiled, strictly."""
+    directory = tmp_path_factory.mktemp("typescript")
+    settings = [HERE / name for name in ("package.json", "tsconfig.json", "openapi-ts.config.json")]
+    for file in (document, *settings, *HERE.glob("*.ts")):
+        shutil.copy(file, directory)
+    modules = directory / "node_modules"
+    modules.symlink_to(node.installed(HERE) / "node_modules")
+    run(NODE, modules / "openapi-typescript/bin/cli.js", "openapi.json", "--output", "schema.d.ts", cwd=directory)
+    run(NODE, modules / "@hey-api/openapi-ts/bin/run.js", "--no-log-file", cwd=directory)
+    run(NODE, modules / "typescript/bin/tsc", "--project", ".", cwd=directory)
+    return directory / "built"
+
+
+def test_redocly_finds_no_error(document):
+    """One warning stays: `/` leads to the docs and does nothing else, so it has no 2xx."""
+    redocly = node.installed(HERE) / "node_modules/@redocly/cli/bin/cli.js"
+    told = run(
+        NODE,
+        redocly,
+        "lint",
+        document,
+        "--format=json",
+        cwd=document.parent,
+        REDOCLY_TELEMETRY="off",
+        REDOCLY_SUPPRESS_UPDATE_NOTICE="true",
+    )
+    problems = [(one["severity"], one["ruleId"], one["location"][0]["pointer"]) for one in json.loads(told)["problems"]]
+    assert problems == [("warn", "operation-2xx-response", "#/paths/~1/get/responses")]
+
+
+@pytest.mark.parametrize("program", ["openapi_fetch", "hey_api"])
+def test_a_generated_client_in_typescript_compiles_strictly_and_works(served, built, program):
+    said = run(NODE, built / f"{program}.js", served.origin, served.token(program), cwd=built)
+    assert json.loads(said) == DONE
+
+
+def test_a_generated_client_in_python_is_strictly_typed_and_works(served, document, tmp_path):
+    place = python_environment.installed(HERE / "requirements.txt")
+    python = place / "bin/python"
+    path = os.pathsep.join([str(place / "bin"), os.environ["PATH"]])
+    generate = ["-m", "openapi_python_client", "generate", "--meta", "none", "--fail-on-warning"]
+    run(python, *generate, "--path", document, "--output-path", "todo_client", cwd=tmp_path, PATH=path)
+    shutil.copy(HERE / "python_client.py", tmp_path)
+    mypy = [sys.executable, "-m", "mypy", "--config-file", HERE / "mypy.ini", "--python-executable", python]
+    run(*mypy, "-p", "todo_client", "-m", "python_client", cwd=tmp_path)
+    said = run(python, "python_client.py", served.origin, served.token("python"), cwd=tmp_path)
+    assert json.loads(said) == DONE
