@@ -19,6 +19,7 @@ from todo_domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from todo_domain.extra import ExtraPatch
 from todo_domain.owner import UserId, user_id
 from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier
 from todo_domain.query import Page, Position, Query, Sort
@@ -32,6 +33,7 @@ __all__ = [
     "Clock",
     "Created",
     "Deadline",
+    "ExtraPatch",
     "Forbidden",
     "Invalid",
     "KeyReused",

@@ -17,7 +17,7 @@ from typing import Final
 from todo_domain.errors import Invalid
 from todo_domain.owner import LARGEST_ID, UserId
 from todo_domain.query import Position, Query, SortField, SortValue
-from todo_domain.task import Priority
+from todo_domain.task import POSITION, Priority
 from todo_domain.text import fold, refuse_control_characters
 
 _DIGEST_BYTES: Final = 12
@@ -58,8 +58,10 @@ def _position(payload: object, field: SortField) -> Position:
 
 def _sort_value(value: object, field: SortField) -> SortValue:
     match field, value:
-        case "due_date", None:
+        case (("due_date" | "position"), None):
             return None
+        case "position", str(text) if POSITION.fullmatch(text):
+            return text
         case "due_date", str(text):
             return date.fromisoformat(text)
         case (("created_at" | "updated_at"), str(text)):

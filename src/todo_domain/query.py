@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from todo_domain.task import Priority, Task
 from todo_domain.text import finder, fold
 
-SortField = Literal["created_at", "updated_at", "due_date", "priority", "title", "id"]
+SortField = Literal["created_at", "updated_at", "due_date", "priority", "title", "id", "position"]
 SORT_FIELDS: Final[tuple[SortField, ...]] = get_args(SortField)
 
 SortValue = datetime | date | int | str | None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Final, Literal, NamedTuple, TypedDict, cast
+from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
 
 from todo_domain.errors import Invalid, Stale
+from todo_domain.extra import EMPTY, ExtraPatch, checked_extra
 from todo_domain.owner import UserId
 from todo_domain.text import fold, free_text, label
 
@@ -15,6 +17,9 @@ LONGEST_TITLE: Final = 255
 LONGEST_DESCRIPTION: Final = 5_000
 LONGEST_TAG: Final = 50
 MOST_TAGS: Final = 20
+
+POSITION: Final = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+"""A place in an order of the client's making, compared by ASCII code."""
 
 Status = Literal["incomplete", "complete"]
 
@@ -42,11 +47,16 @@ class Members(TypedDict, total=False):
     priority: Priority
     due_date: date | None
     tags: Sequence[str]
+    position: str | None
+    extra: Mapping[str, Any] | str | ExtraPatch
     revision: int
 
 
 class Task(NamedTuple):
-    """One task of one user, as it stands at `revision`. Immutable; times are UTC, to the microsecond."""
+    """One task of one user, as it stands at `revision`. Immutable; times are UTC, to the microsecond.
+
+    `extra` is JSON text in canonical form.
+    """
 
     id: int
     user_id: UserId
@@ -56,6 +66,8 @@ class Task(NamedTuple):
     priority: Priority
     due_date: date | None
     tags: tuple[str, ...]
+    position: str | None
+    extra: str
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -86,6 +98,10 @@ class Task(NamedTuple):
         changes: dict[str, object] = {
             name: value for name, value in members.items() if name in _KEPT_AS_GIVEN and getattr(self, name) != value
         }
+        if isinstance(patch := changes.get("extra"), ExtraPatch):
+            changes["extra"] = patch.applied_to(self.extra)
+            if changes["extra"] == self.extra:
+                del changes["extra"]
         if (not self.completed) in completions(members):
             changes["completed_at"] = None if self.completed else now
         if not changes:
@@ -115,10 +131,17 @@ def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: da
         priority=members.get("priority", Priority.NONE),
         due_date=members.get("due_date"),
         tags=tuple(members.get("tags", ())),
+        position=members.get("position"),
+        extra=_new_extra(members),
         revision=revision,
         created_at=now,
         updated_at=now,
     )
+
+
+def _new_extra(members: Members) -> str:
+    extra = members.get("extra", EMPTY)
+    return extra.applied_to(EMPTY) if isinstance(extra, ExtraPatch) else cast("str", extra)
 
 
 def completions(members: Members) -> set[bool]:
@@ -208,6 +231,12 @@ def _tags(value: object) -> tuple[str, ...]:
     return kept
 
 
+def _position(value: object) -> str | None:
+    if value is not None and (type(value) is not str or POSITION.fullmatch(value) is None):
+        raise Invalid("position", "must be 1 to 64 of 0-9, A-Z and a-z, or null")
+    return value
+
+
 def _revision(value: object) -> int:
     if type(value) is not int:
         raise Invalid("revision", "must be a whole number")
@@ -222,6 +251,8 @@ RULES: Final[Mapping[str, Callable[[object], object]]] = {
     "priority": _priority,
     "due_date": _due_date,
     "tags": _tags,
+    "position": _position,
+    "extra": checked_extra,
     "revision": _revision,
 }
 """For each of `Members`: what returns its value as it is kept, or raises Invalid."""

@@ -193,6 +193,12 @@ FITTING = {
         ({"title": "x", "tags": ["a" * 51]}, False),
         ({"title": "x", "priority": "urgent"}, False),
         ({"title": "x", "due_date": "2026-02-30"}, False),
+        ({"title": "x", "position": "a0", "extra": {"a": [1, {"b": None}]}}, True),
+        ({"title": "x", "position": None, "extra": None}, True),
+        ({"title": "x", "position": "a-0"}, False),
+        ({"title": "x", "position": ""}, False),
+        ({"title": "x", "extra": []}, False),
+        ({"title": "x", "extra": "{}"}, False),
         ({"title": "x\x00"}, False),
         ([], False),
     ],
@@ -200,6 +206,8 @@ FITTING = {
         ({"title": "x"}, True),
         ({"title": "x", "completed_at": [1]}, True),
         ({"tags": None}, True),
+        ({"extra": None}, True),
+        ({"position": None}, True),
         ({"status": None}, False),
         ({"status": None, "completed": True}, True),
         ({}, False),
@@ -208,6 +216,8 @@ FITTING = {
     "TaskPatch": [
         ({}, True),
         ({"description": None, "tags": None, "priority": None}, True),
+        ({"extra": {"a": None}, "position": "Zz"}, True),
+        ({"extra": 5}, False),
         ({"status": None}, False),
         ({"status": "done"}, False),
         ({"revision": 1}, False),
@@ -367,6 +377,8 @@ class Scene:
             priority="high",
             due_date="2026-12-01",
             tags=list(RENT.tags),
+            position=RENT.position,
+            extra=json.loads(RENT.extra),
         )
         await self.user("DELETE", f"/tasks/{deleted['id']}")
         await self.user.task(title=GROCERIES.title)

@@ -58,6 +58,8 @@ async def test_a_task_has_all_its_members_and_no_others_in_the_promised_order(an
             "priority": "none",
             "due_date": None,
             "tags": [],
+            "position": None,
+            "extra": {},
             "revision": task["revision"],
             **times,
         }.items()

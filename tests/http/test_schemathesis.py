@@ -79,6 +79,8 @@ def _mend_body(body: dict[str, Any], *, put: bool) -> None:
         body.pop("completed", None)  # may contradict it only beside the current revision
     if "title" in body:
         body["title"] = "a" + body["title"][1:]  # has a visible character
+    if body.get("extra"):
+        body["extra"] = {"a": [1, {"b": None}]}  # has its limits in words
     if body.get("tags") is not None:
         tags = ["a" + tag[1:] for tag in body["tags"]]
         body["tags"] = list({fold(tag.strip()): tag for tag in tags}.values())  # distinct, ignoring case

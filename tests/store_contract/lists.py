@@ -15,20 +15,20 @@ EVERY_SORT = pytest.mark.parametrize("sort", SORTS, ids=lambda sort: f"{'-' * so
 MAY, APRIL = date(2026, 5, 1), date(2026, 4, 1)
 
 SHELF = [
-    {"title": "Zebra", "due_date": MAY, "priority": Priority.HIGH},
-    {"title": "apple"},
+    {"title": "Zebra", "due_date": MAY, "priority": Priority.HIGH, "position": "a0"},
+    {"title": "apple", "position": "Zz"},
     {"title": "\xc9clair", "due_date": MAY, "priority": Priority.LOW},
     {"title": "E\u0301CLAIR", "due_date": APRIL},
-    {"title": "Apple", "priority": Priority.HIGH},
+    {"title": "Apple", "priority": Priority.HIGH, "position": "a0V"},
     {"title": "straße", "due_date": date.max},
     {"title": "STRASSE", "due_date": date.min, "priority": Priority.MEDIUM},
     {"title": "strasse", "due_date": MAY, "priority": Priority.HIGH},
     {"title": "😀", "priority": Priority.LOW},
     {"title": "\uffff"},
-    {"title": "zebra", "due_date": APRIL},
-    {"title": "zebra", "due_date": APRIL},
+    {"title": "zebra", "due_date": APRIL, "position": "a0"},
+    {"title": "zebra", "due_date": APRIL, "position": "0"},
 ]
-"""Titles that fold alike, due dates and priorities that tie or are missing, in no order."""
+"""Titles that fold alike, due dates, priorities and positions that tie or are missing, in no order."""
 
 LIBRARY = [
     {"title": "100 % sure"},

@@ -1,11 +1,23 @@
 """What one caller at a time may count on: exact round trips, compare-and-set, all or nothing, one step at a time."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from store_contract.words import NASTY
-from todo_domain import Invalid, KeyReused, NotFound, Once, Priority, Query, QuotaReached, Stale, TaskService
+from todo_domain import (
+    ExtraPatch,
+    Invalid,
+    KeyReused,
+    NotFound,
+    Once,
+    Priority,
+    Query,
+    QuotaReached,
+    Stale,
+    TaskService,
+)
 
 MOMENTS = [
     datetime(2026, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC),
@@ -26,7 +38,7 @@ class Writes:
         created = await tasks.create(ann, title="  Buy groceries ")
         assert not created.replayed
         task = created.task
-        assert task[1:] == (ann, "Buy groceries", None, None, 0, None, (), 1, clock.now, clock.now)
+        assert task[1:] == (ann, "Buy groceries", None, None, 0, None, (), None, "{}", 1, clock.now, clock.now)
         assert await store.get(ann, task.id) == task
         assert (await store.page(ann, Query(), unless=None)).tasks == [task]
 
@@ -86,6 +98,40 @@ class Writes:
         for kept in (task, await tasks.get(ann, task.id), *(await tasks.list(ann)).tasks):
             assert kept.priority is priority
 
+    async def test_an_object_of_the_clients_own_comes_back_equal_and_of_its_kinds(self, tasks, ann):
+        extra = {
+            "numbers": [1, 1.0, True, -(2**53), 2**53, 1e300, -0.5, 1e2],
+            "texts": NASTY,
+            "É": {"E\u0301": {"deep": [None]}},
+        }
+        task = (await tasks.create(ann, title="own", extra=extra)).task
+        for kept in (
+            task,
+            await tasks.get(ann, task.id),
+            *(await tasks.list(ann)).tasks,
+            *(await tasks.changes(ann)).tasks,
+            *(await tasks.changes(ann, since=task.revision - 1)).tasks,
+        ):
+            assert repr(json.loads(kept.extra)) == repr(json.loads(json.dumps(extra, sort_keys=True)))
+        assert await tasks.edit(ann, task.id, extra=dict(reversed(extra.items()))) == task
+        for other in ({"a": 1}, {"a": 1.0}, {"a": True}, {}):
+            edited = await tasks.edit(ann, task.id, extra=other)
+            assert repr(json.loads(edited.extra)) == repr(other)
+            assert edited.revision == task.revision + 1
+            task = await tasks.get(ann, task.id)
+            assert task == edited
+
+    async def test_a_merge_patch_of_it_is_applied_to_what_is_there_and_nothing_beyond_the_limit_is_kept(
+        self, store, tasks, ann
+    ):
+        task = (await tasks.create(ann, title="own", extra={"a": {"b": 1, "c": 2}, "d": [1]})).task
+        task = await tasks.edit(ann, task.id, extra=ExtraPatch({"a": {"b": None, "e": {"f": None, "g": "x"}}}))
+        assert json.loads(task.extra) == {"a": {"c": 2, "e": {"g": "x"}}, "d": [1]}
+        assert await tasks.edit(ann, task.id, extra=ExtraPatch({"gone": None, "a": {"c": 2}})) == task
+        with pytest.raises(Invalid, match=r"^extra must be at most 4,096 bytes as JSON$"):
+            await tasks.edit(ann, task.id, extra=ExtraPatch({"h": "x" * 4_096}))
+        assert await store.get(ann, task.id) == task
+
     async def test_every_member_can_be_edited_and_the_others_stay(self, store, tasks, clock, ann):
         other = (await tasks.create(ann, title="other")).task
         task = (await tasks.create(ann, title="before")).task
@@ -95,6 +141,8 @@ class Writes:
             {"priority": Priority.HIGH},
             {"due_date": date(2026, 4, 1)},
             {"tags": ("b", "a")},
+            {"position": "a0V"},
+            {"extra": '{"a":[1,1.0,true,null],"b":{"c":"\xc9"}}'},
             {"completed": True},
         ]
         for members in changes:

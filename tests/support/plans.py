@@ -32,6 +32,8 @@ SAMPLES: dict[str, Any] = {
     "due_date": date(2026, 4, 1),
     "tags": ["home"],
     "tags_key": ["home"],
+    "position": "a0",
+    "extra": '{"color":"teal"}',
     "key": "key",
     "fingerprint": b"digest",
     "completed": True,

@@ -140,7 +140,10 @@ class StoreStateMachine(RuleBasedStateMachine):
         if not device.copy:
             return
         read = sorted(device.copy.values())[which % len(device.copy)]
-        whole = {name: getattr(read, name) for name in ("title", "description", "priority", "due_date", "tags")}
+        whole = {
+            name: getattr(read, name)
+            for name in ("title", "description", "priority", "due_date", "tags", "position", "extra")
+        }
         members = {**whole, "completed": read.completed, **edits, "revision": read.revision}
         putting = self.service.edit(account.owner, read.id, **members)
         task = account.tasks.get(read.id)

@@ -6,6 +6,7 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from todo_domain import Members, Position, Priority, Query, Sort, Task, user_id
+from todo_domain.extra import DEEPEST_EXTRA
 from todo_domain.query import SORT_FIELDS
 from todo_domain.task import check_new, new_task
 
@@ -58,6 +59,28 @@ TAGS = st.lists(
     st.sampled_from(["home", "Home,", "\xe9", "ß", "a b", "%", "_", '"', "\\", "😀", "{}", "null"]), max_size=3
 )
 
+POSITIONS = st.none() | st.text("0Az", min_size=1, max_size=3)
+
+NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+EXTRAS = st.dictionaries(
+    WORDS,
+    st.recursive(
+        st.none() | st.booleans() | NUMBERS | WORDS | st.just(""),
+        lambda inside: st.lists(inside, max_size=2) | st.dictionaries(WORDS, inside, max_size=2),
+        max_leaves=3,
+    ),
+    max_size=2,
+)
+"""Objects of a client's own; few are nested deeper than they may be, and `FITTING_EXTRAS` none."""
+
+FITTING_EXTRAS = EXTRAS.filter(lambda extra: _depth(extra) <= DEEPEST_EXTRA)
+
+
+def _depth(value: object) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max(map(_depth, inside), default=0)
+
+
 MEMBERS = st.fixed_dictionaries(
     {"title": TITLES},
     optional={
@@ -66,6 +89,8 @@ MEMBERS = st.fixed_dictionaries(
         "priority": PRIORITIES,
         "due_date": st.none() | DAYS,
         "tags": TAGS.map(lambda tags: tuple(dict.fromkeys(tags))),
+        "position": POSITIONS,
+        "extra": FITTING_EXTRAS,
     },
 ).map(lambda members: check_new(cast(Members, members)))
 
@@ -77,6 +102,7 @@ _VALUES: dict[str, st.SearchStrategy[datetime | date | int | str | None]] = {
     "due_date": st.none() | DAYS,
     "priority": PRIORITIES.map(int),
     "title": WORDS,
+    "position": POSITIONS,
 }
 
 
@@ -121,6 +147,7 @@ def _pool() -> list[Task]:
             "priority": Priority(number % 4),
             "due_date": days[number % 7],
             "tags": tagged[number % 8],
+            "position": [None, "a0", "Zz", "a0V", None, "a"][number % 6],
         }
         at = times[number // 2 % 3]
         task = new_task(members, id=number * 7 % len(titles) + 1, owner=user_id("ann"), revision=number + 1, now=at)

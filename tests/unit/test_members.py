@@ -26,6 +26,6 @@ def test_a_put_may_carry_everything_that_a_client_sees():
 
 
 def test_every_field_has_a_column_and_every_column_is_written():
-    given = {"user_id", "id", "uid", "position", "extra", "revision", "created_at", "updated_at"}
+    given = {"user_id", "id", "uid", "revision", "created_at", "updated_at"}
     assert set(tasks.columns.keys()) == given | Columns.__annotations__.keys()
     assert set(Task._fields) <= set(tasks.columns.keys())

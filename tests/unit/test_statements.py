@@ -135,7 +135,7 @@ def _complete(value):
 
 
 def test_there_is_a_statement_for_every_order_filter_and_kind_of_cursor():
-    assert len(set(lists.all_shapes())) == 2 * (6 * 2 * 2 + 2)
+    assert len(set(lists.all_shapes())) == 2 * (7 * 2 * 2 + 2 * 2)
 
 
 @pytest.mark.parametrize("name", BATCHES)

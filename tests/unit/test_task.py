@@ -1,12 +1,16 @@
 """What may be said about a task, and how it is created, edited, completed and reopened."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo_domain import Invalid, Members, Priority, Stale, user_id
+from support import strategies
+from todo_domain import ExtraPatch, Invalid, Members, Priority, Stale, user_id
 from todo_domain.task import RULES, check, check_new, new_task
 
 ANN = user_id("ann")
@@ -23,6 +27,8 @@ EDITS = st.fixed_dictionaries(
         "priority": st.sampled_from(Priority),
         "due_date": st.sampled_from([None, date(2026, 4, 1)]),
         "tags": st.sampled_from([(), ("a", "b"), ("b", "a")]),
+        "position": st.sampled_from([None, "a0", "A0"]),
+        "extra": st.sampled_from(["{}", '{"a":1}', '{"a":1.0}', '{"a":true}']),
     },
 )
 
@@ -32,7 +38,7 @@ def made(now=NOW, **members):
 
 
 def test_a_new_task_is_open_and_plain():
-    assert made() == (7, ANN, "title", None, None, Priority.NONE, None, (), 3, NOW, NOW)
+    assert made() == (7, ANN, "title", None, None, Priority.NONE, None, (), None, "{}", 3, NOW, NOW)
     assert (made().status, made().completed) == ("incomplete", False)
 
 
@@ -69,6 +75,9 @@ class Text(str):
             ("tags", value)
             for value in (None, "home", b"home", {"home"}, iter(["home"]), [5], [None], [b"x"], [Text("x")])
         ),
+        *(("position", value) for value in (5, True, b"a0", Text("a0"))),
+        *(("extra", value) for value in (None, 5, True, [], b"{}", "[]", "{", "x", ExtraPatch({5: 1}))),
+        *(("extra", {"a": value}) for value in (b"x", (1,), {1}, {1: 2}, NOW, Text("x"), Decimal(1))),
         *(("revision", value) for value in (None, True, 3.0, "3", Priority.HIGH)),
         ("prioriy", 3),
         ("titel", "x"),
@@ -116,6 +125,14 @@ def test_a_new_task_has_no_revision_yet():
         ({"tags": ["Straße", "STRASSE"]}, "tags"),
         ({"tags": ["\xe9", "E\u0301"]}, "tags"),
         ({"tags": ["a", " a"]}, "tags"),
+        *(({"position": value}, "position") for value in ("", "a" * 65, "a-", "a b", "é", "٣", "a0\n")),
+        *(({"extra": {"a": value}}, "extra") for value in (2**53 + 1, -(2**53) - 1, inf, nan, "\0", "\ud800", "\x7f")),
+        ({"extra": {"a\1": None}}, "extra"),
+        ({"extra": {"a": [[[[[]]]]]}}, "extra"),
+        ({"extra": {"a": {"b": {"c": {"d": {"e": {}}}}}}}, "extra"),
+        ({"extra": ExtraPatch({"a": {"b": {"c": {"d": {"e": {}}}}}})}, "extra"),
+        ({"extra": {"a": "x" * 4_089}}, "extra"),
+        ({"extra": {"a": "é" * 2_045}}, "extra"),
         ({"completed": True, "status": "incomplete"}, "completed"),
         ({"completed": False, "status": "complete"}, "completed"),
     ],
@@ -131,6 +148,59 @@ def test_a_member_that_breaks_its_rule_is_refused_by_name(members, field):
 def test_members_at_their_limits_are_kept():
     members = {"title": "x" * 255, "description": "x" * 5_000, "tags": [f"{number:050}" for number in range(20)]}
     assert check(members) == members | {"tags": tuple(members["tags"])}
+    members = {"position": "0Az" * 21 + "a", "extra": {"a": "é" * 2_044, "deep": {"er": {"and": {"er": {}}}}}}
+    members["extra"]["a"] = "x" * (4_096 - len('{"a":"","deep":{"er":{"and":{"er":{}}}}}'))
+    assert check(members)["position"] == members["position"]
+    assert len(check(members)["extra"]) == 4_096
+
+
+@given(strategies.FITTING_EXTRAS)
+def test_an_object_of_the_clients_own_is_kept_equal_and_of_its_kinds(extra):
+    kept = made(extra=extra).extra
+    assert repr(sorted_names(json.loads(kept))) == repr(sorted_names(extra))
+    assert made(extra=kept).extra == kept
+    assert " " not in kept or " " in "".join(words_of(extra))
+
+
+@given(strategies.FITTING_EXTRAS, strategies.FITTING_EXTRAS)
+def test_a_merge_patch_does_what_rfc_7396_says(target, patch):
+    task = made(extra=target)
+    merged = task.edited(check({"extra": ExtraPatch(patch)}), LATER)
+    expected = made(extra=merge_patch(target, patch))
+    assert merged.extra == expected.extra
+    assert (merged is task) == (merged.extra == task.extra)
+    again = merged.edited(check({"extra": ExtraPatch(patch)}), LATER)
+    assert again is merged
+
+
+def merge_patch(target, patch):
+    """The procedure of RFC 7396, section 2, word for word."""
+    if isinstance(patch, dict):
+        if not isinstance(target, dict):
+            target = {}
+        target = dict(target)
+        for name, value in patch.items():
+            if value is None:
+                if name in target:
+                    del target[name]
+            else:
+                target[name] = merge_patch(target.get(name), value)
+        return target
+    return patch
+
+
+def sorted_names(value):
+    """The value with the names of each object in order, so that its repr says what it is and of which kind."""
+    if isinstance(value, dict):
+        return {name: sorted_names(value[name]) for name in sorted(value)}
+    return [sorted_names(part) for part in value] if isinstance(value, list) else value
+
+
+def words_of(value):
+    """Every text in it."""
+    if isinstance(value, dict):
+        return [word for name, part in value.items() for word in (name, *words_of(part))]
+    return [word for part in value for word in words_of(part)] if isinstance(value, list) else [str(value)]
 
 
 def test_checking_leaves_the_callers_members_alone():
@@ -143,7 +213,7 @@ def test_checking_leaves_the_callers_members_alone():
 def test_an_edit_changes_the_members_given_and_no_others(before, members):
     task = made(**before)
     edited = task.edited(check(members), LATER)
-    for name in ("title", "description", "priority", "due_date", "tags", "completed"):
+    for name in ("title", "description", "priority", "due_date", "tags", "position", "extra", "completed"):
         assert getattr(edited, name) == members.get(name, getattr(task, name))
     assert (edited.id, edited.user_id, edited.revision, edited.created_at) == (7, ANN, 3, NOW)
     assert (edited is task) == (edited == task) == all(getattr(task, name) == value for name, value in members.items())

@@ -18,7 +18,7 @@ from todo_domain.query import SORT_FIELDS, Query, Sort
 class Shape(NamedTuple):
     """What of a query shows in the text of its statement; all else is a parameter.
 
-    `behind` is where the page starts: at the top, behind a task with a value, or behind one without.
+    `behind` is where the page starts: at the top, behind a task with a value of the field, or behind one without.
     """
 
     sort: Sort
@@ -30,14 +30,15 @@ def shape_of(query: Query) -> Shape:
     """Return the shape of the statement that answers this query."""
     if query.after is None:
         return Shape(query.sort, "nothing", query.filtered)
-    return Shape(query.sort, "nothing due" if query.after.value is None else "value", query.filtered)
+    return Shape(query.sort, "null" if query.after.value is None else "value", query.filtered)
 
 
 def all_shapes() -> Iterator[Shape]:
     """Yield every shape there is."""
     for field, descending, filtered in product(SORT_FIELDS, (False, True), (False, True)):
-        for behind in ("nothing", "value", *(("nothing due",) if field == "due_date" else ())):
-            yield Shape(Sort(field, descending), behind, filtered)
+        sort = Sort(field, descending)
+        for behind in ("nothing", "value", *(("null",) if _order(sort).nullable else ())):
+            yield Shape(sort, behind, filtered)
 
 
 def name_of(shape: Shape) -> str:
@@ -49,7 +50,7 @@ def name_of(shape: Shape) -> str:
 @cache
 def found(shape: Shape) -> sa.Select[Any]:
     """Return the statement whose rows are at most `most` tasks in order."""
-    order = _order(shape)
+    order = _order(shape.sort)
     chosen = sa.select(*TASK).where(tasks.c.user_id == OWNER)
     if shape.filtered:
         chosen = chosen.where(*_FILTERS)
@@ -65,7 +66,7 @@ def page(shape: Shape) -> sa.Select[Any]:
     There is one row of nulls beside the counter if no task is left, or if the counter is `unless`; no row for a user
     who never wrote. Counter and tasks are one statement, hence one snapshot.
     """
-    order = _order(shape)
+    order = _order(shape.sort)
     chosen = found(shape).add_columns(order.label("place")).where(~_unchanged()).subquery("page")
     return (
         sa.select(*(chosen.c[column.name] for column in TASK), users.c.revision.label("counter"))
@@ -75,8 +76,8 @@ def page(shape: Shape) -> sa.Select[Any]:
     )
 
 
-def _order(shape: Shape) -> sa.Column[Any]:
-    return tasks.c["title_key" if shape.sort.field == "title" else shape.sort.field]
+def _order(sort: Sort) -> sa.Column[Any]:
+    return tasks.c["title_key" if sort.field == "title" else sort.field]
 
 
 def _in_order(column: sa.ColumnElement[Any], id_: sa.ColumnElement[int], sort: Sort) -> list[sa.ColumnElement[Any]]:
@@ -84,13 +85,13 @@ def _in_order(column: sa.ColumnElement[Any], id_: sa.ColumnElement[int], sort: S
     if sort.field == "id":
         return [tie]
     first = column.desc() if sort.descending else column.asc()
-    return [first.nulls_last() if sort.field == "due_date" else first, tie]
+    return [first.nulls_last() if _order(sort).nullable else first, tie]
 
 
 def _behind(column: sa.Column[Any], shape: Shape) -> sa.ColumnElement[bool]:
     at, at_id = parameter("at", column.type), parameter("at_id", sa.BigInteger)
     further_id = tasks.c.id < at_id if shape.sort.descending else tasks.c.id > at_id
-    if shape.behind == "nothing due":
+    if shape.behind == "null":
         return sa.and_(column.is_(None), further_id)
     if shape.sort.field == "id":
         return further_id

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple, TypedDict
 
 from todo_domain.changes import Tombstone
+from todo_domain.extra import EMPTY
 from todo_domain.query import Query
 from todo_domain.task import Priority, Task
 from todo_domain.text import fold
@@ -56,6 +57,8 @@ class Columns(TypedDict):
     priority: int
     due_date: Any
     tags: Any
+    position: str | None
+    extra: str | None
     title_key: str
     description_key: str | None
     tags_key: Any
@@ -64,9 +67,21 @@ class Columns(TypedDict):
 def columns(task: Task, forms: Forms) -> Columns:
     """Return the parameters for everything about a task that its owner may say."""
     # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
-    _id, _user_id, title, description, completed_at, priority, due_date, tags, _revision, _created_at, _updated_at = (
-        task
-    )
+    (
+        _id,
+        _user_id,
+        title,
+        description,
+        completed_at,
+        priority,
+        due_date,
+        tags,
+        position,
+        extra,
+        _revision,
+        _created_at,
+        _updated_at,
+    ) = task
     return {
         "title": title,
         "description": description,
@@ -74,6 +89,8 @@ def columns(task: Task, forms: Forms) -> Columns:
         "priority": int(priority),
         "due_date": due_date and forms.day(due_date),
         "tags": forms.several(tags),
+        "position": position,
+        "extra": None if extra == EMPTY else extra,
         "title_key": fold(title),
         "description_key": None if description is None else fold(description),
         "tags_key": forms.several([fold(tag) for tag in tags]),
@@ -126,8 +143,10 @@ def task_from_postgresql(row: Row) -> Task:
         row[6],
         tuple(row[7]),
         row[8],
-        row[9],
+        row[9] or EMPTY,
         row[10],
+        row[11],
+        row[12],
     )
 
 
@@ -143,8 +162,10 @@ def task_from_sqlite(row: Row) -> Task:
         row[6] and date.fromisoformat(row[6]),
         () if row[7] == "[]" else tuple(json.loads(row[7])),
         row[8],
-        datetime.fromisoformat(row[9]),
-        datetime.fromisoformat(row[10]),
+        row[9] or EMPTY,
+        row[10],
+        datetime.fromisoformat(row[11]),
+        datetime.fromisoformat(row[12]),
     )
 
 

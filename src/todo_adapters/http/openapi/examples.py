@@ -18,6 +18,7 @@ from todo_adapters.http.protocol.response import encode
 from todo_adapters.http.protocol.schemas import NewTask, changes_out, members, task_out
 from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
+from todo_domain.extra import EMPTY
 from todo_domain.owner import first_counter
 from todo_domain.task import check, check_new, new_task
 
@@ -40,6 +41,8 @@ RENT: Final = Task(
     priority=Priority.HIGH,
     due_date=date(2026, 12, 1),
     tags=("home", "money"),
+    position="a0",
+    extra='{"color":"teal","list":"flat"}',
     revision=_BEGAN + 15,
     created_at=THEN,
     updated_at=THEN,
@@ -54,6 +57,8 @@ GROCERIES: Final = Task(
     priority=Priority.NONE,
     due_date=None,
     tags=(),
+    position=None,
+    extra=EMPTY,
     revision=_BEGAN + 17,
     created_at=THEN,
     updated_at=THEN,

@@ -7,8 +7,8 @@ from typing import Any, Final
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
+from todo_adapters.http.protocol.member_types import TEXT
 from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
-from todo_adapters.http.protocol.schemas import TEXT
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
@@ -118,7 +118,7 @@ LIST_PARAMETERS: Final = [
     ),
     _query(
         "sort",
-        "The order; `-` turns it round. Without a due date: last, both ways. Ties: by id, in the same direction.",
+        "The order; `-` reverses it. Tasks without a value: last, both ways. Ties: by id, in the same direction.",
         {"type": "string", "enum": list(SORTS), "default": "-created_at"},
         examples=named(searched="-due_date"),
     ),

@@ -8,9 +8,9 @@ from typing import Any, Final, get_args
 import msgspec
 
 from todo_adapters.http.protocol.errors import STATUS, TooLarge
+from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
 from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
-    PRIORITY_NAMES,
     ChangesOut,
     Completion,
     Health,

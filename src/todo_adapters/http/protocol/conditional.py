@@ -12,7 +12,7 @@ from todo_domain import Invalid
 if TYPE_CHECKING:
     from todo_domain import Task, UserId
 
-WIRE_FORMAT: Final = 2
+WIRE_FORMAT: Final = 3
 """Part of every list's validator; raised by a release that writes a task differently."""
 
 _ETAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'

@@ -1,0 +1,97 @@
+"""The types of the members that travel, each with what the OpenAPI document says about it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Raw
+
+from todo_domain.extra import DEEPEST_EXTRA, LARGEST_EXTRA
+from todo_domain.owner import LARGEST_ID
+from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
+
+PriorityName = Literal["none", "low", "medium", "high"]
+PRIORITY_NAMES: tuple[PriorityName, ...] = ("none", "low", "medium", "high")
+"""By the number of the priority."""
+
+TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
+_LABEL = {"minLength": 1, **TEXT}
+_TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True}
+_POSITION = {"pattern": "^[0-9A-Za-z]{1,64}$"}
+_EXTRA = {"type": "object"}
+_INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
+_INT64 = {"format": "int64"}
+ID: Final = {
+    "type": ["integer", "null"],
+    **_INT64,
+    "minimum": 1,
+    "maximum": LARGEST_ID,
+    "description": "Must be the task's own.",
+}
+OWNER: Final = {"type": ["string", "null"], "description": "Must be the task's own."}
+_IGNORED = {"description": "Ignored."}
+SEEN: Final = {
+    "type": ["integer", "null"],
+    **_INT64,
+    "description": "The revision that the other members were made from. If it is not the task's, 412, unless nothing "
+    "would change. Beside it, status and completed may contradict each other: the one that differs is the change.",
+}
+
+Title = Annotated[
+    str,
+    Meta(
+        description="What is to be done. Trimmed; has at least one visible character.",
+        extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL},
+    ),
+]
+Description = Annotated[
+    str,
+    Meta(
+        description="More about it, kept as it is; null if there is nothing.",
+        extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT},
+    ),
+]
+Completed = Annotated[bool, Meta(description="The twin of `status`: true if it is `complete`.")]
+DueDate = Annotated[date, Meta(description="The day it is due, in no time zone; null if there is none.")]
+Tag = Annotated[
+    str,
+    Meta(
+        description="Trimmed; has at least one visible character.",
+        extra_json_schema={"maxLength": LONGEST_TAG, **_LABEL},
+    ),
+]
+Tags = Annotated[list[Tag], Meta(description="Distinct, ignoring case; their order is kept.", extra_json_schema=_TAGS)]
+TaskPosition = Annotated[
+    str,
+    Meta(
+        description="A place in an order of the client's making, compared by ASCII code; null if it has none.",
+        extra_json_schema=_POSITION,
+    ),
+]
+_OWN = (
+    f"An object of the client's own: at most {LARGEST_EXTRA:,} bytes as JSON without white space, nested at most "
+    f"{DEEPEST_EXTRA} deep, text without control characters, integers from -2^53 to 2^53."
+)
+Extra = Annotated[dict[str, Any], Meta(description=_OWN)]
+ExtraOut = Annotated[Raw, Meta(description=_OWN, extra_json_schema=_EXTRA)]
+ExtraMerge = Annotated[
+    dict[str, Any],
+    Meta(description="Merged into the object that is there: null removes a member. Its rules hold for the result."),
+]
+Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
+
+
+def instant_meta(description: str) -> Meta:
+    """Describe a time as `schemas.instant` writes it."""
+    return Meta(description=description, extra_json_schema=_INSTANT)
+
+
+def number_meta(description: str, least: int = 1) -> Meta:
+    """Describe an integer of 64 bits from `least` on."""
+    return Meta(ge=least, le=LARGEST_ID, description=description, extra_json_schema=_INT64)
+
+
+def about(description: str) -> Meta:
+    """Describe a member without a form of its own."""
+    return Meta(description=description)
