@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from todo_adapters.http.middleware.cors import Cors
-from todo_adapters.http.protocol.errors import TooLarge
+from todo_adapters.http.protocol.errors import HeadersTooLarge
 from todo_app.long_head import REST_OF_HEAD, LongHead
 from todo_app.refusals import refusal
 from todo_app.request_reader import RequestReader
@@ -77,7 +77,7 @@ class Connection(RequestReader):
     config: ServerConfig
     _look_again: asyncio.TimerHandle | None = None
     _awaited: object = None
-    _long_head: tuple[LongHead, TooLarge] | None = None
+    _long_head: tuple[LongHead, HeadersTooLarge] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Take the connection, or refuse it."""
@@ -119,7 +119,7 @@ class Connection(RequestReader):
             self._say(error)
         elif not self._framing.in_head:
             self._linger()
-        elif isinstance(error, TooLarge) and self.config.cors.varies:
+        elif isinstance(error, HeadersTooLarge) and self.config.cors.varies:
             self._long_head = (LongHead(self.headers), error)
             self._reading.resume_reading()
             self.loop.call_later(REST_OF_HEAD, self._refuse_long_head)

@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from todo_adapters.http.protocol.errors import TooLarge
+from todo_adapters.http.protocol.errors import HeadersTooLarge
 from todo_app.framing import FRAMING, LIMIT, Framing, body_length
 from todo_app.transports import READ, AnswerTransport, Flow, nothing
 from todo_domain import Invalid, TodoError
@@ -79,7 +79,7 @@ class RequestReader(HttpToolsProtocol):
         """Take a piece of the target."""
         self.url += url
         if len(self.url) > LIMIT:
-            raise TooLarge(431, f"the request target must be at most {LIMIT:,} bytes")
+            raise HeadersTooLarge(f"the request target must be at most {LIMIT:,} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field, or drop a trailer field."""
@@ -152,7 +152,7 @@ class RequestReader(HttpToolsProtocol):
             except httptools.HttpParserError as problem:
                 self._refuse(_reason(problem), data[at:])
                 return
-            except TooLarge as problem:
+            except HeadersTooLarge as problem:
                 self._refuse(problem, data[at:])
                 return
             at = end
@@ -214,5 +214,5 @@ def _with_path(target: bytes) -> bytes:
     return target if parts.path else b"/" + (b"?" + parts.query if parts.query else b"")
 
 
-def _too_many_fields() -> TooLarge:
-    return TooLarge(431, f"the headers, and the trailers of a body, must be at most {LIMIT:,} bytes")
+def _too_many_fields() -> HeadersTooLarge:
+    return HeadersTooLarge(f"the headers, and the trailers of a body, must be at most {LIMIT:,} bytes")

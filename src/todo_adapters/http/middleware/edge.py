@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from todo_adapters.http.middleware import compression
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
-from todo_adapters.http.protocol.errors import NoSuchRoute, TooLarge
+from todo_adapters.http.protocol.errors import HeadersTooLarge, NoSuchRoute
 from todo_adapters.http.protocol.response import PRIVATE
 from todo_adapters.observability.trace_context import SERVED
 
@@ -115,9 +115,9 @@ class Edge:
 
 
 def check_header_section(size: int) -> None:
-    """Raise TooLarge if the headers, or the request target, are longer than is read."""
+    """Raise HeadersTooLarge if the headers, or the request target, are longer than is read."""
     if size > HEADER_SECTION_LIMIT:
-        raise TooLarge(431, f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
+        raise HeadersTooLarge(f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
 
 
 def below_mount(raw_path: bytes, root_path: str) -> bytes:

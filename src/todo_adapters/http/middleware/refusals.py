@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.protocol.context import RequestContext, context_of
-from todo_adapters.http.protocol.errors import RateLimited, bug_answer, error_answer, routing_error
+from todo_adapters.http.protocol.errors import Asked, RateLimited, bug_answer, error_answer, routing_error
 from todo_adapters.observability.trace_context import ids_of
 from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
 
@@ -37,12 +37,8 @@ class Refusals:
         if not isinstance(error, TodoError):
             return bug_answer(error, context.request_id)
         self._note(context, error)
-        return error_answer(
-            error,
-            context.request_id,
-            token_sent=bool(context.bearer_tokens),
-            patch=context.method == "PATCH",
-        )
+        asked = Asked(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
+        return error_answer(error, context.request_id, asked)
 
     def _note(self, context: RequestContext, error: TodoError) -> None:
         """Record a 401, a 403, a 429, a task that the caller does not have, and a store without its wall; nothing else.

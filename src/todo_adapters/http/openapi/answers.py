@@ -6,24 +6,37 @@ from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.endpoints.docs import POLICY
 from todo_adapters.http.middleware.edge import HEADER_SECTION_LIMIT, check_header_section
-from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Example, Named, named, refusal
+from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Named, error_of, named, refusal
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import check_media_type, check_size
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
-from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES, Bug, NoSuchRoute, RateLimited
+from todo_adapters.http.protocol.errors import (
+    JSON_TYPES,
+    PATCH_TYPES,
+    Asked,
+    BodyTooLarge,
+    Bug,
+    HeadersTooLarge,
+    NoSuchRoute,
+    RateLimited,
+    UnsupportedMediaType,
+    said_of,
+)
 from todo_domain import (
     Forbidden,
+    Invalid,
     KeyReused,
     NotFound,
     QuotaReached,
     Resync,
     Stale,
+    TodoError,
     Unauthenticated,
     Unavailable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Answers = dict[str, dict[str, Any]]
 
@@ -144,75 +157,102 @@ def answer(
     return response
 
 
+_SPELT: Final = {name.lower(): name for name in HEADERS}
+_SHARED: Final[dict[str, type[TodoError]]] = {
+    "Unauthenticated": Unauthenticated,
+    "Forbidden": Forbidden,
+    "NoSuchTask": NotFound,
+    "NoSuchRoute": NoSuchRoute,
+    "QuotaReached": QuotaReached,
+    "Resync": Resync,
+    "Stale": Stale,
+    "BodyTooLarge": BodyTooLarge,
+    "NotJson": UnsupportedMediaType,
+    "NotAPatch": UnsupportedMediaType,
+    "KeyReused": KeyReused,
+    "RateLimited": RateLimited,
+    "HeadersTooLarge": HeadersTooLarge,
+    "Internal": Bug,
+    "Unavailable": Unavailable,
+}
+"""The error of each shared answer."""
+
+
 def refused(
-    description: str, examples: dict[str, Example], *, headers: tuple[str, ...] = (), schema: str = "Problem"
+    description: str, raised: Mapping[str, TodoError | Callable[[], object]], *, patch: bool = False
 ) -> dict[str, Any]:
-    """Return one error answer; the examples are bodies by name."""
-    return answer(description, reference(schema), headers=dict.fromkeys(headers, ""), examples=named(**examples))
+    """Return the answer to errors of one class: its headers, its schema and its examples are those of these errors."""
+    errors = {name: error_of(each) for name, each in raised.items()}
+    shown = {name: refusal(error) for name, error in errors.items()}
+    error = next(iter(errors.values()))
+    said = said_of(type(error))
+    headers = [_SPELT[name.decode()] for name, _ in said.headers(error, Asked(token_sent=True, patch=patch))]
+    schema = type(said.body(error, REQUEST_ID)).__name__.removesuffix("Out")
+    return answer(description, reference(schema), headers=dict.fromkeys(headers, ""), examples=named(**shown))
 
 
 def invalid(**calls: Callable[[], object]) -> Answers:
     """Return the 400 of an operation; the examples are what these calls raise."""
-    examples = {name: refusal(call) for name, call in calls.items()}
-    return {"400": refused("A member, parameter, header or path id breaks its rule: `fields` names it.", examples)}
+    return {
+        str(said_of(Invalid).status): refused(
+            "A member, parameter, header or path id breaks its rule: `fields` names it.", calls
+        )
+    }
 
 
 def common_answers(*, body_limit: int, quota: int) -> Answers:
     """Return the errors that several operations share, by name."""
-    not_json = refusal(lambda: check_media_type(b"text/plain", None, JSON_TYPES))
-    too_large = refusal(lambda: check_size(bytes(body_limit + 1), body_limit))
-    too_long = refusal(lambda: check_header_section(HEADER_SECTION_LIMIT + 1))
-    out_of_reach = refusal(Unavailable("the database is out of reach: try again"))
-    went_away = refusal(Unavailable("the database went away: look before you try again", outcome_unknown=True))
-    once_more = ("Retry-After",)
+
+    def not_json() -> None:
+        check_media_type(b"text/plain", None, JSON_TYPES)
+
     return {
-        "Unauthenticated": refused(
-            "No valid token.", {"bad_token": refusal(Unauthenticated("signature"))}, headers=("WWW-Authenticate",)
-        ),
-        "Forbidden": refused("The path's user is not the token's.", {"other_user": refusal(Forbidden())}),
-        "NoSuchTask": refused("No such task of this user.", {"no_such_task": refusal(NotFound())}),
-        "NoSuchRoute": refused("There is no such path.", {"no_such_path": refusal(NoSuchRoute())}),
-        "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": refusal(QuotaReached(quota))}),
-        "Resync": refused("That revision is too old, or from another life of the data.", {"resync": refusal(Resync())}),
+        "Unauthenticated": refused("No valid token.", {"bad_token": Unauthenticated("signature")}),
+        "Forbidden": refused("The path's user is not the token's.", {"other_user": Forbidden()}),
+        "NoSuchTask": refused("No such task of this user.", {"no_such_task": NotFound()}),
+        "NoSuchRoute": refused("There is no such path.", {"no_such_path": NoSuchRoute()}),
+        "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": QuotaReached(quota)}),
+        "Resync": refused("That revision is too old, or from another life of the data.", {"resync": Resync()}),
         "Stale": refused(
             "`If-Match`, or the `revision` in a PUT, failed; `current` is the task as it is now.",
-            {"stale": refusal(Stale(GROCERIES))},
-            headers=("ETag",),
-            schema="StaleProblem",
+            {"stale": Stale(GROCERIES)},
         ),
-        "BodyTooLarge": refused(f"The body has more than {body_limit:,} bytes.", {"too_large": too_large}),
+        "BodyTooLarge": refused(
+            f"The body has more than {body_limit:,} bytes.",
+            {"too_large": lambda: check_size(bytes(body_limit + 1), body_limit)},
+        ),
         "NotJson": refused("A body that is not `application/json` in UTF-8 and nothing else.", {"not_json": not_json}),
         "NotAPatch": refused(
             "A body of another type than `Accept-Patch` says, not in UTF-8, or encoded further.",
             {"not_json": not_json},
-            headers=("Accept-Patch",),
+            patch=True,
         ),
-        "KeyReused": refused("The key was used for another body.", {"key_reused": refusal(KeyReused())}),
-        "RateLimited": refused(
-            "Too many requests.", {"rate_limited": refusal(RateLimited(retry_after=1))}, headers=once_more
-        ),
+        "KeyReused": refused("The key was used for another body.", {"key_reused": KeyReused()}),
+        "RateLimited": refused("Too many requests.", {"rate_limited": RateLimited(retry_after=1)}),
         "HeadersTooLarge": refused(
             f"The header section, or the request target, has more than {HEADER_SECTION_LIMIT:,} bytes.",
-            {"headers_too_large": too_long},
+            {"headers_too_large": lambda: check_header_section(HEADER_SECTION_LIMIT + 1)},
         ),
-        "Internal": refused("A bug on our side, logged with the request id.", {"internal": refusal(Bug())}),
+        "Internal": refused("A bug on our side, logged with the request id.", {"internal": Bug()}),
         "Unavailable": refused(
             "Something this service stands on is out of reach, or too many ask at once. "
             "Nothing was written, unless `outcome` is `unknown`.",
-            {"unavailable": out_of_reach, "outcome_unknown": went_away},
-            headers=once_more,
+            {
+                "unavailable": Unavailable("the database is out of reach: try again"),
+                "outcome_unknown": Unavailable(
+                    "the database went away: look before you try again", outcome_unknown=True
+                ),
+            },
         ),
     }
 
 
-def common(**by_status: str) -> Answers:
-    """Return references to shared answers: `_404="NoSuchTask"`."""
-    return {status.lstrip("_"): {"$ref": f"#/components/responses/{name}"} for status, name in by_status.items()}
+def common(*names: str) -> Answers:
+    """Return references to shared answers, each under the status of its error."""
+    return {str(said_of(_SHARED[name]).status): {"$ref": f"#/components/responses/{name}"} for name in names}
 
 
-EVERY_ROUTE: Final = common(_431="HeadersTooLarge", _500="Internal")
-BELOW_API: Final = (
-    common(_401="Unauthenticated", _403="Forbidden", _429="RateLimited", _503="Unavailable") | EVERY_ROUTE
-)
-ONE_TASK: Final = common(_404="NoSuchTask") | BELOW_API
-CONDITIONAL: Final = common(_412="Stale") | ONE_TASK
+EVERY_ROUTE: Final = common("HeadersTooLarge", "Internal")
+BELOW_API: Final = common("Unauthenticated", "Forbidden", "RateLimited", "Unavailable") | EVERY_ROUTE
+ONE_TASK: Final = common("NoSuchTask") | BELOW_API
+CONDITIONAL: Final = common("Stale") | ONE_TASK

@@ -33,7 +33,7 @@ CHANGES: Final = Operation(
     | invalid(
         bad_since=lambda: parse_changes_query(b"since=-1"), wait_without_since=lambda: parse_changes_query(b"wait=9")
     )
-    | common(_410="Resync")
+    | common("Resync")
     | BELOW_API,
     "Apply the page, then ask again with `since` set to its `revision` until `has_more` is false. With `wait`, the "
     "answer comes as soon as there is something after `since`, or after that many seconds with nothing in it.",

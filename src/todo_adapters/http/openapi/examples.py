@@ -105,9 +105,19 @@ def changes(limit: int = LARGEST_PAGE) -> Example:
     return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
 
 
-def refusal(refused: TodoError | Callable[[], object]) -> Example:
-    """Return the body that says this error, or the one that a call raises."""
-    error = refused if isinstance(refused, TodoError) else _raised_by(refused)
+def error_of(raised: TodoError | Callable[[], object]) -> TodoError:
+    """Return this error, or the one that a call raises."""
+    if isinstance(raised, TodoError):
+        return raised
+    try:
+        raised()
+    except TodoError as error:
+        return error
+    raise AssertionError("an example of an error has to be one")
+
+
+def refusal(error: TodoError) -> Example:
+    """Return the body that says this error."""
     example: Example = msgspec.json.decode(error_answer(error, REQUEST_ID).body)
     return example
 
@@ -115,11 +125,3 @@ def refusal(refused: TodoError | Callable[[], object]) -> Example:
 def named(**values: object) -> Named:
     """Return examples as OpenAPI wants them."""
     return {name: {"value": value} for name, value in values.items()}
-
-
-def _raised_by(call: Callable[[], object]) -> TodoError:
-    try:
-        call()
-    except TodoError as error:
-        return error
-    raise AssertionError("an example of an error has to be one")

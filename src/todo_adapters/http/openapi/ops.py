@@ -28,7 +28,7 @@ READY: Final = Operation(
     "operations",
     "Whether requests can be served right now",
     {"200": answer("They can.", reference("Health"), examples=named(ready={"status": "ready"}))}
-    | common(_503="Unavailable")
+    | common("Unavailable")
     | EVERY_ROUTE,
 )
 
@@ -93,7 +93,7 @@ DOCS_FILE: Final = Operation(
     "docs_file",
     "operations",
     "What that page consists of",
-    {"200": _FILE} | common(_404="NoSuchRoute") | EVERY_ROUTE,
+    {"200": _FILE} | common("NoSuchRoute") | EVERY_ROUTE,
     parameters=[
         {
             "name": "name",

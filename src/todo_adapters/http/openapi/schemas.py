@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from todo_adapters.http.protocol.errors import STATUS, TooLarge
+from todo_adapters.http.protocol.errors import ERRORS
 from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
 from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
@@ -65,9 +65,8 @@ _ENUMS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of each JSON object that travels, by name."""
     _, found = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    found["ProblemOut"]["properties"]["code"]["enum"] = [
-        code for code in (*STATUS, TooLarge.code) if code != Stale.code
-    ]
+    codes = dict.fromkeys(error.code for error in ERRORS if error is not Stale)
+    found["ProblemOut"]["properties"]["code"]["enum"] = list(codes)
     found["TaskPut"].update(_SOMETHING_TO_SET)
     for name in ("NewTask", "TaskPatch", "Completion"):
         found[name].update(_TWINS_AGREE)

@@ -26,7 +26,7 @@ def _task(
 
 
 def _written(media_type_answer: str) -> Answers:
-    return common(_413="BodyTooLarge", _415=media_type_answer)
+    return common("BodyTooLarge", media_type_answer)
 
 
 _TASKS: Final = "/api/{user_id}/tasks"
@@ -88,7 +88,7 @@ CREATE: Final = Operation(
         unknown_member=lambda: parse(b'{"titel": "Call the plumber"}', NewTask),
         bad_key=lambda: idempotency_key(b'""'),
     )
-    | common(_409="QuotaReached", _422="KeyReused")
+    | common("QuotaReached", "KeyReused")
     | _written("NotJson")
     | BELOW_API,
     "With an `Idempotency-Key`, the same body again within 7 days gets the first answer again.",

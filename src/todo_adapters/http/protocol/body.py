@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
-from todo_adapters.http.protocol.errors import TooLarge, UnsupportedMediaType
+from todo_adapters.http.protocol.errors import BodyTooLarge, UnsupportedMediaType
 from todo_adapters.http.protocol.schemas import EXPECTED
 from todo_domain import Invalid, Unavailable
 
@@ -84,9 +84,9 @@ def check_media_type(content_type: bytes | None, content_encoding: bytes | None,
 
 
 def check_size(body: bytes, limit: int) -> None:
-    """Raise TooLarge if the body is longer than `limit` bytes."""
+    """Raise BodyTooLarge if the body is longer than `limit` bytes."""
     if len(body) > limit:
-        raise TooLarge(413, f"the body must be at most {limit:,} bytes")
+        raise BodyTooLarge(f"the body must be at most {limit:,} bytes")
 
 
 def is_null(body: bytes) -> bool:

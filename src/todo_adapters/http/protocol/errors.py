@@ -1,9 +1,10 @@
-"""How a refusal is said over HTTP: one table from code to status, one shape for all."""
+"""How HTTP says an error: one table with the status, the headers and the body of each."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET, Struct
 
@@ -11,7 +12,18 @@ from todo_adapters.http.protocol.conditional import etag_of
 from todo_adapters.http.protocol.methods import allow
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
 from todo_adapters.http.protocol.schemas import FieldProblem, ProblemOut, StaleProblemOut, task_out
-from todo_domain import Invalid, Stale, TodoError, Unauthenticated, Unavailable
+from todo_domain import (
+    Forbidden,
+    Invalid,
+    KeyReused,
+    NotFound,
+    QuotaReached,
+    Resync,
+    Stale,
+    TodoError,
+    Unauthenticated,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from litestar.exceptions import HTTPException
@@ -22,32 +34,19 @@ PATCH_TYPES: Final = (*JSON_TYPES, b"application/merge-patch+json")
 
 log = logging.getLogger("todo.http")
 
-STATUS: Final = {
-    "invalid": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "method_not_allowed": 405,
-    "quota": 409,
-    "resync": 410,
-    "stale": 412,
-    "unsupported_media_type": 415,
-    "idempotency_mismatch": 422,
-    "rate_limited": 429,
-    "internal": 500,
-    "unavailable": 503,
-}
-"""The status of each code but `too_large`, which is 413 for a body and 431 for a header section."""
-
 
 class TooLarge(TodoError):
-    """More bytes than are read: `status` tells of what."""
+    """More bytes than are read."""
 
     code = "too_large"
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+
+class BodyTooLarge(TooLarge):
+    """A body of more bytes than are read."""
+
+
+class HeadersTooLarge(TooLarge):
+    """A header section, a trailer section or a request target of more bytes than are read."""
 
 
 class UnsupportedMediaType(TodoError):
@@ -95,39 +94,101 @@ class Bug(TodoError):
         super().__init__("something is wrong on our side: tell us the request_id")
 
 
-def error_answer(error: TodoError, request_id: str, *, token_sent: bool = False, patch: bool = False) -> Answer:
-    """Return the answer that says this refusal.
+E = TypeVar("E", bound=TodoError)
 
-    `token_sent` tells whether a Bearer token came with the request (RFC 6750, section 3); `patch` whether the method
-    was PATCH, whose media types are named then (RFC 5789, section 2.2).
+
+class Asked(NamedTuple):
+    """What the headers of an error depend on beside the error itself.
+
+    `token_sent`: whether a Bearer token came with the request (RFC 6750, section 3). `patch`: whether the method was
+    PATCH, whose media types an answer names then (RFC 5789, section 2.2).
     """
-    out = ProblemOut(error=str(error), code=error.code, request_id=request_id)
-    body: Struct = out
-    headers: list[Header] = [JSON, NO_STORE]
-    if isinstance(error, Invalid):
-        out.fields = [FieldProblem(error.field, error.message)]
-    elif isinstance(error, Stale):
-        current = task_out(error.current)
-        body = StaleProblemOut(error=str(error), code="stale", current=current, request_id=request_id)
-        headers.append((b"etag", etag_of(error.current)))
-    elif isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", _challenge(error.reason if token_sent else None)))
-    elif isinstance(error, Unavailable | RateLimited):
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-        if isinstance(error, Unavailable):
-            out.outcome = "unknown" if error.outcome_unknown else UNSET
-    elif isinstance(error, MethodNotAllowed):
-        headers.append((b"allow", error.allow.encode()))
-    elif isinstance(error, UnsupportedMediaType) and patch:
-        headers.append((b"accept-patch", b", ".join(PATCH_TYPES)))
-    status = error.status if isinstance(error, TooLarge) else STATUS[error.code]
-    return Answer(status, encode(body), headers)
+
+    token_sent: bool = False
+    patch: bool = False
 
 
-def _challenge(reason: str | None) -> bytes:
+_ASKED: Final = Asked()
+
+
+def _problem(error: TodoError, request_id: str) -> ProblemOut:
+    return ProblemOut(error=str(error), code=error.code, request_id=request_id)
+
+
+def _no_headers(error: TodoError, asked: Asked) -> list[Header]:  # noqa: ARG001  most errors have none of their own
+    return []
+
+
+class Said(NamedTuple, Generic[E]):
+    """How HTTP says an error of one class: its status, its own headers, and its body."""
+
+    status: int
+    headers: Callable[[E, Asked], list[Header]] = _no_headers
+    body: Callable[[E, str], Struct] = _problem
+
+
+def _invalid(error: Invalid, request_id: str) -> Struct:
+    out = _problem(error, request_id)
+    out.fields = [FieldProblem(error.field, error.message)]
+    return out
+
+
+def _stale(error: Stale, request_id: str) -> Struct:
+    return StaleProblemOut(error=str(error), code="stale", current=task_out(error.current), request_id=request_id)
+
+
+def _unavailable(error: Unavailable, request_id: str) -> Struct:
+    out = _problem(error, request_id)
+    out.outcome = "unknown" if error.outcome_unknown else UNSET
+    return out
+
+
+def _challenge(error: Unauthenticated, asked: Asked) -> list[Header]:
     """Return the challenge of RFC 6750, section 3, with the code of the reason if a Bearer token was refused."""
-    told = f', error="invalid_token", error_description="{reason}"' if reason and reason.isidentifier() else ""
-    return f'Bearer realm="todo"{told}'.encode("ascii", "ignore")
+    reason = error.reason if asked.token_sent and error.reason.isidentifier() else None
+    told = f', error="invalid_token", error_description="{reason}"' if reason else ""
+    return [(b"www-authenticate", f'Bearer realm="todo"{told}'.encode("ascii", "ignore"))]
+
+
+def _accept_patch(_: UnsupportedMediaType, asked: Asked) -> list[Header]:
+    return [(b"accept-patch", b", ".join(PATCH_TYPES))] if asked.patch else []
+
+
+def _retry_after(error: Unavailable | RateLimited, _: Asked) -> list[Header]:
+    return [(b"retry-after", b"%d" % error.retry_after)]
+
+
+ERRORS: Final[dict[type[TodoError], Said[Any]]] = {
+    Invalid: Said(400, body=_invalid),
+    Unauthenticated: Said(401, _challenge),
+    Forbidden: Said(403),
+    NotFound: Said(404),
+    NoSuchRoute: Said(404),
+    MethodNotAllowed: Said(405, lambda error, _: [(b"allow", error.allow.encode())]),
+    QuotaReached: Said(409),
+    Resync: Said(410),
+    Stale: Said(412, lambda error, _: [(b"etag", etag_of(error.current))], _stale),
+    BodyTooLarge: Said(413),
+    UnsupportedMediaType: Said(415, _accept_patch),
+    KeyReused: Said(422),
+    RateLimited: Said(429, _retry_after),
+    HeadersTooLarge: Said(431),
+    Bug: Said(500),
+    Unavailable: Said(503, _retry_after, _unavailable),
+}
+"""Every error that a client can get; one of another class is said as its base is. OpenAPI's answers come from it."""
+
+
+def said_of(error: type[TodoError]) -> Said[Any]:
+    """Return how HTTP says an error of this class."""
+    return next(ERRORS[each] for each in error.__mro__ if each in ERRORS)
+
+
+def error_answer(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Answer:
+    """Return the answer that says this error."""
+    said = said_of(type(error))
+    headers = [JSON, NO_STORE, *said.headers(error, asked)]
+    return Answer(said.status, encode(said.body(error, request_id)), headers)
 
 
 def bug_answer(error: BaseException, request_id: str) -> Answer:
