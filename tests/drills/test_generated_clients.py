@@ -6,6 +6,7 @@ with If-Match, reads the current task from a 412 by its type, and asks for the c
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from servers.node import NODE
 from servers.todo import Served, environment
 
 HERE = Path(__file__).parent / "generated_clients"
+PAGE = (Path(__file__).parents[2] / "docs/clients.md").read_text()
 DONE = {
     "once": True,
     "listed": [["Call the plumber", "low"], ["Buy milk", "high"]],
@@ -45,6 +47,12 @@ def run(*command, cwd, **variables):
     return ran.stdout
 
 
+def from_the_page(name):
+    """The program of this name in docs/clients.md."""
+    (program,) = re.findall(rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+    return program
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with Served(tmp_path_factory.mktemp("served")) as served:
@@ -63,6 +71,7 @@ def document(served, tmp_path_factory):
 def built(document, tmp_path_factory):
     """A directory in which the programs of TypeScript and the generated clients are compiled, strictly."""
     directory = tmp_path_factory.mktemp("typescript")
+    (directory / "typed.ts").write_text(from_the_page("typed.ts"))
     settings = [HERE / name for name in ("package.json", "tsconfig.json", "openapi-ts.config.json")]
     for file in (document, *settings, *HERE.glob("*.ts")):
         shutil.copy(file, directory)
@@ -95,6 +104,49 @@ def test_redocly_finds_no_error(document):
 def test_a_generated_client_in_typescript_compiles_strictly_and_works(served, built, program):
     said = run(NODE, built / f"{program}.js", served.origin, served.token(program), cwd=built)
     assert json.loads(said) == DONE
+
+
+TYPED = """
+import { todo } from "./built/typed.js";
+const [origin, token] = process.argv.slice(2);
+const { urgent, rename } = todo(origin, token);
+const [task] = await urgent("HOME");
+const first = await rename(task, "mine");
+const second = await rename(task, "theirs");
+console.log(JSON.stringify([first.title, second.title, second.revision - first.revision]));
+"""
+
+
+def test_the_typed_client_of_the_page_compiles_strictly_and_works(served, built):
+    token = served.token("typed")
+    served.request("POST", "/api/me/tasks", token, {"title": "one", "priority": "high", "tags": ["home"]})
+    served.request("POST", "/api/me/tasks", token, {"title": "two", "priority": "low", "tags": ["home"]})
+    (built.parent / "driver.mjs").write_text(TYPED)
+    assert json.loads(run(NODE, "driver.mjs", served.origin, token, cwd=built.parent)) == ["mine", "mine", 0]
+
+
+AXIOS = """
+import axios from "axios";
+import { todo } from "./axios.example.mjs";
+const [origin, token] = process.argv.slice(2);
+const api = todo(`${origin}/api/me/`, token);
+const params = { tag: ["home", "shop"], priority: ["low", "high"], q: "" };
+const listed = (await api.get("tasks", { params })).data;
+const toggled = (await api.patch(`tasks/${listed[0].id}/complete`, null)).data;
+const plain = { params, headers: { Authorization: `Bearer ${token}` }, validateStatus: () => true };
+const refused = (await axios.get(`${origin}/api/me/tasks`, plain)).data;
+console.log(JSON.stringify([listed.map((task) => task.title), toggled.completed, refused.fields[0].field]));
+"""
+
+
+def test_axios_sends_arrays_as_the_page_says_and_null_toggles(served, tmp_path):
+    token = served.token("axios")
+    for members in ({"priority": "low", "tags": ["home", "shop"]}, {"tags": ["home", "shop"]}, {"priority": "high"}):
+        served.request("POST", "/api/me/tasks", token, {"title": members.get("priority", "none"), **members})
+    (tmp_path / "node_modules").symlink_to(node.installed(HERE) / "node_modules")
+    (tmp_path / "axios.example.mjs").write_text(from_the_page("axios.mjs"))
+    (tmp_path / "driver.mjs").write_text(AXIOS)
+    assert json.loads(run(NODE, "driver.mjs", served.origin, token, cwd=tmp_path)) == [["low"], True, "tag[]"]
 
 
 def test_a_generated_client_in_python_is_strictly_typed_and_works(served, document, tmp_path):

@@ -1,10 +1,15 @@
-"""The example of docs/clients.md, as it stands there, in Node.js."""
+"""The examples of docs/clients.md, as they stand there, in Node.js."""
 
 import json
 import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
 from servers.node import NODE
 from servers.processes import ServerProcess, free_port
@@ -38,29 +43,174 @@ await stream(api, async () => token, since, (page) => {
 """
 
 
-def test_the_example_is_short():
-    (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
-    assert program.count("\n") <= 26
+# Three devices edit one task at the same moment, again and again: two write a line each, one sets a priority and tags.
+# Every third answer is lost, and the request sent again. What is counted is the lines that are missing at the end.
+EDITORS = """
+import { merge, save } from "./merge.mjs";
+const [api, token] = process.argv.slice(2);
+let sent = 0;
+async function send(method, path, body, headers) {
+  const headed = { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers };
+  const request = () => fetch(`${api}/${path}`, { method, headers: headed, body: body && JSON.stringify(body) });
+  if (method === "PATCH" && ++sent % 3 === 0) await request();
+  return request();
+}
+const lines = (text) => (text ?? "").split("\\n").filter(Boolean);
+const union = (mine, theirs, was, name) =>
+  name === "description" ? [...new Set([...lines(theirs), ...lines(mine)])].join("\\n") : mine;
+const ways = {
+  merged: (task, mine) => save(send, task, mine, union),
+  theirs: (task, mine) =>
+    send("PATCH", `tasks/${task.id}`, merge(task, mine, task), { "If-Match": `"${task.revision}"` }),
+  unguarded: (task, mine) => send("PATCH", `tasks/${task.id}`, merge(task, mine, task)),
+};
+const missing = {};
+for (const [name, way] of Object.entries(ways)) {
+  let task = await (await send("POST", "tasks", { title: name })).json();
+  for (let round = 0; round < 12; round++) {
+    const edited = (letter) => ({ ...task, description: [...lines(task.description), letter + round].join("\\n") });
+    const set = { ...task, priority: ["low", "high"][round % 2], tags: [`${round}`] };
+    await Promise.all([edited("a"), edited("b"), set].map((mine) => way(task, mine)));
+    task = await (await send("GET", `tasks/${task.id}`)).json();
+  }
+  missing[name] = [24 - lines(task.description).length, task.priority, task.tags];
+}
+console.log(JSON.stringify(missing));
+"""
+
+# A queue of creates, edits and deletes; every fourth request does not arrive, and every third answer is lost.
+QUEUE = """
+import { drain } from "./drain.mjs";
+const [api, token] = process.argv.slice(2);
+const real = fetch;
+let sent = 0;
+globalThis.fetch = async (...request) => {
+  if (++sent % 4 === 0) throw new TypeError("offline");
+  const answer = await real(...request);
+  if (sent % 3 === 0) throw new TypeError("the answer is lost");
+  return answer;
+};
+const headed = { Authorization: `Bearer ${token}` };
+const tasks = await (await real(`${api}/tasks?sort=id`, { headers: headed })).json();
+const queue = [];
+for (const [number, { id }] of tasks.entries()) {
+  const headers = { "Idempotency-Key": crypto.randomUUID() };
+  queue.push({ method: "POST", path: "tasks", body: { title: `made ${number}` }, headers });
+  queue.push({ method: "PATCH", path: `tasks/${id}`, body: { title: `${number} edited` } });
+  queue.push({ method: "PATCH", path: `tasks/${id}/complete`, body: { completed: true } });
+  if (number % 2) queue.push({ method: "DELETE", path: `tasks/${id}` });
+}
+queue.push({ method: "PATCH", path: `tasks/${tasks[0].id}`, body: { title: "" } });
+const refused = [];
+let times = 0;
+while ((await drain(api, async () => token, queue, async (write, answer) => {
+  refused.push([write.body, (await answer.json()).code]);
+})) !== null) times++;
+console.log(JSON.stringify({ refused, left: queue.length, again: times > 10 }));
+"""
+
+ROWS = """
+import { fromRow } from "./powersync.mjs";
+const rows = [{ completed: 1, tags: '["home","shop"]' }, { title: "x", completed: 0 }];
+console.log(JSON.stringify(rows.map(fromRow)));
+"""
 
 
-def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
-    (program,) = re.findall(r"<!-- follow\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "follow.mjs").write_text(program)
-    (tmp_path / "driver.mjs").write_text(DRIVER)
+def program(name: str) -> str:
+    """Return the program of this name as the page has it."""
+    (found,) = re.findall(rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+@contextmanager
+def another_client(tmp_path: Path) -> Iterator[tuple[str, str, httpx.Client]]:
+    """Serve; yield where the user's tasks are, the user's token, and a client of the same user."""
     ours = {"TODO_DATABASE_URL": "memory:", "TODO_JWT_SECRET": SECRET, "TODO_AUDIT_LOG": str(tmp_path / "audit.log")}
     token = token_for("ann", SECRET)
     with (
         serving(application(read_settings(environment=ours))) as origin,
         httpx.Client(base_url=f"{origin}/api/me/", headers={"Authorization": f"Bearer {token}"}) as other,
     ):
+        yield f"{origin}/api/me", token, other
+
+
+def ran(directory: Path, name: str, driver: str, *arguments: str) -> Any:
+    """Run a driver beside the page's program of this name, and return what it prints as JSON."""
+    (directory / name).write_text(program(name))
+    (directory / "driver.mjs").write_text(driver)
+    done = subprocess.run(
+        [NODE, "driver.mjs", *arguments], cwd=directory, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("follow.mjs", 26), ("stream.mjs", 28), ("merge.mjs", 26), ("drain.mjs", 16)]
+)
+def test_an_example_is_short(name: str, most: int):
+    assert program(name).count("\n") <= most
+
+
+def test_a_merge_keeps_every_edit_and_the_other_ways_lose_some(tmp_path):
+    with another_client(tmp_path) as (api, token, _):
+        missing = ran(tmp_path, "merge.mjs", EDITORS, api, token)
+    assert missing["merged"] == [0, "high", ["11"]]
+    assert missing["theirs"][0] > 5
+    assert missing["unguarded"][0] > 5
+
+
+MERGES = [
+    ({"title": "x"}, {"title": "x"}, {"title": "y"}, {}),
+    ({"title": "x"}, {"title": "y"}, {"title": "y"}, {}),
+    ({"title": "x"}, {"title": "y"}, {"title": "z"}, {"title": "y"}),
+    ({"due_date": "2026-12-24"}, {"due_date": None}, {"due_date": "2026-12-24"}, {"due_date": None}),
+    ({"tags": ["a"]}, {"tags": ["a", "b"]}, {"tags": ["a"], "title": "y"}, {"tags": ["a", "b"]}),
+    ({"extra": {"a": 1, "b": 1}}, {"extra": {"b": 2}}, {"extra": {"a": 1, "c": 1}}, {"extra": {"a": None, "b": 2}}),
+    ({"extra": {"a": {"x": 1}}}, {"extra": {"a": {"x": 2}}}, {"extra": {"a": {"y": 3}}}, {"extra": {"a": {"x": 2}}}),
+]
+
+
+def test_a_merge_sends_what_this_side_changed_and_nothing_else(tmp_path):
+    driver = """
+import { merge } from "./merge.mjs";
+console.log(JSON.stringify(JSON.parse(process.argv[2]).map(([base, mine, theirs]) => merge(base, mine, theirs))));
+"""
+    assert ran(tmp_path, "merge.mjs", driver, json.dumps(MERGES)) == [edit for *_, edit in MERGES]
+
+
+def test_a_queue_is_drained_once_however_many_requests_and_answers_are_lost(tmp_path):
+    with another_client(tmp_path) as (api, token, other):
+        for number in range(12):
+            other.post("tasks", json={"title": f"{number}"}).raise_for_status()
+        done = ran(tmp_path, "drain.mjs", QUEUE, api, token)
+        left = [(task["title"], task["completed"]) for task in other.get("tasks?sort=id").json()]
+    assert done == {"refused": [[{"title": ""}, "invalid"]], "left": 0, "again": True}
+    assert left == [(f"{number} edited", True) for number in range(0, 12, 2)] + [
+        (f"made {number}", False) for number in range(12)
+    ]
+
+
+def test_a_row_of_sqlite_becomes_what_the_service_takes(tmp_path):
+    edits = ran(tmp_path, "powersync.mjs", ROWS)
+    assert edits == [{"completed": True, "tags": ["home", "shop"]}, {"title": "x", "completed": False}]
+    with another_client(tmp_path) as (_, _, other):
+        task = f"tasks/{other.post('tasks', json={'title': 'one'}).json()['id']}"
+        assert [other.patch(task, json=edit).status_code for edit in edits] == [200, 200]
+        refused = [other.patch(task, json=row).json()["code"] for row in ({"completed": 1}, {"tags": '["home"]'})]
+        assert refused == ["invalid", "invalid"]
+
+
+def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
+    (tmp_path / "follow.mjs").write_text(program("follow.mjs"))
+    (tmp_path / "driver.mjs").write_text(DRIVER)
+    with another_client(tmp_path) as (api, token, other):
 
         def create(title):
             return other.post("tasks", json={"title": title}).raise_for_status().json()["id"]
 
         ids = [create(f"{number}") for number in range(5)]
-        node = ServerProcess(
-            [NODE, tmp_path / "driver.mjs", f"{origin}/api/me", token], logs=tmp_path, name="node", cwd=tmp_path
-        )
+        node = ServerProcess([NODE, tmp_path / "driver.mjs", api, token], logs=tmp_path, name="node", cwd=tmp_path)
 
         def copy_is_the_list():
             lines = node.stdout.rpartition("\n")[0].splitlines()
@@ -78,9 +228,7 @@ def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
 
 
 def test_the_stream_of_the_example_goes_on_after_a_restart(tmp_path):
-    (program,) = re.findall(r"<!-- stream\.mjs -->\n```js\n(.*?)```", PAGE, re.DOTALL)
-    assert program.count("\n") <= 28
-    (tmp_path / "stream.mjs").write_text(program)
+    (tmp_path / "stream.mjs").write_text(program("stream.mjs"))
     (tmp_path / "listener.mjs").write_text(LISTENER)
     token = token_for("ann", SECRET)
     port, settings = free_port(), {"TODO_JWT_SECRET": SECRET}

@@ -1,0 +1,113 @@
+"""What docs/clients.md says of browsers, in a real one: its cache, and its preflights."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from servers import browser
+from servers.browser import Browser
+from servers.todo import Served
+
+
+class EmptyPage(BaseHTTPRequestHandler):
+    """Answers everything with an empty page."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Log nothing."""
+
+
+@contextmanager
+def another_origin() -> Iterator[str]:
+    """Serve an empty page, and yield its origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+FETCH = """
+const [url, token, headers, done] = arguments;
+window.fetched = null;
+fetch(url, { headers: { Authorization: `Bearer ${token}`, ...headers } })
+    .then(async (answer) => {
+        window.fetched = [answer.status, await answer.text(), answer.headers.get("ETag")];
+    }, (error) => { window.fetched = [0, String(error), null]; });
+"""
+
+
+def fetched(page, url, token, **headers):
+    """Fetch as a page does; return the status, the text and the `ETag` that the page sees."""
+    page.run(FETCH, url, token, headers)
+    return page.wait("return window.fetched")
+
+
+def counted(served, method, status):
+    """How many requests to the list the service has answered so."""
+    (line,) = [
+        line
+        for line in served.text("/metrics").splitlines()
+        if line.startswith("todo_http_request_duration_seconds_count{")
+        and f'method="{method}"' in line
+        and f'status="{status}"' in line
+        and "/tasks" in line
+    ] or ["0"]
+    return int(float(line.split()[-1]))
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with another_origin() as origin:
+        yield origin
+
+
+@pytest.fixture
+def served(origin, tmp_path):
+    with Served(tmp_path, TODO_CORS_ORIGINS=origin) as served:
+        yield served
+
+
+@pytest.fixture
+def page(origin, tmp_path):
+    browser.require()
+    with Browser(tmp_path) as page:
+        page.open(origin)
+        yield page
+
+
+def test_the_cache_of_a_browser_asks_with_the_tag_and_the_page_has_the_whole_list(served, page):
+    token = served.token("ann")
+    served.request("POST", "/api/me/tasks", token, {"title": "x"})
+    url = f"{served.origin}/api/me/tasks"
+    first = fetched(page, url, token)
+    again = fetched(page, url, token)
+    assert first[0] == 200
+    assert again == first
+    assert counted(served, "GET", 304) == 1
+    served.request("POST", "/api/me/tasks", token, {"title": "y"})
+    changed = fetched(page, url, token)
+    assert (changed[0], '"y"' in changed[1]) == (200, True)
+    by_hand = fetched(page, url, token, **{"If-None-Match": changed[2]})
+    assert by_hand[:2] == [304, ""]
+
+
+def test_from_another_origin_each_url_costs_one_preflight(served, page):
+    token = served.token("ann")
+    for _ in range(3):
+        assert fetched(page, f"{served.origin}/api/me/tasks", token)[0] == 200
+    assert counted(served, "OPTIONS", 204) == 1
+    for tag in ("home", "work"):
+        assert fetched(page, f"{served.origin}/api/me/tasks?tag={tag}", token)[0] == 200
+    assert counted(served, "OPTIONS", 204) == 3
