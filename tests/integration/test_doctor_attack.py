@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from servers.todo import Served, todo, token_for
+from servers.todo import Served, token_for
+from support.command import todo
 from todo_app.attack import attack
 from todo_app.settings import Settings
 

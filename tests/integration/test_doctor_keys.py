@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from servers.jwks import JwksServer
-from servers.todo import todo
+from support.command import todo
 from support.issuers import Issuer, dumps
 from todo_adapters.auth.discovery import PATH
 

@@ -12,6 +12,7 @@ from httpx import ASGITransport, AsyncClient
 from servers.connect_proxy import ConnectProxy
 from servers.jwks import JwksServer
 from servers.todo import Served, todo
+from support import command
 from support.certificates import self_signed
 from support.hostile_claims import honest_claims
 from support.issuers import Issuer, dumps
@@ -168,7 +169,7 @@ async def test_what_an_operator_should_know_is_said_at_the_start_and_by_doctor(t
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_keys_that_cannot_be_had_with_these_settings_stop_the_start_in_one_sentence(tmp_path, settings, says, workers):
     (tmp_path / "empty.json").write_bytes(b"")
-    ran = todo("serve", "--port", "0", "--workers", workers, cwd=tmp_path, **settings)
+    ran = command.todo("serve", "--port", "0", "--workers", workers, cwd=tmp_path, **settings)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith(f"todo: {says}")
     assert "Traceback" not in ran.stderr
@@ -181,8 +182,8 @@ def test_keys_that_cannot_be_had_with_these_settings_stop_the_start_in_one_sente
 def test_a_secret_file_without_a_secret_is_said_in_one_sentence_and_left_alone(tmp_path, content):
     path = tmp_path / "todo.db.secret"
     path.write_bytes(content)
-    for command in (("serve", "--port", "0"), ("token", "--user", "ann")):
-        ran = todo(*command, cwd=tmp_path)
+    for arguments in (("serve", "--port", "0"), ("token", "--user", "ann")):
+        ran = command.todo(*arguments, cwd=tmp_path)
         assert ran.returncode == 1
         assert ran.stderr.startswith(
             "todo: TODO_JWT_SECRET is not set, and todo.db.secret holds no secret of at least 32"

@@ -7,7 +7,8 @@ import pytest
 
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
-from servers.todo import Served, todo
+from servers.todo import Served
+from support.command import todo
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.inventory import reserved_names

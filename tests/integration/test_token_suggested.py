@@ -8,6 +8,7 @@ import pytest
 
 from servers.jwks import JwksServer
 from servers.todo import TODO, Served, environment
+from support.command import todo
 from support.hostile_claims import honest_claims
 from support.issuers import Issuer, dumps
 from support.provider_shapes import SHAPES
@@ -197,31 +198,14 @@ def test_issuers_whose_keys_are_elsewhere_are_known(issuer_, key_url):
 def test_suggesting_needs_no_settings_and_is_not_kept_by_bad_ones(tmp_path, issuer):
     token = issuer.token("HS256", honest_claims(time.time(), aud="todo"))
     for settings in ({}, {"TODO_JWT_SECRET": "short", "TODO_PORT": "x"}, {"TODO_JWT_ISSUER": "https://a.example"}):
-        ran = subprocess.run(
-            [TODO, "token", "--suggest"],
-            input=dumps({"access_token": token}).decode(),
-            cwd=tmp_path,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        given = dumps({"access_token": token}).decode()
+        ran = todo("token", "--suggest", cwd=tmp_path, given=given, **settings)
         assert ran.returncode == 0, ran.stderr
         assert "TODO_JWT_AUDIENCE=todo" in ran.stdout.splitlines()
 
 
 def explained(tmp_path, text, **settings):
-    return subprocess.run(
-        [TODO, "token", "--explain"],
-        input=text,
-        cwd=tmp_path,
-        env=environment(TODO_JWT_SECRET=SECRET, **settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return todo("token", "--explain", cwd=tmp_path, given=text, TODO_JWT_SECRET=SECRET, **settings)
 
 
 def test_an_explanation_shows_the_trailing_slash(tmp_path):
