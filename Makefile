@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
-MEASURED := tests/drills/test_overload.py tests/drills/test_slow_clients.py
+MEASURED := tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
 
 .DEFAULT_GOAL := help
 # Without bytecode every start compiles the service anew, and every run of the tests the tests.
@@ -20,11 +20,11 @@ test: .venv/dev-installed ## every rule is held: before a commit; the tests brin
 	@$(PYTEST)
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
-	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/http/test_http_timing.py tests/integration/test_byte_streams.py
+	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/integration/test_byte_streams.py
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 
-drills-short: .venv/dev-installed ## each of tests/drills once; what measures throughput last and alone
+drills-short: .venv/dev-installed ## each of tests/drills once; what measures time last and alone
 	@$(PYTEST) tests/drills $(MEASURED:%=--ignore=%)
 	@$(BIN)/python -m pytest $(MEASURED)
 

@@ -1,19 +1,9 @@
-"""A task that somebody else has and one that never was: the same bytes in the same time."""
+"""A task that somebody else has and one that never was: the same bytes."""
 
-import gc
 import json
-import random
-from statistics import median
-from time import perf_counter
 
 import pytest
 from apis import in_memory
-
-from support.length import LONG
-
-PAIRS = 10_000 if LONG else 250
-RUNS = 3
-NEAR = 0.05
 
 OPERATIONS = {
     "read": ("GET", "", {}),
@@ -56,32 +46,3 @@ async def test_the_answers_are_the_same_byte_for_byte_but_for_the_request_id(ids
         answers.append((answer.status, headers, answer.body.replace(request_id.encode(), b"")))
         assert json.loads(answer.body)["code"] == "not_found"
     assert answers[0] == answers[1]
-
-
-async def test_the_answers_take_the_same_time(ids, operation):
-    """On a busy machine few pairs say little, so each of the three runs has four times as many as the one before."""
-    found = []
-    for pairs in (min(PAIRS * 4**run, max(PAIRS, 10_000)) for run in range(RUNS)):
-        theirs, never = await _medians(pairs, *ids, *operation)
-        found.append(abs(theirs / never - 1))
-        if found[-1] <= NEAR:
-            return
-    raise AssertionError(f"the medians differ by {found}")
-
-
-async def _medians(pairs, api, ann, theirs, never, method, below, how):
-    """The median time of each in interleaved pairs, the first of a pair drawn by lot."""
-    took = {theirs: [], never: []}
-    targets = {task_id: f"/api/me/tasks/{task_id}{below}" for task_id in took}
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(pairs):
-            for task_id in random.sample((theirs, never), 2):
-                begun = perf_counter()
-                answer = await api.bare.request(method, targets[task_id], token=ann.token, **how)
-                took[task_id].append(perf_counter() - begun)
-                assert answer.status == 404
-    finally:
-        gc.enable()
-    return median(took[theirs]), median(took[never])
