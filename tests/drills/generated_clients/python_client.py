@@ -38,7 +38,7 @@ assert plumber.due_date == due
 letter = create(NewTask("Write a letter", description=None), "3")
 
 listed = list_tasks.sync(
-    "me", client=client, priority=[Priority.HIGH, Priority.LOW], tag=["HOME"], sort=ListTasksSort("-title")
+    "me", client=client, priority=[Priority.HIGH, Priority.LOW], tag=["HOME"], sort=ListTasksSort.TITLE_DESCENDING
 )
 assert isinstance(listed, list)
 

@@ -18,6 +18,9 @@ Parameter = dict[str, Any]
 _ENTITY_TAG: Final = '(?:W/)?"[!#-~]*"'
 _CONDITION: Final = rf"^(?:\*|{_ENTITY_TAG}(?:, ?{_ENTITY_TAG})*)$"
 _KEY: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
+_SORT_NAMES: Final = [sort.field.upper() + "_DESCENDING" * sort.descending for sort in SORTS.values()]
+"""What a generated enum calls the orders, because a name cannot begin with a minus."""
+
 _DATE: Final = {"type": "string", "format": "date"}
 
 
@@ -119,7 +122,7 @@ LIST_PARAMETERS: Final = [
     _query(
         "sort",
         "The order; `-` reverses it. Tasks without a value: last, both ways. Ties: by id, in the same direction.",
-        {"type": "string", "enum": list(SORTS), "default": "-created_at"},
+        {"type": "string", "enum": list(SORTS), "default": "-created_at", "x-enum-varnames": _SORT_NAMES},
         examples=named(searched="-due_date"),
     ),
     _query("limit", "The most tasks in one page. Without it: the whole list.", _PAGE, examples=named(first_page=1)),
