@@ -149,6 +149,53 @@ def test_axios_sends_arrays_as_the_page_says_and_null_toggles(served, tmp_path):
     assert json.loads(run(NODE, "driver.mjs", served.origin, token, cwd=tmp_path)) == [["low"], True, "tag[]"]
 
 
+QUERY = """
+import { InfiniteQueryObserver, MutationObserver, QueryClient } from "@tanstack/query-core";
+import { editTask, taskPages } from "./query.mjs";
+const [origin, token] = process.argv.slice(2);
+const api = `${origin}/api/me`;
+const client = new QueryClient();
+const observer = new InfiniteQueryObserver(client, { ...taskPages(api, token), initialPageParam: "?limit=2&sort=id" });
+observer.subscribe(() => {});
+let result = await observer.refetch();
+const sizes = [];
+while (result.hasNextPage) result = await observer.fetchNextPage();
+for (const page of result.data.pages) sizes.push(page.tasks.length);
+const titles = () => client.getQueryData(["tasks"]).pages.flatMap((page) => page.tasks.map((task) => task.title));
+const first = result.data.pages[0].tasks[0];
+const shown = [];
+const real = fetch;
+globalThis.fetch = (...request) => {
+  shown.push(titles()[0]); // before the request is sent
+  return real(...request);
+};
+async function edit(task, change) {
+  const mutation = new MutationObserver(client, editTask(api, token, client));
+  const { code } = await mutation.mutate({ task, edit: change }).catch((problem) => problem);
+  shown.push(titles()[0], code ?? "saved");
+}
+await edit(first, { title: "mine" });
+await edit(first, { title: "late" });
+await edit({ ...first, title: "as it was" }, { title: "x".repeat(256) });
+console.log(JSON.stringify({ sizes, shown: shown.map((text) => text.slice(0, 9)), rest: titles().slice(1) }));
+client.clear();
+"""
+
+
+def test_tanstack_query_pages_by_link_shows_an_edit_at_once_and_goes_back_to_current(served, tmp_path):
+    token = served.token("query")
+    for number in range(5):
+        served.request("POST", "/api/me/tasks", token, {"title": f"{number}"})
+    (tmp_path / "node_modules").symlink_to(node.installed(HERE) / "node_modules")
+    (tmp_path / "query.mjs").write_text(from_the_page("query.mjs"))
+    (tmp_path / "driver.mjs").write_text(QUERY)
+    assert json.loads(run(NODE, "driver.mjs", served.origin, token, cwd=tmp_path)) == {
+        "sizes": [2, 2, 1],
+        "shown": ["mine", "mine", "saved", "late", "mine", "stale", "xxxxxxxxx", "as it was", "invalid"],
+        "rest": ["1", "2", "3", "4"],
+    }
+
+
 def test_a_generated_client_in_python_is_strictly_typed_and_works(served, document, tmp_path):
     place = python_environment.installed(HERE / "requirements.txt")
     python = place / "bin/python"
