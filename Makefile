@@ -20,7 +20,7 @@ test: .venv/dev-installed ## every rule is held: before a commit; the tests brin
 	@$(PYTEST)
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
-	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/integration/test_byte_streams.py
+	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/integration/test_byte_streams.py tests/integration/test_hostile_valid.py
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 

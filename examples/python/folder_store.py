@@ -36,6 +36,7 @@ from todo_domain.changes import page_of_changes, require_known
 from todo_domain.owner import first_counter
 from todo_domain.ports import KEYS_KEPT, Retention, purge_is_due, retention
 from todo_domain.query import select
+from todo_domain.room import Room, count
 from todo_domain.task import new_task
 
 
@@ -141,10 +142,19 @@ class FolderTasks:
         """Return the task."""
         return self._read(owner).task(task_id)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
+    async def page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
         """Return what the query asks for."""
         account = self._read(owner)
         tasks, more = select(account.tasks, query)
+        count(tasks, room)
         return Page([] if unless == account.revision else tasks, account.revision, more)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
@@ -173,15 +183,26 @@ class FolderTasks:
             account.tombstones.append(Tombstone(task_id, account.revision + 1, now))
             account.advance(now)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
+    async def changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
         """Return what changed after `since`."""
         account = self._read(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)
         if since == 0:
-            return Changes(account.tasks, [], account.revision, has_more=False)
-        tasks = [task for task in account.tasks if task.revision > since]
-        deleted = [tombstone for tombstone in account.tombstones if tombstone.revision > since]
-        return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+            changes = Changes(account.tasks, [], account.revision, has_more=False)
+        else:
+            tasks = [task for task in account.tasks if task.revision > since]
+            deleted = [tombstone for tombstone in account.tombstones if tombstone.revision > since]
+            changes = page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+        count(changes.tasks, room)
+        return changes
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: a folder can always serve."""

@@ -13,6 +13,8 @@ from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query, select
+from todo_domain.room import Room
+from todo_domain.room import count as count_memory
 from todo_domain.task import Members, Task, new_task
 
 _Change = TypeVar("_Change", Task, Tombstone)
@@ -128,12 +130,21 @@ class MemoryTasks:
         """Return the task."""
         return self._account(owner).task(task_id)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
+    async def page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
         """Return what the query asks for, without its tasks if the counter is `unless`."""
         account = self._account(owner)
         if unless == account.revision:
             return Page([], account.revision, more=False)
         tasks, more = select(account.tasks.values(), query)
+        count_memory(tasks, room)
         return Page(tasks, account.revision, more)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
@@ -161,14 +172,25 @@ class MemoryTasks:
         account = self._account(owner)
         account.remove(account.task(task_id, expected), now=now)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
+    async def changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
         """Return what changed after `since`."""
         account = self._account(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)
         if since == 0:
-            return Changes(list(account.tasks.values()), [], account.revision, has_more=False)
-        tasks, deleted = _after(since, account.tasks), _after(since, account.tombstones)
-        return page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+            changes = Changes(list(account.tasks.values()), [], account.revision, has_more=False)
+        else:
+            tasks, deleted = _after(since, account.tasks), _after(since, account.tombstones)
+            changes = page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
+        count_memory(changes.tasks, room)
+        return changes
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: memory can always serve."""

@@ -14,7 +14,9 @@ from todo_adapters.auth.verifier import Verifier
 from todo_adapters.http.application import http_application
 from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.admission import Admission
+from todo_adapters.http.middleware.fairness import FairTasks
 from todo_adapters.http.openapi import openapi_json
+from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics, Pooled
 from todo_app.identity import verifier_of
@@ -23,6 +25,8 @@ from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_app.wakes import Wakes
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
+from todo_domain.owner import DEFAULT_QUOTA
+from todo_domain.room import LARGEST_TASK
 from todo_domain.service import utc_now
 
 if TYPE_CHECKING:
@@ -65,15 +69,15 @@ def application(
     admission = Admission()
     wakes = Wakes(settings, store, metrics)
     waking = wakes.waking(timed)
-    service = TaskService(admission.counted(waking), clock=clock, quota=settings.max_tasks_per_user)
-    live = Live(wakes.listeners, TaskService(waking, clock=clock), metrics)
+    service = TaskService(FairTasks(admission.counted(waking)), clock=clock, quota=settings.max_tasks_per_user)
+    live = Live(wakes.listeners, TaskService(FairTasks(waking), clock=clock), metrics)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
             await store.open()
             audit.record("start", pid=os.getpid(), **settings.public())
-            for caution in cautions(settings):
+            for caution in [*cautions(settings), *memory_of_quota(settings)]:
                 log.warning(caution)
             for fact in way_to_keys(settings):
                 log.info(fact)
@@ -109,6 +113,7 @@ def application(
         metrics=metrics,
         admission=admission,
         live=live,
+        answers=AnswerMemory(settings.max_answers_bytes),
     )
     return app if tracing is None else tracing.around(app)
 
@@ -127,6 +132,19 @@ def audit_of(settings: Settings) -> AuditLines:
         return AuditLines(settings.audit_log, readable=on_terminal and settings.log_format != "json")
     except OSError as problem:
         raise BadSetting(f"TODO_AUDIT_LOG must be stderr or a file to append to: {problem.strerror}") from None
+
+
+def memory_of_quota(settings: Settings) -> list[str]:
+    """Return what a quota above the default one means for memory: the list of one user is read whole."""
+    quota = settings.max_tasks_per_user
+    if quota <= DEFAULT_QUOTA:
+        return []
+    mebibytes = quota * LARGEST_TASK // 2**20
+    consequence = (
+        f"TODO_MAX_TASKS_PER_USER={quota}: while the longest list of one user is sent, it takes {mebibytes:,} MiB of a "
+        "worker's memory beside TODO_MAX_ANSWERS_BYTES; reading it may take longer than a request may"
+    )
+    return [consequence]
 
 
 async def _note_isolation(store: Store, audit: AuditLog) -> None:

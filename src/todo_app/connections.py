@@ -172,7 +172,8 @@ class Connection(RequestReader):
         """Return something that stays the same while one thing is awaited of the client; None if nothing is."""
         cycle = self.cycle
         if (unread := self.transport.get_write_buffer_size()) or self.transport.is_closing():
-            return (unread, "to read on")
+            # A long answer is written as it is read, so what is unread may be as much as before after any progress.
+            return (self._answer_transport.written - unread, "to read on")
         if cycle is None or cycle.response_complete:
             return None if self.timeout_keep_alive_task else (cycle, "the next request")
         return (cycle, "the rest of the body") if cycle.more_body else None

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from todo_adapters.http.protocol.answer_memory import DEFAULT_MOST
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
 from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
@@ -199,6 +200,13 @@ class Settings:
         number(1_048_576, 68_719_476_736),
         DEFAULT_LIMIT_OF_ALL,
         "request bodies that a worker holds at once; while there is no room for more, a body is 503",
+    )
+    max_answers_bytes: int = setting(
+        "TODO_MAX_ANSWERS_BYTES",
+        number(1_048_576, 68_719_476_736),
+        DEFAULT_MOST,
+        "lists and changes that a worker holds at once, beside one of any size; without room, a long one waits, then "
+        "is 503",
     )
     max_streams: int = setting(
         "TODO_MAX_STREAMS", number(1, 100_000), MOST_LISTENERS, "streams of `/events` and waits in one worker"

@@ -68,14 +68,23 @@ class Flow(FlowControl):
 
 
 class AnswerTransport:
-    """The transport as an answer sees it, for which to close the connection is to end it in order."""
+    """The transport as an answer sees it, for which to close the connection is to end it in order.
 
-    __slots__ = ("close", "is_closing", "write")
+    `written` counts the bytes of all answers.
+    """
+
+    __slots__ = ("_write", "close", "is_closing", "written")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
+        self._write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of an answer when the client has read what is before it."""
+        self.written += len(data)
+        self._write(data)
 
 
 def nothing() -> None:

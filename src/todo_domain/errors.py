@@ -105,5 +105,12 @@ class Unavailable(TodoError):
         self.retry_after = retry_after
 
 
+class NoRoom(Unavailable):
+    """The answers that are being read and sent take all the memory that answers may take."""
+
+    def __init__(self) -> None:
+        super().__init__("too many long answers are being sent: try again")
+
+
 class NotIsolated(Unavailable):
     """The store's own protection between users, such as row-level security, is not in force."""

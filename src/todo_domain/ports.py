@@ -10,6 +10,7 @@ from todo_domain.changes import TOMBSTONES_KEPT, Changes
 from todo_domain.deadline import Deadline
 from todo_domain.owner import UserId
 from todo_domain.query import Page, Query
+from todo_domain.room import Room
 from todo_domain.task import Members, Task
 
 KEYS_KEPT: Final = timedelta(days=7)
@@ -97,10 +98,20 @@ class Tasks(Protocol):
     async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
         """Return the task, or raise NotFound."""
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
+    async def page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
         """Return what `todo_domain.query.select` would, with the counter of the same snapshot.
 
-        If that counter is `unless`, the tasks may be left out: the caller has them.
+        If that counter is `unless`, the tasks may be left out: the caller has them. `room`, if there is one, counts the
+        tasks while they are read, and its NoRoom ends that. Calls without a room and with a query that is `short` are
+        not held up by others.
         """
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
@@ -126,10 +137,19 @@ class Tasks(Protocol):
         Raises NotFound, and Stale if its revision is not in `expected` (None: any).
         """
 
-    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
+    async def changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
         """Return what changed after `since`, the lowest `limit` revisions of it; the whole state if `since` is 0.
 
         Raises Resync where `todo_domain.changes.require_known` does. Counter, horizon and rows are one snapshot.
+        `room` is as in `page`.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:

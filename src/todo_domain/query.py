@@ -57,8 +57,22 @@ class Query(NamedTuple):
         """Whether the query has a filter."""
         return self[:7] != _EVERYTHING[:7]
 
+    @property
+    def from_index(self) -> bool:
+        """Whether a page can be read without looking at other tasks than its own."""
+        return self.sort.field in {"created_at", "id"} and not self.filtered
+
+    @property
+    def short(self) -> bool:
+        """Whether it never takes long: a short page that is read without looking at other tasks."""
+        return self.limit is not None and self.limit <= SHORT_PAGE and self.from_index
+
 
 _EVERYTHING = Query()
+
+
+SHORT_PAGE: Final = 100
+"""The most tasks of a page that counts as short."""
 
 
 class Page(NamedTuple):

@@ -12,6 +12,7 @@ from todo_domain.errors import Stale, Unavailable
 from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
 from todo_domain.ports import Clock, Created, Once, Tasks
 from todo_domain.query import Page, Query
+from todo_domain.room import Room
 from todo_domain.task import Members, Task, check, check_new
 
 
@@ -55,10 +56,14 @@ class TaskService:
         query: Query = Query(),  # noqa: B008  immutable
         *,
         unless: int | None = None,
+        room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return the tasks that the query asks for; maybe none of them if the counter is still `unless`."""
-        page = await self._tasks.page(owner, query, unless=unless, deadline=deadline)
+        """Return the tasks that the query asks for; maybe none of them if the counter is still `unless`.
+
+        `room` counts the memory that the tasks take.
+        """
+        page = await self._tasks.page(owner, query, unless=unless, room=room, deadline=deadline)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
 
     async def counter(self, owner: UserId, *, deadline: Deadline | None = None) -> int:
@@ -107,10 +112,19 @@ class TaskService:
             raise
 
     async def changes(
-        self, owner: UserId, *, since: int = 0, limit: int = LARGEST_PAGE, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        *,
+        since: int = 0,
+        limit: int = LARGEST_PAGE,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
     ) -> Changes:
-        """Return what a device that knows everything up to `since` is missing; with 0, everything there is."""
-        changes = await self._tasks.changes(owner, since=since, limit=limit, deadline=deadline)
+        """Return what a device that knows everything up to `since` is missing; with 0, everything there is.
+
+        `room` counts the memory that the tasks take.
+        """
+        changes = await self._tasks.changes(owner, since=since, limit=limit, room=room, deadline=deadline)
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
     async def _rewrite(

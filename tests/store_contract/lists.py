@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from todo_domain import Position, Priority, Query, Sort
-from todo_domain.query import SORT_FIELDS, position_of, select
+from todo_domain import NoRoom, Position, Priority, Query, Sort
+from todo_domain.query import SHORT_PAGE, SORT_FIELDS, position_of, select
 
 SORTS = [Sort(field, descending) for field in SORT_FIELDS for descending in (False, True)]
 EVERY_SORT = pytest.mark.parametrize("sort", SORTS, ids=lambda sort: f"{'-' * sort.descending}{sort.field}")
@@ -64,6 +64,31 @@ SEARCHES = [
     ("hiddenwritten", []),
     ("sure back", []),
 ]
+
+READS = {
+    "the whole list": lambda store, owner, _, room: store.page(owner, Query(), unless=None, room=room),
+    "a long page": lambda store, owner, _, room: store.page(owner, Query(limit=110), unless=None, room=room),
+    "a search": lambda store, owner, _, room: store.page(owner, Query(text="MILK"), unless=None, room=room),
+    "the whole state": lambda store, owner, _, room: store.changes(owner, since=0, limit=1, room=room),
+    "many changes": lambda store, owner, first, room: store.changes(owner, since=first, limit=1_000, room=room),
+}
+
+
+class Counted:
+    """Room for so many bytes."""
+
+    def __init__(self, most: float = float("inf")) -> None:
+        self.most = most
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        if self.size + size > self.most:
+            raise NoRoom
+        self.size += size
+
+    def empty(self) -> None:
+        self.size = 0
+
 
 BASKET = [
     {"title": "a", "tags": ["Home", "\xc9t\xe9"], "priority": Priority.LOW, "due_date": APRIL},
@@ -217,6 +242,21 @@ class Lists:
             assert await store.page(ann, Query(), unless=other) == ([task], 1, False)
         await tasks.toggle(ann, task.id)
         assert len((await store.page(ann, Query(), unless=1)).tasks) == 1
+
+    @pytest.mark.parametrize("read", READS, ids=READS)
+    async def test_a_long_read_is_counted_as_it_goes_and_ends_where_there_is_no_room(self, store, tasks, ann, read):
+        description = "milk \U0001f600 " * 150  # four bytes a character in memory
+        for _ in range(SHORT_PAGE + 20):
+            await tasks.create(ann, title="x", description=description)
+        first = (await store.changes(ann, since=0, limit=1)).tasks[0].revision
+        for _ in range(2):
+            room = Counted()
+            found = await READS[read](store, ann, first, room)
+            texts = len(description) * 4 * len(found.tasks)
+            assert texts < room.size < 2 * texts
+            tight = Counted(room.size - 1)
+            with pytest.raises(NoRoom):
+                await READS[read](store, ann, first, tight)
 
     @EVERY_SORT
     async def test_a_walk_shows_untouched_tasks_once_while_others_come_and_go(self, store, tasks, clock, ann, sort):

@@ -18,6 +18,7 @@ from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.direct_calls import require_direct_calls
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
+from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
 from todo_adapters.http.protocol.context import Parts
 from todo_adapters.observability.metrics import Metrics
@@ -49,21 +50,24 @@ def http_application(
     openapi: bytes | None = None,
     metrics: Metrics | None = None,
     admission: Admission | None = None,
+    answers: AnswerMemory | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `body_limit` is for one request, `bodies_limit` for all that are held at once. `openapi` is the
     document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what is worked on at once.
-    `live` serves streams and waits.
+    `live` serves streams and waits. `answers` bounds the memory of answers.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
     metrics.body_bytes = lambda: bodies.held
+    answers = answers or AnswerMemory()
+    metrics.answer_bytes = lambda: answers.held
 
     refusals = Refusals(audit)
     authentication = Authentication(
-        Parts(service, live, body_limit, bodies),
+        Parts(service, live, body_limit, bodies, answers),
         verifier,
         metrics=metrics,
         user_rate=user_rate,

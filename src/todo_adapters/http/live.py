@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from todo_adapters.live import Kind, Listener, Listeners
     from todo_adapters.observability.metrics import Metrics
     from todo_domain import TaskService, UserId
+    from todo_domain.room import Room
 
 LEAVE_STREAMS: Final = "todo.leave_streams"
 """Where the ASGI state has the function that ends the streams and waits within so many seconds."""
@@ -41,10 +42,10 @@ class Live:
         self._metrics = metrics
         self._reads = asyncio.Semaphore(_READS)
 
-    async def changes(self, user: UserId, since: int, limit: int) -> Changes:
+    async def changes(self, user: UserId, since: int, limit: int, room: Room | None = None) -> Changes:
         """Return what changed after `since`, in turn with the other streams and waits."""
         async with self._reads:
-            return await self.service.changes(user, since=since, limit=limit)
+            return await self.service.changes(user, since=since, limit=limit, room=room)
 
     @asynccontextmanager
     async def listening(

@@ -52,6 +52,8 @@ class Metrics:
         """Requests that have no answer yet; whoever takes one counts it up, and down."""
         self.body_bytes: Callable[[], int] = int
         """Returns how many bytes of request bodies are held; the application says how."""
+        self.answer_bytes: Callable[[], int] = int
+        """Returns how many bytes of long answers are held; the application says how."""
         self._pool = pool
         self._several = ValueClass is not MutexValue  # prometheus_client chose: `todo serve` told it where workers meet
         self._registry = registry = CollectorRegistry()
@@ -74,6 +76,7 @@ class Metrics:
         )
         self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without an answer.")
         self._bodies = _gauge(registry, "todo_http_request_body_bytes", "Bytes of request bodies that are held.")
+        self._answer_memory = _gauge(registry, "todo_http_answer_bytes", "Bytes of long answers that are held.")
         if pool is not None:
             self._connections = _gauge(
                 registry, "todo_database_connections", "Connections to the database, by state.", "state"
@@ -170,6 +173,7 @@ class Metrics:
     def _look(self) -> None:
         self._now.set(self.in_flight)
         self._bodies.set(self.body_bytes())
+        self._answer_memory.set(self.answer_bytes())
         for gauge, look in self._looks:
             gauge.set(look())
         if self._pool is not None:

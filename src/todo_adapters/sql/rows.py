@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from sys import getsizeof
 from typing import Any, Final, NamedTuple, TypedDict
 
 from todo_domain.changes import Tombstone
 from todo_domain.extra import EMPTY
 from todo_domain.query import Query
+from todo_domain.room import Room
 from todo_domain.task import Priority, Task
 from todo_domain.text import fold
 
@@ -113,6 +115,30 @@ def conditions(query: Query, forms: Forms) -> Values:
     if query.after is not None:
         values["at"], values["at_id"] = _place(query.after.value, forms), query.after.id
     return values
+
+
+_STEP: Final = 262_144
+"""Bytes of rows that are read before they are counted."""
+
+_ROW: Final = 700
+"""Bytes of a row and of the task that it becomes, beside the values of its columns."""
+
+
+def counted(rows: Iterable[Row], room: Room | None) -> Iterable[Row]:
+    """Return the rows. If there is a room, it counts the memory that they take as they come, and may raise NoRoom."""
+    return rows if room is None else _counted(rows, room)
+
+
+def _counted(rows: Iterable[Row], room: Room) -> Iterator[Row]:
+    size = 0
+    for row in rows:
+        size += _ROW + sum(map(getsizeof, row))
+        size += sum(getsizeof(text) for value in row if type(value) is list for text in value)
+        if size >= _STEP:
+            room.take(size)
+            size = 0
+        yield row
+    room.take(size)
 
 
 def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sort field

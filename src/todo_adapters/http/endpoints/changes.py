@@ -8,11 +8,12 @@ from litestar import Controller, get
 from litestar.types import ASGIApp
 
 from todo_adapters.http.middleware.compression import Compressed
+from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.errors import RateLimited
 from todo_adapters.http.protocol.parameters import ChangesRequest, parse_changes_query
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
-from todo_adapters.http.protocol.schemas import changes_out
+from todo_adapters.http.protocol.response import JSON, PRIVATE
+from todo_adapters.http.protocol.task_lists import changes_answer
 from todo_adapters.live import TooManyListenersError
 from todo_domain import Changes
 
@@ -28,31 +29,37 @@ class ChangesController(Controller):
         """List what changed after `since`, or everything; with `wait`, once there is something."""
         asked = parse_changes_query(request.query_string)
         request.none_match()  # no validator could match, but a malformed condition is refused on every GET
-        if asked.wait is None or request.sent_as_head:
-            changes = await request.tasks.changes(
-                request.owner, since=asked.since, limit=asked.limit, deadline=request.deadline
-            )
-        else:
-            try:
-                changes = await _wait(request, asked, asked.wait)
-            except TooManyListenersError:
-                raise RateLimited(1, "listeners") from None
-        return Compressed(Answer(200, encode(changes_out(changes)), [JSON, PRIVATE]))
+
+        async def make(room: AnswerRoom) -> ASGIApp:
+            if asked.wait is None or request.sent_as_head:
+                changes = await request.tasks.changes(
+                    request.owner, since=asked.since, limit=asked.limit, room=room, deadline=request.deadline
+                )
+            else:
+                try:
+                    changes = await _wait(request, asked, asked.wait, room)
+                except TooManyListenersError:
+                    raise RateLimited(1, "listeners") from None
+            return Compressed(changes_answer(changes, [JSON, PRIVATE], room))
+
+        # After a wait the request's own deadline may be over.
+        deadline = request.deadline if asked.wait is None else None
+        return await request.answers.answer(request.owner, make, deadline)
 
 
-async def _wait(request: TaskRequest, asked: ChangesRequest, seconds: int) -> Changes:
+async def _wait(request: TaskRequest, asked: ChangesRequest, seconds: int, room: AnswerRoom) -> Changes:
     live, loop = request.live, asyncio.get_running_loop()
     until = loop.time() + seconds
     async with live.listening(request.owner, "wait", request.context, request.receive) as listener:
         listener.position = asked.since
         changes = await request.tasks.changes(
-            request.owner, since=asked.since, limit=asked.limit, deadline=request.deadline
+            request.owner, since=asked.since, limit=asked.limit, room=room, deadline=request.deadline
         )
         while changes.revision == asked.since:
             ends = until if listener.leaves_at is None else min(until, listener.leaves_at)
             if loop.time() >= ends:
                 break
             if (ago := await listener.wait(ends)) is not None:
-                changes = await live.changes(request.owner, asked.since, asked.limit)
+                changes = await live.changes(request.owner, asked.since, asked.limit, room)
                 live.woke(ago)
     return changes

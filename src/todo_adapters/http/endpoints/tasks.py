@@ -11,11 +11,13 @@ from litestar.types import ASGIApp
 from msgspec import UNSET
 
 from todo_adapters.http.middleware.compression import Compressed
+from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.conditional import etag_of, has_match, known_counter, list_etag
 from todo_adapters.http.protocol.parameters import next_link, parse_list_query, query_of
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, task_out
+from todo_adapters.http.protocol.task_lists import list_answer
 from todo_domain import Invalid, Once, Task
 from todo_domain.cursor import encode as encode_cursor
 from todo_domain.query import position_of
@@ -35,17 +37,20 @@ class TaskController(Controller):
         asked = parse_list_query(request.query_string)
         query = query_of(asked, request.owner)
         tags = request.none_match()
-        page = await request.tasks.list(
-            request.owner, query, unless=known_counter(tags, request.owner), deadline=request.deadline
-        )
-        etag = list_etag(request.owner, page.revision)
-        if has_match(tags, etag):
-            return Answer(304, headers=[PRIVATE, (b"etag", etag)])
-        headers = [JSON, PRIVATE, (b"etag", etag)]
-        if page.more:
-            cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
-            headers.append((b"link", next_link(asked, cursor)))
-        return Compressed(Answer(200, encode([task_out(task) for task in page.tasks]), headers))
+        known = known_counter(tags, request.owner)
+
+        async def make(room: AnswerRoom) -> ASGIApp:
+            page = await request.tasks.list(request.owner, query, unless=known, room=room, deadline=request.deadline)
+            etag = list_etag(request.owner, page.revision)
+            if has_match(tags, etag):
+                return Answer(304, headers=[PRIVATE, (b"etag", etag)])
+            headers = [JSON, PRIVATE, (b"etag", etag)]
+            if page.more:
+                cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
+                headers.append((b"link", next_link(asked, cursor)))
+            return Compressed(list_answer(page.tasks, headers, room))
+
+        return await request.answers.answer(request.owner, make, request.deadline)
 
     @post(status_code=201)
     async def create_task(self, request: TaskRequest) -> ASGIApp:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from litestar.types import Scope
 
     from todo_adapters.http.live import Live
+    from todo_adapters.http.protocol.answer_memory import AnswerMemory
     from todo_adapters.http.protocol.body import Bodies
     from todo_adapters.observability.trace_context import Trace
     from todo_domain import Caller, TaskService
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     live: Live
     body_limit: int
     bodies: Bodies
+    answers: AnswerMemory
 
 
 class RequestContext:

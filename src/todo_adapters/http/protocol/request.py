@@ -18,6 +18,8 @@ from todo_domain import Deadline, Invalid, TaskService, UserId
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
+    from todo_adapters.http.protocol.answer_memory import AnswerMemory
+
 T = TypeVar("T")
 
 _AT_ONCE: Final = 0.01
@@ -59,6 +61,11 @@ class TaskRequest(Request[UserId, None, Any]):
     def sent_as_head(self) -> bool:
         """Whether the request was HEAD, which is served as GET."""
         return self.context.method == "HEAD"
+
+    @property
+    def answers(self) -> AnswerMemory:
+        """The memory of long answers."""
+        return self.context.parts.answers
 
     @property
     def query_string(self) -> bytes:

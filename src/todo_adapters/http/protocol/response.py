@@ -1,12 +1,17 @@
-"""A finished answer: an ASGI application that sends itself."""
+"""Responses: ASGI applications that send themselves."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from todo_adapters.http.protocol.context import context_of
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
     from litestar.types import Receive, Scope, Send
 
 Header = tuple[bytes, bytes]
@@ -14,6 +19,9 @@ Header = tuple[bytes, bytes]
 JSON: Final[Header] = (b"content-type", b"application/json")
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 PRIVATE: Final[Header] = (b"cache-control", b"private, no-cache")
+
+PIECE: Final = 64 * 1024
+"""Bytes that are handed to the server at once. It takes the next piece when the client has read what is before it."""
 
 encode = msgspec.json.Encoder().encode
 """Turn a wire struct into JSON."""
@@ -31,11 +39,50 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the shape of an ASGI application
         """Send the response."""
+        body, at = self.body, 0
+        size = len(body)
         if self.status not in {204, 304}:  # RFC 9110, section 8.6: these two have no content to measure
-            self.headers.append((b"content-length", b"%d" % len(self.body)))
+            self.headers.append((b"content-length", b"%d" % size))
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+        while size - at > PIECE:
+            await send({"type": "http.response.body", "body": body[at : at + PIECE], "more_body": True})
+            await asyncio.sleep(0)
+            at += PIECE
+        await send({"type": "http.response.body", "body": body[at:] if at else body, "more_body": False})
 
     def to_asgi_response(self, *_: object, **__: object) -> Answer:
         """Return itself: what Litestar asks of the answer that an exception handler gives."""
         return self
+
+
+class LongAnswer:
+    """A response with status 200 whose body is made in pieces, each when the client has taken those before it.
+
+    The length is not known beforehand, so there is no `Content-Length`. A client of HTTP/1.0, which knows no chunks,
+    gets one: for such a client all pieces are made before the first is sent.
+    """
+
+    __slots__ = ("_headers", "_pieces")
+
+    def __init__(self, pieces: Iterable[bytes], headers: list[Header]) -> None:
+        self._pieces = pieces
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the shape of an ASGI application
+        """Send the response. Other requests have their turn between any two pieces."""
+        pieces, headers = self._pieces, self._headers
+        if context_of(scope).method == "HEAD":
+            pieces = ()
+        elif scope["http_version"] == "1.0":
+            pieces = [piece async for piece in _paced(pieces)]
+            headers = [*headers, (b"content-length", b"%d" % sum(map(len, pieces)))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for piece in _paced(pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _paced(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)

@@ -22,9 +22,10 @@ from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.rows import Row, Values
+from todo_adapters.sql.rows import Row, Values, counted
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
+from todo_domain.room import Room
 
 _ROOM: Final = 0.3
 """Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
@@ -57,9 +58,13 @@ class PostgresClient:
         self._writes = Pool(info, size=max(1, pool_size - 1 - slow), depth=_MOST_WRITES)
         self._slow = Pool(info, size=slow)
 
-    async def run(self, batch: Transaction, values: Values, *, deadline: Deadline | None = None) -> list[list[Row]]:
+    async def run(
+        self, batch: Transaction, values: Values, *, deadline: Deadline | None = None, room: Room | None = None
+    ) -> list[list[Row]]:
         """Return the rows of each statement of the batch. The client adds the timeout to `values`.
 
+        With `room`, which is for a batch that travels alone, the rows of its last statement are counted as they
+        arrive. Raises NoRoom where there is not so much.
         The deadline is for everything: waiting for a connection, making it, running the batch, trying it again.
         What lost a race, and what only reads and lost its connection, or failed with another in its group, is tried
         again, and then alone. Raises Unavailable at the deadline, or before if the batch was not sent and too little
@@ -70,7 +75,7 @@ class PostgresClient:
         attempt = 1
         while True:
             try:
-                return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up)
+                return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up, room)
             except OverdueError:
                 raise Unavailable(TOO_SLOW, outcome_unknown=batch.writes) from None
             except psycopg.Error as error:
@@ -107,7 +112,9 @@ class PostgresClient:
             return self._slow
         return min(self._reads, self._slow, key=lambda pool: pool.crowd) if self._reads.pooled else self._reads
 
-    async def _once(self, pool: Pool, batch: Transaction, values: Values, give_up: float) -> list[list[Row]]:
+    async def _once(
+        self, pool: Pool, batch: Transaction, values: Values, give_up: float, room: Room | None
+    ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
         slot, wire = pool.at_hand() or await _turn(pool, give_up)
         done = partial(pool.give, slot)
@@ -116,19 +123,30 @@ class PostgresClient:
             done()
             raise Unavailable(TOO_SLOW)
         values["timeout"] = str(int(left * 1000))
+        long: list[Row] = []
+        take = None
+        if room is not None:
+            room.empty()
+            take = partial(_extend, long, room)
         try:
-            unit = wire.send(batch, values, deadline=give_up, done=done)
+            unit = wire.send(batch, values, deadline=give_up, done=done, take=take)
         except BaseException:
             done()
             raise
         try:
-            return wire.rows(await unit.answer)
-        except psycopg.errors.FeatureNotSupported:
-            wire.forget()
+            rows = wire.rows(await unit.answer)
+            return rows if take is None else [*rows[:-1], long]
+        except BaseException as failure:
+            long.clear()  # what failed must not keep them: its traceback has this frame
+            if isinstance(failure, psycopg.errors.FeatureNotSupported):
+                wire.forget()
+            elif isinstance(failure, asyncio.CancelledError):  # whoever cancelled may know that it is decided
+                await unit.ended()
             raise
-        except asyncio.CancelledError:  # what was sent runs on: whoever cancelled may know that it is decided
-            await unit.ended()
-            raise
+
+
+def _extend(rows: list[Row], room: Room, more: list[Row]) -> None:
+    rows.extend(counted(more, room))
 
 
 async def _turn(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:

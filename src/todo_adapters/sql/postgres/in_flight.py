@@ -10,6 +10,9 @@ from psycopg import Error, OperationalError, errors
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from todo_adapters.sql.rows import Row
+from todo_domain.errors import NoRoom
+
 _FAILED: Final = ExecStatus.FATAL_ERROR
 
 
@@ -30,10 +33,11 @@ class InFlight:
 
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
     waiting, `silence` when the connection is given up if this unit is the next to be answered and still is not; both
-    are times of the event loop.
+    are times of the event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each,
+    and if it raises NoRoom, so does `answer`, at once.
     """
 
-    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size")
+    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size", "take")
 
     def __init__(
         self,
@@ -42,12 +46,14 @@ class InFlight:
         deadline: float,
         silence: float,
         done: Callable[[], None] | None = None,
+        take: Callable[[list[Row]], None] | None = None,
     ) -> None:
         self.answer = answer
         self.size = size
         self.deadline = deadline
         self.silence = silence
         self.last = False
+        self.take = take
         self._done = done
         self._settled = False
         self._ended: asyncio.Future[None] | None = None
@@ -62,6 +68,14 @@ class InFlight:
         """Tell the caller that there is no answer in time. The unit runs its course."""
         if not self.answer.done():
             self.answer.set_exception(OverdueError("no answer in time"))
+
+    def take_chunk(self, load: Callable[[], list[Row]]) -> None:
+        """Pass on a chunk of rows; nobody loads those that come behind an error, or when nobody waits any more."""
+        if self.take is not None and not self.answer.done():
+            try:
+                self.take(load())
+            except NoRoom as full:
+                self.answer.set_exception(full.with_traceback(None))  # whose frames would keep the rows
 
     def settle(self, outcome: list[PGresult] | Error) -> None:
         """Tell whoever waits what became of it."""

@@ -12,41 +12,25 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Self
 
 from psycopg import AsyncConnection, Error, OperationalError
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader, PyFormat, Transformer
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError
+from todo_adapters.sql.postgres.loading import CHUNKS, ROWS, Instant, ask_for_chunks
 from todo_adapters.sql.postgres.session import prepare
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
 from todo_domain.deadline import ANSWER_WITHIN
-from todo_domain.errors import Unavailable
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
-_ROWS: Final = ExecStatus.TUPLES_OK
-
 _SILENCE: Final = ANSWER_WITHIN
 """Seconds after which a connection is given up if what was sent first is still not answered: longer than the server
 takes to end any statement by itself."""
-
-
-class Instant(Loader):
-    """Reads a `timestamptz` as UTC, whatever the server's own time zone."""
-
-    def load(self, data: Buffer) -> datetime:
-        """Return the time that PostgreSQL's text stands for. Raises Unavailable if it is not written as ISO does."""
-        try:
-            moment = datetime.fromisoformat(str(data, "ascii"))
-        except ValueError:  # what is read may be the result of a write
-            raise Unavailable("dates are not written as ISO does here: run todo doctor", outcome_unknown=True) from None
-        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 class PipelineConnection:
@@ -105,13 +89,20 @@ class PipelineConnection:
         return not self._open
 
     def send(
-        self, batch: Transaction, values: Values, *, deadline: float, done: Callable[[], None] | None = None
+        self,
+        batch: Transaction,
+        values: Values,
+        *,
+        deadline: float,
+        done: Callable[[], None] | None = None,
+        take: Callable[[list[Row]], None] | None = None,
     ) -> InFlight:
         """Send a batch as one unit, whose answer will hold a result for each of its statements.
 
         The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
-        event loop. `done` is called when the unit has run its course. Raises NotSentError, and then calls nobody, if
-        it cannot be sent: nothing of it is kept.
+        event loop. `done` is called when the unit has run its course. `take`, for a batch that travels alone, is called
+        with the rows of its last statement, some at a time as they arrive. Raises NotSentError, and then calls nobody,
+        if it cannot be sent: nothing of it is kept.
         """
         if self.pooled and self._units:
             raise NotSentError("a pooled connection takes one unit at a time")
@@ -124,7 +115,7 @@ class PipelineConnection:
             self.close()
             raise
         silence = self._loop.time() + _SILENCE
-        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done)
+        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done, take)
         self._units.append(unit)
         self._look_at(min(deadline, silence))
         if batch.writes:  # a transaction of its own, which nobody else's failure undoes
@@ -258,8 +249,13 @@ class PipelineConnection:
                     if ended:  # twice: the server hung up before the group was closed, and has said all it will
                         return
                     ended = True  # one statement
+                    if (unit := self._units[0]).take is not None and len(self._results) == unit.size - 1:
+                        ask_for_chunks(pg)
                     continue
                 ended = False
+                if result.status in CHUNKS:
+                    self._units[0].take_chunk(partial(self._loaded, result))
+                    continue
                 if result.status != _SYNC:
                     self._results.append(result)
                     continue
@@ -282,7 +278,9 @@ class PipelineConnection:
             begin += unit.size
 
     def _loaded(self, result: PGresult) -> list[Row]:
-        if result.status != _ROWS:
+        if result.status not in ROWS:
             return []
         self._shapes.set_pgresult(result)
-        return self._shapes.load_rows(0, result.ntuples, tuple)
+        rows = self._shapes.load_rows(0, result.ntuples, tuple)
+        self._shapes.set_pgresult(None)  # the last of many would stay in memory
+        return rows

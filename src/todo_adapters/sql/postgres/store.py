@@ -27,12 +27,14 @@ from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavail
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
+from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = Transaction(statements.get)
 _COUNTER: Final = Transaction(statements.counter)
 _STATE: Final = Transaction(statements.state, alone=True)
 _CHANGES: Final = Transaction(statements.changes)
+_LONG_CHANGES: Final = Transaction(statements.changes, alone=True)
 _CREATE: Final = Transaction(writes.create, writes=True)
 _CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
 _REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
@@ -45,9 +47,9 @@ _PURGE_TIMEOUT: Final = 0.4
 
 
 @cache
-def _page(shape: lists.Shape, *, whole: bool) -> Transaction:
-    """Return the batch for a page; one that may have to look at every task of the user travels alone."""
-    return Transaction(lists.page(shape), alone=whole or shape.filtered or shape.sort.field not in {"created_at", "id"})
+def _page(shape: lists.Shape, *, short: bool) -> Transaction:
+    """Return the batch for a page; one that is not short travels alone."""
+    return Transaction(lists.page(shape), alone=not short)
 
 
 def batches() -> dict[str, Transaction]:
@@ -57,6 +59,7 @@ def batches() -> dict[str, Transaction]:
         "counter": _COUNTER,
         "state": _STATE,
         "changes": _CHANGES,
+        "long changes": _LONG_CHANGES,
         "create": _CREATE,
         "create once": _CREATE_ONCE,
         "replace": _REPLACE,
@@ -64,7 +67,10 @@ def batches() -> dict[str, Transaction]:
         "delete": _DELETE,
         "purge": _PURGE,
     }
-    return fixed | {lists.name_of(shape): _page(shape, whole=False) for shape in lists.all_shapes()}
+    return fixed | {
+        lists.name_of(shape): _page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
+        for shape in lists.all_shapes()
+    }
 
 
 class PostgresTasks:
@@ -119,10 +125,19 @@ class PostgresTasks:
         (found,) = await self._run(_GET, {"owner": owner, "id": task_id}, deadline=deadline)
         return _only(found)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
+    async def page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        (rows,) = await self._run(_page(lists.shape_of(query), whole=query.limit is None), values, deadline=deadline)
+        page = _page(lists.shape_of(query), short=query.short)
+        (rows,) = await self._run(page, values, deadline=deadline, room=room)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
@@ -159,12 +174,21 @@ class PostgresTasks:
             raise Stale(_only(current))
         await self._purge(owner, gone[0][0], now, deadline)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
+    async def changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
         if not since:
-            (rows,) = await self._run(_STATE, {"owner": owner}, deadline=deadline)
+            (rows,) = await self._run(_STATE, {"owner": owner}, deadline=deadline, room=room)
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
-        (rows,) = await self._run(_CHANGES, {"owner": owner, "since": since, "most": limit + 1}, deadline=deadline)
+        values = {"owner": owner, "since": since, "most": limit + 1}
+        (rows,) = await self._run(_CHANGES if room is None else _LONG_CHANGES, values, deadline=deadline, room=room)
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
@@ -195,10 +219,12 @@ class PostgresTasks:
         """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
         await prove_isolation(self._road)
 
-    async def _run(self, batch: Transaction, values: Values, *, deadline: Deadline | None) -> list[list[Row]]:
+    async def _run(
+        self, batch: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
+    ) -> list[list[Row]]:
         """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
         try:
-            return await self._road.run(batch, values, deadline=deadline)
+            return await self._road.run(batch, values, deadline=deadline, room=room)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 

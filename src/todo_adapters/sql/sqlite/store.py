@@ -12,17 +12,18 @@ from typing import Final
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_sqlite, text_of_instant
-from todo_adapters.sql.schema import SELECT_REVISION, TOUCH, VERSION_TABLE, is_behind
+from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, counted, task_from_sqlite, text_of_instant
+from todo_adapters.sql.schema import TOUCH
 from todo_adapters.sql.sqlite import writes
+from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
 from todo_adapters.sql.sqlite.file import File
-from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.deadline import Deadline
 from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
+from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = text_of(statements.get, SQLITE)
@@ -46,7 +47,6 @@ _PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 _RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
 
 _NO_LIMIT: Final = -1
-_BEHIND: Final = "the schema is behind this release: run todo migrate"
 _found = cache(lambda shape: text_of(lists.found(shape), SQLITE))
 
 
@@ -76,20 +76,6 @@ def texts() -> dict[str, str]:
     return fixed | {lists.name_of(shape): _found(shape) for shape in lists.all_shapes()}
 
 
-class _Calls(SqliteWorker):
-    """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
-
-    async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
-        """Return what `work` returns when it is given the connection."""
-        deadline = deadline or Deadline.within()
-        try:
-            return await super().run(work, deadline)
-        except sqlite3.OperationalError as error:
-            if await super().run(_behind, deadline):
-                raise Unavailable(_BEHIND) from error
-            return await super().run(work, deadline)  # it was until a moment ago; a mistake of ours comes again
-
-
 class SqliteTasks:
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
@@ -100,8 +86,8 @@ class SqliteTasks:
 
     def __init__(self, path: Path | str) -> None:
         file = File(Path(path))
-        self._writer = _Calls(file, writes=True)
-        self._reader = _Calls(file, writes=False)
+        self._writer = SqliteCalls(file, writes=True)
+        self._reader = SqliteCalls(file, writes=False)
 
     async def open(self) -> None:
         """Open the file, or raise Unavailable; without this call, the first use does so."""
@@ -154,7 +140,15 @@ class SqliteTasks:
     async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
         return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}), deadline)
 
-    async def page(self, owner: UserId, query: Query, *, unless: int | None, deadline: Deadline | None = None) -> Page:
+    async def page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
         most = _NO_LIMIT if query.limit is None else query.limit + 1
         values = {"owner": owner, "most": most, **conditions(query, FORMS)}
         sql = _found(lists.shape_of(query))
@@ -163,7 +157,7 @@ class SqliteTasks:
             (counter,) = connection.execute(_COUNTER, values).fetchone() or (0,)
             if counter == unless:
                 return Page([], counter, more=False)
-            tasks = [task_from_sqlite(row) for row in connection.execute(sql, values)]
+            tasks = [task_from_sqlite(row) for row in counted(connection.execute(sql, values), room)]
             more = query.limit is not None and len(tasks) > query.limit
             return Page(tasks[: query.limit], counter, more)
 
@@ -218,15 +212,22 @@ class SqliteTasks:
 
         await self._writer.run(work, deadline)
 
-    async def changes(self, owner: UserId, *, since: int, limit: int, deadline: Deadline | None = None) -> Changes:
+    async def changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
         values = {"owner": owner, "since": since, "most": limit + 1}
 
         def work(connection: sqlite3.Connection) -> Changes:
+            rows = list(counted(connection.execute(_CHANGES if since else _STATE, values), room))
             if not since:
-                rows = connection.execute(_STATE, values).fetchall()
                 tasks = [task_from_sqlite(row) for row in rows if row[0] is not None]
                 return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
-            rows = connection.execute(_CHANGES, values).fetchall()
             counter, horizon = rows[0][-2:] if rows else (0, 0)
             require_known(since, revision=counter, horizon=horizon)
             tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)
@@ -249,21 +250,14 @@ class SqliteTasks:
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         def behind(connection: sqlite3.Connection) -> bool:
-            if _behind(connection):
+            if schema_is_behind(connection):
                 return True
             connection.execute(TOUCH)
             return False
 
         # On the writing lane, whose transaction a locked file would refuse.
         if await self._writer.run(behind, deadline):
-            raise Unavailable(_BEHIND)
-
-
-def _behind(connection: sqlite3.Connection) -> bool:
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone():
-        return True
-    row: Row | None = connection.execute(SELECT_REVISION).fetchone()
-    return is_behind(None if row is None else str(row[0]))
+            raise Unavailable(BEHIND)
 
 
 def _get(connection: sqlite3.Connection, values: Values) -> Task:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from todo_adapters.sql.sqlite.file import File, code_of, explain
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Unavailable
+from todo_domain.errors import NoRoom, Unavailable
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
@@ -129,6 +129,7 @@ class SqliteWorker:
         while (first := self._waiting.get()) is not None:
             if first.begin.acquire(blocking=False):
                 do(first, tell)
+            del first  # with its result, which may be long
         self._discard()
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._closed.set)
@@ -174,6 +175,8 @@ class SqliteWorker:
         for number, job in enumerate(jobs, 1):
             try:
                 job.ending = _Ending(None, _do(job, self._snapshot()))
+            except NoRoom as full:
+                job.ending = _Ending(full.with_traceback(None))  # whose frames would keep the rows
             except Exception as error:  # noqa: BLE001  whatever it is, the one who waits is told
                 self._discard_after(error)
                 job.ending = _Ending(_refusal(error, committing=False))

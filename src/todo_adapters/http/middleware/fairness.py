@@ -1,0 +1,95 @@
+"""Fairness between users: of each user, one read that may take long goes to the store at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from todo_adapters.observability.calls import Wrapped
+from todo_domain import Changes, Deadline, Page, Query, Tasks, Unavailable, UserId
+from todo_domain.query import SHORT_PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from todo_domain.room import Room
+
+
+class FairTasks(Wrapped):
+    """A store whose long reads take turns, so that one user never has more than one of them there.
+
+    A read is long if it may be for many tasks, or has to look at tasks that it leaves out. A whole list is first read
+    as a short page, which most of them are, so only what really is long is counted by `room` and is slow.
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        super().__init__(tasks, lambda _, call: call)
+        self._tasks = tasks
+        self._reading: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
+        self.page = self._page
+        self.changes = self._changes
+
+    async def _page(
+        self,
+        owner: UserId,
+        query: Query,
+        *,
+        unless: int | None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
+        deadline = deadline or Deadline.within()
+        read = partial(self._tasks.page, owner, unless=unless, deadline=deadline)
+        if query.short:
+            return await read(query)
+        async with self._turn(owner, deadline):
+            if query.limit is None and query.from_index:
+                beginning = await read(query._replace(limit=SHORT_PAGE))
+                if not beginning.more:
+                    return beginning
+                del beginning  # nothing holds it while the whole is read
+            return await read(query, room=room)
+
+    async def _changes(
+        self,
+        owner: UserId,
+        *,
+        since: int,
+        limit: int,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Changes:
+        deadline = deadline or Deadline.within()
+        read = partial(self._tasks.changes, owner, since=since, deadline=deadline)
+        if since:
+            beginning = await read(limit=min(limit, SHORT_PAGE))
+            if limit <= SHORT_PAGE or not beginning.has_more:
+                return beginning
+            del beginning
+        async with self._turn(owner, deadline):
+            if not since:
+                page = await self._tasks.page(owner, Query(limit=SHORT_PAGE), unless=None, deadline=deadline)
+                if not page.more:
+                    return Changes(sorted(page.tasks, key=attrgetter("revision")), [], page.revision, has_more=False)
+                del page
+            return await read(limit=limit, room=room)
+
+    @asynccontextmanager
+    async def _turn(self, owner: UserId, deadline: Deadline) -> AsyncIterator[None]:
+        """Wait until no other long read of this user goes on, or raise Unavailable at the deadline."""
+        reading = self._reading.get(owner)
+        if reading is None:
+            reading = self._reading[owner] = asyncio.Lock()
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                await reading.acquire()
+        except TimeoutError:
+            raise Unavailable("another long list of yours is being read: try again") from None
+        try:
+            yield
+        finally:
+            reading.release()

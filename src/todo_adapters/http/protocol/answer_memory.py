@@ -1,0 +1,194 @@
+"""The memory of long answers: how much of it a process holds, and who waits for room."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections import Counter
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from todo_domain import Deadline, NoRoom, UserId
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+DEFAULT_MOST: Final = 64 * 1024 * 1024
+"""Bytes that the answers of a process hold, beside one that may be of any size."""
+
+UNCOUNTED: Final = 64 * 1024
+"""Bytes up to which an answer is not counted: the server's buffer for a connection holds as much of any answer."""
+
+SHARE: Final = 4
+"""A second answer for the same user has room while all of that user's take at most this part of the whole."""
+
+LARGE: Final = 16 * 1024 * 1024
+"""Bytes of an answer after which free memory is given back to the system."""
+
+TIMEOUT: Final = 1.0
+"""Seconds that an answer waits for room."""
+
+
+class AnswerMemory:
+    """The answers of one process: together they hold `most` bytes, beside one of any size.
+
+    An answer that finds no room is dropped while it is read, waits, and is read again.
+    """
+
+    def __init__(self, most: int = DEFAULT_MOST) -> None:
+        self._most = most
+        self._held = 0
+        self._held_of: Counter[UserId] = Counter()
+        self._largest: AnswerRoom | None = None
+        self._lock = Lock()  # stores count in threads of their own
+        self._waiting: dict[asyncio.Future[None], int] = {}
+
+    @property
+    def held(self) -> int:
+        """The bytes that answers hold now."""
+        return self._held + (self._largest.size if self._largest is not None else 0)
+
+    async def answer(
+        self, owner: UserId, make: Callable[[AnswerRoom], Awaitable[ASGIApp]], deadline: Deadline | None
+    ) -> ASGIApp:
+        """Return what `make` returns for a room, which is the answer's until it is sent.
+
+        Where `make` finds no room, it is called again when there may be some. Raises NoRoom at the deadline; without
+        one, TIMEOUT seconds after `make` first found no room.
+        """
+        room = AnswerRoom(self, owner)
+        try:
+            while True:
+                try:
+                    return _Counted(await make(room), room)
+                except NoRoom:
+                    room.empty()
+                deadline = deadline or Deadline.within(TIMEOUT)
+                await self._wait(room.wanted, deadline)
+        except BaseException:
+            room.close()
+            raise
+
+    def resize(self, room: AnswerRoom, size: int) -> None:
+        """Let the room be of `size` bytes, or raise NoRoom."""
+        counted = size if size > UNCOUNTED else 0
+        with self._lock:
+            if room.closed:
+                raise NoRoom
+            if room is not self._largest:
+                if self._fits(room, counted):
+                    self._count(room, counted)
+                elif self._largest is None:
+                    self._largest = room
+                    self._count(room, 0)
+                else:
+                    room.wanted = size
+                    raise NoRoom
+            room.size = size
+
+    def empty(self, room: AnswerRoom) -> None:
+        """Take back what the room holds, and let in what waits for it."""
+        with self._lock:
+            self._count(room, 0)
+            large, room.size = room.size > LARGE, 0
+            if room is self._largest:
+                self._largest = None
+        if self._waiting:
+            self._let_in()
+        if large:
+            asyncio.get_running_loop().run_in_executor(None, _trim)
+
+    def _fits(self, room: AnswerRoom, counted: int) -> bool:
+        if counted <= room.counted:
+            return True
+        others = self._held_of[room.owner] - room.counted
+        share = self._most if not others else self._most // SHARE
+        return self._held - room.counted + counted <= self._most and others + counted <= share
+
+    def _count(self, room: AnswerRoom, counted: int) -> None:
+        more = counted - room.counted
+        if more:
+            room.counted = counted
+            self._held += more
+            self._held_of[room.owner] += more
+            if not self._held_of[room.owner]:
+                del self._held_of[room.owner]
+
+    async def _wait(self, wanted: int, deadline: Deadline) -> None:
+        """Return when there may be so much room, or raise NoRoom at the deadline."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter] = wanted
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                await waiter
+        except TimeoutError:
+            raise NoRoom from None
+        finally:
+            self._waiting.pop(waiter, None)
+
+    def _let_in(self) -> None:
+        """Let in, in order, what has room now, and one of the others where none is of any size."""
+        left, any_size = self._most - self._held, self._largest is None
+        for waiter, wanted in list(self._waiting.items()):
+            if wanted <= left:
+                left -= wanted
+            elif any_size:
+                any_size = False
+            else:
+                continue
+            del self._waiting[waiter]
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class AnswerRoom:
+    """The memory of one answer to this user while it is read and sent."""
+
+    __slots__ = ("_all", "closed", "counted", "owner", "size", "wanted")
+
+    def __init__(self, answers: AnswerMemory, owner: UserId) -> None:
+        self._all = answers
+        self.owner = owner
+        self.size = 0
+        self.counted = 0
+        self.wanted = 0
+        self.closed = False
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes more, or raise NoRoom."""
+        self._all.resize(self, self.size + size)
+
+    def empty(self) -> None:
+        """Give back what was counted."""
+        if self.size:
+            self._all.empty(self)
+
+    def close(self) -> None:
+        """Give back what was counted. A store that still reads, for nobody, has no room any more."""
+        self.closed = True
+        self.empty()
+
+
+class _Counted:
+    """An answer whose room is given back when it is sent, or cannot be."""
+
+    __slots__ = ("_answer", "_room")
+
+    def __init__(self, answer: ASGIApp, room: AnswerRoom) -> None:
+        self._answer = answer
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._room.close()
+
+
+def _trim() -> None:
+    """Give free memory back to the system. glibc would keep it for the thread that took it."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

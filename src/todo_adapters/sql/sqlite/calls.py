@@ -1,0 +1,36 @@
+"""Calls of a SQLite file whose schema may be older than this release."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from todo_adapters.sql.rows import Row
+from todo_adapters.sql.schema import SELECT_REVISION, VERSION_TABLE, is_behind
+from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
+from todo_domain.deadline import Deadline
+from todo_domain.errors import Unavailable
+
+BEHIND: Final = "the schema is behind this release: run todo migrate"
+
+
+class SqliteCalls(SqliteWorker):
+    """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
+
+    async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
+        """Return what `work` returns when it is given the connection."""
+        deadline = deadline or Deadline.within()
+        try:
+            return await super().run(work, deadline)
+        except sqlite3.OperationalError as error:
+            if await super().run(schema_is_behind, deadline):
+                raise Unavailable(BEHIND) from error
+            return await super().run(work, deadline)  # it was until a moment ago; a mistake of ours comes again
+
+
+def schema_is_behind(connection: sqlite3.Connection) -> bool:
+    """Return whether the schema of the file is older than this release, or missing."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [VERSION_TABLE]).fetchone():
+        return True
+    row: Row | None = connection.execute(SELECT_REVISION).fetchone()
+    return is_behind(None if row is None else str(row[0]))
