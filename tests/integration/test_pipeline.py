@@ -107,7 +107,9 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
 
             async def watch():
                 while True:
-                    loads.extend(slot.wire.load for pool in store._road._pools for slot in pool._slots if slot.wire)
+                    loads.extend(
+                        slot.connection.load for pool in store._road._pools for slot in pool._slots if slot.connection
+                    )
                     await asyncio.sleep(0)
 
             watching = asyncio.create_task(watch())
@@ -116,7 +118,7 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
             assert {task.id for task in found} == {one.task.id for one in made}
             assert max(loads) == 1
             assert store.connections()["limit"] == 5
-            wires = [slot.wire for pool in store._road._pools for slot in pool._slots if slot.wire]
+            wires = [slot.connection for pool in store._road._pools for slot in pool._slots if slot.connection]
             assert all(wire.pooled for wire in wires)
         prepared = "SELECT count(*) FROM pg_prepared_statements"
         with psycopg.connect(
@@ -132,8 +134,8 @@ async def test_a_direct_connection_carries_many_units_at_once(store, ann):
     asked = [asyncio.create_task(tasks.get(ann, task.id)) for _ in range(50)]
     await asyncio.sleep(0)
     (slot,) = store._road._reads._slots
-    assert slot.wire.load == 50
-    assert not slot.wire.pooled
+    assert slot.connection.load == 50
+    assert not slot.connection.pooled
     assert await asyncio.gather(*asked) == [task] * 50
 
 
@@ -159,7 +161,7 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
                 await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made))
                 found = await asyncio.gather(*(tasks.get(task.user_id, task.id) for task in made))
                 assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
-            wires = [slot.wire for pool in store._road._pools for slot in pool._slots if slot.wire]
+            wires = [slot.connection for pool in store._road._pools for slot in pool._slots if slot.connection]
             assert all(wire.pooled for wire in wires)
 
 

@@ -537,8 +537,8 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
             await asyncio.gather(*(one() for _ in range(16)))
         for pool in pools:  # a second cancel does not wait for the end
             for slot in pool._slots:
-                if slot.wire is not None:
-                    await slot.wire.rest()
+                if slot.connection is not None:
+                    await slot.connection.rest()
         assert not any(pool._waiting for pool in pools)
         assert not any(slot.load for pool in pools for slot in pool._slots)
         page = await once_there_is_time(lambda: tasks.list(ann))

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from todo_adapters.sql.dialects import Either
 
 ROLE: Final = "todo_app"
-"""The role that every statement runs as on PostgreSQL, whoever logged in."""
+"""The role that every statement runs as on PostgreSQL, whatever the login."""
 
 INSTANT: Final = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
 DATE: Final = sa.Date().with_variant(sa.Text(), "sqlite")

@@ -1,4 +1,4 @@
-"""How many requests are worked on at once, and what is said to those beyond: a short wait, then 503."""
+"""A limit on the requests that are worked on at once. The others wait for a short time, then get 503."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_CALLS: Final = 256
-"""Calls of the store at once, in one process. A store that ends a hundred a second is through with them in 2.6 s."""
+"""Calls of the store at once, in one process. A store that completes 100 a second completes these in 2.6 s."""
 
 MOST_REFUSALS: Final = 1_000
-"""A second, about. Clients that ask again at once would otherwise keep us busy with refusals alone."""
+"""Refusals a second, about. Clients that try again at once could otherwise use up the whole process."""
 
 SHORTEST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 2.0
-"""Seconds that a request waits for its turn: in between, the longer the more are waiting."""
+"""Seconds of its deadline that a request waits at most: the more requests wait, the longer."""
 
 _SWEEP: Final = 0.05
-"""Seconds between two looks at who has waited too long: one timer for all is cheaper than one for each."""
+"""Seconds between two checks for waits that are over: one timer for all is cheaper than one for each request."""
 
 
 class Admission:
@@ -62,7 +62,7 @@ class Admission:
         return Wrapped(tasks, lambda _, call: self.counting(call))
 
     def counting(self, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-        """Return the call, counted while it is on its way. Its end lets one who waits come in."""
+        """Return the call, counted while it runs. When it ends, one waiting request is admitted."""
 
         async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
             self._calls += 1
@@ -76,18 +76,18 @@ class Admission:
         return counted
 
     async def _wait_and_enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        # Preflights go through: to a browser, one that fails is no answer at all.
+        # A preflight never waits: a page cannot read why one failed.
         waits = scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
         if waits and not await self._turn(context_of(scope).deadline):
             raise Unavailable("too many requests at once: try again")
         try:
             await app(scope, receive, send)
         finally:
-            if self._calls < self._most:  # it may not have called the store, so nobody has been let in for it
+            if self._calls < self._most:  # a request that did not call the store has admitted none in its place
                 self._let_in()
 
     def _turn(self, deadline: Deadline) -> asyncio.Future[bool]:
-        """Return what will be whether one may come in, by the deadline at the latest."""
+        """Return a future: whether the request is admitted, by its deadline at the latest."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
         patience = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)

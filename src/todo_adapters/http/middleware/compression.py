@@ -72,7 +72,7 @@ class Compressed:
 
 
 class _Packer:
-    """Sends what it is given, compressed; begins once it is clear that there is enough of it."""
+    """Compresses an answer piece by piece, once SMALLEST bytes of it are there."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""The outermost layer: what holds for every request and every answer, whoever makes it."""
+"""The outermost layer: rules for every request and every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests are too many. Only a deployment that sets a limit loads this module."""
+"""Limits on requests in a time. Only a deployment that sets a limit loads this module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_TRACKED: Final = 50_000
 
 
 class Rate:
-    """So many requests in so much time for each caller, in windows that begin with a caller's first request.
+    """A number of requests in a time for each caller, in windows that begin with a caller's first request.
 
     `limit` is like `100/minute`; `reason` is what the audit log calls it. `clock` gives seconds that never go back.
     It counts in this process alone. Raises ValueError for any other limit.
@@ -59,7 +59,7 @@ class _Counter:
 class _Windows(Storage):
     """Counters in memory, MOST_TRACKED at most, for one limit: all windows are of one length, so they end in order.
 
-    That of the library has no bound, and starts a thread to tidy up.
+    The storage of the library has no bound and starts a thread.
     """
 
     STORAGE_SCHEME = None
@@ -114,7 +114,7 @@ class _Windows(Storage):
 
 
 def parsed_limit(text: str) -> RateLimitItem:
-    """Return the one limit that `text` is, or raise ValueError that goes on from the setting's name."""
+    """Return the one limit in `text`, or raise ValueError with the rest of a sentence about the setting."""
     try:
         limits = parse_many(text)
     except ValueError:

@@ -44,7 +44,7 @@ class Refusals:
         """Record a 401, a 403, a 429, a task that the caller does not have, and a store without its wall; nothing else.
 
         Of the token only the beginning of its SHA-256 is noted, and a subject only once the token was verified. The
-        peer is whoever the server below says: with trusted proxies, the address that these tell of.
+        peer is the one that the server reports: behind trusted proxies, the address that they report.
         """
         if isinstance(error, Unauthenticated):
             event, reason = "token_refused", error.reason

@@ -107,7 +107,7 @@ def parse(body: bytes, shape: type[T]) -> T:
     except json.JSONDecodeError as error:
         raise Invalid("body", f"must be JSON: look at character {error.pos + 1}") from None
     except (RecursionError, ValueError):
-        raise Invalid("body", "must be JSON that is not nested so deep and has no number so long") from None
+        raise Invalid("body", "is nested too deeply or has a number that is too long") from None
     if type(document) is not dict:
         raise Invalid("body", "must be a JSON object")
     try:

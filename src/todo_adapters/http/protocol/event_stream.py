@@ -84,7 +84,7 @@ def bye(reason: Reason) -> bytes:
 
 
 def busy() -> bytes:
-    """Return all that a client hears for whom there is no room; browsers give up for good on 429 and 503."""
+    """Return the whole stream of a client that finds no room. A 429 or 503 would end a browser's stream for good."""
     return b"retry: %d\n\n" % RETRY_BUSY + bye("busy")
 
 

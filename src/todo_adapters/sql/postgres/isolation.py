@@ -1,4 +1,4 @@
-"""Whether PostgreSQL keeps users apart, found out by trying: these statements alone name no user on purpose."""
+"""Checks that PostgreSQL keeps users apart, by trying. Only these statements name no user, on purpose."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCHEMAS: Final = (
 _SESSION: Final = Transaction(
     sa.select(_SCHEMAS, *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in CHECKED))
 )
-"""What may be asked whatever the tables and their privileges are."""
+"""Needs neither the tables nor a privilege."""
 
 _FACTS: Final = Transaction(
     sa.select(
@@ -43,7 +43,7 @@ _FACTS: Final = Transaction(
 )
 _OTHER: Final = parameter("other", sa.Text)
 _TRESPASSES: Final = tuple(
-    # Nothing is asked back, which a policy for reading might refuse. What is let in, the error at the end undoes.
+    # Without RETURNING, which a policy for reading might refuse. The error at the end undoes an insert that succeeded.
     Transaction(
         sa.insert(table).values(values).inline(),
         sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"),
@@ -79,10 +79,10 @@ _TRESPASSES: Final = tuple(
 )
 
 
-async def check_isolation(road: PostgresClient, deadline: Deadline) -> None:
+async def check_isolation(client: PostgresClient, deadline: Deadline) -> None:
     """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
     try:
-        await _check(road, deadline)
+        await _check(client, deadline)
     except psycopg.Error as error:
         if error.sqlstate == NO_SUCH_ROLE:
             raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
@@ -93,12 +93,12 @@ async def check_isolation(road: PostgresClient, deadline: Deadline) -> None:
         raise
 
 
-async def _check(road: PostgresClient, deadline: Deadline) -> None:
-    (((schemas, *session),),) = await road.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
+async def _check(client: PostgresClient, deadline: Deadline) -> None:
+    (((schemas, *session),),) = await client.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
     require_usable(*session)
     if schemas > 1:
         raise Unavailable("a table of another schema hides ours: put our schema first on the search_path")
-    (((revision, walled, visible, read_only),),) = await road.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
+    (((revision, walled, visible, read_only),),) = await client.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
         raise Unavailable("the schema is behind this release: run todo migrate")
     if read_only == "on":
@@ -107,12 +107,12 @@ async def _check(road: PostgresClient, deadline: Deadline) -> None:
         raise NotIsolated("row-level security is not in force: restore it before serving anybody")
 
 
-async def prove_isolation(road: PostgresClient) -> None:
+async def prove_isolation(client: PostgresClient) -> None:
     """Try to write a row of another user into each table; raise Unavailable unless PostgreSQL refuses every one."""
     me, other = (f"proof-{secrets.token_hex(16)}" for _ in range(2))
     for trespass in _TRESPASSES:
         try:
-            await road.run(trespass, {"owner": me, "other": other})
+            await client.run(trespass, {"owner": me, "other": other})
         except psycopg.errors.InsufficientPrivilege:
             continue
         except psycopg.Error:  # of the foreign key, or ours at the end: the policy had let it pass

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, a bounded number of them, which no cancelled request can take away."""
+"""Connections to PostgreSQL, a bounded number of them. A cancelled request loses none."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ _DEFAULTS: Final = {
 }
 
 _LONGEST_QUEUE: Final = 1_000
-"""Callers who may wait for a turn; whoever comes then is told so at once rather than after seconds."""
+"""Callers that may wait for a slot. The next one is refused at once, not after seconds."""
 
 
 def with_defaults(info: str) -> str:
-    """Return libpq's connection string with bounds for what would otherwise take minutes to be noticed."""
+    """Return libpq's connection string with time limits: without them, a dead peer is noticed only after minutes."""
     return make_conninfo("", **(_DEFAULTS | conninfo_to_dict(info)))
 
 
 class PoolSlot:
-    """A wire, or the right to make one, and how many callers have it: at most `depth`, one on a wire that is pooled."""
+    """A place for one connection, and how many callers use it: at most `depth`, one if the connection is pooled."""
 
-    __slots__ = ("_depth", "load", "making", "wire")
+    __slots__ = ("_depth", "connection", "load", "making")
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self.wire: PipelineConnection | None = None
+        self.connection: PipelineConnection | None = None
         self.load = 0
         self.making: asyncio.Task[None] | None = None
 
     @property
     def open(self) -> PipelineConnection | None:
-        """The wire, if it can be used at once."""
-        wire = self.wire
-        return None if wire is None or wire.broken else wire
+        """The connection, if it can be used at once."""
+        connection = self.connection
+        return None if connection is None or connection.broken else connection
 
     @property
     def room(self) -> bool:
-        """Whether it can be given to one more."""
-        return self.load < (1 if self.wire is None or self.wire.pooled else self._depth)
+        """Whether one more caller can have it."""
+        return self.load < (1 if self.connection is None or self.connection.pooled else self._depth)
 
 
 class Pool:
-    """At most `size` wires, each for at most `depth` units at a time. The first to wait is the first to get one.
+    """At most `size` connections, each for at most `depth` callers at a time. Callers get them in the order of waiting.
 
-    A slot is released when its unit completes, even if the caller was cancelled. Releasing it awaits nothing, so it
+    A slot is released when its request completes, even if the caller was cancelled. Releasing it awaits nothing, so it
     cannot be interrupted.
     """
 
@@ -62,14 +62,14 @@ class Pool:
         self._info = info
         self._slots = [PoolSlot(depth) for _ in range(size)]
         self.pooled = False
-        """Whether a pooler has been met: each wire then takes one unit at a time."""
+        """Whether a pooler is in between: each connection then takes one request at a time."""
         self._waiting: deque[asyncio.Future[PoolSlot]] = deque()
         self._closed = False
 
     def connections(self) -> dict[str, int]:
         """Return how many connections are `busy` and `idle`, their `limit`, and how many callers are `waiting`."""
         busy = sum(slot.load > 0 for slot in self._slots)
-        idle = sum(slot.load == 0 and slot.wire is not None for slot in self._slots)
+        idle = sum(slot.load == 0 and slot.connection is not None for slot in self._slots)
         waiting = sum(not waiter.done() for waiter in self._waiting)
         return {"busy": busy, "idle": idle, "limit": len(self._slots), "waiting": waiting}
 
@@ -79,17 +79,17 @@ class Pool:
         return (sum(slot.load for slot in self._slots) + len(self._waiting)) / len(self._slots)
 
     def at_hand(self) -> tuple[PoolSlot, PipelineConnection] | None:
-        """Return a slot and its wire, if there is one that can be used at once."""
+        """Return a slot and its connection, if one can be used at once."""
         slot = self._idlest()
-        if slot is None or (wire := slot.open) is None:
+        if slot is None or (connection := slot.open) is None:
             return None
         slot.load += 1
-        return slot, wire
+        return slot, connection
 
     async def take(self) -> tuple[PoolSlot, PipelineConnection]:
-        """Return a slot and its wire, once there is one. How long that may take is up to the caller.
+        """Wait for a slot, and return it with its connection. The caller limits the time.
 
-        Raises psycopg.Error if a new wire cannot be made, Unavailable if too many wait already.
+        Raises psycopg.Error if no connection can be made, and Unavailable if too many callers wait already.
         """
         if self._closed:
             raise Unavailable("the service is stopping")
@@ -99,30 +99,30 @@ class Pool:
         else:
             slot.load += 1
         try:
-            while (wire := slot.open) is None:
+            while (connection := slot.open) is None:
                 await asyncio.shield(self._made(slot))
         except BaseException:
             self.give(slot)
             raise
-        self._share(slot)  # which, now that it has a wire, may have room for more
-        return slot, wire
+        self._share(slot)  # a slot with a connection may have room for more
+        return slot, connection
 
     def give(self, slot: PoolSlot) -> None:
-        """Take back what one caller had."""
+        """Release a slot that one caller had."""
         slot.load -= 1
-        if self._closed and not slot.load and slot.wire is not None:
-            slot.wire.close()
+        if self._closed and not slot.load and slot.connection is not None:
+            slot.connection.close()
         self._share(slot)
 
     def mistrust(self) -> None:
-        """Treat every connection as pooled, those that are there and those to come."""
+        """Treat every connection as pooled, present and future ones."""
         self.pooled = True
         for slot in self._slots:
-            if slot.wire is not None:
-                slot.wire.pooled = True
+            if slot.connection is not None:
+                slot.connection.pooled = True
 
     async def aclose(self) -> None:
-        """Turn those who wait away, and close each wire once nothing is on the way."""
+        """Refuse the callers that wait, and close each connection once all its requests have been answered."""
         self._closed = True
         for waiter in self._waiting:
             if not waiter.done():
@@ -131,29 +131,29 @@ class Pool:
             if slot.making is not None:
                 slot.making.cancel()
                 await asyncio.gather(slot.making, return_exceptions=True)
-            if slot.wire is not None:
-                await slot.wire.rest()
-                slot.wire.close()
+            if slot.connection is not None:
+                await slot.connection.rest()
+                slot.connection.close()
 
     def _idlest(self) -> PoolSlot | None:
-        """Return the slot with the fewest callers, at best an open one; None if it is full, or others wait already."""
+        """Return the slot with the fewest callers, preferably an open one; None if all are full or callers wait."""
         if self._closed or self._waiting:
             return None
         best = self._slots[0]
         for slot in self._slots:
-            if slot.load < best.load or (slot.load == best.load and best.wire is None):
+            if slot.load < best.load or (slot.load == best.load and best.connection is None):
                 best = slot
         return best if best.room else None
 
     def _share(self, slot: PoolSlot) -> None:
-        """Give the slot to those who wait, as far as it has room."""
+        """Give the slot to waiting callers while it has room."""
         while self._waiting and slot.room:
             if not (waiter := self._waiting.popleft()).done():
                 slot.load += 1
                 waiter.set_result(slot)
 
     def _made(self, slot: PoolSlot) -> asyncio.Task[None]:
-        """Return the task that makes the wire: one for all who want this slot, which none of them can cancel."""
+        """Return the task that makes the connection: all callers of the slot share it, and none can cancel it."""
         if self._closed:
             raise Unavailable("the service is stopping")
         if slot.making is None:
@@ -163,9 +163,9 @@ class Pool:
 
     async def _make(self, slot: PoolSlot) -> None:
         try:
-            slot.wire = await PipelineConnection.to(self._info)
-            self.pooled |= slot.wire.pooled
-            slot.wire.pooled = self.pooled
+            slot.connection = await PipelineConnection.to(self._info)
+            self.pooled |= slot.connection.pooled
+            slot.connection.pooled = self.pooled
         finally:
             slot.making = None
 
@@ -177,7 +177,7 @@ class Pool:
         try:
             return await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled() and waiter.exception() is None:  # given one in the moment of being cancelled
+            if not waiter.cancelled() and waiter.exception() is None:  # it got a slot just before it was cancelled
                 self.give(waiter.result())
             elif waiter in self._waiting:
                 self._waiting.remove(waiter)
@@ -185,6 +185,6 @@ class Pool:
 
 
 def _heed(making: asyncio.Task[None]) -> None:
-    """Take note of how it ended, though whoever wanted it may have gone: else the event loop complains in the log."""
+    """Retrieve the exception: if every caller has gone, the event loop would log it as never retrieved."""
     if not making.cancelled():
         making.exception()

@@ -53,7 +53,7 @@ _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 class Statement(NamedTuple):
     """One statement as it travels; `places` says which of the batch's parameters its own are, in order.
 
-    The name is a digest of the text: whoever has prepared something under it has prepared the same.
+    The name is a digest of the text, so two statements under one name are the same.
     """
 
     name: bytes
