@@ -21,8 +21,10 @@ from todo_adapters.sql.postgres import store as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable
+from todo_adapters.sql.rows import POSTGRESQL, columns
+from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable, UserId
 from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.task import new_task
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 OUR_LOCKS = int.from_bytes(b"todo", "big")
@@ -132,18 +134,8 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
 
 
 def _a_task():
-    empty = dict.fromkeys(("description", "completed_at", "due_date", "description_key"))
-    return {
-        "now": NOW,
-        "begins": 0,
-        "quota": 9,
-        "title": "x",
-        "title_key": "x",
-        "priority": 0,
-        "tags": [],
-        "tags_key": [],
-        **empty,
-    }
+    draft = new_task({"title": "x"}, id=0, owner=UserId("ann"), revision=0, now=NOW)
+    return {"now": NOW, "begins": 0, "quota": 9, **columns(draft, POSTGRESQL)}
 
 
 async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):
