@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,9 @@ from todo_domain import (
     Changes,
     Created,
     Deadline,
+    Exists,
+    Gone,
+    Key,
     KeyReused,
     Members,
     NotFound,
@@ -40,7 +43,7 @@ from todo_domain.room import Room, count
 from todo_domain.task import new_task
 
 
-class Key(msgspec.Struct):
+class Remembered(msgspec.Struct):
     """A create that came with an Idempotency-Key: the same members and these four make its answer again."""
 
     fingerprint: bytes
@@ -56,12 +59,15 @@ class Account(msgspec.Struct):
     horizon: int = 0
     tasks: list[Task] = []
     tombstones: list[Tombstone] = []
-    keys: dict[str, Key] = {}
+    keys: dict[str, Remembered] = {}
 
-    def task(self, task_id: int, expected: Collection[int] | None = None) -> Task:
-        """Return a task at one of the expected revisions; None expects any."""
-        task = next((task for task in self.tasks if task.id == task_id), None)
+    def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
+        """Return a task, by its id or its uid, at one of the expected revisions; None expects any."""
+        task = next((task for task in self.tasks if key in (task.id, task.uid)), None)
         if task is None:
+            for tombstone in self.tombstones:
+                if tombstone.uid == key:
+                    raise Gone(tombstone)
             raise NotFound
         if expected is not None and task.revision not in expected:
             raise Stale(task)
@@ -118,6 +124,7 @@ class FolderTasks:
         now: datetime,
         quota: int,
         once: Once | None,
+        uid: str | None = None,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task."""
@@ -128,19 +135,22 @@ class FolderTasks:
                     raise KeyReused
                 first = new_task(members, id=key.task_id, owner=owner, revision=key.revision, now=key.created_at)
                 return Created(first, replayed=True)
+            if uid is not None:
+                with suppress(NotFound):
+                    raise Exists(account.task(uid))
             if len(account.tasks) >= quota:
                 raise QuotaReached(quota)
             if account.revision == 0:
                 account.revision = account.horizon = first_counter(now)
-            task = account.put(new_task(members, id=self._next_id(), owner=owner, revision=0, now=now), now)
+            task = account.put(new_task(members, id=self._next_id(), uid=uid, owner=owner, revision=0, now=now), now)
             if once:
                 account.keys.pop(once.key, None)
-                account.keys[once.key] = Key(once.fingerprint, task.id, task.revision, now)
+                account.keys[once.key] = Remembered(once.fingerprint, task.id, task.revision, now)
             return Created(task, replayed=False)
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
-        return self._read(owner).task(task_id)
+        return self._read(owner).task(key)
 
     async def page(
         self,
@@ -163,15 +173,15 @@ class FolderTasks:
             account.task(edited.id, expected={edited.revision})
             return account.put(edited, now)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Complete an open task or reopen a complete one."""
         with self._writing(owner) as account:
-            return account.put(account.task(task_id).toggled(now), now)
+            return account.put(account.task(key).toggled(now), now)
 
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         now: datetime,
         expected: Collection[int] | None,
@@ -179,8 +189,9 @@ class FolderTasks:
     ) -> None:
         """Remove the task and leave a tombstone."""
         with self._writing(owner) as account:
-            account.tasks.remove(account.task(task_id, expected))
-            account.tombstones.append(Tombstone(task_id, account.revision + 1, now))
+            task = account.task(key, expected)
+            account.tasks.remove(task)
+            account.tombstones.append(Tombstone(task.id, task.uid, account.revision + 1, now))
             account.advance(now)
 
     async def changes(

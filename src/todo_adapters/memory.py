@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeVar
 
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale
+from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query, select
@@ -30,9 +31,12 @@ class _Answer(NamedTuple):
 
 
 class _Account:
-    """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends."""
+    """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends.
 
-    __slots__ = ("answers", "horizon", "revision", "tasks", "tombstones")
+    `ids` leads from a uid to the id of its task or tombstone.
+    """
+
+    __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones")
 
     def __init__(self, begins: int = 0) -> None:
         self.revision = begins
@@ -40,10 +44,14 @@ class _Account:
         self.tasks: dict[int, Task] = {}
         self.tombstones: dict[int, Tombstone] = {}
         self.answers: dict[str, _Answer] = {}
+        self.ids: dict[str, int] = {}
 
-    def task(self, task_id: int, expected: Collection[int] | None = None) -> Task:
+    def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
+        task_id = self.ids.get(key, 0) if isinstance(key, str) else key
         task = self.tasks.get(task_id)
         if task is None:
+            if isinstance(key, str) and task_id:
+                raise Gone(self.tombstones[task_id])
             raise NotFound
         if expected is not None and task.revision not in expected:
             raise Stale(task)
@@ -60,12 +68,14 @@ class _Account:
     def put(self, task: Task, *, now: datetime) -> Task:
         self.tasks.pop(task.id, None)
         self.tasks[task.id] = task
+        if task.uid is not None:
+            self.ids[task.uid] = task.id
         self._advance(task.revision, now)
         return task
 
     def remove(self, task: Task, *, now: datetime) -> None:
         del self.tasks[task.id]
-        self.tombstones[task.id] = Tombstone(task.id, self.revision + 1, now)
+        self.tombstones[task.id] = Tombstone(task.id, task.uid, self.revision + 1, now)
         self._advance(self.revision + 1, now)
 
     def _advance(self, revision: int, now: datetime) -> None:
@@ -83,6 +93,8 @@ class _Account:
         for number, tombstone in enumerate(list(islice(self.tombstones.values(), at_most))):
             if number < beyond or tombstone.deleted_at <= tombstones_since:
                 del self.tombstones[tombstone.id]
+                if tombstone.uid is not None:
+                    del self.ids[tombstone.uid]
                 self.horizon = max(self.horizon, tombstone.revision)
 
 
@@ -110,6 +122,7 @@ class MemoryTasks:
         now: datetime,
         quota: int,
         once: Once | None,
+        uid: str | None = None,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
@@ -117,18 +130,20 @@ class MemoryTasks:
         if once is not None and (first := account.answer(once, now)) is not None:
             task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
             return Created(task, replayed=True)
+        if uid is not None and uid in account.ids:
+            raise Exists(account.task(uid))
         if len(account.tasks) >= quota:
             raise QuotaReached(quota)
-        task = new_task(members, id=next(self._ids), owner=owner, revision=account.revision + 1, now=now)
+        task = new_task(members, id=next(self._ids), uid=uid, owner=owner, revision=account.revision + 1, now=now)
         self._accounts[owner] = account
         if once is not None:
             account.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
             account.answers[once.key] = _Answer(once.fingerprint, task.id, task.revision, now)
         return Created(account.put(task, now=now), replayed=False)
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
-        return self._account(owner).task(task_id)
+        return self._account(owner).task(key)
 
     async def page(
         self,
@@ -153,16 +168,16 @@ class MemoryTasks:
         account.task(edited.id, expected={edited.revision})
         return account.put(edited._replace(revision=account.revision + 1), now=now)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Complete an open task or reopen a complete one."""
         account = self._account(owner)
-        toggled = account.task(task_id).toggled(now)
+        toggled = account.task(key).toggled(now)
         return account.put(toggled._replace(revision=account.revision + 1), now=now)
 
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         now: datetime,
         expected: Collection[int] | None,
@@ -170,7 +185,7 @@ class MemoryTasks:
     ) -> None:
         """Remove the task and leave a tombstone."""
         account = self._account(owner)
-        account.remove(account.task(task_id, expected), now=now)
+        account.remove(account.task(key, expected), now=now)
 
     async def changes(
         self,

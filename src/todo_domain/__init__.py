@@ -7,7 +7,9 @@ made = await tasks.create(user_id("ann"), title="Buy groceries")
 from todo_domain.changes import Changes, Tombstone
 from todo_domain.deadline import Deadline
 from todo_domain.errors import (
+    Exists,
     Forbidden,
+    Gone,
     Invalid,
     KeyReused,
     NoRoom,
@@ -21,8 +23,10 @@ from todo_domain.errors import (
     Unavailable,
 )
 from todo_domain.extra import ExtraPatch
+from todo_domain.naming import Key
 from todo_domain.owner import UserId, user_id
-from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier
+from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier, Written
+from todo_domain.put import Put
 from todo_domain.query import Page, Position, Query, Sort
 from todo_domain.service import TaskService
 from todo_domain.task import Members, Priority, Status, Task
@@ -34,9 +38,12 @@ __all__ = [
     "Clock",
     "Created",
     "Deadline",
+    "Exists",
     "ExtraPatch",
     "Forbidden",
+    "Gone",
     "Invalid",
+    "Key",
     "KeyReused",
     "Members",
     "NoRoom",
@@ -46,6 +53,7 @@ __all__ = [
     "Page",
     "Position",
     "Priority",
+    "Put",
     "Query",
     "QuotaReached",
     "Resync",
@@ -61,5 +69,6 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UserId",
+    "Written",
     "user_id",
 ]

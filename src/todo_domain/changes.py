@@ -19,6 +19,7 @@ class Tombstone(NamedTuple):
     """What is left of a deleted task; `revision` is the one its deletion took."""
 
     id: int
+    uid: str | None
     revision: int
     deleted_at: datetime
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from todo_domain.changes import Tombstone
     from todo_domain.task import Task
 
 
@@ -51,6 +52,27 @@ class NotFound(TodoError):
 
     def __init__(self) -> None:
         super().__init__("there is no such task")
+
+
+class Gone(TodoError):
+    """The task of this uid was deleted; `deleted` is what is left of it, `restorable` whether it lies in the trash."""
+
+    code = "gone"
+
+    def __init__(self, deleted: Tombstone, *, restorable: bool = False) -> None:
+        super().__init__("this task was deleted: give a new one another uid")
+        self.deleted = deleted
+        self.restorable = restorable
+
+
+class Exists(TodoError):
+    """There is a task of this uid already; `current` is the task as it is now."""
+
+    code = "exists"
+
+    def __init__(self, current: Task) -> None:
+        super().__init__("this task exists already: current is how it is now")
+        self.current = current
 
 
 class Stale(TodoError):

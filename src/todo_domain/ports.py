@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from todo_domain.changes import TOMBSTONES_KEPT, Changes
 from todo_domain.deadline import Deadline
+from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
@@ -66,6 +67,13 @@ class Created(NamedTuple):
     replayed: bool
 
 
+class Written(NamedTuple):
+    """The answer to a PUT: the task as it is now, and whether the PUT made it."""
+
+    task: Task
+    created: bool
+
+
 class Tasks(Protocol):
     """Where tasks are kept.
 
@@ -86,17 +94,21 @@ class Tasks(Protocol):
         now: datetime,
         quota: int,
         once: Once | None,
+        uid: str | None = None,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task with an id that no task ever had. `members` are what `check_new` returned.
+
+        With a `uid`, of which racing callers make one task: raises Exists if the owner has a task of that uid, and
+        Gone if there is a tombstone of it.
 
         With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first answer is
         given again, also beyond the quota; KeyReused if the fingerprint differs. Racing callers wait for each
         other. Raises QuotaReached if the owner has `quota` tasks.
         """
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
-        """Return the task, or raise NotFound."""
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
+        """Return the task. Raises NotFound; and Gone, if the key is a uid of which there is a tombstone."""
 
     async def page(
         self,
@@ -120,21 +132,24 @@ class Tasks(Protocol):
         Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.
         """
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
-        """Complete an open task or reopen a complete one, and return it. Raises NotFound. No toggle is ever lost."""
+    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+        """Complete an open task or reopen a complete one, and return it. No toggle is ever lost.
+
+        Raises what `get` raises.
+        """
 
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         now: datetime,
         expected: Collection[int] | None,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove the task, leave a tombstone, and make room for one more.
+        """Remove the task, leave a tombstone with its uid, and make room for one more.
 
-        Raises NotFound, and Stale if its revision is not in `expected` (None: any).
+        Raises what `get` raises, and Stale if its revision is not in `expected` (None: any).
         """
 
     async def changes(

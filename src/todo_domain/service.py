@@ -8,9 +8,11 @@ from typing import Unpack
 
 from todo_domain.changes import LARGEST_PAGE, Changes
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Stale, Unavailable
+from todo_domain.errors import Exists, Gone, NotFound, Stale, Unavailable
+from todo_domain.naming import Key
 from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
-from todo_domain.ports import Clock, Created, Once, Tasks
+from todo_domain.ports import Clock, Created, Once, Tasks, Written
+from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, check, check_new
@@ -46,9 +48,12 @@ class TaskService:
         require_owned(owner, created.task)
         return created
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return one task."""
-        return require_owned(owner, await self._tasks.get(owner, task_id, deadline=deadline))
+        try:
+            return require_owned(owner, await self._tasks.get(owner, key, deadline=deadline))
+        except Gone:
+            raise NotFound from None
 
     async def list(
         self,
@@ -73,7 +78,7 @@ class TaskService:
     async def edit(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         if_match: Collection[int] | None = None,
         deadline: Deadline | None = None,
@@ -81,32 +86,55 @@ class TaskService:
     ) -> Task:
         """Change the members that are given, and no others; concurrent edits of other members survive."""
         checked = check(members)
-        return await self._rewrite(owner, task_id, if_match, deadline, lambda task, now: task.edited(checked, now))
+        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.edited(checked, now)))
+
+    async def put(self, owner: UserId, key: Key, put: Put, *, deadline: Deadline | None = None) -> Written:
+        """Change the members that are given; under a uid that is not known, create the task if `put.may_create`."""
+        put = checked_put(put)
+        deadline = deadline or Deadline.within()
+
+        def change(task: Task | None, now: datetime) -> Task:
+            return judge_put(put, task, owner=owner, key=key, now=now)
+
+        task = None
+        if isinstance(key, str) and put.may_create:
+            now = self._clock()
+            change(None, now)
+            try:
+                made = await self._tasks.create(
+                    owner, put.members, now=now, quota=self._quota, once=None, uid=key, deadline=deadline
+                )
+                return Written(require_owned(owner, made.task), created=True)
+            except Exists as there:
+                task = there.current
+        return Written(await self._rewrite(owner, key, deadline, change, task), created=False)
 
     async def toggle(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         if_match: Collection[int] | None = None,
         deadline: Deadline | None = None,
     ) -> Task:
         """Complete an open task, reopen a complete one."""
         if if_match is None:
-            return require_owned(owner, await self._tasks.toggle(owner, task_id, now=self._clock(), deadline=deadline))
-        return await self._rewrite(owner, task_id, if_match, deadline, lambda task, now: task.toggled(now))
+            return require_owned(owner, await self._tasks.toggle(owner, key, now=self._clock(), deadline=deadline))
+        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.toggled(now)))
 
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         if_match: Collection[int] | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove a task for good."""
+        """Remove a task for good; one of this uid that was deleted already may be deleted again."""
         try:
-            await self._tasks.delete(owner, task_id, now=self._clock(), expected=if_match, deadline=deadline)
+            await self._tasks.delete(owner, key, now=self._clock(), expected=if_match, deadline=deadline)
+        except Gone:
+            return
         except Stale as stale:
             require_owned(owner, stale.current)
             raise
@@ -130,23 +158,39 @@ class TaskService:
     async def _rewrite(
         self,
         owner: UserId,
-        task_id: int,
-        if_match: Collection[int] | None,
+        key: Key,
         deadline: Deadline | None,
         change: Callable[[Task, datetime], Task],
+        task: Task | None = None,
     ) -> Task:
+        """Keep what `change` makes of the task, again and again until no other write came between; return it."""
         deadline = deadline or Deadline.within()
-        task = await self._tasks.get(owner, task_id, deadline=deadline)
         while True:
+            if task is None:
+                task = await self._tasks.get(owner, key, deadline=deadline)
             now = self._clock()
             edited = change(require_owned(owner, task), now)
-            if if_match is not None and task.revision not in if_match:
-                raise Stale(task)
             if edited is task:
                 return task
             try:
                 return require_owned(owner, await self._tasks.replace(owner, edited, now=now, deadline=deadline))
             except Stale as lost:
                 task = lost.current
+            except NotFound:
+                if isinstance(key, int):
+                    raise
+                task = None  # deleted meanwhile, which is told under this key
             if deadline.left() < 0:
                 raise Unavailable("too many others are changing this task: try again")
+
+
+def _at(if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]) -> Callable[[Task, datetime], Task]:
+    """Return the change of a task that must be at one of these revisions; None takes any."""
+
+    def changed(task: Task, now: datetime) -> Task:
+        edited = change(task, now)
+        if if_match is not None and task.revision not in if_match:
+            raise Stale(task)
+        return edited
+
+    return changed

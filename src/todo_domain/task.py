@@ -55,10 +55,11 @@ class Members(TypedDict, total=False):
 class Task(NamedTuple):
     """One task of one user, as it stands at `revision`. Immutable; times are UTC, to the microsecond.
 
-    `extra` is JSON text in canonical form.
+    `uid` is the client's own name for the task, None if it gave none. `extra` is JSON text in canonical form.
     """
 
     id: int
+    uid: str | None
     user_id: UserId
     title: str
     description: str | None
@@ -117,13 +118,14 @@ class Task(NamedTuple):
 _KEPT_AS_GIVEN: Final = frozenset(Members.__annotations__).intersection(Task._fields) - {"revision"}
 
 
-def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime) -> Task:
+def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime, uid: str | None = None) -> Task:
     """Return the task that these members describe, created at `now`; `members` are what `check_new` returned.
 
     The same arguments give the same task: a store that remembers them can repeat an answer without keeping it.
     """
     return Task(
         id=id,
+        uid=uid,
         user_id=owner,
         title=members["title"],
         description=members.get("description"),

@@ -20,7 +20,9 @@ STATUS_OF = {
     "method_not_allowed": {405},
     "quota": {409},
     "resync": {410},
+    "gone": {410},
     "stale": {412},
+    "exists": {412},
     "too_large": {413, 431},
     "unsupported_media_type": {415},
     "idempotency_mismatch": {422},
@@ -112,8 +114,9 @@ def check_error(answer: Answer, request_id: str) -> None:
         assert problem.keys() == {"field", "message"}
         assert len(problem["field"]) <= 200
     assert ("current" in error) == (answer.status == 412)
+    assert ("deleted" in error) == ("restorable" in error) == (error["code"] == "gone")
     assert "outcome" not in error or (answer.status == 503 and error["outcome"] == "unknown")
-    assert error.keys() <= {"error", "code", "fields", "current", "outcome", "request_id"}
+    assert error.keys() <= {"error", "code", "fields", "current", "deleted", "restorable", "outcome", "request_id"}
 
 
 def check_document(method: str, path: str, answer: Answer) -> None:

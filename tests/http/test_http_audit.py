@@ -109,7 +109,7 @@ async def test_a_refused_token_is_told_with_everything_but_itself(api, heard):
             "reason": "expired",
             "request_id": "from-the-client-1",
             "method": "HEAD",
-            "route": "/api/{user_id}/tasks/{id}",
+            "route": "/api/{user_id}/tasks/{key}",
             "subject": None,
             "token": digest(expired),
             "peer": "127.0.0.1",
@@ -123,7 +123,7 @@ async def test_a_refused_path_is_told_with_the_verified_subject(api, heard):
     assert answer.status == 403
     event = heard.last()
     assert (event["event"], event["reason"], event["subject"]) == ("path_refused", "other_user", ann.id)
-    assert event["route"] == "/api/{user_id}/tasks/{id}/complete"
+    assert event["route"] == "/api/{user_id}/tasks/{key}/complete"
     assert event["request_id"] == answer.header("x-request-id")
     assert event["token"] == digest(ann.token)
     assert len(heard.events) == 1

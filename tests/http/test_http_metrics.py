@@ -16,7 +16,7 @@ from todo_domain import Unavailable
 ANSWERS = "todo_http_request_duration_seconds_count"
 STORE = "todo_store_operation_duration_seconds_count"
 LIST = "/api/{user_id}/tasks"
-TASK = "/api/{user_id}/tasks/{id}"
+TASK = "/api/{user_id}/tasks/{key}"
 
 
 class Numbers:

@@ -19,7 +19,7 @@ from todo_adapters.http.application import http_application
 from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.http.openapi import document, openapi_json
-from todo_adapters.http.openapi.examples import GROCERIES, NOW, OWNER, RENT, THEN
+from todo_adapters.http.openapi.examples import DELETED, GROCERIES, NEW_UID, NOW, OWNER, RENT, THEN
 from todo_adapters.live import Listeners
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
@@ -114,10 +114,10 @@ STATUSES = {
     "list_tasks": "200 304 400",
     "create_task": "201 400 409 413 415 422",
     "read_task": "200 304 400 404",
-    "put_task": "200 400 404 412 413 415",
-    "patch_task": "200 400 404 412 413 415",
+    "put_task": "200 201 400 404 409 410 412 413 415",
+    "patch_task": "200 400 404 410 412 413 415",
     "delete_task": "204 400 404 412",
-    "complete_task": "200 400 404 412 413 415",
+    "complete_task": "200 400 404 410 412 413 415",
     "list_changes": "200 400 410",
     "stream_events": "200 400",
     "ready": "200 503",
@@ -164,9 +164,9 @@ def test_limits_are_those_of_the_code_list_items_included():
         tags = members["tags"]
         assert (tags["maxItems"], tags["uniqueItems"]) == (20, True)
         assert (tags["items"]["minLength"], tags["items"]["maxLength"]) == (1, 50)
-    id_schema = next(parameter for parameter in parameters(OPERATIONS["read_task"][2]) if parameter["name"] == "id")[
+    id_schema = next(parameter for parameter in parameters(OPERATIONS["read_task"][2]) if parameter["name"] == "key")[
         "schema"
-    ]
+    ]["anyOf"][0]
     assert (id_schema["minimum"], id_schema["maximum"]) == (1, 2**53 - 1)
     for operation in ("list_tasks", "list_changes"):
         limit = next(one for one in parameters(OPERATIONS[operation][2]) if one["name"] == "limit")["schema"]
@@ -312,12 +312,19 @@ def test_errors_are_problems_and_412_carries_the_task_by_its_type():
     assert "current" in SCHEMAS["StaleProblem"]["required"]
     assert "stale" not in SCHEMAS["Problem"]["properties"]["code"]["enum"]  # so that the code tells the two apart
     assert "current" not in SCHEMAS["Problem"]["properties"]
+    for name, code, member in (("ExistsProblem", "exists", "current"), ("GoneProblem", "gone", "deleted")):
+        assert SCHEMAS[name]["properties"]["code"]["const"] == code
+        assert member in SCHEMAS[name]["required"]
+        assert code not in SCHEMAS["Problem"]["properties"]["code"]["enum"]
     for _, _, operation in OPERATIONS.values():
         for status, response in operation["responses"].items():
             if int(status) >= 400:
-                name = "StaleProblem" if status == "412" else "Problem"
                 schema = resolved(response)["content"]["application/json"]["schema"]
-                assert schema == {"$ref": f"#/components/schemas/{name}"}
+                named = {each["$ref"].rpartition("/")[2] for each in schema.get("oneOf", [schema])}
+                if status == "412":
+                    assert named in ({"StaleProblem"}, {"StaleProblem", "ExistsProblem"})
+                else:
+                    assert named in ({"Problem"}, {"GoneProblem"} if status == "410" else {"Problem"})
 
 
 def test_every_member_and_every_parameter_has_a_description():
@@ -366,10 +373,10 @@ class Scene:
         numbers = chain(range(1, 7), (41, RENT.id, GROCERIES.id), count(GROCERIES.id + 1))
         self.api.store._ids = numbers
         passing = [await self.user.task() for _ in range(6)]
-        deleted = await self.user.task()
+        deleted = (await self.user("PUT", f"/tasks/{DELETED.uid}", json={"title": "x"})).json()
         for task in passing:
             await self.user("DELETE", f"/tasks/{task['id']}")
-        await self.user("PATCH", f"/tasks/{deleted['id']}", json={"title": "x"})
+        await self.user("PATCH", f"/tasks/{deleted['id']}", json={"title": "y"})
         await self.user.task(
             title=RENT.title,
             description=RENT.description,
@@ -381,7 +388,7 @@ class Scene:
             extra=json.loads(RENT.extra),
         )
         await self.user("DELETE", f"/tasks/{deleted['id']}")
-        await self.user.task(title=GROCERIES.title)
+        await self.user("PUT", f"/tasks/{GROCERIES.uid}", json={"title": GROCERIES.title})
         self.clock.now = NOW
 
 
@@ -420,7 +427,8 @@ def request_of(operation: str, name: str) -> tuple[str, str, dict[str, Any]]:
     for parameter in parameters(described):
         value = parameter.get("examples", {}).get(name, {}).get("value")
         if parameter["in"] == "path":
-            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+            example = NEW_UID if (parameter["name"], name) == ("key", "created") else parameter["example"]
+            path = path.replace(f"{{{parameter['name']}}}", str(example))
         elif value is not None and parameter["in"] == "header":
             headers.append((parameter["name"], value))
         elif value is not None:
@@ -477,13 +485,13 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("create_task", "title_missing"): ("POST", LIST, {"json": {}}),
     ("create_task", "unknown_member"): ("POST", LIST, {"json": {"titel": "Call the plumber"}}),
     ("create_task", "bad_key"): ("POST", LIST, {"json": {"title": "x"}, "headers": [("idempotency-key", '""')]}),
-    ("read_task", "bad_id"): ("GET", LIST + "/01", {}),
+    ("read_task", "bad_key"): ("GET", LIST + "/undefined", {}),
     ("read_task", "bad_condition"): ("GET", TASK, {"headers": [("if-none-match", "17")]}),
     ("put_task", "other_id"): ("PUT", TASK, {"json": {"id": 7, "title": "x"}}),
     ("patch_task", "wrong_type"): ("PATCH", TASK, {"json": {"completed": "true"}}),
     ("patch_task", "contradiction"): ("PATCH", TASK, {"json": {"status": "complete", "completed": False}}),
     ("delete_task", "bad_condition"): ("DELETE", TASK, {"headers": [("if-match", "17")]}),
-    ("complete_task", "bad_id"): ("PATCH", LIST + "/0/complete", {}),
+    ("complete_task", "bad_key"): ("PATCH", LIST + "/0/complete", {}),
     ("complete_task", "contradiction"): (
         "PATCH",
         TASK + "/complete",
@@ -499,6 +507,9 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("QuotaReached", "quota"): ("POST", LIST, {"json": {"title": "one too many"}}),
     ("Resync", "resync"): ("GET", f"/api/{OWNER}/changes?since=99", {}),
     ("Stale", "stale"): ("PATCH", TASK, {"json": {"title": "x"}, "headers": [("if-match", '"16"')]}),
+    ("StaleOrExists", "stale"): ("PUT", TASK, {"json": {"title": "x"}, "headers": [("if-match", '"16"')]}),
+    ("StaleOrExists", "exists"): ("PUT", TASK, {"json": {"title": "x"}, "headers": [("if-none-match", "*")]}),
+    ("Gone", "gone"): ("PATCH", f"{LIST}/{DELETED.uid}", {"json": {"title": "x"}}),
     ("BodyTooLarge", "too_large"): ("POST", LIST, {"json": "x" * 70_000}),
     ("NotJson", "not_json"): ("POST", LIST, {"body": b"{}", "headers": [("content-type", "text/plain")]}),
     ("NotAPatch", "not_json"): ("PATCH", TASK, {"body": b"{}", "headers": [("content-type", "text/plain")]}),

@@ -82,11 +82,11 @@ FAULTS = {
 OPERATIONS = {
     "list": ("GET", "/tasks"),
     "create": ("POST", "/tasks"),
-    "read": ("GET", "/tasks/{id}"),
-    "put": ("PUT", "/tasks/{id}"),
-    "patch": ("PATCH", "/tasks/{id}"),
-    "delete": ("DELETE", "/tasks/{id}"),
-    "complete": ("PATCH", "/tasks/{id}/complete"),
+    "read": ("GET", "/tasks/{key}"),
+    "put": ("PUT", "/tasks/{key}"),
+    "patch": ("PATCH", "/tasks/{key}"),
+    "delete": ("DELETE", "/tasks/{key}"),
+    "complete": ("PATCH", "/tasks/{key}/complete"),
     "changes": ("GET", "/changes"),
 }
 BODIES = {
@@ -137,7 +137,7 @@ async def send(world: World, operation: str, names: tuple[str, ...], *, method: 
     headers += [(name, said[name]) for name in others if said[name] is not None]
     body = None if said["body"] is None else said["body"] + b" " * said["padding"]
     query = "&".join(part for part in (said["query"], said["since"]) if part)
-    target = f"/api/{user}{below.format(id=task_id)}{said['suffix']}" + (f"?{query}" if query else "")
+    target = f"/api/{user}{below.format(key=task_id)}{said['suffix']}" + (f"?{query}" if query else "")
     return await world.api.request(said["method"], target, headers=headers, body=body)
 
 

@@ -49,6 +49,7 @@ async def test_a_task_has_all_its_members_and_no_others_in_the_promised_order(an
     assert list(task.items()) == list(
         {
             "id": task["id"],
+            "uid": None,
             "user_id": ann.id,
             "title": "Buy groceries",
             "description": None,

@@ -16,7 +16,7 @@ OPERATIONS = {
     for method, operation in methods.items()
     if path.startswith("/api/")
 }
-WITH_ID = [name for name, (_, path, _) in OPERATIONS.items() if "{id}" in path]
+WITH_ID = [name for name, (_, path, _) in OPERATIONS.items() if "{key}" in path]
 NEVER_WAS = 9_007_199_254_740_991
 
 
@@ -29,13 +29,13 @@ def good_request(name: str, user: str, task_id: object) -> tuple[str, str, dict[
         examples = next(iter(body["content"].values()))["examples"]
         how["json"] = next(iter(examples.values()))["value"]
     assert not [p for p in map(resolved, operation["parameters"]) if p.get("required") and p["in"] != "path"]
-    return method, path.replace("{user_id}", user).replace("{id}", str(task_id)), how
+    return method, path.replace("{user_id}", user).replace("{key}", str(task_id)), how
 
 
 def terrible_request(name: str) -> tuple[str, str, dict[str, Any]]:
     """The same operation with everything wrong but the route and the method."""
     method, path, _ = OPERATIONS[name]
-    target = path.replace("{user_id}", "%ff").replace("{id}", "01") + "?nonsense=&limit=0&limit=0&q=%ff"
+    target = path.replace("{user_id}", "%ff").replace("{key}", "01") + "?nonsense=&limit=0&limit=0&q=%ff"
     headers = [
         ("content-type", "text/plain"),
         ("content-encoding", "gzip"),
@@ -50,11 +50,11 @@ def test_the_matrix_covers_the_routes_of_the_contract():
     assert {(method, path) for method, path, _ in OPERATIONS.values()} >= {
         ("GET", "/api/{user_id}/tasks"),
         ("POST", "/api/{user_id}/tasks"),
-        ("GET", "/api/{user_id}/tasks/{id}"),
-        ("PUT", "/api/{user_id}/tasks/{id}"),
-        ("PATCH", "/api/{user_id}/tasks/{id}"),
-        ("DELETE", "/api/{user_id}/tasks/{id}"),
-        ("PATCH", "/api/{user_id}/tasks/{id}/complete"),
+        ("GET", "/api/{user_id}/tasks/{key}"),
+        ("PUT", "/api/{user_id}/tasks/{key}"),
+        ("PATCH", "/api/{user_id}/tasks/{key}"),
+        ("DELETE", "/api/{user_id}/tasks/{key}"),
+        ("PATCH", "/api/{user_id}/tasks/{key}/complete"),
         ("GET", "/api/{user_id}/changes"),
     }
     assert all("{user_id}" in path for _, path, _ in OPERATIONS.values())

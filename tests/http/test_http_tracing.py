@@ -22,7 +22,7 @@ from todo_domain import Unavailable
 SECRET = "a-secret-of-at-least-thirty-two-bytes"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
-TASK = "/api/{user_id}/tasks/{id}"
+TASK = "/api/{user_id}/tasks/{key}"
 
 
 class Traced:

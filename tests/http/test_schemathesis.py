@@ -73,7 +73,7 @@ def _mend_query(query: dict[str, Any]) -> None:
 
 
 def _mend_body(body: dict[str, Any], *, put: bool) -> None:
-    for name in ("id", "user_id", "revision"):
+    for name in ("id", "uid", "user_id", "revision"):
         body.pop(name, None)  # must be the task's own
     if put and body.get("status") is not None:
         body.pop("completed", None)  # may contradict it only beside the current revision

@@ -10,9 +10,10 @@ from servers.delay import DelayProxy
 from support.clock import FakeClock
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_domain import Once, Query, TaskService
+from todo_domain import Once, Put, Query, TaskService
 
 ROUND_TRIP = 0.05
+UID = "0199c3a8-5d1e-7c4f"
 
 
 @pytest.fixture
@@ -70,6 +71,14 @@ SENT = {  # units, and the statements in them with the context of each
     "toggle": (1, 2),
     "delete": (1, 3),
     "edit": (2, 5),
+    "create by uid": (1, 4),
+    "repeat by uid": (1, 4),
+    "get by uid": (1, 3),
+    "put by uid": (2, 7),
+    "edit by uid": (2, 6),
+    "toggle by uid": (1, 3),
+    "delete by uid": (1, 4),
+    "delete again by uid": (1, 4),
 }
 
 
@@ -93,6 +102,14 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "toggle": tasks.toggle(ann, task.id),
             "delete": tasks.delete(ann, other.id),
             "edit": tasks.edit(ann, task.id, title="y"),
+            "create by uid": tasks.put(ann, UID, Put({"title": "x"})),
+            "repeat by uid": tasks.put(ann, UID, Put({"title": "x"})),
+            "get by uid": tasks.get(ann, UID),
+            "put by uid": tasks.put(ann, UID, Put({"title": "y"})),
+            "edit by uid": tasks.edit(ann, UID, title="z"),
+            "toggle by uid": tasks.toggle(ann, UID),
+            "delete by uid": tasks.delete(ann, UID),
+            "delete again by uid": tasks.delete(ann, UID),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)
         found = {}

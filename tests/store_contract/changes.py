@@ -62,7 +62,7 @@ class Changes:
         clock.advance(hours=1)
         await tasks.delete(ann, one.id)
 
-        buried = [(three.id, 5, first_death), (one.id, 7, clock.now)]
+        buried = [(three.id, None, 5, first_death), (one.id, None, 7, clock.now)]
         assert await store.changes(ann, since=1, limit=1_000) == ([edited, four], buried, 7, False)
         assert await store.changes(ann, since=4, limit=1_000) == ([four], buried, 7, False)
         assert await store.changes(ann, since=6, limit=1_000) == ([], buried[1:], 7, False)
@@ -73,7 +73,7 @@ class Changes:
         await tasks.delete(ann, made[1].id)  # 7
         toggled = await tasks.toggle(ann, made[2].id)  # 8
         await tasks.delete(ann, made[3].id)  # 9
-        seven, nine = (made[1].id, 7, clock.now), (made[3].id, 9, clock.now)
+        seven, nine = (made[1].id, None, 7, clock.now), (made[3].id, None, 9, clock.now)
 
         assert await store.changes(ann, since=1, limit=1) == ([made[4]], [], 5, True)
         assert await store.changes(ann, since=1, limit=2) == (made[4:], [], 6, True)

@@ -30,7 +30,7 @@ class DurableStoreContract(StoreContract):
         async with place.open() as store:
             tasks = TaskService(store, clock=clock)
             assert await tasks.list(ann) == ([edited], 4, False)
-            assert await tasks.changes(ann, since=1) == ([edited], [(gone.id, 4, clock.now)], 4, False)
+            assert await tasks.changes(ann, since=1) == ([edited], [(gone.id, None, 4, clock.now)], 4, False)
             assert await tasks.create(ann, once=once, title="first", tags=["b", "a"]) == (first, True)
             with pytest.raises(KeyReused):
                 await tasks.create(ann, once=once._replace(fingerprint=b"other"), title="other")

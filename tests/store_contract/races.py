@@ -96,7 +96,7 @@ class Races:
         task = (await tasks.create(ann, title="wanted gone")).task
         stays = (await tasks.create(ann, title="stays")).task
         assert kinds(await at_once(*(tasks.delete(ann, task.id) for _ in range(10)))) == {type(None): 1, NotFound: 9}
-        assert await store.changes(ann, since=2, limit=9) == ([], [(task.id, 3, clock.now)], 3, False)
+        assert await store.changes(ann, since=2, limit=9) == ([], [(task.id, None, 3, clock.now)], 3, False)
         assert (await store.page(ann, Query(), unless=None)).tasks == [stays]
         await tasks.create(ann, title="the room it made")
         with pytest.raises(QuotaReached):

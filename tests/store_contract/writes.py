@@ -38,7 +38,7 @@ class Writes:
         created = await tasks.create(ann, title="  Buy groceries ")
         assert not created.replayed
         task = created.task
-        assert task[1:] == (ann, "Buy groceries", None, None, 0, None, (), None, "{}", 1, clock.now, clock.now)
+        assert task[1:] == (None, ann, "Buy groceries", None, None, 0, None, (), None, "{}", 1, clock.now, clock.now)
         assert await store.get(ann, task.id) == task
         assert (await store.page(ann, Query(), unless=None)).tasks == [task]
 

@@ -33,6 +33,7 @@ SAMPLES: dict[str, Any] = {
     "tags": ["home"],
     "tags_key": ["home"],
     "position": "a0",
+    "uid": "0199c3a8-5d1e",
     "extra": '{"color":"teal"}',
     "key": "key",
     "fingerprint": b"digest",

@@ -36,7 +36,9 @@ def test_what_changed_before_the_horizon_or_beyond_the_counter_is_not(since, rev
 )
 def test_pages_hold_each_change_once_in_order_and_end_at_the_counter(kinds, limit, extra):
     tasks = [task(number) for number, kind in enumerate(kinds, 1) if kind == "task"]
-    deleted = [Tombstone(100 + number, number, NOW) for number, kind in enumerate(kinds, 1) if kind == "tombstone"]
+    deleted = [
+        Tombstone(100 + number, None, number, NOW) for number, kind in enumerate(kinds, 1) if kind == "tombstone"
+    ]
 
     since, seen, more = 0, [], True
     while more:

@@ -41,7 +41,7 @@ async def test_a_user_works_with_their_tasks(tasks, clock, ann):
     assert (await tasks.toggle(ann, task.id)).status == "incomplete"
     assert await tasks.list(ann, Query(text="OAT")) == ([await tasks.get(ann, task.id)], 3, False)
     await tasks.delete(ann, task.id)
-    assert await tasks.changes(ann, since=3) == Changes([], [Tombstone(task.id, 4, clock.now)], 4, has_more=False)
+    assert await tasks.changes(ann, since=3) == Changes([], [Tombstone(task.id, None, 4, clock.now)], 4, has_more=False)
 
 
 async def test_the_quota_is_the_services_own(store, clock, ann):

@@ -38,14 +38,14 @@ def made(now=NOW, **members):
 
 
 def test_a_new_task_is_open_and_plain():
-    assert made() == (7, ANN, "title", None, None, Priority.NONE, None, (), None, "{}", 3, NOW, NOW)
+    assert made() == (7, None, ANN, "title", None, None, Priority.NONE, None, (), None, "{}", 3, NOW, NOW)
     assert (made().status, made().completed) == ("incomplete", False)
 
 
 def test_a_new_task_keeps_what_is_said_about_it():
     members = {"description": "", "priority": Priority.LOW, "due_date": date(2026, 4, 1), "tags": [" b ", "A"]}
     task = made(**members)
-    assert task[2:8] == ("title", "", None, Priority.LOW, date(2026, 4, 1), ("b", "A"))
+    assert task[3:9] == ("title", "", None, Priority.LOW, date(2026, 4, 1), ("b", "A"))
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def columns(task: Task, forms: Forms) -> Columns:
     # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
     (
         _id,
+        _uid,
         _user_id,
         title,
         description,
@@ -165,14 +166,15 @@ def task_from_postgresql(row: Row) -> Task:
         row[2],
         row[3],
         row[4],
-        _PRIORITIES[row[5]],
-        row[6],
-        tuple(row[7]),
-        row[8],
-        row[9] or EMPTY,
-        row[10],
+        row[5],
+        _PRIORITIES[row[6]],
+        row[7],
+        tuple(row[8]),
+        row[9],
+        row[10] or EMPTY,
         row[11],
         row[12],
+        row[13],
     )
 
 
@@ -183,19 +185,20 @@ def task_from_sqlite(row: Row) -> Task:
         row[1],
         row[2],
         row[3],
-        row[4] and datetime.fromisoformat(row[4]),
-        _PRIORITIES[row[5]],
-        row[6] and date.fromisoformat(row[6]),
-        () if row[7] == "[]" else tuple(json.loads(row[7])),
-        row[8],
-        row[9] or EMPTY,
-        row[10],
-        datetime.fromisoformat(row[11]),
+        row[4],
+        row[5] and datetime.fromisoformat(row[5]),
+        _PRIORITIES[row[6]],
+        row[7] and date.fromisoformat(row[7]),
+        () if row[8] == "[]" else tuple(json.loads(row[8])),
+        row[9],
+        row[10] or EMPTY,
+        row[11],
         datetime.fromisoformat(row[12]),
+        datetime.fromisoformat(row[13]),
     )
 
 
-_ID, _TITLE, _REVISION = (Task._fields.index(name) for name in ("id", "title", "revision"))
+_ID, _UID, _TITLE, _REVISION = (Task._fields.index(name) for name in ("id", "uid", "title", "revision"))
 _DELETED_AT: Final = len(Task._fields)
 
 
@@ -206,7 +209,7 @@ def changed(
     return (
         [task(row) for row in rows if row[_TITLE] is not None],
         [
-            Tombstone(row[_ID], row[_REVISION], instant(row[_DELETED_AT]))
+            Tombstone(row[_ID], row[_UID], row[_REVISION], instant(row[_DELETED_AT]))
             for row in rows
             if row[_DELETED_AT] is not None
         ],

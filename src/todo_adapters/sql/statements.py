@@ -28,6 +28,7 @@ ZERO: Final = sa.literal_column("0", sa.BigInteger)
 
 OWNER: Final = parameter("owner", sa.Text)
 ID: Final = parameter("id", sa.BigInteger)
+UID: Final = parameter("uid", tasks.c.uid.type)
 NOW: Final = parameter("now", INSTANT)
 BEGINS: Final = parameter("begins", sa.BigInteger)
 """Where the counter of a new user begins: see `todo_domain.owner.first_counter`."""
@@ -47,11 +48,19 @@ MEMBERS: Final = {name: parameter(name, tasks.c[name].type) for name in Columns.
 
 this_user: Final = users.c.id == OWNER
 this_task: Final = sa.and_(tasks.c.user_id == OWNER, tasks.c.id == ID)
+this_name: Final = sa.and_(tasks.c.user_id == OWNER, tasks.c.uid == UID)
+this_deleted_name: Final = sa.and_(tombstones.c.user_id == OWNER, tombstones.c.uid == UID)
 remembered: Final = sa.and_(
     idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == KEY, idempotency_keys.c.created_at > KEYS_SINCE
 )
 
 get: Final = sa.select(*TASK).where(this_task)
+get_by_uid: Final = sa.select(*TASK).where(this_name)
+tombstone_by_uid: Final = sa.select(
+    tombstones.c.task_id, tombstones.c.uid, tombstones.c.revision, tombstones.c.deleted_at
+).where(this_deleted_name)
+"""The tombstone of a uid, its columns in the order of `todo_domain.changes.Tombstone`."""
+
 counter: Final = sa.select(users.c.revision).where(this_user)
 
 seen: Final = sa.select(
@@ -110,7 +119,12 @@ def _changes() -> sa.Select[Any]:
         .where(tasks.c.user_id == OWNER, tasks.c.revision > SINCE)
         .order_by(tasks.c.revision)
     )
-    known = {"id": tombstones.c.task_id, "user_id": tombstones.c.user_id, "revision": tombstones.c.revision}
+    known = {
+        "id": tombstones.c.task_id,
+        "uid": tombstones.c.uid,
+        "user_id": tombstones.c.user_id,
+        "revision": tombstones.c.revision,
+    }
     gone = (
         sa.select(
             *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in Task._fields),

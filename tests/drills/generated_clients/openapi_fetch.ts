@@ -33,28 +33,28 @@ const query: paths["/api/{user_id}/tasks"]["get"]["parameters"]["query"] = {
 };
 const listed = await client.GET("/api/{user_id}/tasks", { params: { path, query } });
 
-const one = { ...path, id: milk.id };
+const one = { ...path, key: milk.id };
 const seen = { "If-Match": `"${milk.revision}"` };
-const renamed = await client.PATCH("/api/{user_id}/tasks/{id}", {
+const renamed = await client.PATCH("/api/{user_id}/tasks/{key}", {
   params: { path: one, header: seen },
   body: { title: "Buy oat milk" },
 });
-const late = await client.PATCH("/api/{user_id}/tasks/{id}", {
+const late = await client.PATCH("/api/{user_id}/tasks/{key}", {
   params: { path: one, header: seen },
   body: { title: "Buy soy milk" },
 });
-const putBack = await client.PUT("/api/{user_id}/tasks/{id}", {
+const putBack = await client.PUT("/api/{user_id}/tasks/{key}", {
   params: { path: one },
   body: { ...milk, completed: true },
 });
 // @ts-expect-error  not every error carries the task
 void late.error?.current;
 
-await client.PATCH("/api/{user_id}/tasks/{id}/complete", {
-  params: { path: { ...path, id: plumber.id } },
+await client.PATCH("/api/{user_id}/tasks/{key}/complete", {
+  params: { path: { ...path, key: plumber.id } },
   body: { completed: true },
 });
-await client.DELETE("/api/{user_id}/tasks/{id}", { params: { path: { ...path, id: letter.id } } });
+await client.DELETE("/api/{user_id}/tasks/{key}", { params: { path: { ...path, key: letter.id } } });
 const changes = present(
   (await client.GET("/api/{user_id}/changes", { params: { path, query: { since: milk.revision } } })).data,
   "no changes",

@@ -18,7 +18,7 @@ from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, task_out
 from todo_adapters.http.protocol.task_lists import list_answer
-from todo_domain import Invalid, Once, Task
+from todo_domain import Invalid, Once, Put, Task
 from todo_domain.cursor import encode as encode_cursor
 from todo_domain.query import position_of
 
@@ -66,60 +66,54 @@ class TaskController(Controller):
             answer.headers.append((b"idempotency-replayed", b"true"))
         return answer
 
-    @get("/{id:str}", status_code=200)
+    @get("/{key:str}", status_code=200)
     async def read_task(self, request: TaskRequest) -> ASGIApp:
         """Read one task."""
-        task_id = request.task_id()
+        key = request.task_key()
         tags = request.none_match()
-        task = await request.tasks.get(request.owner, task_id, deadline=request.deadline)
+        task = await request.tasks.get(request.owner, key, deadline=request.deadline)
         if has_match(tags, etag := etag_of(task)):
             return Answer(304, headers=[PRIVATE, (b"etag", etag)])
         return task_answer(task)
 
-    @put("/{id:str}", status_code=200)
+    @put("/{key:str}", status_code=200)
     async def put_task(self, request: TaskRequest) -> ASGIApp:
-        """Update the members given; the others of a task put back are compared or ignored."""
-        task_id, if_match = request.task_id(), request.if_match()
+        """Update the members given, or create the task under a uid; what cannot be changed is compared or ignored."""
+        key, if_match = request.task_key(), request.if_match()
         body, _ = await request.object(TaskPut)
-        check_put_back(body, task_id, request.owner)
-        said = members(body)
-        if not said.keys() - {"revision"}:
-            raise Invalid("body", "has no member that can be set")
-        return task_answer(
-            await request.tasks.edit(request.owner, task_id, if_match=if_match, **said, deadline=request.deadline)
+        put = put_of(body)._replace(
+            if_match=if_match, conditional=request.has(b"if-match"), create_only=request.create_only()
         )
+        task, created = await request.tasks.put(request.owner, key, put, deadline=request.deadline)
+        return task_answer(task, 201 if created else 200)
 
-    @patch("/{id:str}", status_code=200)
+    @patch("/{key:str}", status_code=200)
     async def patch_task(self, request: TaskRequest) -> ASGIApp:
         """Apply a JSON merge patch."""
-        task_id, if_match = request.task_id(), request.if_match()
+        key, if_match = request.task_key(), request.if_match()
         body, _ = await request.object(TaskPatch)
         return task_answer(
-            await request.tasks.edit(
-                request.owner, task_id, if_match=if_match, **members(body), deadline=request.deadline
-            )
+            await request.tasks.edit(request.owner, key, if_match=if_match, **members(body), deadline=request.deadline)
         )
 
-    @delete("/{id:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete("/{key:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
         await request.tasks.delete(
-            request.owner, request.task_id(), if_match=request.if_match(), deadline=request.deadline
+            request.owner, request.task_key(), if_match=request.if_match(), deadline=request.deadline
         )
         return Answer(204, headers=[PRIVATE])
 
-    @patch("/{id:str}/complete", status_code=200)
+    @patch("/{key:str}/complete", status_code=200)
     async def complete_task(self, request: TaskRequest) -> ASGIApp:
         """Toggle a task, or set it to what the body says."""
-        task_id, if_match = request.task_id(), request.if_match()
+        key, if_match = request.task_key(), request.if_match()
         body, _ = await request.optional_object(Completion)
         if body is not None and (said := members(body)):
             return task_answer(
-                await request.tasks.edit(request.owner, task_id, if_match=if_match, **said, deadline=request.deadline)
+                await request.tasks.edit(request.owner, key, if_match=if_match, **said, deadline=request.deadline)
             )
-        return task_answer(
-            await request.tasks.toggle(request.owner, task_id, if_match=if_match, deadline=request.deadline)
-        )
+        return task_answer(await request.tasks.toggle(request.owner, key, if_match=if_match, deadline=request.deadline))
 
 
 def task_answer(task: Task, status: int = 200) -> Answer:
@@ -138,10 +132,11 @@ def idempotency_key(value: bytes | None) -> str | None:
     return str(bare.decode()) if quoted is None else re.sub(r"\\(.)", r"\1", quoted.decode())
 
 
-def check_put_back(body: TaskPut, task_id: int, owner: str) -> None:
-    """Raise Invalid if a PUT carries another id or user than the task's, or a revision that cannot be one."""
-    for name, given, own in (("id", body.id, task_id), ("user_id", body.user_id, owner)):
-        if given is not UNSET and given is not None and (type(given) is not type(own) or given != own):
-            raise Invalid(name, "must be the task's own: it cannot be changed")
-    if body.revision is not UNSET and body.revision is not None and type(body.revision) is not int:
+def put_of(body: TaskPut) -> Put:
+    """Return the PUT that a body asks for. Raise Invalid if its revision cannot be one."""
+    id_, uid, user_id, revision = (
+        None if given is UNSET else given for given in (body.id, body.uid, body.user_id, body.revision)
+    )
+    if revision is not None and type(revision) is not int:
         raise Invalid("revision", "must be an integer: the one that the task had when the client read it")
+    return Put(members(body), id=id_, uid=uid, user_id=user_id)

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.endpoints.docs import POLICY
 from todo_adapters.http.middleware.edge import HEADER_SECTION_LIMIT, check_header_section
-from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, REQUEST_ID, Named, error_of, named, refusal
+from todo_adapters.http.openapi.examples import (
+    COUNTER,
+    DELETED,
+    GROCERIES,
+    OWNER,
+    REQUEST_ID,
+    Named,
+    error_of,
+    named,
+    refusal,
+)
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import check_media_type, check_size
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
@@ -23,7 +33,9 @@ from todo_adapters.http.protocol.errors import (
     said_of,
 )
 from todo_domain import (
+    Exists,
     Forbidden,
+    Gone,
     Invalid,
     KeyReused,
     NotFound,
@@ -166,6 +178,8 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
     "QuotaReached": QuotaReached,
     "Resync": Resync,
     "Stale": Stale,
+    "StaleOrExists": Exists,
+    "Gone": Gone,
     "BodyTooLarge": BodyTooLarge,
     "NotJson": UnsupportedMediaType,
     "NotAPatch": UnsupportedMediaType,
@@ -181,14 +195,16 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
 def refused(
     description: str, raised: Mapping[str, TodoError | Callable[[], object]], *, patch: bool = False
 ) -> dict[str, Any]:
-    """Return the answer to errors of one class: its headers, its schema and its examples are those of these errors."""
+    """Return the answer to errors of one status: its headers, its schema and its examples are those of these errors."""
     errors = {name: error_of(each) for name, each in raised.items()}
     shown = {name: refusal(error) for name, error in errors.items()}
     error = next(iter(errors.values()))
     said = said_of(type(error))
     headers = [_SPELT[name.decode()] for name, _ in said.headers(error, Asked(token_sent=True, patch=patch))]
-    schema = type(said.body(error, REQUEST_ID)).__name__.removesuffix("Out")
-    return answer(description, reference(schema), headers=dict.fromkeys(headers, ""), examples=named(**shown))
+    bodies = dict.fromkeys(type(said_of(type(each)).body(each, REQUEST_ID)) for each in errors.values())
+    schemas = [reference(body.__name__.removesuffix("Out")) for body in bodies]
+    schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    return answer(description, schema, headers=dict.fromkeys(headers, ""), examples=named(**shown))
 
 
 def invalid(**calls: Callable[[], object]) -> Answers:
@@ -217,6 +233,12 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
             "`If-Match`, or the `revision` in a PUT, failed; `current` is the task as it is now.",
             {"stale": Stale(GROCERIES)},
         ),
+        "StaleOrExists": refused(
+            "`If-Match`, or the `revision` in the body, failed; or, with `If-None-Match: *`, the task is there. "
+            "`current` is the task as it is now.",
+            {"stale": Stale(GROCERIES), "exists": Exists(GROCERIES)},
+        ),
+        "Gone": refused("The task of this uid was deleted; `deleted` is what is left of it.", {"gone": Gone(DELETED)}),
         "BodyTooLarge": refused(
             f"The body has more than {body_limit:,} bytes.",
             {"too_large": lambda: check_size(bytes(body_limit + 1), body_limit)},
@@ -256,3 +278,4 @@ EVERY_ROUTE: Final = common("HeadersTooLarge", "Internal")
 BELOW_API: Final = common("Unauthenticated", "Forbidden", "RateLimited", "Unavailable") | EVERY_ROUTE
 ONE_TASK: Final = common("NoSuchTask") | BELOW_API
 CONDITIONAL: Final = common("Stale") | ONE_TASK
+WRITE: Final = common("Gone") | CONDITIONAL

@@ -12,14 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
+from todo_adapters.http.endpoints.tasks import put_of
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.errors import error_answer
 from todo_adapters.http.protocol.response import encode
-from todo_adapters.http.protocol.schemas import NewTask, changes_out, members, task_out
+from todo_adapters.http.protocol.schemas import NewTask, TaskPut, changes_out, members, task_out
 from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.extra import EMPTY
 from todo_domain.owner import first_counter
+from todo_domain.put import checked_put, judge_put
 from todo_domain.task import check, check_new, new_task
 
 Example = dict[str, Any]
@@ -34,6 +36,7 @@ _BEGAN: Final = first_counter(THEN)
 
 RENT: Final = Task(
     id=40,
+    uid=None,
     user_id=OWNER,
     title="Pay the rent",
     description="By bank transfer.",
@@ -47,9 +50,10 @@ RENT: Final = Task(
     created_at=THEN,
     updated_at=THEN,
 )
-DELETED: Final = Tombstone(id=41, revision=_BEGAN + 16, deleted_at=THEN)
+DELETED: Final = Tombstone(id=41, uid="0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa", revision=_BEGAN + 16, deleted_at=THEN)
 GROCERIES: Final = Task(
     id=42,
+    uid="0199c3a9-0b52-7e1c-8d1f-52a1f0c3b6d7",
     user_id=OWNER,
     title="Buy groceries",
     description=None,
@@ -65,6 +69,7 @@ GROCERIES: Final = Task(
 )
 COUNTER: Final = GROCERIES.revision
 NEXT_ID: Final = GROCERIES.id + 1
+NEW_UID: Final = "0199c3aa-77d0-7b3e-a1c4-9e0d4b8f2a15"
 
 
 def as_json(struct: object) -> Example:
@@ -82,6 +87,13 @@ def created(body: Example) -> Example:
     """Return the task that a POST of this body makes."""
     said = check_new(members(parse(encode(body), NewTask)))
     return shown(new_task(said, id=NEXT_ID, owner=OWNER, revision=COUNTER + 1, now=NOW))
+
+
+def put(body: Example) -> Example:
+    """Return the task that a PUT of this body under the uid NEW_UID makes."""
+    asked = checked_put(put_of(parse(encode(body), TaskPut)))
+    task = judge_put(asked, None, owner=OWNER, key=NEW_UID, now=NOW)
+    return shown(task._replace(id=NEXT_ID, revision=COUNTER + 1))
 
 
 def edited(said: Members) -> Example:

@@ -25,7 +25,7 @@ class Operation(NamedTuple):
 
     def described(self) -> dict[str, Any]:
         """Return the Operation Object."""
-        in_path = [shared(name) for part, name in (("{user_id}", "UserId"), ("{id}", "TaskId")) if part in self.path]
+        in_path = [shared(name) for part, name in (("{user_id}", "UserId"), ("{key}", "TaskKey")) if part in self.path]
         described: dict[str, Any] = {"operationId": self.id, "tags": [self.tag], "summary": self.summary}
         if self.description:
             described["description"] = self.description

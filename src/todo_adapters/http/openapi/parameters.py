@@ -7,7 +7,7 @@ from typing import Any, Final
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
-from todo_adapters.http.protocol.member_types import TEXT
+from todo_adapters.http.protocol.member_types import TEXT, UID_FORM
 from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID
@@ -41,12 +41,17 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "schema": {"type": "string", "minLength": 1},
         "example": "me",
     },
-    "TaskId": {
-        "name": "id",
+    "TaskKey": {
+        "name": "key",
         "in": "path",
         "required": True,
-        "description": "The task: a plain decimal, spelt in one way.",
-        "schema": {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_ID},
+        "description": "The task: its `id`, spelt in one way, or its `uid`.",
+        "schema": {
+            "anyOf": [
+                {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_ID},
+                {"type": "string", **UID_FORM},
+            ]
+        },
         "example": GROCERIES.id,
     },
     "IfMatch": _header(
@@ -61,6 +66,12 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "`ETag`s that the client has the answer of, or `*`: 304 if one is current.",
         {"type": "string", "pattern": _CONDITION},
         example=list_etag(OWNER, COUNTER).decode(),
+    ),
+    "CreateOnly": _header(
+        "If-None-Match",
+        "`*`: create the task, or 412 if it is there. Other values are ignored.",
+        {"type": "string"},
+        example="*",
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",

@@ -13,6 +13,8 @@ from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
     ChangesOut,
     Completion,
+    ExistsProblemOut,
+    GoneProblemOut,
     Health,
     NewTask,
     ProblemOut,
@@ -22,9 +24,10 @@ from todo_adapters.http.protocol.schemas import (
     TaskPatch,
     TaskPut,
 )
-from todo_domain import Stale, Status
+from todo_domain import Exists, Gone, Stale, Status
 
-_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, ProblemOut, StaleProblemOut, Health)
+_PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut)
+_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, *_PROBLEMS, Health)
 
 _TWINS_AGREE: Final = {
     "not": {
@@ -65,7 +68,7 @@ _ENUMS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of each JSON object that travels, by name."""
     _, found = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    codes = dict.fromkeys(error.code for error in ERRORS if error is not Stale)
+    codes = dict.fromkeys(error.code for error in ERRORS if error not in {Stale, Exists, Gone})
     found["ProblemOut"]["properties"]["code"]["enum"] = list(codes)
     found["TaskPut"].update(_SOMETHING_TO_SET)
     for name in ("NewTask", "TaskPatch", "Completion"):

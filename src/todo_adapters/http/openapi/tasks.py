@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.endpoints.tasks import check_put_back, idempotency_key
+from todo_adapters.http.endpoints.tasks import idempotency_key, put_of
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, Answers, answer, common, invalid
+from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, WRITE, Answers, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
 from todo_adapters.http.openapi.schemas import list_of, reference
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
-from todo_adapters.http.protocol.parameters import parse_list_query, query_of, task_id
+from todo_adapters.http.protocol.parameters import parse_list_query, query_of, task_key
 from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut
+from todo_domain.put import judge_put
 from todo_domain.task import check
 
 
@@ -30,7 +31,7 @@ def _written(media_type_answer: str) -> Answers:
 
 
 _TASKS: Final = "/api/{user_id}/tasks"
-_TASK: Final = "/api/{user_id}/tasks/{id}"
+_TASK: Final = "/api/{user_id}/tasks/{key}"
 _FULL: Final[ex.Example] = {
     "title": "Call the plumber",
     "description": "The kitchen tap drips.",
@@ -104,7 +105,7 @@ READ: Final = Operation(
     "Read one task",
     _task("The task.", task=ex.shown(ex.GROCERIES))
     | unchanged("ETag")
-    | invalid(bad_id=lambda: task_id("01"), bad_condition=lambda: none_match(b"17"))
+    | invalid(bad_key=lambda: task_key("undefined"), bad_condition=lambda: none_match(b"17"))
     | ONE_TASK,
     parameters=[shared("IfNoneMatch")],
 )
@@ -114,20 +115,40 @@ PUT: Final = Operation(
     _TASK,
     "put_task",
     "tasks",
-    "Update the members given",
+    "Update the members given, or create the task of a uid",
     _task(
+        "The task as it was created.",
+        status="201",
+        created=ex.put({"title": "Call the plumber"}),
+    )
+    | _task(
         "The task as it is now.",
         some_members=ex.edited({"title": "Buy groceries and milk"}),
         put_back=ex.edited({"completed": True}),
     )
-    | invalid(other_id=lambda: check_put_back(parse(b'{"id": 7, "title": "x"}', TaskPut), ex.GROCERIES.id, ex.OWNER))
+    | invalid(
+        other_id=lambda: judge_put(
+            put_of(parse(b'{"id": 7, "title": "x"}', TaskPut)), ex.GROCERIES, owner=ex.OWNER, key=42, now=ex.NOW
+        )
+    )
+    | common("QuotaReached")
     | _written("NotJson")
-    | CONDITIONAL,
-    "A task may be put back as it was read, with what the client changed: `id` and `user_id` must then be the task's "
-    "own, and `revision` says what it was made from: if the task has changed meanwhile, 412. The other members that a "
-    "client may not set are ignored. Leave `revision` out where your values are to win.",
-    [shared("IfMatch")],
-    body("TaskPut", JSON_TYPES, some_members={"title": "Buy groceries and milk"}, put_back=_PUT_BACK),
+    | WRITE
+    | common("StaleOrExists"),
+    "Under a uid of which the user has no task, a PUT with a title creates it, unless an `id`, a `revision` or an "
+    "`If-Match` says that its author knows a task that is no more: so a client can name its tasks while it is offline, "
+    "and repeat the PUT. The uid of a deleted task is 410. With `If-None-Match: *` the PUT does nothing but create. "
+    "A task may be put back as it was read, with what the client changed: `id`, `uid` and `user_id` must then be the "
+    "task's own, and `revision` says what it was made from: if the task has changed meanwhile, 412. The other members "
+    "that a client may not set are ignored. Leave `revision` out where your values are to win.",
+    [shared("IfMatch"), shared("CreateOnly")],
+    body(
+        "TaskPut",
+        JSON_TYPES,
+        created={"title": "Call the plumber"},
+        some_members={"title": "Buy groceries and milk"},
+        put_back=_PUT_BACK,
+    ),
 )
 
 PATCH: Final = Operation(
@@ -146,7 +167,7 @@ PATCH: Final = Operation(
         contradiction=lambda: check({"status": "complete", "completed": False}),
     )
     | _written("NotAPatch")
-    | CONDITIONAL,
+    | WRITE,
     parameters=[shared("IfMatch")],
     body=body("TaskPatch", PATCH_TYPES, status_and_tags={"status": "complete", "tags": ["home"]}, nothing={}),
 )
@@ -157,7 +178,9 @@ DELETE: Final = Operation(
     "delete_task",
     "tasks",
     "Delete a task",
-    {"204": answer("It is gone.")} | invalid(bad_condition=lambda: if_match(b"17")) | CONDITIONAL,
+    {"204": answer("It is gone; under the uid of a task that was deleted already, too.")}
+    | invalid(bad_condition=lambda: if_match(b"17"))
+    | CONDITIONAL,
     parameters=[shared("IfMatch")],
 )
 
@@ -174,9 +197,9 @@ COMPLETE: Final = Operation(
         complete=ex.edited({"completed": True}),
         reopen=ex.edited({"status": "incomplete"}),
     )
-    | invalid(bad_id=lambda: task_id("0"), contradiction=lambda: check({"status": "complete", "completed": False}))
+    | invalid(bad_key=lambda: task_key("0"), contradiction=lambda: check({"status": "complete", "completed": False}))
     | _written("NotAPatch")
-    | CONDITIONAL,
+    | WRITE,
     "Without a body, with `{}` or with `null`: a toggle. No toggle is ever lost.",
     [shared("IfMatch")],
     body(

@@ -11,9 +11,19 @@ from msgspec import UNSET, Struct
 from todo_adapters.http.protocol.conditional import etag_of
 from todo_adapters.http.protocol.methods import allow
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
-from todo_adapters.http.protocol.schemas import FieldProblem, ProblemOut, StaleProblemOut, task_out
+from todo_adapters.http.protocol.schemas import (
+    ExistsProblemOut,
+    FieldProblem,
+    GoneProblemOut,
+    ProblemOut,
+    StaleProblemOut,
+    task_out,
+    tombstone_out,
+)
 from todo_domain import (
+    Exists,
     Forbidden,
+    Gone,
     Invalid,
     KeyReused,
     NotFound,
@@ -137,6 +147,19 @@ def _stale(error: Stale, request_id: str) -> Struct:
     return StaleProblemOut(error=str(error), code="stale", current=task_out(error.current), request_id=request_id)
 
 
+def _exists(error: Exists, request_id: str) -> Struct:
+    return ExistsProblemOut(error=str(error), code="exists", current=task_out(error.current), request_id=request_id)
+
+
+def _gone(error: Gone, request_id: str) -> Struct:
+    deleted, restorable = tombstone_out(error.deleted), error.restorable
+    return GoneProblemOut(error=str(error), code="gone", deleted=deleted, restorable=restorable, request_id=request_id)
+
+
+def _current(error: Stale | Exists, _: Asked) -> list[Header]:
+    return [(b"etag", etag_of(error.current))]
+
+
 def _unavailable(error: Unavailable, request_id: str) -> Struct:
     out = _problem(error, request_id)
     out.outcome = "unknown" if error.outcome_unknown else UNSET
@@ -167,7 +190,9 @@ ERRORS: Final[dict[type[TodoError], Said[Any]]] = {
     MethodNotAllowed: Said(405, lambda error, _: [(b"allow", error.allow.encode())]),
     QuotaReached: Said(409),
     Resync: Said(410),
-    Stale: Said(412, lambda error, _: [(b"etag", etag_of(error.current))], _stale),
+    Gone: Said(410, body=_gone),
+    Stale: Said(412, _current, _stale),
+    Exists: Said(412, _current, _exists),
     BodyTooLarge: Said(413),
     UnsupportedMediaType: Said(415, _accept_patch),
     KeyReused: Said(422),

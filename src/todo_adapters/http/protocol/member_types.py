@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Raw
 
 from todo_domain.extra import DEEPEST_EXTRA, LARGEST_EXTRA
+from todo_domain.naming import LONGEST_UID, SHORTEST_UID
 from todo_domain.owner import LARGEST_ID
 from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS
 
@@ -20,6 +21,11 @@ _LABEL = {"minLength": 1, **TEXT}
 _TAGS = {"maxItems": MOST_TAGS, "uniqueItems": True}
 _POSITION = {"pattern": "^[0-9A-Za-z]{1,64}$"}
 _EXTRA = {"type": "object"}
+UID_FORM: Final = {
+    "minLength": SHORTEST_UID,
+    "maxLength": LONGEST_UID,
+    "pattern": "^[0-9]*[A-Za-z._~@-][0-9A-Za-z._~@-]*$",
+}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
 _INT64 = {"format": "int64"}
 ID: Final = {
@@ -29,6 +35,7 @@ ID: Final = {
     "maximum": LARGEST_ID,
     "description": "Must be the task's own.",
 }
+PUT_BACK_UID: Final = {"type": ["string", "null"], "description": "Must be the task's own."}
 OWNER: Final = {"type": ["string", "null"], "description": "Must be the task's own."}
 _IGNORED = {"description": "Ignored."}
 SEEN: Final = {
@@ -78,6 +85,13 @@ ExtraOut = Annotated[Raw, Meta(description=_OWN, extra_json_schema=_EXTRA)]
 ExtraMerge = Annotated[
     dict[str, Any],
     Meta(description="Merged into the object that is there: null removes a member. Its rules hold for the result."),
+]
+Uid = Annotated[
+    str,
+    Meta(
+        description="The client's own name for the task, given when a PUT creates it; null if it has none.",
+        extra_json_schema=UID_FORM,
+    ),
 ]
 Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
 

@@ -15,6 +15,7 @@ from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
 from todo_domain import Invalid, Priority, Query, Sort, UserId
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.cursor import decode
+from todo_domain.naming import Key, checked_uid
 from todo_domain.owner import LARGEST_ID
 from todo_domain.query import SORT_FIELDS
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
@@ -36,6 +37,7 @@ LONGEST_WAIT: Final = 30
 """Seconds for which a request for changes may wait."""
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+_ID = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -60,9 +62,14 @@ def decimal(field: str, text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def task_id(segment: str) -> int:
-    """Return the id in a raw path segment, or raise Invalid."""
-    return decimal("id", segment, 1, LARGEST_ID)
+def task_key(segment: str) -> Key:
+    """Return the id or the uid in a raw path segment, or raise Invalid.
+
+    Only digits are an id, which has one spelling; a uid may be percent-encoded.
+    """
+    if _ID.fullmatch(segment) and (number := int(segment)) <= LARGEST_ID:
+        return number
+    return checked_uid("id", path_user(segment))
 
 
 class Parameters:

@@ -9,11 +9,11 @@ from litestar import Request
 
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
-from todo_adapters.http.protocol.conditional import if_match, none_match
+from todo_adapters.http.protocol.conditional import ANYTHING, if_match, none_match
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
-from todo_adapters.http.protocol.parameters import Parameters, task_id
-from todo_domain import Deadline, Invalid, TaskService, UserId
+from todo_adapters.http.protocol.parameters import Parameters, task_key
+from todo_domain import Deadline, Invalid, Key, TaskService, UserId
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
@@ -72,11 +72,11 @@ class TaskRequest(Request[UserId, None, Any]):
         """What follows the question mark."""
         return self.scope["query_string"]
 
-    def task_id(self) -> int:
-        """Return the id in the path, having seen that there are no parameters beside it."""
-        number = task_id(self.scope["path_params"]["id"])
+    def task_key(self) -> Key:
+        """Return the id or uid in the path, having seen that there are no parameters beside it."""
+        key = task_key(self.scope["path_params"]["key"])
         self.no_parameters()
-        return number
+        return key
 
     def no_parameters(self) -> None:
         """Refuse any query parameter: an operation on one task takes none."""
@@ -89,9 +89,18 @@ class TaskRequest(Request[UserId, None, Any]):
             raise Invalid(name.decode().title(), "is given twice")
         return values[0] if values else None
 
+    def has(self, name: bytes) -> bool:
+        """Return whether the request has this header."""
+        return bool(self._values(name))
+
     def if_match(self) -> frozenset[int] | None:
         """Return the revisions that `If-Match` accepts, None where any will do."""
         return if_match(self._listed(b"if-match"))
+
+    def create_only(self) -> bool:
+        """Return whether `If-None-Match` is `*`; on a write, nothing else that it may say counts."""
+        value = self._listed(b"if-none-match")
+        return value is not None and value.strip() == ANYTHING
 
     def none_match(self) -> tuple[bytes, ...]:
         """Return the tags of `If-None-Match`."""

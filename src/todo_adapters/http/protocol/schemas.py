@@ -11,6 +11,7 @@ from todo_adapters.http.protocol.member_types import (
     ID,
     OWNER,
     PRIORITY_NAMES,
+    PUT_BACK_UID,
     SEEN,
     Completed,
     Description,
@@ -23,6 +24,7 @@ from todo_adapters.http.protocol.member_types import (
     Tags,
     TaskPosition,
     Title,
+    Uid,
     about,
     instant_meta,
     number_meta,
@@ -35,6 +37,7 @@ class TaskOut(Struct):
     """A task as clients see it."""
 
     id: Annotated[int, number_meta("Given by the service, unique over all users, never given again.")]
+    uid: Uid | None
     user_id: Annotated[str, about("Whose task it is: the token's `sub`.")]
     title: Title
     description: Description | None
@@ -55,6 +58,7 @@ class TombstoneOut(Struct):
     """A deleted task."""
 
     id: Annotated[int, number_meta("The id that the task had.")]
+    uid: Uid | None
     revision: Annotated[int, number_meta("The user's counter at the deletion.")]
     deleted_at: Annotated[str, instant_meta("When it was deleted.")]
 
@@ -117,6 +121,7 @@ class TaskPut(Settable):
     """The body of a PUT: the members to change, and those that a client puts back without meaning to change them."""
 
     id: Annotated[Any, Meta(extra_json_schema=ID)] = UNSET
+    uid: Annotated[Any, Meta(extra_json_schema=PUT_BACK_UID)] = UNSET
     user_id: Annotated[Any, Meta(extra_json_schema=OWNER)] = UNSET
     completed_at: Ignored = UNSET
     revision: Annotated[Any, Meta(extra_json_schema=SEEN)] = UNSET
@@ -165,6 +170,25 @@ class ProblemOut(Struct, omit_defaults=True, kw_only=True):
     request_id: RequestId
 
 
+class ExistsProblemOut(Struct, kw_only=True):
+    """The error of a PUT that was to create a task which is there already."""
+
+    error: Sentence
+    code: Annotated[Literal["exists"], about("What was wrong, for programs.")]
+    current: Annotated[TaskOut, about("The task as it is now.")]
+    request_id: RequestId
+
+
+class GoneProblemOut(Struct, kw_only=True):
+    """The error of a write to a task that was deleted, under its uid."""
+
+    error: Sentence
+    code: Annotated[Literal["gone"], about("What was wrong, for programs.")]
+    deleted: Annotated[TombstoneOut, about("What is left of the task.")]
+    restorable: Annotated[bool, about("Whether the task can be restored.")]
+    request_id: RequestId
+
+
 class StaleProblemOut(Struct, kw_only=True):
     """The error of a write that was made from another revision of the task than the current one."""
 
@@ -189,6 +213,7 @@ def task_out(task: Task) -> TaskOut:
     # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
     (
         task_id,
+        uid,
         user_id,
         title,
         description,
@@ -204,6 +229,7 @@ def task_out(task: Task) -> TaskOut:
     ) = task
     return TaskOut(
         task_id,
+        uid,
         user_id,
         title,
         description,
@@ -223,7 +249,7 @@ def task_out(task: Task) -> TaskOut:
 
 def tombstone_out(tombstone: Tombstone) -> TombstoneOut:
     """Return a deletion as clients see it."""
-    return TombstoneOut(tombstone.id, tombstone.revision, instant(tombstone.deleted_at))
+    return TombstoneOut(tombstone.id, tombstone.uid, tombstone.revision, instant(tombstone.deleted_at))
 
 
 def changes_out(changes: Changes) -> ChangesOut:

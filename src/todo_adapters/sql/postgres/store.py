@@ -21,9 +21,10 @@ from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_postgresql
-from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
@@ -31,15 +32,23 @@ from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = Transaction(statements.get)
+_GET_BY_UID: Final = Transaction(statements.get_by_uid, statements.tombstone_by_uid)
 _COUNTER: Final = Transaction(statements.counter)
 _STATE: Final = Transaction(statements.state, alone=True)
 _CHANGES: Final = Transaction(statements.changes)
 _LONG_CHANGES: Final = Transaction(statements.changes, alone=True)
 _CREATE: Final = Transaction(writes.create, writes=True)
+_CREATE_BY_UID: Final = Transaction(
+    statements.get_by_uid, statements.tombstone_by_uid, writes.create_by_uid, writes=True
+)
 _CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
 _REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
 _TOGGLE: Final = Transaction(writes.toggle, writes=True)
+_TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, writes=True)
 _DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
+_DELETE_BY_UID: Final = Transaction(
+    writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+)
 _PURGE: Final = Transaction(writes.purge, writes=True)
 
 _PURGE_TIMEOUT: Final = 0.4
@@ -56,15 +65,19 @@ def batches() -> dict[str, Transaction]:
     """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
     fixed = {
         "get": _GET,
+        "get by uid": _GET_BY_UID,
         "counter": _COUNTER,
         "state": _STATE,
         "changes": _CHANGES,
         "long changes": _LONG_CHANGES,
         "create": _CREATE,
+        "create by uid": _CREATE_BY_UID,
         "create once": _CREATE_ONCE,
         "replace": _REPLACE,
         "toggle": _TOGGLE,
+        "toggle by uid": _TOGGLE_BY_UID,
         "delete": _DELETE,
+        "delete by uid": _DELETE_BY_UID,
         "purge": _PURGE,
     }
     return fixed | {
@@ -104,11 +117,17 @@ class PostgresTasks:
         now: datetime,
         quota: int,
         once: Once | None,
+        uid: str | None = None,
         deadline: Deadline | None = None,
     ) -> Created:
-        draft = new_task(members, id=0, owner=owner, revision=0, now=now)
+        draft = new_task(members, id=0, uid=uid, owner=owner, revision=0, now=now)
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
-        if once is None:
+        if uid is not None:
+            there, deleted, made = await self._run(_CREATE_BY_UID, {**values, "uid": uid}, deadline=deadline)
+            if there:
+                raise Exists(task_from_postgresql(there[0]))
+            _require_not_gone(deleted)
+        elif once is None:
             (made,) = await self._run(_CREATE, values, deadline=deadline)
         else:
             values |= {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
@@ -121,9 +140,9 @@ class PostgresTasks:
         await self._purge(owner, revision, now, deadline)
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
-        (found,) = await self._run(_GET, {"owner": owner, "id": task_id}, deadline=deadline)
-        return _only(found)
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
+        name, batch = ("uid", _GET_BY_UID) if isinstance(key, str) else ("id", _GET)
+        return _only(*await self._run(batch, {"owner": owner, name: key}, deadline=deadline))
 
     async def page(
         self,
@@ -152,26 +171,27 @@ class PostgresTasks:
         await self._purge(owner, revision, now, deadline)
         return edited._replace(revision=revision)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
-        (rows,) = await self._run(_TOGGLE, {"owner": owner, "id": task_id, "now": now}, deadline=deadline)
-        toggled = _only(rows)
+    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+        name, batch = ("uid", _TOGGLE_BY_UID) if isinstance(key, str) else ("id", _TOGGLE)
+        toggled = _only(*await self._run(batch, {"owner": owner, name: key, "now": now}, deadline=deadline))
         await self._purge(owner, toggled.revision, now, deadline)
         return toggled
 
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         now: datetime,
         expected: Collection[int] | None,
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else list(expected)
-        values = {"owner": owner, "id": task_id, "now": now, "expected": accepted}
-        gone, current = await self._run(_DELETE, values, deadline=deadline)
+        name, batch = ("uid", _DELETE_BY_UID) if isinstance(key, str) else ("id", _DELETE)
+        values = {"owner": owner, name: key, "now": now, "expected": accepted}
+        gone, *current = await self._run(batch, values, deadline=deadline)
         if not gone:
-            raise Stale(_only(current))
+            raise Stale(_only(*current))
         await self._purge(owner, gone[0][0], now, deadline)
 
     async def changes(
@@ -239,10 +259,17 @@ class PostgresTasks:
             await self._run(_PURGE, {"owner": owner, **expired}, deadline=due)
 
 
-def _only(rows: list[Row]) -> Task:
+def _only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:
+    """Return the task in the one row, or raise what its absence means; `deleted` are the tombstones of its uid."""
     if not rows:
+        _require_not_gone(deleted)
         raise NotFound
     return task_from_postgresql(rows[0])
+
+
+def _require_not_gone(deleted: Sequence[Row]) -> None:
+    if deleted:
+        raise Gone(Tombstone(*deleted[0]))
 
 
 def _replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:

@@ -14,7 +14,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql.statements import (
     BEGINS,
-    ID,
     KEY,
     MEMBERS,
     NOW,
@@ -22,12 +21,15 @@ from todo_adapters.sql.statements import (
     OWNER,
     QUOTA,
     TASK,
+    UID,
     ZERO,
     expired_keys,
     expired_tombstones,
     next_number,
     parameter,
     remembered,
+    this_deleted_name,
+    this_name,
     this_task,
     this_user,
 )
@@ -47,12 +49,15 @@ def _new_task(revision: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any
     return {"user_id": OWNER, "revision": revision, **MEMBERS, "created_at": NOW, "updated_at": NOW}
 
 
-def _create() -> sa.Insert:
-    """Add a task; its id and revision come back, and nothing at all from a user who has `quota` tasks."""
+def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str]) -> sa.Insert:
+    """Add a task; its id and revision come back, and nothing at all from a user who has `quota` tasks.
+
+    Nothing is done, and no user made, unless the conditions are met.
+    """
     new = _user(BEGINS + ONE, ONE)
     room = (
         upsert(users)
-        .from_select(list(new), sa.select(*new.values()).where(QUOTA > ZERO))
+        .from_select(list(new), sa.select(*new.values()).where(QUOTA > ZERO, *conditions))
         .on_conflict_do_update(
             index_elements=[users.c.id],
             set_={"revision": _BUMPED, "task_count": users.c.task_count + ONE},
@@ -61,7 +66,7 @@ def _create() -> sa.Insert:
         .returning(users.c.revision)
         .cte("room")
     )
-    task = _new_task(room.c.revision)
+    task = _new_task(room.c.revision) | named
     made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(room))
     return made.returning(tasks.c.id, tasks.c.revision).add_cte(room)
 
@@ -112,13 +117,13 @@ def _changing(matches: sa.ColumnElement[bool], values: dict[str, Any], *returnin
     return changed.returning(*returning).add_cte(turn)
 
 
-def _remove() -> sa.Insert:
-    """Put a tombstone in the place of the task, if `expected` is null or holds its revision."""
+def _remove(matches: sa.ColumnElement[bool]) -> sa.Insert:
+    """Put a tombstone in the place of the task that matches, if `expected` is null or holds its revision."""
     expected = parameter("expected", NUMBERS)
     gone = (
         sa.delete(tasks)
-        .where(this_task, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)))
-        .returning(tasks.c.id)
+        .where(matches, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)))
+        .returning(tasks.c.id, tasks.c.uid)
         .cte("gone")
     )
     turn = (
@@ -130,13 +135,14 @@ def _remove() -> sa.Insert:
     )
     tombstone_row: dict[str, sa.ColumnElement[Any]] = {
         "user_id": OWNER,
-        "task_id": ID,
+        "task_id": gone.c.id,
+        "uid": gone.c.uid,
         "revision": turn.c.revision,
         "deleted_at": NOW,
         "number": next_number(tombstones),
     }
     inserted = sa.insert(tombstones).from_select(
-        list(tombstone_row), sa.select(*tombstone_row.values()).select_from(turn)
+        list(tombstone_row), sa.select(*tombstone_row.values()).select_from(gone.join(turn, sa.true()))
     )
     return inserted.returning(tombstones.c.revision).add_cte(turn)
 
@@ -165,6 +171,10 @@ provision: Final = (
 """Makes the user's row, if there is none."""
 
 create: Final = _create()
+create_by_uid: Final = _create(
+    ~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)), uid=UID
+)
+"""Does what `create` does, unless there is a task or a tombstone of this uid."""
 create_once: Final = _create_once()
 
 replace: Final = _changing(
@@ -172,13 +182,12 @@ replace: Final = _changing(
     {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)},
     tasks.c.revision,
 )
-toggle: Final = _changing(
-    this_task,
-    {
-        "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
-        "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
-    },
-    *TASK,
-)
-remove: Final = _remove()
+_TOGGLED: Final = {
+    "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
+    "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
+}
+toggle: Final = _changing(this_task, _TOGGLED, *TASK)
+toggle_by_uid: Final = _changing(this_name, _TOGGLED, *TASK)
+remove: Final = _remove(this_task)
+remove_by_uid: Final = _remove(this_name)
 purge: Final = _purge()

@@ -17,9 +17,10 @@ from todo_adapters.sql.schema import TOUCH
 from todo_adapters.sql.sqlite import writes
 from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
 from todo_adapters.sql.sqlite.file import File
-from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
 from todo_domain.query import Page, Query
@@ -27,6 +28,8 @@ from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 
 _GET: Final = text_of(statements.get, SQLITE)
+_GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
+_TOMBSTONE_BY_UID: Final = text_of(statements.tombstone_by_uid, SQLITE)
 _COUNTER: Final = text_of(statements.counter, SQLITE)
 _SEEN: Final = text_of(statements.seen, SQLITE)
 _STATE: Final = text_of(statements.state, SQLITE)
@@ -54,6 +57,8 @@ def texts() -> dict[str, str]:
     """Return every statement that is ever run for a user, each by a name: what tests read, and have explained."""
     fixed = {
         "get": _GET,
+        "get by uid": _GET_BY_UID,
+        "tombstone by uid": _TOMBSTONE_BY_UID,
         "counter": _COUNTER,
         "seen": _SEEN,
         "state": _STATE,
@@ -107,14 +112,16 @@ class SqliteTasks:
         now: datetime,
         quota: int,
         once: Once | None,
+        uid: str | None = None,
         deadline: Deadline | None = None,
     ) -> Created:
-        draft = new_task(members, id=0, owner=owner, revision=0, now=now)
+        draft = new_task(members, id=0, uid=uid, owner=owner, revision=0, now=now)
         values: Values = {
             "owner": owner,
             "now": text_of_instant(now),
             "quota": quota,
             "begins": first_counter(now),
+            "uid": uid,
             **columns(draft, FORMS),
         }
         if once is not None:
@@ -124,6 +131,10 @@ class SqliteTasks:
         def work(connection: sqlite3.Connection) -> Created:
             if once is not None and (seen := connection.execute(_SEEN, values).fetchone()) is not None:
                 return Created(_replayed(seen, owner, members, once), replayed=True)
+            if uid is not None:
+                if (row := connection.execute(_GET_BY_UID, values).fetchone()) is not None:
+                    raise Exists(task_from_sqlite(row))
+                _require_not_gone(connection, values)
             connection.execute(_PROVISION, values)
             if (admitted := connection.execute(_ADMIT, values).fetchone()) is None:
                 raise QuotaReached(quota)
@@ -137,8 +148,8 @@ class SqliteTasks:
 
         return await self._writer.run(work, deadline)
 
-    async def get(self, owner: UserId, task_id: int, *, deadline: Deadline | None = None) -> Task:
-        return await self._reader.run(lambda connection: _get(connection, {"owner": owner, "id": task_id}), deadline)
+    async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
+        return await self._reader.run(lambda connection: _get(connection, _named(owner, key)), deadline)
 
     async def page(
         self,
@@ -177,10 +188,11 @@ class SqliteTasks:
 
         return await self._writer.run(work, deadline)
 
-    async def toggle(self, owner: UserId, task_id: int, *, now: datetime, deadline: Deadline | None = None) -> Task:
-        values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now)}
+    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+        values: Values = {**_named(owner, key), "now": text_of_instant(now)}
 
         def work(connection: sqlite3.Connection) -> Task:
+            _find(connection, values)
             if (turn := connection.execute(_TURN, values).fetchone()) is None:
                 raise NotFound
             (values["new_revision"],) = turn
@@ -194,18 +206,20 @@ class SqliteTasks:
     async def delete(
         self,
         owner: UserId,
-        task_id: int,
+        key: Key,
         *,
         now: datetime,
         expected: Collection[int] | None,
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else FORMS.several(list(expected))
-        values: Values = {"owner": owner, "id": task_id, "now": text_of_instant(now), "expected": accepted}
+        values: Values = {**_named(owner, key), "now": text_of_instant(now), "expected": accepted}
 
         def work(connection: sqlite3.Connection) -> None:
-            if not connection.execute(_REMOVE, values).rowcount:
+            _find(connection, values)
+            if (removed := connection.execute(_REMOVE, values).fetchone()) is None:
                 raise Stale(_get(connection, values))
+            (values["uid"],) = removed
             (values["new_revision"],) = connection.execute(_DISMISS, values).fetchone()
             connection.execute(_INSERT_TOMBSTONE, values)
             _purge(connection, owner, values["new_revision"], now)
@@ -260,10 +274,30 @@ class SqliteTasks:
             raise Unavailable(BEHIND)
 
 
+def _named(owner: UserId, key: Key) -> Values:
+    """Return the parameters that say which task: by its id, or by its uid."""
+    return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
+
+
+def _find(connection: sqlite3.Connection, values: Values) -> None:
+    """Add the id to parameters that have only a uid."""
+    if "id" not in values:
+        values["id"] = _get(connection, values).id
+
+
 def _get(connection: sqlite3.Connection, values: Values) -> Task:
-    if (row := connection.execute(_GET, values).fetchone()) is None:
-        raise NotFound
-    return task_from_sqlite(row)
+    by_id = "id" in values
+    if (row := connection.execute(_GET if by_id else _GET_BY_UID, values).fetchone()) is not None:
+        return task_from_sqlite(row)
+    if not by_id:
+        _require_not_gone(connection, values)
+    raise NotFound
+
+
+def _require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
+    if (row := connection.execute(_TOMBSTONE_BY_UID, values).fetchone()) is not None:
+        task_id, uid, revision, deleted_at = row
+        raise Gone(Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at)))
 
 
 def _replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:

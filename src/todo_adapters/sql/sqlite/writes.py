@@ -19,6 +19,7 @@ from todo_adapters.sql.statements import (
     ONE,
     OWNER,
     TASK,
+    UID,
     ZERO,
     expired_keys,
     expired_tombstones,
@@ -58,7 +59,7 @@ dismiss: Final = (
 next_id: Final = sa.update(task_ids).values(last=task_ids.c.last + ONE).returning(task_ids.c.last)
 
 insert: Final = sa.insert(tasks).values(
-    user_id=OWNER, id=ID, revision=_REVISION, **MEMBERS, created_at=NOW, updated_at=NOW
+    user_id=OWNER, id=ID, uid=UID, revision=_REVISION, **MEMBERS, created_at=NOW, updated_at=NOW
 )
 
 remember: Final = (
@@ -100,13 +101,18 @@ toggle: Final = (
 )
 
 _expected: Final = parameter("expected", NUMBERS)
-remove: Final = sa.delete(tasks).where(
-    this_task,
-    _expected.is_(None) | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
+remove: Final = (
+    sa.delete(tasks)
+    .where(
+        this_task,
+        _expected.is_(None)
+        | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
+    )
+    .returning(tasks.c.uid)
 )
 
 insert_tombstone: Final = sa.insert(tombstones).values(
-    user_id=OWNER, task_id=ID, revision=_REVISION, deleted_at=NOW, number=next_number(tombstones)
+    user_id=OWNER, task_id=ID, uid=UID, revision=_REVISION, deleted_at=NOW, number=next_number(tombstones)
 )
 
 forget: Final = sa.delete(idempotency_keys).where(expired_keys)

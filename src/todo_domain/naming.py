@@ -1,0 +1,30 @@
+"""A task's two names: the id that the service gives it, and the uid that a client may give it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from todo_domain.errors import Invalid
+
+Key = int | str
+"""What a task is addressed by: its id, or its uid."""
+
+SHORTEST_UID: Final = 10
+LONGEST_UID: Final = 128
+
+_UID: Final = re.compile(rf"[0-9A-Za-z._~@-]{{{SHORTEST_UID},{LONGEST_UID}}}", re.ASCII)
+
+
+def checked_uid(field: str, text: object) -> str:
+    """Return `text` as a uid, or raise Invalid.
+
+    A uid has at least ten characters, because shorter names collide and because `undefined` has nine; a name of digits
+    alone would be an id.
+    """
+    if type(text) is not str or _UID.fullmatch(text) is None or text.isdecimal():
+        raise Invalid(
+            field,
+            f"must be an id, or a uid of {SHORTEST_UID} to {LONGEST_UID} of A-Z a-z 0-9 . _ ~ @ -, not only digits",
+        )
+    return text
