@@ -1,7 +1,8 @@
 """Clients that generators make of the OpenAPI document: they compile strictly, and work with a live service.
 
 Each program in generated_clients does the same: it creates, sends a create again, lists by priority and tag, changes
-with If-Match, reads the current task from a 412 by its type, and asks for the changes.
+with If-Match, reads the current task from a 412 by its type, asks for the changes, creates a task under a uid twice,
+and changes it when it is gone.
 """
 
 import json
@@ -29,6 +30,8 @@ DONE = {
     "changed": [["Buy oat milk", "incomplete"], ["Call the plumber", "complete"]],
     "deleted": [True],
     "all": 5,
+    "exists": "Named",
+    "gone": "named-by-the-client",
 }
 """What each program prints; revisions are counted from the first task's."""
 

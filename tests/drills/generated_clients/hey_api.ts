@@ -25,7 +25,7 @@ const letter = await create({ title: "Write a letter", description: null }, "3")
 
 const listed = await todo.listTasks({ path, query: { priority: ["high", "low"], tag: ["HOME"], sort: "-title" } });
 
-const one = { ...path, id: milk.id };
+const one = { ...path, key: milk.id };
 const headers = { "If-Match": `"${milk.revision}"` };
 const renamed = await todo.patchTask({ path: one, headers, body: { title: "Buy oat milk" } });
 const late = await todo.patchTask({ path: one, headers, body: { title: "Buy soy milk" } });
@@ -33,9 +33,16 @@ const putBack = await todo.putTask({ path: one, body: { ...milk, completed: true
 // @ts-expect-error  not every error carries the task
 void late.error?.current;
 
-await todo.completeTask({ path: { ...path, id: plumber.id }, body: { completed: true } });
-await todo.deleteTask({ path: { ...path, id: letter.id } });
+await todo.completeTask({ path: { ...path, key: plumber.id }, body: { completed: true } });
+await todo.deleteTask({ path: { ...path, key: letter.id } });
 const changes = present((await todo.listChanges({ path, query: { since: milk.revision } })).data, "no changes");
+
+const named = { ...path, key: "named-by-the-client" };
+const createOnly = { "If-None-Match": "*" };
+await todo.putTask({ path: named, headers: createOnly, body: { title: "Named" } });
+const exists = await todo.putTask({ path: named, headers: createOnly, body: { title: "Named again" } });
+await todo.deleteTask({ path: named });
+const gone = await todo.patchTask({ path: named, body: { title: "Named late" } });
 
 // @ts-expect-error  a body is an object
 export const notABody: todo.TaskPut = 42;
@@ -54,5 +61,7 @@ console.log(
     changed: changes.tasks.map((task) => [task.title, task.status]),
     deleted: changes.deleted.map(({ id }) => id === letter.id),
     all: changes.revision - milk.revision,
+    exists: exists.error?.code === "exists" ? exists.error.current.title : exists.error,
+    gone: gone.error?.code === "gone" ? gone.error.deleted.uid : gone.error,
   }),
 );

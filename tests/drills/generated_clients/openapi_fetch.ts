@@ -60,6 +60,13 @@ const changes = present(
   "no changes",
 );
 
+const named = { path: { ...path, key: "named-by-the-client" } };
+const createOnly = { ...named, header: { "If-None-Match": "*" } };
+await client.PUT("/api/{user_id}/tasks/{key}", { params: createOnly, body: { title: "Named" } });
+const exists = await client.PUT("/api/{user_id}/tasks/{key}", { params: createOnly, body: { title: "Named again" } });
+await client.DELETE("/api/{user_id}/tasks/{key}", { params: named });
+const gone = await client.PATCH("/api/{user_id}/tasks/{key}", { params: named, body: { title: "Named late" } });
+
 // @ts-expect-error  a body is an object
 export const notABody: Schemas["TaskPut"] = 42;
 // @ts-expect-error  a body has known members only
@@ -77,5 +84,7 @@ console.log(
     changed: changes.tasks.map((task) => [task.title, task.status]),
     deleted: changes.deleted.map(({ id }) => id === letter.id),
     all: changes.revision - milk.revision,
+    exists: exists.error?.code === "exists" ? exists.error.current.title : exists.error,
+    gone: gone.error?.code === "gone" ? gone.error.deleted.uid : gone.error,
   }),
 );

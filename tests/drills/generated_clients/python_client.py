@@ -10,6 +10,8 @@ from todo_client.api.tasks import complete_task, create_task, delete_task, list_
 from todo_client.models import (
     Changes,
     Completion,
+    ExistsProblem,
+    GoneProblem,
     ListTasksSort,
     NewTask,
     Priority,
@@ -55,6 +57,14 @@ delete_task.sync_detailed("me", letter.id, client=client)
 changes = list_changes.sync("me", client=client, since=milk.revision)
 assert isinstance(changes, Changes)
 
+uid = "named-by-the-client"
+put_task.sync("me", uid, client=client, body=TaskPut("Named"), if_none_match="*")
+exists = put_task.sync("me", uid, client=client, body=TaskPut("Named again"), if_none_match="*")
+assert isinstance(exists, ExistsProblem)
+delete_task.sync_detailed("me", uid, client=client)
+gone = patch_task.sync("me", uid, client=client, body=TaskPatch("Named late"))
+assert isinstance(gone, GoneProblem)
+
 NOT_A_BODY: TaskPut = 42  # type: ignore[assignment]  # a body is an object
 NOT_A_TITLE = NewTask(42)  # type: ignore[arg-type]  # whose members have types
 NOT_A_STATUS: Status = "done"  # type: ignore[assignment]  # a status is one of two
@@ -70,6 +80,8 @@ sys.stdout.write(
             "changed": [[task.title, task.status.value] for task in changes.tasks],
             "deleted": [tombstone.id == letter.id for tombstone in changes.deleted],
             "all": changes.revision - milk.revision,
+            "exists": exists.current.title,
+            "gone": gone.deleted.uid,
         }
     )
 )
