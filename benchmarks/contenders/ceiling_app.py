@@ -99,7 +99,7 @@ class Ceiling:
     """The application."""
 
     def __init__(self, url: str) -> None:
-        self._road = PostgresClient(postgresql_url(url), pool_size=read_settings(environment={}).pool_size)
+        self._client = PostgresClient(postgresql_url(url), pool_size=read_settings(environment={}).pool_size)
 
     async def __call__(
         self,
@@ -132,12 +132,12 @@ class Ceiling:
 
     async def get(self, owner: str, task: int) -> TaskRow:
         """Read one task."""
-        ((row,),) = await self._road.run(GET, {"owner": owner, "id": task})
+        ((row,),) = await self._client.run(GET, {"owner": owner, "id": task})
         return TaskRow(*row)
 
     async def list(self, owner: str, limit: int) -> Sequence[TaskRow]:
         """Read the newest tasks."""
-        (rows,) = await self._road.run(LIST, {"owner": owner, "unless": None, "most": limit + 1})
+        (rows,) = await self._client.run(LIST, {"owner": owner, "unless": None, "most": limit + 1})
         return [TaskRow(*row[:11]) for row in rows[:limit]]
 
     async def create(self, owner: str, new: NewTask) -> TaskRow:
@@ -145,7 +145,7 @@ class Ceiling:
         now = datetime.now(UTC)
         task = TaskRow(0, owner, new.title, new.description, None, 0, None, [], 0, now, now)
         values = {"owner": owner, "now": now, "quota": DEFAULT_QUOTA, **columns(task)}
-        (((task.id, task.revision),),) = await self._road.run(CREATE, values)
+        (((task.id, task.revision),),) = await self._client.run(CREATE, values)
         return task
 
     async def edit(self, owner: str, id: int, edit: Edit) -> TaskRow:
@@ -153,12 +153,12 @@ class Ceiling:
         task = await self.get(owner, id)
         task.title, task.updated_at = edit.title, datetime.now(UTC)
         values = {"owner": owner, "id": id, "expected": task.revision, **columns(task), "updated_at": task.updated_at}
-        _, ((task.revision,),), _ = await self._road.run(REPLACE, values)
+        _, ((task.revision,),), _ = await self._client.run(REPLACE, values)
         return task
 
     async def toggle(self, owner: str, id: int) -> TaskRow:
         """Complete a task, or reopen it."""
-        _, (row,) = await self._road.run(TOGGLE, {"owner": owner, "id": id, "now": datetime.now(UTC)})
+        _, (row,) = await self._client.run(TOGGLE, {"owner": owner, "id": id, "now": datetime.now(UTC)})
         return TaskRow(*row)
 
 

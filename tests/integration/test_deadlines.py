@@ -51,7 +51,7 @@ async def test_a_caller_with_less_time_than_the_one_before_it_gives_up_alone(pos
     async with postgres_place.open() as store:
         task = (await TaskService(store).create(ann, title="x")).task
         assert await store.get(ann, task.id) == task  # the connection for short reads is there
-        slow = asyncio.create_task(store._road.run(Transaction(sa.text("SELECT pg_sleep(1.2)")), {"owner": ann}))
+        slow = asyncio.create_task(store._client.run(Transaction(sa.text("SELECT pg_sleep(1.2)")), {"owner": ann}))
         await asyncio.sleep(0.1)
         error, seconds = await refusal(store.get(ann, task.id, deadline=Deadline.within(0.6)))
         assert not error.outcome_unknown

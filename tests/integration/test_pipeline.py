@@ -33,8 +33,8 @@ async def store(postgres_databases, postgres_database):
 
 async def who(store, batch, names):
     """Return what each of them is told about themselves, all asking in the same turn."""
-    await store._road.run(batch, {"owner": "warms up"})
-    answers = await asyncio.gather(*(store._road.run(batch, {"owner": name}) for name in names))
+    await store._client.run(batch, {"owner": "warms up"})
+    answers = await asyncio.gather(*(store._client.run(batch, {"owner": name}) for name in names))
     return [row for ((row,),) in answers]
 
 
@@ -58,7 +58,7 @@ async def test_a_read_that_fails_fails_none_of_those_it_travels_with(store, ann,
     created = [(await tasks.create(user, title="x")).task for user in (ann, bob, ann, bob, ann, bob)]
     for _ in range(20):
         asked = [tasks.get(task.user_id, task.id) for task in created]
-        asked.insert(place, store._road.run(FAILS, {"owner": ann}))
+        asked.insert(place, store._client.run(FAILS, {"owner": ann}))
         found = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(found.pop(place), psycopg.errors.DivisionByZero)
         assert found == created
@@ -69,7 +69,8 @@ async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(sto
     works = Transaction(WHO, writes=True)
     values = {"now": None, "begins": 0, "quota": 1}
     asked = [
-        store._road.run(broken if number % 5 == 2 else works, {"owner": str(number), **values}) for number in range(30)
+        store._client.run(broken if number % 5 == 2 else works, {"owner": str(number), **values})
+        for number in range(30)
     ]
     found = await asyncio.gather(*asked, return_exceptions=True)
     for number, outcome in enumerate(found):
@@ -83,18 +84,18 @@ async def test_an_answer_too_many_ends_the_connection_rather_than_reach_somebody
     tasks = TaskService(store)
     mine, theirs = (await tasks.create(ann, title="x")).task, (await tasks.create(bob, title="x")).task
     assert await tasks.get(ann, mine.id) == mine
-    _, wire = store._road._reads.at_hand()
+    _, connection = store._client._reads.at_hand()
     for _ in range(5):
         asked = [asyncio.create_task(tasks.get(task.user_id, task.id)) for task in (mine, theirs)]
         await asyncio.sleep(0)
-        if wire._open:
-            wire._pg.pipeline_sync()
-            wire._pg.pipeline_sync()
+        if connection._open:
+            connection._pg.pipeline_sync()
+            connection._pg.pipeline_sync()
         assert await asyncio.gather(*asked) == [mine, theirs]
-    assert wire.broken
+    assert connection.broken
 
 
-async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepared(
+async def test_behind_a_pooler_batches_travel_one_at_a_time_and_nothing_is_prepared(
     postgres_server, postgres_database, ann
 ):
     pgbouncer.require()
@@ -108,7 +109,7 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
             async def watch():
                 while True:
                     loads.extend(
-                        slot.connection.load for pool in store._road._pools for slot in pool._slots if slot.connection
+                        slot.connection.load for pool in store._client._pools for slot in pool._slots if slot.connection
                     )
                     await asyncio.sleep(0)
 
@@ -118,8 +119,8 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
             assert {task.id for task in found} == {one.task.id for one in made}
             assert max(loads) == 1
             assert store.connections()["limit"] == 5
-            wires = [slot.connection for pool in store._road._pools for slot in pool._slots if slot.connection]
-            assert all(wire.pooled for wire in wires)
+            connections = [slot.connection for pool in store._client._pools for slot in pool._slots if slot.connection]
+            assert all(connection.pooled for connection in connections)
         prepared = "SELECT count(*) FROM pg_prepared_statements"
         with psycopg.connect(
             pooler.url(PostgresDatabases.LOGIN), autocommit=True, prepare_threshold=None
@@ -127,13 +128,13 @@ async def test_behind_a_pooler_units_travel_one_at_a_time_and_nothing_is_prepare
             assert connection.execute(prepared).fetchone() == (0,)
 
 
-async def test_a_direct_connection_carries_many_units_at_once(store, ann):
+async def test_a_direct_connection_carries_many_batches_at_once(store, ann):
     tasks = TaskService(store)
     task = (await tasks.create(ann, title="x")).task
     assert await tasks.get(ann, task.id) == task
     asked = [asyncio.create_task(tasks.get(ann, task.id)) for _ in range(50)]
     await asyncio.sleep(0)
-    (slot,) = store._road._reads._slots
+    (slot,) = store._client._reads._slots
     assert slot.connection.load == 50
     assert not slot.connection.pooled
     assert await asyncio.gather(*asked) == [task] * 50
@@ -147,9 +148,9 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
     connect = PipelineConnection.to
 
     async def unnoticed(info):
-        wire = await connect(info)
-        wire.pooled = False
-        return wire
+        connection = await connect(info)
+        connection.pooled = False
+        return connection
 
     monkeypatch.setattr(PipelineConnection, "to", unnoticed)
     with PgBouncer(postgres_server, postgres_database, pool_size=2, logins=logins) as pooler:
@@ -161,26 +162,28 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
                 await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made))
                 found = await asyncio.gather(*(tasks.get(task.user_id, task.id) for task in made))
                 assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
-            wires = [slot.connection for pool in store._road._pools for slot in pool._slots if slot.connection]
-            assert all(wire.pooled for wire in wires)
+            connections = [slot.connection for pool in store._client._pools for slot in pool._slots if slot.connection]
+            assert all(connection.pooled for connection in connections)
 
 
 async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_connection_and_holds_up_nobody(
     postgres_server, postgres_databases, postgres_database
 ):
-    wire = await PipelineConnection.to(postgres_databases.url(postgres_database))
+    connection = await PipelineConnection.to(postgres_databases.url(postgres_database))
     values = {"owner": "ann", "timeout": "1000"}
-    await wire.send(WHO_READS, values, deadline=time.monotonic() + 2).answer
-    unit = wire.send(WHO_READS, values, deadline=time.monotonic() + 2)  # its group is closed at the end of this turn
-    postgres_server.execute(f"SELECT pg_terminate_backend({wire._pg.backend_pid}, 1000)")
-    assert select.select([wire._socket], [], [], 2)[0]
+    await connection.send(WHO_READS, values, deadline=time.monotonic() + 2).answer
+    sent = connection.send(
+        WHO_READS, values, deadline=time.monotonic() + 2
+    )  # its group is closed at the end of this turn
+    postgres_server.execute(f"SELECT pg_terminate_backend({connection._pg.backend_pid}, 1000)")
+    assert select.select([connection._socket], [], [], 2)[0]
     before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it goes on reading what will never come"))
     signal.alarm(2)
     try:
-        wire._read()
+        connection._read()
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(psycopg.OperationalError):
-        await unit.answer
-    assert wire.broken
+        await sent.answer
+    assert connection.broken

@@ -104,19 +104,19 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
 
         for table in ("users", "tasks", "tombstones", "idempotency_keys"):
             owner = "id" if table == "users" else "user_id"
-            rows = (await store._road.run(Transaction(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
+            rows = (await store._client.run(Transaction(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
             assert rows in ([], [(ann,)])
-            assert (await store._road.run(Transaction(sa.text(f"SELECT count(*) FROM {table}")), {"owner": ""}))[0] == [
-                (0,)
-            ]
+            assert (await store._client.run(Transaction(sa.text(f"SELECT count(*) FROM {table}")), {"owner": ""}))[
+                0
+            ] == [(0,)]
         changed = sa.text("UPDATE tasks SET title = 'stolen' WHERE id = :theirs OR id = :mine RETURNING id")
         ids = {"theirs": theirs.id, "mine": mine.id}
-        assert await store._road.run(Transaction(changed, writes=True), {"owner": ann, **ids}) == [[(mine.id,)]]
+        assert await store._client.run(Transaction(changed, writes=True), {"owner": ann, **ids}) == [[(mine.id,)]]
         gone = sa.text("DELETE FROM tasks WHERE id = :theirs RETURNING id")
-        assert await store._road.run(Transaction(gone, writes=True), {"owner": ann, **ids}) == [[]]
+        assert await store._client.run(Transaction(gone, writes=True), {"owner": ann, **ids}) == [[]]
         moved = sa.text("UPDATE tasks SET user_id = :bob WHERE id = :mine")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await store._road.run(Transaction(moved, writes=True), {"owner": ann, "bob": bob, **ids})
+            await store._client.run(Transaction(moved, writes=True), {"owner": ann, "bob": bob, **ids})
         for statement in (writes.create, writes.provision):
             # The context is ann's, the statement speaks of bob.
             forged = Transaction(statement, writes=True)
@@ -128,7 +128,7 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
                 said._replace(places=tuple(victim if place == owner else place for place in said.places)),
             )
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await store._road.run(forged, {"owner": ann, "victim": bob, **_a_task()})
+                await store._client.run(forged, {"owner": ann, "victim": bob, **_a_task()})
         assert await tasks.get(bob, theirs.id) == theirs
         assert (await tasks.list(bob)).revision == 3
 
@@ -142,12 +142,12 @@ async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):
     async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         await TaskService(store, clock=FakeClock()).create(ann, title="x")
         with pytest.raises(psycopg.errors.DivisionByZero):
-            await store._road.run(Transaction(sa.text("SELECT 1 / 0")), {"owner": ann})
-        _, wire = await store._road._reads.take()
+            await store._client.run(Transaction(sa.text("SELECT 1 / 0")), {"owner": ann})
+        _, connection = await store._client._reads.take()
         settings = "coalesce(current_setting('todo.user_id', true), ''), current_setting('statement_timeout')"
-        wire._pg.exit_pipeline_mode()
-        row = await (await wire._connection.execute(f"SELECT current_user, {settings}")).fetchone()
-        wire._pg.enter_pipeline_mode()
+        connection._pg.exit_pipeline_mode()
+        row = await (await connection._connection.execute(f"SELECT current_user, {settings}")).fetchone()
+        connection._pg.enter_pipeline_mode()
         assert row == (PostgresDatabases.LOGIN, "", "0")
 
 
@@ -266,7 +266,7 @@ async def test_racing_for_a_few_connections_is_fair(url, ann):
         order = []
 
         async def one(number):
-            await store._road.run(Transaction(sa.text("SELECT pg_sleep(0.01)")), {"owner": ann})
+            await store._client.run(Transaction(sa.text("SELECT pg_sleep(0.01)")), {"owner": ann})
             order.append(number)
 
         await asyncio.gather(*(one(number) for number in range(20)))
@@ -285,12 +285,14 @@ async def test_what_loses_a_race_is_tried_again_a_few_times(store, administrator
     for state in ("40001", "40P01"):
         administrator.execute("ALTER SEQUENCE tries RESTART")
         fail = f"DO $$ BEGIN IF nextval('tries') < 4 THEN RAISE EXCEPTION USING ERRCODE = '{state}'; END IF; END $$"
-        assert await store._road.run(Transaction(sa.text(fail), sa.text("SELECT 7"), writes=True), {"owner": ann}) == [
+        assert await store._client.run(
+            Transaction(sa.text(fail), sa.text("SELECT 7"), writes=True), {"owner": ann}
+        ) == [
             [],
             [(7,)],
         ]
     always = Transaction(sa.text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"), writes=True)
-    error, seconds = await refusal(store._road.run(always, {"owner": ann}))
+    error, seconds = await refusal(store._client.run(always, {"owner": ann}))
     assert "changing the same data" in str(error)
     assert not error.outcome_unknown
     assert seconds < 1
@@ -310,7 +312,7 @@ STATES = {
 @pytest.mark.parametrize("state", STATES)
 async def test_a_refusal_of_the_servers_is_unavailable_and_nothing_was_written(store, ann, state):
     batch = Transaction(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"), writes=True)
-    error, _ = await refusal(store._road.run(batch, {"owner": ann}))
+    error, _ = await refusal(store._client.run(batch, {"owner": ann}))
     assert STATES[state] in str(error)
     assert not error.outcome_unknown
     assert not re.search(r"postgres|psycopg|127\.0\.0\.1|todo_login|SQL", str(error))
@@ -318,9 +320,9 @@ async def test_a_refusal_of_the_servers_is_unavailable_and_nothing_was_written(s
 
 async def test_a_mistake_of_ours_is_raised_as_it_is(store, ann):
     with pytest.raises(psycopg.errors.SyntaxError):
-        await store._road.run(Transaction(sa.text("SELEKT 1")), {"owner": ann})
+        await store._client.run(Transaction(sa.text("SELEKT 1")), {"owner": ann})
     with pytest.raises(psycopg.errors.CheckViolation):
-        await store._road.run(Transaction(writes.create, writes=True), {"owner": ann, **_a_task(), "title": ""})
+        await store._client.run(Transaction(writes.create, writes=True), {"owner": ann, **_a_task(), "title": ""})
     with pytest.raises(NotFound):
         await store.get(ann, 1)
 
@@ -437,7 +439,7 @@ async def until(holds, *, seconds=30):
 async def test_a_backend_that_is_killed_under_a_write_leaves_its_outcome_open(store, administrator, ann):
     sleeping = Transaction(sa.text("SELECT pg_sleep(2)"), writes=True)
     while True:  # on a busy machine it may have woken before it is killed
-        writing = asyncio.create_task(refusal(store._road.run(sleeping, {"owner": ann})))
+        writing = asyncio.create_task(refusal(store._client.run(sleeping, {"owner": ann})))
         await until(lambda task=writing: asleep(administrator, 2) or task.done())
         killed = [administrator.execute("SELECT pg_terminate_backend(%s)", [pid]) for pid in asleep(administrator, 2)]
         if killed:
@@ -506,7 +508,7 @@ async def test_a_storm_of_cancellations_leaves_the_pool_whole_and_every_write_at
     dice = random.Random(11)
     async with aclosing(PostgresTasks(url, pool_size=4)) as store:
         tasks = TaskService(store, clock=FakeClock())
-        pools = store._road._pools
+        pools = store._client._pools
 
         async def one():
             work = [tasks.create(ann, title="x"), tasks.list(ann, Query(limit=2)), tasks.changes(ann, since=1)]
@@ -555,7 +557,7 @@ async def test_cancelling_those_who_wait_for_a_connection_loses_none(url, ann):
     async with aclosing(PostgresTasks(url, pool_size=3)) as store:
         sleeping = Transaction(sa.text("SELECT pg_sleep(0.005)"), alone=True)
         for _ in range(40):
-            doing = [asyncio.create_task(store._road.run(sleeping, {"owner": ann})) for _ in range(4)]
+            doing = [asyncio.create_task(store._client.run(sleeping, {"owner": ann})) for _ in range(4)]
             await asyncio.sleep(random.uniform(0, 0.012))
             for task in doing[1:]:
                 task.cancel()
@@ -579,13 +581,13 @@ async def test_who_cancels_a_write_knows_that_it_is_decided(url, ann):
 
 async def test_closing_ends_those_who_wait_and_those_who_come_later(url, administrator, ann):
     store = PostgresTasks(url, pool_size=3)
-    working = asyncio.create_task(store._road.run(Transaction(sa.text("SELECT pg_sleep(1)")), {"owner": ann}))
+    working = asyncio.create_task(store._client.run(Transaction(sa.text("SELECT pg_sleep(1)")), {"owner": ann}))
     blocking = asyncio.create_task(
-        store._road.run(Transaction(sa.text("SELECT pg_sleep(1)"), alone=True), {"owner": ann})
+        store._client.run(Transaction(sa.text("SELECT pg_sleep(1)"), alone=True), {"owner": ann})
     )
     await until(lambda: len(asleep(administrator, 1)) == 2)
     waiting = asyncio.create_task(refusal(TaskService(store, clock=FakeClock()).list(ann)))
-    await until(lambda: any(pool._waiting for pool in store._road._pools))
+    await until(lambda: any(pool._waiting for pool in store._client._pools))
     await store.aclose()
     for error, _ in (await waiting, await refusal(store.get(ann, 1))):
         assert "stopping" in str(error)

@@ -1,4 +1,4 @@
-"""How a batch travels to PostgreSQL and back: on the shared wire, or alone on one of the pool."""
+"""Runs transactions on PostgreSQL: short reads share one connection, everything else uses a pool."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _ATTEMPTS: Final = 5
 
 
 _MOST_READS: Final = 1_000
-"""Short reads on the one wire they share; at some 50 µs each, whoever came then would wait too long."""
+"""Short reads on the connection that they share. At some 50 µs each, the next one would wait too long."""
 
 _MOST_WRITES: Final = 8
-"""Writes that follow each other on a wire. The next goes out without waiting for the answer to the one before; but if
-the connection breaks, what became of all of them is unknown."""
+"""Writes on their way on one connection. The next is sent before the one before it is answered; but if the connection
+breaks, the outcome of all of them is unknown."""
 
 
 class PostgresClient:
-    """The wires, and the rules for what goes wrong on the way.
+    """The connections, and the rules for each failure on the way.
 
-    `pool_size`, at least 3, is how many connections there may be: one that short reads share, a half of the others for
-    writes, and the rest for what may take long and so has a connection to itself.
+    `pool_size`, at least 3, is how many connections there may be: one that short reads share, half of the others for
+    writes, and the rest for reads that may take long: each of those has a connection to itself.
     """
 
     def __init__(self, info: str, *, pool_size: int) -> None:
@@ -64,12 +64,13 @@ class PostgresClient:
         """Return the rows of each statement of the batch. The client adds the timeout to `values`.
 
         With `room`, which is for a batch that travels alone, the rows of its last statement are counted as they
-        arrive. Raises NoRoom where there is not so much.
+        arrive. Raises NoRoom if there is less room than they need.
         The deadline is for everything: waiting for a connection, making it, running the batch, trying it again.
-        What lost a race, and what only reads and lost its connection, or failed with another in its group, is tried
-        again, and then alone. Raises Unavailable at the deadline, or before if the batch was not sent and too little
-        time is left; its outcome is unknown exactly if a writing batch was sent and no answer came. Raises
-        psycopg.Error for what is a mistake of ours.
+        A batch that lost a race is tried again; so is a read that lost its connection or failed with others in its
+        group. A repeated read runs alone.
+        Raises Unavailable at the deadline, or before it if too little time is left to send the batch; the outcome is
+        unknown exactly if a writing batch was sent and no answer came. Raises psycopg.Error for a mistake in our own
+        statements.
         """
         give_up = (deadline or Deadline.within()).at
         attempt = 1
@@ -79,7 +80,7 @@ class PostgresClient:
             except OverdueError:
                 raise Unavailable(TOO_SLOW, outcome_unknown=batch.writes) from None
             except psycopg.Error as error:
-                if error.sqlstate in NOT_PREPARED:  # nothing of the batch was done; unnamed, it cannot happen again
+                if error.sqlstate in NOT_PREPARED:  # nothing was done; without names it cannot happen again
                     for pool in self._pools:
                         pool.mistrust()
                     continue
@@ -89,7 +90,7 @@ class PostgresClient:
                 again = error.sqlstate in {*LOST_RACE, OUTDATED} or (left_open(error) and not unknown)
                 if not again or attempt == _ATTEMPTS:
                     raise Unavailable(sentence, outcome_unknown=unknown) from error
-            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  only to part those who collided  # nosec B311
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311  only spreads the retries  # nosec B311
             attempt += 1
 
     def connections(self) -> dict[str, int]:
@@ -116,7 +117,7 @@ class PostgresClient:
         self, pool: Pool, batch: Transaction, values: Values, give_up: float, room: Room | None
     ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
-        slot, wire = pool.at_hand() or await _turn(pool, give_up)
+        slot, connection = pool.at_hand() or await _turn(pool, give_up)
         done = partial(pool.give, slot)
         left = give_up - _ROOM - asyncio.get_running_loop().time()
         if left < _LEAST:
@@ -129,19 +130,19 @@ class PostgresClient:
             room.empty()
             take = partial(_extend, long, room)
         try:
-            unit = wire.send(batch, values, deadline=give_up, done=done, take=take)
+            sent = connection.send(batch, values, deadline=give_up, done=done, take=take)
         except BaseException:
             done()
             raise
         try:
-            rows = wire.rows(await unit.answer)
+            rows = connection.rows(await sent.answer)
             return rows if take is None else [*rows[:-1], long]
         except BaseException as failure:
-            long.clear()  # what failed must not keep them: its traceback has this frame
+            long.clear()  # the traceback of the failure has this frame and would keep them
             if isinstance(failure, psycopg.errors.FeatureNotSupported):
-                wire.forget()
-            elif isinstance(failure, asyncio.CancelledError):  # whoever cancelled may know that it is decided
-                await unit.ended()
+                connection.forget()
+            elif isinstance(failure, asyncio.CancelledError):  # the canceller may rely on the outcome being final
+                await sent.ended()
             raise
 
 

@@ -1,4 +1,4 @@
-"""What one caller has on its way to PostgreSQL, and how they learn what became of it."""
+"""A transaction on its way to PostgreSQL, and how its caller learns the outcome."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _FAILED: Final = ExecStatus.FATAL_ERROR
 
 
 class OverdueError(OperationalError):
-    """A unit was not answered in time."""
+    """A transaction was not answered in time."""
 
 
 class NotSentError(OperationalError):
-    """A unit could not be sent."""
+    """A transaction could not be sent."""
 
 
 class NotRunError(OperationalError):
-    """A unit was not run, for one before it in its group had failed."""
+    """A transaction was not run, because another one before it in its group had failed."""
 
 
 class InFlight:
-    """A batch on its way. The caller that waits for `answer` may be cancelled; the unit still runs to its end.
+    """A transaction on its way. A caller may stop waiting for `answer`; the transaction still runs to its end.
 
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
-    waiting, `silence` when the connection is given up if this unit is the next to be answered and still is not; both
-    are times of the event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each,
-    and if it raises NoRoom, so does `answer`, at once.
+    waiting, `silence` when the connection is closed if this answer is the next one and still missing; both are times of
+    the event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and if it
+    raises NoRoom, so does `answer`, at once.
     """
 
     __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size", "take")
@@ -59,26 +59,26 @@ class InFlight:
         self._ended: asyncio.Future[None] | None = None
 
     async def ended(self) -> None:
-        """Return once it is known to all what became of the unit."""
+        """Return once the outcome has been reported."""
         if not self._settled:
             self._ended = self._ended or self.answer.get_loop().create_future()
             await asyncio.shield(self._ended)
 
     def give_up(self) -> None:
-        """Tell the caller that there is no answer in time. The unit runs its course."""
+        """Report to the caller that there is no answer in time. The transaction still runs to its end."""
         if not self.answer.done():
             self.answer.set_exception(OverdueError("no answer in time"))
 
     def take_chunk(self, load: Callable[[], list[Row]]) -> None:
-        """Pass on a chunk of rows; nobody loads those that come behind an error, or when nobody waits any more."""
+        """Pass on a chunk of rows. Chunks behind an error, or without a waiting caller, are not loaded."""
         if self.take is not None and not self.answer.done():
             try:
                 self.take(load())
             except NoRoom as full:
-                self.answer.set_exception(full.with_traceback(None))  # whose frames would keep the rows
+                self.answer.set_exception(full.with_traceback(None))  # its frames would keep the rows
 
     def settle(self, outcome: list[PGresult] | Error) -> None:
-        """Tell whoever waits what became of it."""
+        """Report the outcome to the caller, and to those that wait in `ended`."""
         self._settled = True
         if not self.answer.done():
             if isinstance(outcome, list) and outcome[-1].status >= _FAILED:

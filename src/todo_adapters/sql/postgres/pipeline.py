@@ -1,9 +1,9 @@
-"""A connection to PostgreSQL that many requests share: what they send follows each other without waiting.
+"""A connection to PostgreSQL that many requests share: each sends its batch without waiting for the answers before it.
 
-A *unit* is a batch on its way. The units that are sent in one turn of the event loop are a *group*: they leave in one
-write, closed by one Sync, which PostgreSQL runs as one transaction (see "Pipelining" in its manual's chapter on the
-protocol). Each unit begins with its own context, which replaces that of the one before it; if any statement fails,
-none behind it is run. Each statement sees what was committed when it began.
+The batches that are sent in one turn of the event loop are a *group*: they leave in one write, closed by one Sync, and
+PostgreSQL runs them as one transaction (see "Pipelining" in its manual's chapter on the protocol). Each batch begins
+with its own context, which replaces the context of the batch before it; if any statement fails, none behind it is run.
+Each statement sees what was committed when it began.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from todo_domain.deadline import ANSWER_WITHIN
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
 _SILENCE: Final = ANSWER_WITHIN
-"""Seconds after which a connection is given up if what was sent first is still not answered: longer than the server
-takes to end any statement by itself."""
+"""Seconds after which a connection is closed if the first batch on the way is still not answered: the server ends every
+statement sooner."""
 
 
 class PipelineConnection:
-    """One connection in libpq's pipeline mode. Once it is broken it stays so, and every unit on it fails.
+    """One connection in libpq's pipeline mode. Once it is broken it stays so, and every batch on it fails.
 
-    On a `pooled` one, whose transactions may each run on another server, nothing is known by name, and a unit is only
-    sent when the one before it has been answered: PgBouncer 1.18 takes the server away when it sees the end of the one,
-    though it may have passed on the beginning of the other.
+    On a `pooled` one, where each transaction may run on another server connection, no statement has a name, and a batch
+    is only sent when the one before it has been answered: PgBouncer 1.18 takes the server connection away at the end of
+    the one, even if it has passed on the beginning of the other.
     """
 
     def __init__(self, connection: AsyncConnection[Row], *, pooled: bool) -> None:
         self.pooled = pooled
         connection.adapters.register_loader("timestamptz", Instant)
-        self._connection = connection  # kept, for it closes when it is collected
+        self._connection = connection  # kept, because it closes when it is collected
         self._pg = connection.pgconn
         self._shapes = Transformer(connection)
         self._open = True
@@ -55,7 +55,7 @@ class PipelineConnection:
         self._known: set[bytes] = set()
         self._ready: set[Transaction] = set()
         self._generation = b""
-        self._units: deque[InFlight] = deque()
+        self._in_flight: deque[InFlight] = deque()
         self._results: list[PGresult] = []
         self._closing = False
         self._watch: asyncio.TimerHandle | None = None
@@ -78,13 +78,13 @@ class PipelineConnection:
 
     @property
     def load(self) -> int:
-        """How many units are on the way."""
-        return len(self._units)
+        """How many batches are on the way."""
+        return len(self._in_flight)
 
     @property
     def broken(self) -> bool:
-        """Whether nothing can be sent any more. An idle wire is looked at: a server tells it only that it hangs up."""
-        if self._open and not self._units and self._glance.poll(0):
+        """Whether the connection is unusable. An idle one is polled first, to notice that the server closed it."""
+        if self._open and not self._in_flight and self._glance.poll(0):
             self.close()
         return not self._open
 
@@ -97,51 +97,51 @@ class PipelineConnection:
         done: Callable[[], None] | None = None,
         take: Callable[[list[Row]], None] | None = None,
     ) -> InFlight:
-        """Send a batch as one unit, whose answer will hold a result for each of its statements.
+        """Send a batch. Its answer will hold a result for each of its statements.
 
-        The answer fails with what PostgreSQL says, or with OverdueError if there is none by `deadline`, a time of the
-        event loop. `done` is called when the unit has run its course. `take`, for a batch that travels alone, is called
-        with the rows of its last statement, some at a time as they arrive. Raises NotSentError, and then calls nobody,
-        if it cannot be sent: nothing of it is kept.
+        The answer fails with the error of PostgreSQL, or with OverdueError if there is none by `deadline`, a time of
+        the event loop. `done` is called when the batch has run to its end. `take`, for a batch that travels alone, is
+        called with the rows of its last statement, some at a time as they arrive. Raises NotSentError, and then calls
+        neither, if the batch cannot be sent: none of it will run.
         """
-        if self.pooled and self._units:
-            raise NotSentError("a pooled connection takes one unit at a time")
+        if self.pooled and self._in_flight:
+            raise NotSentError("a pooled connection takes one batch at a time")
         try:
             self._enqueue(batch, values, deadline)
         except OperationalError as lost:
             self.close(lost)
             raise NotSentError(str(lost)) from lost
-        except BaseException:  # half a unit is on the wire, and nothing may come behind it
+        except BaseException:  # half a batch was sent, and nothing may follow it
             self.close()
             raise
         silence = self._loop.time() + _SILENCE
-        unit = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done, take)
-        self._units.append(unit)
+        sent = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done, take)
+        self._in_flight.append(sent)
         self._look_at(min(deadline, silence))
-        if batch.writes:  # a transaction of its own, which nobody else's failure undoes
+        if batch.writes:  # a transaction of its own: no failure of another batch undoes it
             self._close_group()
         elif not self._closing:
             self._closing = True
             self._loop.call_soon(self._close_group)
-        return unit
+        return sent
 
     def rows(self, results: list[PGresult]) -> list[list[Row]]:
-        """Return the rows of each statement behind the context; none of one that returns none."""
+        """Return the rows of each statement behind the context; an empty list for one that returns no rows."""
         return [self._loaded(result) for result in results[1:]]
 
     def forget(self) -> None:
-        """Prepare everything anew, under other names: after a migration, what was prepared before it may not do."""
+        """Prepare every statement again under another name: after a migration, an older plan may fail."""
         self._known.clear()
         self._ready.clear()
         self._generation += b"'"
 
     async def rest(self) -> None:
         """Return once nothing is on the way."""
-        if self._units:
-            await self._units[-1].ended()
+        if self._in_flight:
+            await self._in_flight[-1].ended()
 
     def close(self, reason: Error | None = None) -> None:
-        """End the connection at once; the unit at the head fails with `reason`, those behind it as if it broke."""
+        """Close the connection at once. The first batch on the way fails with `reason`, the others as if it broke."""
         if not self._open:
             return
         self._open = False
@@ -150,9 +150,9 @@ class PipelineConnection:
         self._pg.finish()
         if self._watch is not None:
             self._watch.cancel()
-        units, self._units = self._units, deque()
-        for place, unit in enumerate(units):
-            unit.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
+        lost, self._in_flight = self._in_flight, deque()
+        for place, sent in enumerate(lost):
+            sent.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
 
     def _enqueue(self, batch: Transaction, values: Values, deadline: float) -> None:
         dumped = self._shapes.dump_sequence(
@@ -170,7 +170,7 @@ class PipelineConnection:
                 self._pg.send_query_prepared(statement.name + self._generation, arguments)
 
     def _prepare(self, batch: Transaction, deadline: float) -> None:
-        """Prepare what this connection does not know yet, each in a group of its own: no failure undoes another's."""
+        """Prepare the statements that are new here, each in a group of its own: no failure undoes another one."""
         for statement in batch.statements:
             if statement.name not in self._known:
                 self._known.add(statement.name)
@@ -178,7 +178,7 @@ class PipelineConnection:
                 self._pg.send_prepare(statement.name + self._generation, statement.text)
                 preparation = InFlight(self._loop.create_future(), 1, deadline, self._loop.time() + _SILENCE)
                 preparation.answer.add_done_callback(partial(self._prepared, statement.name))
-                self._units.append(preparation)
+                self._in_flight.append(preparation)
                 self._sync()
         self._ready.add(batch)
 
@@ -188,9 +188,9 @@ class PipelineConnection:
             self._ready.clear()
 
     def _sync(self) -> None:
-        """End the group of the units sent so far, if there is one."""
-        if self._units and not self._units[-1].last:
-            self._units[-1].last = True
+        """End the group of the batches sent so far, if there is one."""
+        if self._in_flight and not self._in_flight[-1].last:
+            self._in_flight[-1].last = True
             self._pg.pipeline_sync()
 
     def _close_group(self) -> None:
@@ -214,7 +214,7 @@ class PipelineConnection:
             self.close(lost)
 
     def _look_at(self, due: float) -> None:
-        """See by then whether something is overdue."""
+        """Check by then whether an answer is overdue."""
         if self._watch is None or due < self._due:
             if self._watch is not None:
                 self._watch.cancel()
@@ -222,20 +222,20 @@ class PipelineConnection:
             self._watch = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        """Give up what is overdue, and the connection if it has been silent for too long."""
+        """Give up each batch that is overdue, and the connection if it has been silent for too long."""
         self._watch = None
-        if not self._units:
+        if not self._in_flight:
             return
         now = self._loop.time()
-        if self._units[0].silence <= now:
+        if self._in_flight[0].silence <= now:
             self.close(OverdueError("no answer in time"))
             return
-        due = self._units[0].silence
-        for unit in self._units:
-            if unit.deadline <= now:
-                unit.give_up()
+        due = self._in_flight[0].silence
+        for sent in self._in_flight:
+            if sent.deadline <= now:
+                sent.give_up()
             else:
-                due = min(due, unit.deadline)
+                due = min(due, sent.deadline)
         self._look_at(due)
 
     def _read(self) -> None:
@@ -243,18 +243,18 @@ class PipelineConnection:
         try:
             pg.consume_input()
             ended = False
-            while self._units and not pg.is_busy():
+            while self._in_flight and not pg.is_busy():
                 result = pg.get_result()
                 if result is None:
-                    if ended:  # twice: the server hung up before the group was closed, and has said all it will
+                    if ended:  # twice: the server hung up before the group was closed
                         return
-                    ended = True  # one statement
-                    if (unit := self._units[0]).take is not None and len(self._results) == unit.size - 1:
+                    ended = True  # of one statement
+                    if (sent := self._in_flight[0]).take is not None and len(self._results) == sent.size - 1:
                         ask_for_chunks(pg)
                     continue
                 ended = False
                 if result.status in CHUNKS:
-                    self._units[0].take_chunk(partial(self._loaded, result))
+                    self._in_flight[0].take_chunk(partial(self._loaded, result))
                     continue
                 if result.status != _SYNC:
                     self._results.append(result)
@@ -265,17 +265,17 @@ class PipelineConnection:
             self.close(lost)
 
     def _settle(self, results: list[PGresult]) -> None:
-        """Give each unit of the group that has ended its part of the results; raise OperationalError if they misfit."""
-        group = [self._units[0]]
+        """Give each batch of the ended group its part of the results; raise OperationalError if the numbers differ."""
+        group = [self._in_flight[0]]
         while not group[-1].last:
-            group.append(self._units[len(group)])
-        if sum(unit.size for unit in group) != len(results):
-            raise OperationalError("there are more answers than questions, or fewer")
+            group.append(self._in_flight[len(group)])
+        if sum(sent.size for sent in group) != len(results):
+            raise OperationalError("the number of results is not that of the statements")
         begin = 0
-        for unit in group:
-            self._units.popleft()
-            unit.settle(results[begin : begin + unit.size])
-            begin += unit.size
+        for sent in group:
+            self._in_flight.popleft()
+            sent.settle(results[begin : begin + sent.size])
+            begin += sent.size
 
     def _loaded(self, result: PGresult) -> list[Row]:
         if result.status not in ROWS:

@@ -1,4 +1,4 @@
-"""Tasks in PostgreSQL: every call one round trip, under row-level security whoever logs in."""
+"""Tasks in PostgreSQL: every call one round trip, under row-level security whatever the login."""
 
 from __future__ import annotations
 
@@ -96,18 +96,18 @@ class PostgresTasks:
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        self._road = PostgresClient(libpq_url(url), pool_size=pool_size)
+        self._client = PostgresClient(libpq_url(url), pool_size=pool_size)
 
     async def open(self) -> None:
-        """Do nothing yet: each connection is made for whoever needs it first, and `check` tells whether it works."""
+        """Do nothing: each connection is made when a call first needs it, and `check` reports whether it works."""
 
     async def aclose(self) -> None:
         """Close the connections. Whatever comes later is Unavailable."""
-        await self._road.aclose()
+        await self._client.aclose()
 
     def connections(self) -> dict[str, int]:
         """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
-        return self._road.connections()
+        return self._client.connections()
 
     async def create(
         self,
@@ -216,7 +216,7 @@ class PostgresTasks:
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
-        found = await asyncio.gather(*(self._road.run(_COUNTER, {"owner": user}) for user in users))
+        found = await asyncio.gather(*(self._client.run(_COUNTER, {"owner": user}) for user in users))
         return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
 
     def notifications(
@@ -229,22 +229,22 @@ class PostgresTasks:
     ) -> Notifications:
         """Return what tells other workers of writes and hears of theirs; `urls` say where to listen, the best first."""
         infos = [libpq_url(url) for url in urls]
-        return Notifications(self._road, infos, heard=heard, reconnected=reconnected, noted=noted)
+        return Notifications(self._client, infos, heard=heard, reconnected=reconnected, noted=noted)
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """See `Tasks`; serving needs row-level security in force."""
-        await check_isolation(self._road, deadline or Deadline.within())
+        await check_isolation(self._client, deadline or Deadline.within())
 
     async def prove_isolation(self) -> None:
         """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
-        await prove_isolation(self._road)
+        await prove_isolation(self._client)
 
     async def _run(
         self, batch: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
     ) -> list[list[Row]]:
         """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
         try:
-            return await self._road.run(batch, values, deadline=deadline, room=room)
+            return await self._client.run(batch, values, deadline=deadline, room=room)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 
