@@ -31,7 +31,7 @@ of its own, and consecutive requests come from different ones. An answer that is
 * **baseline**: FastAPI with SQLModel and psycopg2, synchronous handlers, a session for each request, PyJWT in a
   dependency, uvicorn with uvloop and httptools, 40 pooled connections; 7 members in a task, no row-level security, no
   revision. On SQLite in WAL mode.
-* **ceiling**: a bare ASGI function on uvicorn that sends our statements over our own road to PostgreSQL: no
+* **ceiling**: a bare ASGI function on uvicorn that sends our statements over our own PostgreSQL client: no
   authentication, validation, row-level security, headers or metrics.
 * **Fastify**: with pg (its default of 10 connections, prepared statements), @fastify/jwt that remembers tokens, and
   JSON schemas; the baseline's tables.

@@ -1,4 +1,4 @@
-"""As fast as it could get: a bare ASGI function that sends PostgreSQL our statements over our own road.
+"""As fast as it could get: a bare ASGI function that sends PostgreSQL our statements over our own client.
 
 There is no authentication, no validation, no row-level security, no revision in a header, no log and no metric.
 
@@ -179,7 +179,7 @@ def columns(task: TaskRow) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until told to stop, as `todo serve` does."""
-    pool.PipelineConnection = BareWire  # type: ignore[attr-defined]  # what the road makes
+    pool.PipelineConnection = BareWire  # type: ignore[attr-defined]  # what the client makes
     uvicorn.run(
         Ceiling(os.environ["DATABASE_URL"]),
         port=int(os.environ["PORT"]),
