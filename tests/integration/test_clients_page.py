@@ -34,6 +34,23 @@ for await (const { tasks } of follow(api, async () => token, copy, 20)) {
 }
 """
 
+# As the page says: wait=25 and no pause. There is no network for a second and a half.
+WAITING = """
+import { follow } from "./follow.mjs";
+const [api, token] = process.argv.slice(2);
+const [real, begun] = [fetch, Date.now()];
+let attempts = 0;
+globalThis.fetch = async (url, options) => {
+  attempts++;
+  if (Date.now() - begun < 1500) throw new TypeError("offline");
+  return real(url, options);
+};
+for await (const { tasks } of follow(api, async () => token, undefined, 0)) {
+  console.log(JSON.stringify([tasks.size, attempts]));
+  break;
+}
+"""
+
 LISTENER = """
 import { stream } from "./stream.mjs";
 const [api, token, since] = process.argv.slice(2);
@@ -141,9 +158,9 @@ def another_client(tmp_path: Path) -> Iterator[tuple[str, str, httpx.Client]]:
         yield f"{origin}/api/me", token, other
 
 
-def ran(directory: Path, name: str, driver: str, *arguments: str) -> Any:
-    """Run a driver beside the page's program of this name, and return what it prints as JSON."""
-    (directory / name).write_text(program(name))
+def ran(directory: Path, name: str, driver: str, *arguments: str, text: str | None = None) -> Any:
+    """Run a driver beside the page's program of this name, or its `text`, and return what it prints as JSON."""
+    (directory / name).write_text(text or program(name))
     (directory / "driver.mjs").write_text(driver)
     done = subprocess.run(
         [NODE, "driver.mjs", *arguments], cwd=directory, capture_output=True, text=True, timeout=120, check=False
@@ -157,6 +174,13 @@ def ran(directory: Path, name: str, driver: str, *arguments: str) -> Any:
 )
 def test_an_example_is_short(name: str, most: int):
     assert program(name).count("\n") <= most
+
+
+def test_the_table_of_ways_to_hear_counts_the_lines_of_the_programs():
+    rows = re.findall(r"^\| the (loop|stream)[^|]*\| (\d+) \|", PAGE, re.MULTILINE)
+    lines = {"loop": program("follow.mjs").count("\n"), "stream": program("stream.mjs").count("\n")}
+    assert len(rows) == 3
+    assert all(int(said) == lines[way] for way, said in rows)
 
 
 def test_a_merge_keeps_every_edit_and_the_other_ways_lose_some(tmp_path):
@@ -234,6 +258,16 @@ def test_the_example_keeps_a_copy_equal_to_the_list(tmp_path):
                 create(f"more {number}")
             node.wait_until(copy_is_the_list)
             assert node.stderr == ""
+
+
+def test_a_client_that_waits_for_changes_does_not_ask_without_pause_while_it_is_offline(tmp_path):
+    with another_client(tmp_path) as (api, token, other):
+        other.post("tasks", json={"title": "x"}).raise_for_status()
+        waiting = program("follow.mjs").replace("since=${copy.since}", "since=${copy.since}&wait=25")
+        assert "wait=25" in waiting
+        size, attempts = ran(tmp_path, "follow.mjs", WAITING, api, token, text=waiting)
+    assert size == 1
+    assert attempts < 10
 
 
 def test_the_stream_of_the_example_goes_on_after_a_restart(tmp_path):
