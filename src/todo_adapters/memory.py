@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Callable, Collection
 from datetime import datetime
 from itertools import count, islice, takewhile
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
@@ -13,12 +14,15 @@ from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, 
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
-from todo_domain.query import Page, Query, select
+from todo_domain.query import Page, Query, filter_of, page_of
 from todo_domain.room import Room
 from todo_domain.room import count as count_memory
 from todo_domain.task import Members, Task, new_task
 
 _Change = TypeVar("_Change", Task, Tombstone)
+
+_SLICE: Final = 100
+"""Tasks that are looked at before the event loop serves others: some milliseconds of long descriptions."""
 
 
 class _Answer(NamedTuple):
@@ -101,7 +105,8 @@ class _Account:
 class MemoryTasks:
     """The port `Tasks` over dictionaries of one event loop, gone with the process.
 
-    Each call is atomic because none of them ever awaits: nobody else runs in its middle, and nothing cancels it there.
+    Each call is atomic: a write never awaits, so nobody else runs in its middle and nothing cancels it there, and a
+    search, which lets others run, looks at the tasks that there were when it began.
     """
 
     def __init__(self) -> None:
@@ -158,9 +163,12 @@ class MemoryTasks:
         account = self._account(owner)
         if unless == account.revision:
             return Page([], account.revision, more=False)
-        tasks, more = select(account.tasks.values(), query)
+        revision, found = account.revision, list(account.tasks.values())
+        if query.filtered:
+            found = await _kept(found, filter_of(query))
+        tasks, more = page_of(found, query)
         count_memory(tasks, room)
-        return Page(tasks, account.revision, more)
+        return Page(tasks, revision, more)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
@@ -213,6 +221,16 @@ class MemoryTasks:
     def _account(self, owner: UserId, *, begins: int = 0) -> _Account:
         """Return the owner's account, or that of a user who never wrote, which is not kept."""
         return self._accounts.get(owner) or _Account(begins)
+
+
+async def _kept(tasks: list[Task], keeps: Callable[[Task], bool]) -> list[Task]:
+    """Return the tasks that are kept. After each slice the event loop serves others."""
+    kept: list[Task] = []
+    for begin in range(0, len(tasks), _SLICE):
+        if begin:
+            await asyncio.sleep(0)
+        kept += filter(keeps, tasks[begin : begin + _SLICE])
+    return kept
 
 
 def _after(since: int, kept: dict[int, _Change]) -> list[_Change]:

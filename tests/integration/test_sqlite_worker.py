@@ -18,7 +18,7 @@ from todo_adapters.sql.sqlite import worker
 from todo_adapters.sql.sqlite.file import File
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.sqlite.worker import SqliteWorker
-from todo_domain import NotFound, TaskService, Unavailable
+from todo_domain import NotFound, Query, TaskService, Unavailable
 from todo_domain.deadline import Deadline
 
 ADD = "INSERT INTO users VALUES (?, 0, 0, 0, '')"
@@ -397,3 +397,44 @@ async def test_answers_wait_no_longer_for_those_of_others_than_a_snapshot_lasts(
     await asyncio.gather(*quick)
     assert not slow.done()
     await slow
+
+
+ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT count(*) FROM numbers"
+
+
+async def test_a_read_ends_at_its_deadline_and_the_next_one_has_the_thread(reader):
+    with pytest.raises(Unavailable, match="takes too long"):
+        await reader.run(lambda connection: connection.execute(ENDLESS).fetchone(), Deadline.within(0.3))
+    assert await reader.run(lambda connection: connection.execute("SELECT 7").fetchone()) == (7,)
+    assert reader.load == 0
+
+
+class Held:
+    """A room in which a read stands still until the test lets it go on."""
+
+    def __init__(self):
+        self.entered = threading.Event()
+        self.goes_on = threading.Event()
+
+    def take(self, _):
+        self.entered.set()
+        assert self.goes_on.wait(20)
+
+    def empty(self):
+        pass
+
+
+async def test_short_reads_and_one_more_long_one_go_on_beside_a_long_read(path, ann, bob):
+    async with aclosing(SqliteTasks(path)) as store:
+        tasks = TaskService(store)
+        made = [(await tasks.create(owner, title="x")).task for owner in (ann, bob)]
+        room = Held()
+        long = asyncio.create_task(store.changes(ann, since=0, limit=1, room=room))
+        assert await asyncio.to_thread(room.entered.wait, 20)
+        assert await store.get(ann, made[0].id) == made[0]
+        assert (await store.page(bob, Query(limit=1), unless=None)).tasks == [made[1]]
+        assert (await store.page(bob, Query(text="x"), unless=None)).tasks == [made[1]]
+        assert (await store.changes(bob, since=0, limit=1)).tasks == [made[1]]
+        assert not long.done()
+        room.goes_on.set()
+        assert (await long).tasks == [made[0]]

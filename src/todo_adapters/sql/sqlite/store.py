@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,7 @@ _PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 _RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
 
 _NO_LIMIT: Final = -1
+_SLOW_READERS: Final = 2
 _found = cache(lambda shape: text_of(lists.found(shape), SQLITE))
 
 
@@ -84,8 +86,9 @@ def texts() -> dict[str, str]:
 class SqliteTasks:
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
-    All writes of this process go through one thread and all reads through another; writes that wait at the same time
-    share a transaction, and writes of several processes wait for each other. A write that has returned is on the disk.
+    All writes of this process go through one thread and all short reads through another; reads that may take long have
+    two more. Writes that wait at the same time share a transaction, and writes of several processes wait for each
+    other. A write that has returned is on the disk.
     Methods: see `Tasks`.
     """
 
@@ -93,6 +96,7 @@ class SqliteTasks:
         file = File(Path(path))
         self._writer = SqliteCalls(file, writes=True)
         self._reader = SqliteCalls(file, writes=False)
+        self._slow_readers = [SqliteCalls(file, writes=False) for _ in range(_SLOW_READERS)]
 
     async def open(self) -> None:
         """Open the file, or raise Unavailable; without this call, the first use does so."""
@@ -101,8 +105,11 @@ class SqliteTasks:
 
     async def aclose(self) -> None:
         """Finish what has begun and close the file. Whatever comes later is Unavailable."""
-        await self._writer.aclose()
-        await self._reader.aclose()
+        for worker in (self._writer, self._reader, *self._slow_readers):
+            await worker.aclose()
+
+    def _reader_for(self, *, short: bool) -> SqliteCalls:
+        return self._reader if short else min(self._slow_readers, key=attrgetter("load"))
 
     async def create(
         self,
@@ -172,7 +179,7 @@ class SqliteTasks:
             more = query.limit is not None and len(tasks) > query.limit
             return Page(tasks[: query.limit], counter, more)
 
-        return await self._reader.run(work, deadline)
+        return await self._reader_for(short=query.short).run(work, deadline)
 
     async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
         values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
@@ -247,7 +254,7 @@ class SqliteTasks:
             tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)
             return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
-        return await self._reader.run(work, deadline)
+        return await self._reader_for(short=room is None and since > 0).run(work, deadline)
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""

@@ -28,7 +28,16 @@ _JOINING: Final = 0.02
 _SNAPSHOT: Final = 0.002
 """Seconds after which those who share a snapshot are answered, and the next get another."""
 
-_PASSING: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_FULL}
+_OPCODES: Final = 20_000
+"""Steps of SQLite's machine, about a millisecond, after which a read whose deadline has passed ends."""
+
+_PASSING: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+}
 """After any other error of SQLite's own the connection is made anew."""
 
 
@@ -72,11 +81,19 @@ class SqliteWorker:
     def __init__(self, file: File, *, writes: bool) -> None:
         self._file = file
         self._writes = writes
+        self._given = 0  # counted by the event loop
+        self._done = 0  # counted by the thread
+        self._gives_up_at = 0.0  # the deadline of the read that the thread is at
         self._connection: sqlite3.Connection | None = None
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None: there will be no more
         self._thread: threading.Thread | None = None
         self._closing = False
         self._closed = asyncio.Event()
+
+    @property
+    def load(self) -> int:
+        """How many calls wait or are being worked on."""
+        return self._given - self._done
 
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
         """Return what `work` returns when it is given the connection, by the deadline; without one, ANSWER_WITHIN."""
@@ -90,6 +107,7 @@ class SqliteWorker:
             self._thread.start()
         job = _Job(work, loop.create_future(), deadline)
         timer = loop.call_later(deadline.left(), self._give_up, job)
+        self._given += 1
         self._waiting.put(job)
         try:
             error, result = await job.told
@@ -122,6 +140,7 @@ class SqliteWorker:
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
         def tell(jobs: list[_Job]) -> None:
+            self._done += len(jobs)  # before its callers go on, who may ask for the load
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(_tell_all, jobs)
 
@@ -129,6 +148,8 @@ class SqliteWorker:
         while (first := self._waiting.get()) is not None:
             if first.begin.acquire(blocking=False):
                 do(first, tell)
+            else:
+                self._done += 1
             del first  # with its result, which may be long
         self._discard()
         with contextlib.suppress(RuntimeError):
@@ -143,6 +164,8 @@ class SqliteWorker:
                     return
                 if job.begin.acquire(blocking=False):
                     yield job
+                else:
+                    self._done += 1
 
     def _write(self, first: _Job, tell: _Tell) -> None:
         jobs, committing = [first], False
@@ -174,6 +197,7 @@ class SqliteWorker:
         done, until = 0, time.monotonic() + _SNAPSHOT
         for number, job in enumerate(jobs, 1):
             try:
+                self._gives_up_at = job.deadline + _GRACE
                 job.ending = _Ending(None, _do(job, self._snapshot()))
             except NoRoom as full:
                 job.ending = _Ending(full.with_traceback(None))  # whose frames would keep the rows
@@ -197,6 +221,7 @@ class SqliteWorker:
             self._connection = self._file.connect()
             if not self._writes:
                 self._connection.execute("PRAGMA query_only = ON")
+                self._connection.set_progress_handler(lambda: time.monotonic() > self._gives_up_at, _OPCODES)
         return self._connection
 
     def _roll_back(self) -> None:
