@@ -1,8 +1,10 @@
-"""What docs/clients.md says of browsers, in a real one: its cache, and its preflights."""
+"""What docs/clients.md says of browsers, in a real one: its cache, its preflights, and requests that it sends again."""
 
+import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -38,19 +40,71 @@ def another_origin() -> Iterator[str]:
             thread.join()
 
 
+class LosingProxy:
+    """Passes requests on; loses the answer of the next PATCH on a kept connection, and closes that connection."""
+
+    def __init__(self, port: int) -> None:
+        self.patches = 0
+        self.lost = 0
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self):
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with suppress(OSError), client, socket.create_connection(self._target) as service:
+            kept = False
+            while request := message(client):
+                service.sendall(request)
+                answer = message(service)
+                self.patches += request.startswith(b"PATCH")
+                if kept and request.startswith(b"PATCH") and not self.lost:
+                    self.lost += 1
+                    return
+                client.sendall(answer)
+                kept = True
+
+
+def message(sender):
+    """The next request or answer with its body of a Content-Length; nothing at the end of the connection."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        if not (piece := sender.recv(65_536)):
+            return b""
+        text += piece
+    head = text.partition(b"\r\n\r\n")[0].lower()
+    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+    while len(text) < len(head) + 4 + length:
+        text += sender.recv(65_536)
+    return text
+
+
 FETCH = """
-const [url, token, headers, done] = arguments;
+const [url, token, headers, how] = arguments;
 window.fetched = null;
-fetch(url, { headers: { Authorization: `Bearer ${token}`, ...headers } })
+fetch(url, { ...how, headers: { Authorization: `Bearer ${token}`, ...headers } })
     .then(async (answer) => {
         window.fetched = [answer.status, await answer.text(), answer.headers.get("ETag")];
     }, (error) => { window.fetched = [0, String(error), null]; });
 """
 
 
-def fetched(page, url, token, **headers):
+def fetched(page, url, token, how=None, **headers):
     """Fetch as a page does; return the status, the text and the `ETag` that the page sees."""
-    page.run(FETCH, url, token, headers)
+    page.run(FETCH, url, token, headers, how or {})
     return page.wait("return window.fetched")
 
 
@@ -111,3 +165,17 @@ def test_from_another_origin_each_url_costs_one_preflight(served, page):
     for tag in ("home", "work"):
         assert fetched(page, f"{served.origin}/api/me/tasks?tag={tag}", token)[0] == 200
     assert counted(served, "OPTIONS", 204) == 3
+
+
+@pytest.mark.parametrize("body", [None, '{"completed": true}'], ids=["a toggle", "a set"])
+def test_chromium_sends_a_patch_again_when_a_kept_connection_breaks_which_undoes_a_toggle(served, page, body):
+    token = served.token("ann")
+    task = served.request("POST", "/api/me/tasks", token, {"title": "x"}).body["id"]
+    with LosingProxy(served.port) as proxy:
+        api = f"http://127.0.0.1:{proxy.port}/api/me/tasks"
+        for _ in range(3):  # a connection that is kept
+            assert fetched(page, api, token)[0] == 200
+        how = {"method": "PATCH", "body": body} if body else {"method": "PATCH"}
+        status, text, _ = fetched(page, f"{api}/{task}/complete", token, how, **{"Content-Type": "application/json"})
+    assert (status, proxy.lost, proxy.patches) == (200, 1, 2)
+    assert json.loads(text)["completed"] is (body is not None)
