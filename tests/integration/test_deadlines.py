@@ -64,21 +64,21 @@ async def test_a_caller_with_less_time_than_the_one_before_it_gives_up_alone(pos
 async def test_a_write_that_waits_for_the_lock_of_its_user_and_then_for_a_row_ends_in_time_and_is_known_not_done(
     postgres_server, postgres_database, postgres_place, ann
 ):
-    """Each wait alone is shorter than the deadline, both together are longer."""
+    """Each wait alone is shorter than what the deadline leaves, both together are longer."""
     url = postgres_server.url(postgres_database)
     async with postgres_place.open() as store:
         task = (await TaskService(store).create(ann, title="x")).task
         for write in (
-            lambda: store.create(ann, {"title": "y"}, now=NOW, quota=9, once=None),
-            lambda: store.replace(ann, task._replace(title="y"), now=NOW),
-            lambda: store.toggle(ann, task.id, now=NOW),
-            lambda: store.delete(ann, task.id, now=NOW, expected=None),
+            lambda: store.create(ann, {"title": "y"}, now=NOW, quota=9, once=None, deadline=Deadline.within(1.5)),
+            lambda: store.replace(ann, task._replace(title="y"), now=NOW, deadline=Deadline.within(1.5)),
+            lambda: store.toggle(ann, task.id, now=NOW, deadline=Deadline.within(1.5)),
+            lambda: store.delete(ann, task.id, now=NOW, expected=None, deadline=Deadline.within(1.5)),
         ):
             with psycopg.connect(url) as turn, psycopg.connect(url) as row:
                 turn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [ann, OUR_LOCKS])
                 row.execute("SELECT FROM users, tasks WHERE users.id = %s FOR UPDATE", [ann])
                 refused = asyncio.create_task(refusal(write()))
-                await asyncio.sleep(1.3)
+                await asyncio.sleep(0.7)
                 turn.rollback()
                 error, seconds = await refused
             assert seconds < 3

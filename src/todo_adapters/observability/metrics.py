@@ -42,14 +42,14 @@ class Pooled(Protocol):
 class Metrics:
     """The numbers of one application; with several workers, those of all of them, whichever is asked.
 
-    What happens is counted as it happens. What only *is* (requests in flight, connections) is looked at when somebody
-    asks, and by each of several workers once a second, so what another worker says of it may be that old.
+    Events are counted as they happen. States (requests in flight, connections) are read when the numbers are asked for,
+    and by each of several workers once a second, so the states of other workers may be that old.
     """
 
     def __init__(self, pool: Pooled | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number for each counter, of use to nobody here
         self.in_flight = 0
-        """Requests that have no answer yet; whoever takes one counts it up, and down."""
+        """Requests that have no answer yet. The edge counts each one up and down."""
         self.body_bytes: Callable[[], int] = int
         """Returns how many bytes of request bodies are held; the application says how."""
         self.answer_bytes: Callable[[], int] = int

@@ -20,14 +20,14 @@ class Trace(NamedTuple):
 
 
 class Served(Protocol):
-    """A request, for those who write about it."""
+    """A request, as log lines and spans name it."""
 
     request_id: str
     route: str | None
     """The template of its path, once it is routed."""
 
     def trace(self) -> Trace | None:
-        """Return the place in the trace as it is now, None where there is no trace."""
+        """Return the current place in the trace; None without a trace."""
 
 
 SERVED: Final[ContextVar[Served | None]] = ContextVar("todo.served", default=None)

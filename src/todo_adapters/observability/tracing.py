@@ -52,7 +52,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 UNTRACED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Paths that machines ask for every few seconds, so that nobody wants to read about it."""
+"""Paths that machines request every few seconds: their traces would only be noise."""
 
 TIMEOUT: Final = 3.0
 """Seconds that closing waits for the last spans to be sent at most."""
@@ -123,7 +123,7 @@ class Tracing:
         return Wrapped(tasks, self.call)
 
     def call(self, operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-        """Return the call with a span around it. A refusal is no failure; being out of reach is."""
+        """Return the call with a span around it. Only Unavailable and bugs mark it as failed."""
         attributes = {DB_SYSTEM_NAME: self._system, DB_OPERATION_NAME: operation}
 
         async def traced(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -15,7 +15,7 @@ BEHIND: Final = "the schema is behind this release: run todo migrate"
 
 
 class SqliteCalls(SqliteWorker):
-    """A lane whose statements may meet an older schema than theirs: that is Unavailable, and no mistake of ours."""
+    """A worker that raises Unavailable, not sqlite3.OperationalError, if the schema is older than its statements."""
 
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
         """Return what `work` returns when it is given the connection."""
@@ -25,7 +25,9 @@ class SqliteCalls(SqliteWorker):
         except sqlite3.OperationalError as error:
             if await super().run(schema_is_behind, deadline):
                 raise Unavailable(BEHIND) from error
-            return await super().run(work, deadline)  # it was until a moment ago; a mistake of ours comes again
+            return await super().run(
+                work, deadline
+            )  # it was older until a moment ago; a mistake of ours is raised again
 
 
 def schema_is_behind(connection: sqlite3.Connection) -> bool:
