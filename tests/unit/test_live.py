@@ -9,6 +9,7 @@ import pytest
 
 from todo_adapters import live
 from todo_adapters.http.protocol import event_stream as events
+from todo_adapters.http.protocol.answer_memory import AnswerMemory, AnswerRoom
 from todo_adapters.http.protocol.event_stream import EventStream, Position, position_of
 from todo_adapters.live import Listeners, Poll, TooManyListenersError, digest_of
 from todo_adapters.memory import MemoryTasks
@@ -22,6 +23,7 @@ class Heard:
 
     def __init__(self, service, listener, *, since=None, expires_in=900.0):
         self.latencies = []
+        self.room = AnswerRoom(AnswerMemory(), ANN)
         self._service = service
 
         async def count():
@@ -41,6 +43,7 @@ class Heard:
             count=self._count,
             expires_at=self._expires_at,
             sent=self.latencies.append,
+            room=self.room,
         )
         self.events = stream.events()
         return self
@@ -209,6 +212,35 @@ async def test_a_stream_resumes_after_its_position(listeners, service):
         heard = await Heard(service, listener, since=first.revision).open()
         assert (await heard.next())[0][:2] == ("ready", str(first.revision))
         assert (await heard.next())[0][:2] == ("changes", str(second.revision))
+
+
+async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it_until_it_is_taken(
+    listeners, service, monkeypatch
+):
+    monkeypatch.setattr(events, "_OUTAGE", 0.01)
+    first = (await service.create(ANN, title="a")).task
+    for _ in range(20):
+        await service.create(ANN, title="b", description="c" * 5_000)
+    answers = AnswerMemory(200_000)
+    full = [AnswerRoom(answers, BOB), AnswerRoom(answers, user_id("eve"))]
+    full[0].take(300_000)
+    full[1].take(150_000)
+    with listeners.enter(ANN, "stream") as listener:
+        heard = Heard(service, listener, since=first.revision)
+        heard.room = AnswerRoom(answers, ANN)
+        await heard.open()
+        await heard.next()
+        waiting = asyncio.create_task(heard.next())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        full[1].close()
+        ((name, _, page),) = await waiting
+        assert (name, len(page["tasks"])) == ("changes", 20)
+        assert 100_000 < heard.room.size < 120_000
+        again = asyncio.create_task(heard.next())
+        await until(lambda: not heard.room.size)
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
 
 
 async def test_a_long_absence_comes_in_pages(listeners, service, monkeypatch):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litestar import Controller, get
 from litestar.types import ASGIApp
 
+from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, Position, busy, position_of
 from todo_adapters.http.protocol.parameters import parse_events_query
@@ -38,18 +39,22 @@ class EventsController(Controller):
             or Position(since)
         )
         counter = await request.tasks.counter(request.owner, deadline=request.deadline)
-        return _Stream(request.live, request.owner, start, counter, request.expires_at)
+        room = AnswerRoom(request.answers, request.owner)
+        return _Stream(request.live, request.owner, start, counter, request.expires_at, room)
 
 
 class _Stream:
     """The stream as an ASGI application, a listener for as long as it lasts."""
 
-    def __init__(self, live: Live, user: UserId, start: Position, counter: int, expires_at: float) -> None:
+    def __init__(
+        self, live: Live, user: UserId, start: Position, counter: int, expires_at: float, room: AnswerRoom
+    ) -> None:
         self._live = live
         self._user = user
         self._start = start
         self._counter = counter
         self._expires_at = expires_at
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream, or say that there is no room."""
@@ -64,7 +69,10 @@ class _Stream:
                     count=lambda: live.service.counter(user),
                     expires_at=self._expires_at,
                     sent=live.woke,
+                    room=self._room,
                 )
                 await stream.send_to(send)
         except TooManyListenersError:
             await Answer(200, busy(), [*HEADERS])(scope, receive, send)
+        finally:
+            self._room.close()

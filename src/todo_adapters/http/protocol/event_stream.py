@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from todo_adapters.http.protocol.response import encode
+from todo_adapters.http.protocol.response import PIECE, encode
 from todo_adapters.http.protocol.schemas import changes_out
 from todo_domain import Changes, Resync, Unavailable
 from todo_domain.owner import LARGEST_ID
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.protocol.response import Header
     from todo_adapters.live import Listener
+    from todo_domain.room import Room
 
 PAGE: Final = 100
 """Items in one `changes` event, at most."""
@@ -93,7 +94,8 @@ class EventStream:
 
     `read` returns the changes after a revision, at most PAGE, or raises Resync; `counter` is the user's counter when
     the stream was opened. `expires_at` is the end of the token in seconds since 1970. `sent` is told how many seconds
-    after its wake a change was written. The stream ends for the reasons of `bye`, or when the client goes away.
+    after its wake a change was written. `room` counts an event until the client has taken it; an event that finds no
+    room is read again later. The stream ends for the reasons of `bye`, or when the client goes away.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class EventStream:
         count: Callable[[], Awaitable[int]],
         expires_at: float,
         sent: Callable[[float], None],
+        room: Room,
     ) -> None:
         self._listener = listener
         self._start = start
@@ -114,6 +117,7 @@ class EventStream:
         self._count = count
         self._expires_at = expires_at
         self._sent = sent
+        self._room = room
         self._rest_until = 0.0
 
     async def send_to(self, send: Send) -> None:
@@ -121,7 +125,8 @@ class EventStream:
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
         async with aclosing(self.events()) as events:
             async for part in events:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+                for begin in range(0, len(part), PIECE):
+                    await send({"type": "http.response.body", "body": part[begin : begin + PIECE], "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def events(self) -> AsyncGenerator[bytes, None]:
@@ -149,6 +154,7 @@ class EventStream:
                 written, read_at = await self._next()
                 if written:
                     yield written
+                    self._room.empty()
                     self._sent(ago + loop.time() - now)
             woken = await listener.wait(min(ping_at, read_at, ends.next(listener.leaves_at)))
             if woken is not None:
@@ -159,16 +165,18 @@ class EventStream:
         listener, now = self._listener, asyncio.get_running_loop().time()
         try:
             changes = await self._read(listener.position)
+            written = event("changes", changes_out(changes), id_=changes.revision)
+            self._room.take(len(written))
         except Resync:
             listener.position = counter = await self._count()
             return event("resync", {"revision": counter}, id_=counter), _NEVER
         except Unavailable:
             return b"", now + _about(_OUTAGE)
         if changes.revision == listener.position:
+            self._room.empty()
             return b"", _NEVER
         listener.position = changes.revision
         self._rest_until = now + SPACING
-        written = event("changes", changes_out(changes), id_=changes.revision)
         return written, self._rest_until if changes.has_more else _NEVER
 
     def _resolve(self) -> tuple[int, bool]:
