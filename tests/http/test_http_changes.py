@@ -43,7 +43,7 @@ class Device:
         for task in page["tasks"]:
             self.copy[task["id"]] = task
         for tombstone in page["deleted"]:
-            assert tombstone.keys() == {"id", "revision", "deleted_at"}
+            assert tombstone.keys() == {"id", "uid", "revision", "deleted_at"}
             self.copy.pop(tombstone["id"], None)
         self.since = page["revision"]
 
