@@ -30,6 +30,7 @@ from todo_domain import (
     Page,
     Query,
     QuotaReached,
+    Repeated,
     Stale,
     Task,
     Tombstone,
@@ -44,7 +45,7 @@ from todo_domain.task import new_task
 
 
 class Remembered(msgspec.Struct):
-    """A create that came with an Idempotency-Key: the same members and these four make its answer again."""
+    """A write that came with an Idempotency-Key. A create's members and these four make its answer again."""
 
     fingerprint: bytes
     task_id: int
@@ -72,6 +73,18 @@ class Account(msgspec.Struct):
         if expected is not None and task.revision not in expected:
             raise Stale(task)
         return task
+
+    def require_new(self, once: Once | None, now: datetime) -> None:
+        """Raise Repeated or KeyReused if the key was used already."""
+        key = self.keys.get(once.key) if once else None
+        if once and key and key.created_at > now - KEYS_KEPT:
+            raise Repeated if key.fingerprint == once.fingerprint else KeyReused
+
+    def remember(self, once: Once | None, task_id: int, now: datetime) -> None:
+        """Remember the key of the write that comes next."""
+        if once:
+            self.keys.pop(once.key, None)
+            self.keys[once.key] = Remembered(once.fingerprint, task_id, self.revision + 1, now)
 
     def advance(self, now: datetime) -> int:
         """Take the next revision, and remove what is due for removal."""
@@ -129,6 +142,8 @@ class FolderTasks:
     ) -> Created:
         """Keep a new task."""
         with self._writing(owner) as account:
+            if uid is not None:
+                account.require_new(once, now)
             key = account.keys.get(once.key) if once else None
             if once and key and key.created_at > now - KEYS_KEPT:
                 if key.fingerprint != once.fingerprint:
@@ -142,10 +157,9 @@ class FolderTasks:
                 raise QuotaReached(quota)
             if account.revision == 0:
                 account.revision = account.horizon = first_counter(now)
-            task = account.put(new_task(members, id=self._next_id(), uid=uid, owner=owner, revision=0, now=now), now)
-            if once:
-                account.keys.pop(once.key, None)
-                account.keys[once.key] = Remembered(once.fingerprint, task.id, task.revision, now)
+            task_id = self._next_id()
+            account.remember(once, task_id, now)
+            task = account.put(new_task(members, id=task_id, uid=uid, owner=owner, revision=0, now=now), now)
             return Created(task, replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
@@ -167,16 +181,33 @@ class FolderTasks:
         count(tasks, room)
         return Page([] if unless == account.revision else tasks, account.revision, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def get_once(
+        self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
+    ) -> Task:
+        """Return the task to a write whose key was not used yet."""
+        account = self._read(owner)
+        account.require_new(once, now)
+        return account.task(key)
+
+    async def replace(
+        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         with self._writing(owner) as account:
+            account.require_new(once, now)
             account.task(edited.id, expected={edited.revision})
+            account.remember(once, edited.id, now)
             return account.put(edited, now)
 
-    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(
+        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Complete an open task or reopen a complete one."""
         with self._writing(owner) as account:
-            return account.put(account.task(key).toggled(now), now)
+            account.require_new(once, now)
+            toggled = account.task(key).toggled(now)
+            account.remember(once, toggled.id, now)
+            return account.put(toggled, now)
 
     async def delete(
         self,
@@ -185,11 +216,14 @@ class FolderTasks:
         *,
         now: datetime,
         expected: Collection[int] | None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         """Remove the task and leave a tombstone."""
         with self._writing(owner) as account:
+            account.require_new(once, now)
             task = account.task(key, expected)
+            account.remember(once, task.id, now)
             account.tasks.remove(task)
             account.tombstones.append(Tombstone(task.id, task.uid, account.revision + 1, now))
             account.advance(now)

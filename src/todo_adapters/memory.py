@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -26,7 +26,7 @@ _SLICE: Final = 100
 
 
 class _Answer(NamedTuple):
-    """What makes the answer to a create again, beside the members that come with the repetition."""
+    """What a key stands for. It makes the answer to a create again, beside the members of the repetition."""
 
     fingerprint: bytes
     task_id: int
@@ -68,6 +68,15 @@ class _Account:
         if answer.fingerprint != once.fingerprint:
             raise KeyReused
         return answer
+
+    def require_new(self, once: Once, now: datetime) -> None:
+        if self.answer(once, now) is not None:
+            raise Repeated
+
+    def remember(self, once: Once, task_id: int, now: datetime) -> None:
+        """Remember the key of the write that comes next."""
+        self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
+        self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision + 1, now)
 
     def put(self, task: Task, *, now: datetime) -> Task:
         self.tasks.pop(task.id, None)
@@ -132,7 +141,9 @@ class MemoryTasks:
     ) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
         account = self._account(owner, begins=first_counter(now))
-        if once is not None and (first := account.answer(once, now)) is not None:
+        if uid is not None and once is not None:
+            account.require_new(once, now)
+        elif once is not None and (first := account.answer(once, now)) is not None:
             task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
             return Created(task, replayed=True)
         if uid is not None and uid in account.ids:
@@ -142,8 +153,7 @@ class MemoryTasks:
         task = new_task(members, id=next(self._ids), uid=uid, owner=owner, revision=account.revision + 1, now=now)
         self._accounts[owner] = account
         if once is not None:
-            account.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
-            account.answers[once.key] = _Answer(once.fingerprint, task.id, task.revision, now)
+            account.remember(once, task.id, now)
         return Created(account.put(task, now=now), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
@@ -170,16 +180,35 @@ class MemoryTasks:
         count_memory(tasks, room)
         return Page(tasks, revision, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def get_once(
+        self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
+    ) -> Task:
+        """Return the task to a write whose key was not used yet."""
+        self._account(owner).require_new(once, now)
+        return self._account(owner).task(key)
+
+    async def replace(
+        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         account = self._account(owner)
+        if once is not None:
+            account.require_new(once, now)
         account.task(edited.id, expected={edited.revision})
+        if once is not None:
+            account.remember(once, edited.id, now)
         return account.put(edited._replace(revision=account.revision + 1), now=now)
 
-    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(
+        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Complete an open task or reopen a complete one."""
         account = self._account(owner)
+        if once is not None:
+            account.require_new(once, now)
         toggled = account.task(key).toggled(now)
+        if once is not None:
+            account.remember(once, toggled.id, now)
         return account.put(toggled._replace(revision=account.revision + 1), now=now)
 
     async def delete(
@@ -189,11 +218,17 @@ class MemoryTasks:
         *,
         now: datetime,
         expected: Collection[int] | None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         """Remove the task and leave a tombstone."""
         account = self._account(owner)
-        account.remove(account.task(key, expected), now=now)
+        if once is not None:
+            account.require_new(once, now)
+        task = account.task(key, expected)
+        if once is not None:
+            account.remember(once, task.id, now)
+        account.remove(task, now=now)
 
     async def changes(
         self,

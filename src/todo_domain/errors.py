@@ -109,7 +109,18 @@ class KeyReused(TodoError):
     code = "idempotency_mismatch"
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used for another body: use a new key for a new task")
+        super().__init__("this Idempotency-Key was used for another request: use a new key for each")
+
+
+class Repeated(TodoError):
+    """A write was done before under this Idempotency-Key, and nothing was done now: the answer to it is no refusal.
+
+    `task` is the task as it is now. It is None where a store raises this, and after a deletion.
+    """
+
+    def __init__(self, task: Task | None = None) -> None:
+        super().__init__("this was done before")
+        self.task = task
 
 
 class Unavailable(TodoError):

@@ -54,7 +54,7 @@ Clock = Callable[[], datetime]
 
 
 class Once(NamedTuple):
-    """What makes a repeated create recognisable: the caller's key, and a digest of what was asked for."""
+    """What makes a repeated write recognisable: the caller's key, and a digest of what was asked for."""
 
     key: str
     fingerprint: bytes
@@ -82,6 +82,10 @@ class Tasks(Protocol):
     * Every write that changes something advances the owner's counter by exactly one, and the task or tombstone
       carries the new value. A reader of the counter also sees every change up to it.
     * `updated_at` never goes back, whatever the clock does.
+    * A write with `once` that changes something remembers the key, the task and its new revision in the same
+      transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
+      if the fingerprint differs. Racing callers wait for each other. But `create` without a uid gives its first answer
+      again.
     * A store that cannot answer by the `deadline`, without one in ANSWER_WITHIN, raises Unavailable then; it says so
       if a write's outcome is unknown. What it cannot do in the time that is left, it does not begin.
     """
@@ -126,13 +130,22 @@ class Tasks(Protocol):
         not held up by others.
         """
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def get_once(
+        self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
+    ) -> Task:
+        """Do what `get` does for a write with `once`: raise Repeated or KeyReused if the key was used already."""
+
+    async def replace(
+        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
 
         Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.
         """
 
-    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(
+        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         """Complete an open task or reopen a complete one, and return it. No toggle is ever lost.
 
         Raises what `get` raises.
@@ -145,6 +158,7 @@ class Tasks(Protocol):
         *,
         now: datetime,
         expected: Collection[int] | None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         """Remove the task, leave a tombstone with its uid, and make room for one more.

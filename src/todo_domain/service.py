@@ -8,7 +8,7 @@ from typing import Unpack
 
 from todo_domain.changes import LARGEST_PAGE, Changes
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, Gone, NotFound, Stale, Unavailable
+from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
 from todo_domain.ports import Clock, Created, Once, Tasks, Written
@@ -29,7 +29,8 @@ class TaskService:
     A method raises the errors that its store's method does, and Invalid for a value that breaks a rule. `if_match`
     holds the revisions of the task that the caller will accept to change; None accepts any. By the `deadline`, without
     one in ANSWER_WITHIN, a method returns or raises Unavailable. A task that a store hands out is compared with the
-    owner once more before anybody sees it.
+    owner once more before anybody sees it. A write that was done before under the key of `once` is not done again:
+    Repeated is raised, with the task as it is now.
     """
 
     def __init__(self, tasks: Tasks, *, clock: Clock = utc_now, quota: int = DEFAULT_QUOTA) -> None:
@@ -81,14 +82,18 @@ class TaskService:
         key: Key,
         *,
         if_match: Collection[int] | None = None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
         **members: Unpack[Members],
     ) -> Task:
         """Change the members that are given, and no others; concurrent edits of other members survive."""
         checked = check(members)
-        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.edited(checked, now)))
+        change = _at(if_match, lambda task, now: task.edited(checked, now))
+        return await self._rewrite(owner, key, deadline, change, once)
 
-    async def put(self, owner: UserId, key: Key, put: Put, *, deadline: Deadline | None = None) -> Written:
+    async def put(
+        self, owner: UserId, key: Key, put: Put, *, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Written:
         """Change the members that are given; under a uid that is not known, create the task if `put.may_create`."""
         put = checked_put(put)
         deadline = deadline or Deadline.within()
@@ -102,12 +107,14 @@ class TaskService:
             change(None, now)
             try:
                 made = await self._tasks.create(
-                    owner, put.members, now=now, quota=self._quota, once=None, uid=key, deadline=deadline
+                    owner, put.members, now=now, quota=self._quota, once=once, uid=key, deadline=deadline
                 )
                 return Written(require_owned(owner, made.task), created=True)
             except Exists as there:
                 task = there.current
-        return Written(await self._rewrite(owner, key, deadline, change, task), created=False)
+            except Repeated:
+                raise Repeated(await self._now(owner, key, deadline)) from None
+        return Written(await self._rewrite(owner, key, deadline, change, once, task), created=False)
 
     async def toggle(
         self,
@@ -115,12 +122,17 @@ class TaskService:
         key: Key,
         *,
         if_match: Collection[int] | None = None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> Task:
         """Complete an open task, reopen a complete one."""
         if if_match is None:
-            return require_owned(owner, await self._tasks.toggle(owner, key, now=self._clock(), deadline=deadline))
-        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.toggled(now)))
+            try:
+                toggled = await self._tasks.toggle(owner, key, now=self._clock(), once=once, deadline=deadline)
+            except Repeated:
+                raise Repeated(await self._now(owner, key, deadline)) from None
+            return require_owned(owner, toggled)
+        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.toggled(now)), once)
 
     async def delete(
         self,
@@ -128,11 +140,12 @@ class TaskService:
         key: Key,
         *,
         if_match: Collection[int] | None = None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         """Remove a task for good; one of this uid that was deleted already may be deleted again."""
         try:
-            await self._tasks.delete(owner, key, now=self._clock(), expected=if_match, deadline=deadline)
+            await self._tasks.delete(owner, key, now=self._clock(), expected=if_match, once=once, deadline=deadline)
         except Gone:
             return
         except Stale as stale:
@@ -161,27 +174,38 @@ class TaskService:
         key: Key,
         deadline: Deadline | None,
         change: Callable[[Task, datetime], Task],
+        once: Once | None,
         task: Task | None = None,
     ) -> Task:
         """Keep what `change` makes of the task, again and again until no other write came between; return it."""
         deadline = deadline or Deadline.within()
-        while True:
-            if task is None:
-                task = await self._tasks.get(owner, key, deadline=deadline)
-            now = self._clock()
-            edited = change(require_owned(owner, task), now)
-            if edited is task:
-                return task
-            try:
-                return require_owned(owner, await self._tasks.replace(owner, edited, now=now, deadline=deadline))
-            except Stale as lost:
-                task = lost.current
-            except NotFound:
-                if isinstance(key, int):
-                    raise
-                task = None  # deleted meanwhile, which is told under this key
-            if deadline.left() < 0:
-                raise Unavailable("too many others are changing this task: try again")
+        try:
+            while True:
+                now = self._clock()
+                if task is None and once is not None:
+                    task = await self._tasks.get_once(owner, key, once, now=now, deadline=deadline)
+                elif task is None:
+                    task = await self._tasks.get(owner, key, deadline=deadline)
+                edited = change(require_owned(owner, task), now)
+                if edited is task:
+                    return task
+                try:
+                    kept = await self._tasks.replace(owner, edited, now=now, once=once, deadline=deadline)
+                    return require_owned(owner, kept)
+                except Stale as lost:
+                    task = lost.current
+                except NotFound:
+                    if isinstance(key, int):
+                        raise
+                    task = None  # deleted meanwhile, which is told under this key
+                if deadline.left() < 0:
+                    raise Unavailable("too many others are changing this task: try again")
+        except Repeated:
+            raise Repeated(await self._now(owner, key, deadline)) from None
+
+    async def _now(self, owner: UserId, key: Key, deadline: Deadline | None) -> Task:
+        """Return the task as it is now to the repetition of a write of it."""
+        return require_owned(owner, await self._tasks.get(owner, key, deadline=deadline))
 
 
 def _at(if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]) -> Callable[[Task, datetime], Task]:

@@ -166,19 +166,11 @@ async def test_different_keys_and_no_key_are_different_tasks(ann: Caller):
 
 
 @pytest.mark.parametrize("value", ["k", "", '"a', "a b"])
-async def test_other_methods_ignore_the_header(ann: Caller, value: str):
+async def test_reads_ignore_the_header(ann: Caller, value: str):
     task = await ann.task()
-    below = f"/tasks/{task['id']}"
-    for completed in (True, False):
-        answer = await ann("PATCH", below + "/complete", headers=key(value))
-        assert (answer.status, answer.json()["completed"]) == (200, completed)
-    for method, how in (
-        ("PUT", {"json": {"title": "a"}}),
-        ("PATCH", {"json": {"title": "b"}}),
-        ("GET", {}),
-        ("DELETE", {}),
-    ):
-        assert (await ann(method, below, headers=key(value), **how)).status in {200, 204}
+    for method in ("GET", "HEAD", "OPTIONS"):
+        for below in (f"/tasks/{task['id']}", "/tasks", "/changes"):
+            assert (await ann(method, below, headers=key(value))).status in {200, 204}
 
 
 async def test_the_order_of_headers_and_chunks_does_not_matter(ann: Caller):

@@ -79,6 +79,10 @@ SENT = {  # units, and the statements in them with the context of each
     "toggle by uid": (1, 3),
     "delete by uid": (1, 4),
     "delete again by uid": (1, 4),
+    "create by uid once": (1, 5),
+    "edit once": (2, 7),
+    "toggle once": (1, 3),
+    "delete once": (1, 4),
 }
 
 
@@ -110,6 +114,10 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "toggle by uid": tasks.toggle(ann, UID),
             "delete by uid": tasks.delete(ann, UID),
             "delete again by uid": tasks.delete(ann, UID),
+            "create by uid once": tasks.put(ann, f"{UID}-2", Put({"title": "x"}), once=Once("1", b"x")),
+            "edit once": tasks.edit(ann, task.id, title="once", once=Once("2", b"x")),
+            "toggle once": tasks.toggle(ann, task.id, once=Once("3", b"x")),
+            "delete once": tasks.delete(ann, task.id, once=Once("4", b"x")),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)
         found = {}

@@ -9,6 +9,7 @@ A place whose data outlives the stores over it takes `durability.DurableStoreCon
 
 from store_contract.changes import Changes
 from store_contract.isolation import Isolation
+from store_contract.keys import Keys
 from store_contract.lists import Lists
 from store_contract.naming import Naming
 from store_contract.purging import Purging
@@ -17,7 +18,7 @@ from store_contract.retries import Retries
 from store_contract.writes import Writes
 
 
-class StoreContract(Isolation, Writes, Naming, Races, Retries, Lists, Changes, Purging):
+class StoreContract(Isolation, Writes, Naming, Races, Retries, Keys, Lists, Changes, Purging):
     """The promises of `Tasks`."""
 
 

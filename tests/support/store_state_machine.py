@@ -14,7 +14,23 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from support import strategies
 from support.clock import FakeClock
 from support.device import Device
-from todo_domain import KeyReused, NotFound, Once, QuotaReached, Stale, Task, Tasks, TaskService, UserId, user_id
+from todo_domain import (
+    Exists,
+    Gone,
+    KeyReused,
+    NotFound,
+    Once,
+    Put,
+    QuotaReached,
+    Repeated,
+    Stale,
+    Task,
+    Tasks,
+    TaskService,
+    UserId,
+    user_id,
+)
+from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.owner import first_counter
 from todo_domain.ports import KEYS_KEPT, PURGE_EVERY
 from todo_domain.query import position_of, select
@@ -29,6 +45,19 @@ EDITS = strategies.MEMBERS.flatmap(
 )
 
 _numbers = count(1)
+
+
+UIDS = st.sampled_from(["the-first-name", "The-First-Name", "another-name"])
+KEYED = {
+    "toggle": lambda service, owner, task_id, once: service.toggle(owner, task_id, once=once),
+    "edit": lambda service, owner, task_id, once: service.edit(owner, task_id, title="edited once", once=once),
+    "delete": lambda service, owner, task_id, once: service.delete(owner, task_id, once=once),
+}
+
+
+async def task_of(putting):
+    """The task of the answer to a PUT."""
+    return (await putting).task
 
 
 class Answer(NamedTuple):
@@ -47,6 +76,8 @@ class Account:
         self.tasks: dict[int, Task] = {}
         self.counter = 0
         self.ids: list[int] = []
+        self.names: dict[str, int] = {}
+        self.deaths: dict[int, datetime] = {}
         self.answers: dict[str, Answer] = {}
 
     def pick(self, which: int) -> int:
@@ -65,7 +96,15 @@ class Account:
         if not self.ids:
             self.counter = first_counter(task.created_at)
         self.ids.append(task.id)
+        if task.uid is not None:
+            self.names[task.uid] = task.id
         self.keep(task)
+
+    def bury(self, task_id: int, now: datetime) -> None:
+        """Note a task that was deleted just now."""
+        del self.tasks[task_id]
+        self.deaths[task_id] = now
+        self.counter += 1
 
 
 class StoreStateMachine(RuleBasedStateMachine):
@@ -187,8 +226,71 @@ class StoreStateMachine(RuleBasedStateMachine):
             assert stale.value.current == task
         else:
             self.run(deleting)
-            del account.tasks[task_id]
-            account.counter += 1
+            account.bury(task_id, self.clock.now)
+
+    @rule(name=NAMES, uid=UIDS, members=strategies.MEMBERS, only=st.booleans())
+    def put_by_uid(self, name, uid, members, only):
+        """A create, an edit or a refusal, by what there is under the name."""
+        account = self.accounts[name]
+        putting = task_of(self.service.put(account.owner, uid, Put(members, create_only=only)))
+        task_id = account.names.get(uid)
+        if task_id in account.tasks and only:
+            with pytest.raises(Exists) as exists:
+                self.run(putting)
+            assert exists.value.current == account.tasks[task_id]
+        elif task_id in account.tasks:
+            self.expect(account, task_id, putting, lambda task: task.edited(members, self.clock.now))
+        elif task_id is not None and self.run(self.is_gone(account, uid)):
+            with pytest.raises(Gone) as gone:
+                self.run(putting)
+            assert gone.value.deleted.id == task_id
+        elif len(account.tasks) == QUOTA:
+            with pytest.raises(QuotaReached):
+                self.run(putting)
+        else:
+            account.keep_new(self.run(putting))
+
+    async def is_gone(self, account, uid):
+        """Whether the deletion under this name is still known, which a purge alone may end, after its time."""
+        try:
+            await self.service.toggle(account.owner, uid)
+        except Gone:
+            return True
+        except NotFound:
+            assert self.clock.now - account.deaths[account.names[uid]] >= TOMBSTONES_KEPT
+            return False
+        raise AssertionError("a deleted task was toggled")
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH, key=st.sampled_from(["key", "Key", "third"]), what=st.sampled_from([*KEYED]))
+    def write_once(self, name, which, key, what):
+        """A write with a key: the first time it is done, and then not again."""
+        account = self.accounts[name]
+        task_id = account.pick(which)
+        once = Once(key, f"{what} {task_id}".encode())
+        writing = KEYED[what](self.service, account.owner, task_id, once)
+        answer, before = account.answers.get(key), account.counter
+        if answer is None or self.clock.now - answer.used_at >= KEYS_KEPT:
+            if what == "delete" and task_id in account.tasks:
+                task = account.tasks[task_id]
+                self.run(writing)
+                account.bury(task_id, self.clock.now)
+            else:
+                edits = {"edit": lambda task: task.edited({"title": "edited once"}, self.clock.now)}
+                self.expect(account, task_id, writing, edits.get(what, lambda task: task.toggled(self.clock.now)))
+                task = account.tasks.get(task_id)
+            if account.counter > before:
+                account.answers[key] = Answer(once.fingerprint, task, self.clock.now)
+        elif answer.fingerprint != once.fingerprint:
+            with pytest.raises(KeyReused):
+                self.run(writing)
+        elif what == "delete" or task_id in account.tasks:
+            with pytest.raises(Repeated) as repeated:
+                self.run(writing)
+            assert repeated.value.task == (None if what == "delete" else account.tasks[task_id])
+        else:
+            with pytest.raises(NotFound):
+                self.run(writing)
 
     @precondition(everybody_has_had_tasks)
     @rule(name=NAMES, which=WHICH)

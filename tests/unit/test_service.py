@@ -119,7 +119,7 @@ class Contended(MemoryTasks):
         super().__init__()
         self.rivals = rivals
 
-    async def replace(self, owner, edited, *, now, deadline):  # noqa: ARG002  the port's
+    async def replace(self, owner, edited, *, now, once, deadline):  # noqa: ARG002  the port's
         if self.rivals:
             self.rivals -= 1
             current = await self.get(owner, edited.id)

@@ -26,6 +26,7 @@ class Wrapped:
     def __init__(self, tasks: Tasks, wrap: Wrap, *, checks: bool = False) -> None:
         self.create = wrap("create", tasks.create)
         self.get = wrap("get", tasks.get)
+        self.get_once = wrap("get_once", tasks.get_once)
         self.page = wrap("page", tasks.page)
         self.replace = wrap("replace", tasks.replace)
         self.toggle = wrap("toggle", tasks.toggle)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from hashlib import sha256
-from typing import Final
+from collections.abc import Awaitable
 
 from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
@@ -18,11 +16,9 @@ from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, task_out
 from todo_adapters.http.protocol.task_lists import list_answer
-from todo_domain import Invalid, Once, Put, Task
+from todo_domain import Invalid, Put, Repeated, Task
 from todo_domain.cursor import encode as encode_cursor
 from todo_domain.query import position_of
-
-_KEY: Final = re.compile(rb'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 
 
 class TaskController(Controller):
@@ -56,14 +52,12 @@ class TaskController(Controller):
     async def create_task(self, request: TaskRequest) -> ASGIApp:
         """Create a task, once for each Idempotency-Key."""
         request.no_parameters()
-        key = idempotency_key(request.single_header(b"idempotency-key"))
+        key = request.idempotency_key()
         new, raw = await request.object(NewTask)
-        once = None if key is None else Once(key, sha256(raw).digest())
+        once = None if key is None else request.once(key, "tasks", raw)
         task, replayed = await request.tasks.create(request.owner, once=once, deadline=request.deadline, **members(new))
-        answer = task_answer(task, 201)
+        answer = replay(task, 201) if replayed else task_answer(task, 201)
         answer.headers.append((b"location", b"tasks/%d" % task.id))
-        if replayed:
-            answer.headers.append((b"idempotency-replayed", b"true"))
         return answer
 
     @get("/{key:str}", status_code=200)
@@ -79,57 +73,73 @@ class TaskController(Controller):
     @put("/{key:str}", status_code=200)
     async def put_task(self, request: TaskRequest) -> ASGIApp:
         """Update the members given, or create the task under a uid; what cannot be changed is compared or ignored."""
-        key, if_match = request.task_key(), request.if_match()
-        body, _ = await request.object(TaskPut)
+        key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
+        body, raw = await request.object(TaskPut)
         put = put_of(body)._replace(
             if_match=if_match, conditional=request.has(b"if-match"), create_only=request.create_only()
         )
-        task, created = await request.tasks.put(request.owner, key, put, deadline=request.deadline)
+        once = None if idempotency_key is None else request.once(idempotency_key, f"tasks/{key}", raw)
+        try:
+            task, created = await request.tasks.put(request.owner, key, put, once=once, deadline=request.deadline)
+        except Repeated as done:
+            return replay(done.task)
         return task_answer(task, 201 if created else 200)
 
     @patch("/{key:str}", status_code=200)
     async def patch_task(self, request: TaskRequest) -> ASGIApp:
         """Apply a JSON merge patch."""
-        key, if_match = request.task_key(), request.if_match()
-        body, _ = await request.object(TaskPatch)
-        return task_answer(
-            await request.tasks.edit(request.owner, key, if_match=if_match, **members(body), deadline=request.deadline)
+        key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
+        body, raw = await request.object(TaskPatch)
+        once = None if idempotency_key is None else request.once(idempotency_key, f"tasks/{key}", raw)
+        return await done_once(
+            request.tasks.edit(
+                request.owner, key, if_match=if_match, once=once, **members(body), deadline=request.deadline
+            )
         )
 
     @delete("/{key:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
-        await request.tasks.delete(
-            request.owner, request.task_key(), if_match=request.if_match(), deadline=request.deadline
+        key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
+        once = None if idempotency_key is None else request.once(idempotency_key, f"tasks/{key}", b"")
+        return await done_once(
+            request.tasks.delete(request.owner, key, if_match=if_match, once=once, deadline=request.deadline)
         )
-        return Answer(204, headers=[PRIVATE])
 
     @patch("/{key:str}/complete", status_code=200)
     async def complete_task(self, request: TaskRequest) -> ASGIApp:
         """Toggle a task, or set it to what the body says."""
-        key, if_match = request.task_key(), request.if_match()
-        body, _ = await request.optional_object(Completion)
+        key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
+        body, raw = await request.optional_object(Completion)
+        once = None if idempotency_key is None else request.once(idempotency_key, f"tasks/{key}/complete", raw)
         if body is not None and (said := members(body)):
-            return task_answer(
-                await request.tasks.edit(request.owner, key, if_match=if_match, **said, deadline=request.deadline)
+            return await done_once(
+                request.tasks.edit(request.owner, key, if_match=if_match, once=once, **said, deadline=request.deadline)
             )
-        return task_answer(await request.tasks.toggle(request.owner, key, if_match=if_match, deadline=request.deadline))
+        return await done_once(
+            request.tasks.toggle(request.owner, key, if_match=if_match, once=once, deadline=request.deadline)
+        )
+
+
+async def done_once(write: Awaitable[Task | None]) -> Answer:
+    """Return the answer to a write, also to one that was done before under its Idempotency-Key."""
+    try:
+        task = await write
+    except Repeated as done:
+        return replay(done.task)
+    return Answer(204, headers=[PRIVATE]) if task is None else task_answer(task)
+
+
+def replay(task: Task | None, status: int = 200) -> Answer:
+    """Return the answer to a repetition: nothing was done now, and the task is as it is, or deleted."""
+    answer = Answer(204, headers=[PRIVATE]) if task is None else task_answer(task, status)
+    answer.headers.append((b"idempotency-replayed", b"true"))
+    return answer
 
 
 def task_answer(task: Task, status: int = 200) -> Answer:
     """Return the answer that carries a task and its validator."""
     return Answer(status, encode(task_out(task)), [JSON, PRIVATE, (b"etag", etag_of(task))])
-
-
-def idempotency_key(value: bytes | None) -> str | None:
-    """Return the key in an `Idempotency-Key`, quoted (an RFC 9651 String) or bare, or raise Invalid."""
-    if value is None:
-        return None
-    match = _KEY.fullmatch(value.strip(b" \t"))
-    if match is None:
-        raise Invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters, bare or as a quoted string")
-    quoted, bare = match.groups()
-    return str(bare.decode()) if quoted is None else re.sub(r"\\(.)", r"\1", quoted.decode())
 
 
 def put_of(body: TaskPut) -> Put:

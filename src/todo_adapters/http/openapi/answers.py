@@ -123,7 +123,10 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         required=False,
     ),
     "Idempotency-Replayed": _header(
-        "`true` if this is the first answer again.", {"type": "string", "const": "true"}, "true", required=False
+        "`true` if this was done before and nothing was done now.",
+        {"type": "string", "const": "true"},
+        "true",
+        required=False,
     ),
     "WWW-Authenticate": _header(
         "The challenge of RFC 6750; with `error` and, as `error_description`, the code of the reason if a Bearer token "
@@ -249,7 +252,7 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
             {"not_json": not_json},
             patch=True,
         ),
-        "KeyReused": refused("The key was used for another body.", {"key_reused": KeyReused()}),
+        "KeyReused": refused("The key was used for another request.", {"key_reused": KeyReused()}),
         "RateLimited": refused("Too many requests.", {"rate_limited": RateLimited(retry_after=1)}),
         "HeadersTooLarge": refused(
             f"The header section, or the request target, has more than {HEADER_SECTION_LIMIT:,} bytes.",
@@ -278,4 +281,4 @@ EVERY_ROUTE: Final = common("HeadersTooLarge", "Internal")
 BELOW_API: Final = common("Unauthenticated", "Forbidden", "RateLimited", "Unavailable") | EVERY_ROUTE
 ONE_TASK: Final = common("NoSuchTask") | BELOW_API
 CONDITIONAL: Final = common("Stale") | ONE_TASK
-WRITE: Final = common("Gone") | CONDITIONAL
+WRITE: Final = common("Gone", "KeyReused") | CONDITIONAL

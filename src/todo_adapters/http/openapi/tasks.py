@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.endpoints.tasks import idempotency_key, put_of
+from todo_adapters.http.endpoints.tasks import put_of
 from todo_adapters.http.openapi import examples as ex
 from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, WRITE, Answers, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
 from todo_adapters.http.openapi.schemas import list_of, reference
 from todo_adapters.http.protocol.body import parse
-from todo_adapters.http.protocol.conditional import if_match, none_match
+from todo_adapters.http.protocol.conditional import idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import parse_list_query, query_of, task_key
 from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut
@@ -30,6 +30,7 @@ def _written(media_type_answer: str) -> Answers:
     return common("BodyTooLarge", media_type_answer)
 
 
+_REPLAYED: Final = {"Idempotency-Replayed": ""}
 _TASKS: Final = "/api/{user_id}/tasks"
 _TASK: Final = "/api/{user_id}/tasks/{key}"
 _FULL: Final[ex.Example] = {
@@ -80,7 +81,7 @@ CREATE: Final = Operation(
     _task(
         "The task.",
         status="201",
-        headers={"Location": "", "Idempotency-Replayed": ""},
+        headers={"Location": ""} | _REPLAYED,
         only_a_title=ex.created({"title": "Call the plumber"}),
         everything=ex.created(_FULL),
     )
@@ -123,6 +124,7 @@ PUT: Final = Operation(
     )
     | _task(
         "The task as it is now.",
+        headers=_REPLAYED,
         some_members=ex.edited({"title": "Buy groceries and milk"}),
         put_back=ex.edited({"completed": True}),
     )
@@ -141,7 +143,7 @@ PUT: Final = Operation(
     "A task may be put back as it was read, with what the client changed: `id`, `uid` and `user_id` must then be the "
     "task's own, and `revision` says what it was made from: if the task has changed meanwhile, 412. The other members "
     "that a client may not set are ignored. Leave `revision` out where your values are to win.",
-    [shared("IfMatch"), shared("CreateOnly")],
+    [shared("IfMatch"), shared("IdempotencyKey"), shared("CreateOnly")],
     body(
         "TaskPut",
         JSON_TYPES,
@@ -159,6 +161,7 @@ PATCH: Final = Operation(
     "Apply a JSON merge patch (RFC 7396)",
     _task(
         "The task as it is now.",
+        headers=_REPLAYED,
         status_and_tags=ex.edited({"status": "complete", "tags": ["home"]}),
         nothing=ex.edited({}),
     )
@@ -168,7 +171,7 @@ PATCH: Final = Operation(
     )
     | _written("NotAPatch")
     | WRITE,
-    parameters=[shared("IfMatch")],
+    parameters=[shared("IfMatch"), shared("IdempotencyKey")],
     body=body("TaskPatch", PATCH_TYPES, status_and_tags={"status": "complete", "tags": ["home"]}, nothing={}),
 )
 
@@ -178,10 +181,11 @@ DELETE: Final = Operation(
     "delete_task",
     "tasks",
     "Delete a task",
-    {"204": answer("It is gone; under the uid of a task that was deleted already, too.")}
+    {"204": answer("It is gone; under the uid of a task that was deleted already, too.", headers=_REPLAYED)}
     | invalid(bad_condition=lambda: if_match(b"17"))
+    | common("KeyReused")
     | CONDITIONAL,
-    parameters=[shared("IfMatch")],
+    parameters=[shared("IfMatch"), shared("IdempotencyKey")],
 )
 
 COMPLETE: Final = Operation(
@@ -192,6 +196,7 @@ COMPLETE: Final = Operation(
     "Toggle a task, or set it complete or incomplete",
     _task(
         "The task as it is now.",
+        headers=_REPLAYED,
         toggle=ex.toggled(),
         toggle_with_null=ex.toggled(),
         complete=ex.edited({"completed": True}),
@@ -201,7 +206,7 @@ COMPLETE: Final = Operation(
     | _written("NotAPatch")
     | WRITE,
     "Without a body, with `{}` or with `null`: a toggle. No toggle is ever lost.",
-    [shared("IfMatch")],
+    [shared("IfMatch"), shared("IdempotencyKey")],
     body(
         "Completion",
         PATCH_TYPES,

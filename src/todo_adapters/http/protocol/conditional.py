@@ -1,4 +1,4 @@
-"""Validators and preconditions: RFC 9110, sections 8.8.3 and 13.1."""
+"""Validators, preconditions (RFC 9110, sections 8.8.3 and 13.1) and keys of writes that may be sent twice."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _LIST = re.compile(rb"[ \t]*(?:,[ \t]*)*" + _ETAG + rb"(?:[ \t]*,(?:[ \t]*" + _E
 _EACH = re.compile(_ETAG)
 _COUNTER = re.compile(rb'(0|[1-9][0-9]{0,15})"')
 _REVISION = re.compile(rb'"([1-9][0-9]{0,15})"')
+
+_KEY: Final = re.compile(rb'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 
 ANYTHING: Final = b"*"
 
@@ -57,6 +59,15 @@ def none_match(value: bytes | None) -> tuple[bytes, ...]:
     if value.strip() == ANYTHING:
         return (ANYTHING,)
     return tuple(tag.removeprefix(b"W/") for tag in _tags("If-None-Match", value))
+
+
+def idempotency_key(value: bytes) -> str:
+    """Return the key in an `Idempotency-Key`, quoted (an RFC 9651 String) or bare, or raise Invalid."""
+    match = _KEY.fullmatch(value.strip(b" \t"))
+    if match is None:
+        raise Invalid("Idempotency-Key", "must be 1 to 255 visible ASCII characters, bare or as a quoted string")
+    quoted, bare = match.groups()
+    return str(bare.decode()) if quoted is None else re.sub(r"\\(.)", r"\1", quoted.decode())
 
 
 def has_match(tags: tuple[bytes, ...], etag: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -9,11 +10,11 @@ from litestar import Request
 
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
-from todo_adapters.http.protocol.conditional import ANYTHING, if_match, none_match
+from todo_adapters.http.protocol.conditional import ANYTHING, idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_key
-from todo_domain import Deadline, Invalid, Key, TaskService, UserId
+from todo_domain import Deadline, Invalid, Key, Once, TaskService, UserId
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
@@ -85,13 +86,29 @@ class TaskRequest(Request[UserId, None, Any]):
     def single_header(self, name: bytes) -> bytes | None:
         """Return a header that may come once."""
         values = self._values(name)
+        if not values:
+            return None
         if len(values) > 1:
             raise Invalid(name.decode().title(), "is given twice")
-        return values[0] if values else None
+        return values[0]
 
     def has(self, name: bytes) -> bool:
         """Return whether the request has this header."""
-        return bool(self._values(name))
+        return any(name == given for given, _ in self.scope["headers"])
+
+    def idempotency_key(self) -> str | None:
+        """Return what `Idempotency-Key` says."""
+        values = [value for name, value in self.scope["headers"] if name == b"idempotency-key"]
+        if len(values) > 1:
+            raise Invalid("Idempotency-Key", "is given twice")
+        return idempotency_key(values[0]) if values else None
+
+    def once(self, key: str, below: str, raw: bytes) -> Once:
+        """Return what makes a repetition of this write recognisable.
+
+        It is the same write if the method, the path `below` the user (percent-decoded) and the body are the same.
+        """
+        return Once(key, sha256(b"%s %s\0%s" % (self.scope["method"].encode(), below.encode(), raw)).digest())
 
     def if_match(self) -> frozenset[int] | None:
         """Return the revisions that `If-Match` accepts, None where any will do."""

@@ -23,7 +23,7 @@ from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_postgresql
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -49,6 +49,26 @@ _DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
 _DELETE_BY_UID: Final = Transaction(
     writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
 )
+_ONCE: Final = {
+    _GET: Transaction(statements.seen, statements.get),
+    _GET_BY_UID: Transaction(statements.seen, statements.get_by_uid, statements.tombstone_by_uid),
+    _CREATE_BY_UID: Transaction(
+        statements.seen,
+        statements.get_by_uid,
+        statements.tombstone_by_uid,
+        writes.create_by_uid_once,
+        writes=True,
+    ),
+    _REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, writes=True),
+    _TOGGLE: Transaction(statements.seen, writes.toggle_once, writes=True),
+    _TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, writes=True),
+    _DELETE: Transaction(statements.seen, writes.remove_once, statements.get, writes=True),
+    _DELETE_BY_UID: Transaction(
+        statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+    ),
+}
+"""For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""
+
 _PURGE: Final = Transaction(writes.purge, writes=True)
 
 _PURGE_TIMEOUT: Final = 0.4
@@ -80,6 +100,7 @@ def batches() -> dict[str, Transaction]:
         "delete by uid": _DELETE_BY_UID,
         "purge": _PURGE,
     }
+    fixed |= {f"{name} once": _ONCE[batch] for name, batch in fixed.items() if batch in _ONCE}
     return fixed | {
         lists.name_of(shape): _page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
         for shape in lists.all_shapes()
@@ -123,7 +144,8 @@ class PostgresTasks:
         draft = new_task(members, id=0, uid=uid, owner=owner, revision=0, now=now)
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if uid is not None:
-            there, deleted, made = await self._run(_CREATE_BY_UID, {**values, "uid": uid}, deadline=deadline)
+            values["uid"] = uid
+            there, deleted, made = await self._run_once(_CREATE_BY_UID, values, once, now, deadline)
             if there:
                 raise Exists(task_from_postgresql(there[0]))
             _require_not_gone(deleted)
@@ -161,19 +183,30 @@ class PostgresTasks:
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def get_once(
+        self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
+    ) -> Task:
+        name, batch = ("uid", _GET_BY_UID) if isinstance(key, str) else ("id", _GET)
+        return _only(*await self._run_once(batch, {"owner": owner, name: key}, once, now, deadline))
+
+    async def replace(
+        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._run(_REPLACE, values, deadline=deadline)
+        turn, current = await self._run_once(_REPLACE, values, once, now, deadline)
         if not turn:
             raise Stale(_only(current))
-        ((revision,),) = turn
+        revision = turn[0][0]
         await self._purge(owner, revision, now, deadline)
         return edited._replace(revision=revision)
 
-    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
+    async def toggle(
+        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
         name, batch = ("uid", _TOGGLE_BY_UID) if isinstance(key, str) else ("id", _TOGGLE)
-        toggled = _only(*await self._run(batch, {"owner": owner, name: key, "now": now}, deadline=deadline))
+        values = {"owner": owner, name: key, "now": now}
+        toggled = _only(*await self._run_once(batch, values, once, now, deadline))
         await self._purge(owner, toggled.revision, now, deadline)
         return toggled
 
@@ -184,12 +217,13 @@ class PostgresTasks:
         *,
         now: datetime,
         expected: Collection[int] | None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else list(expected)
         name, batch = ("uid", _DELETE_BY_UID) if isinstance(key, str) else ("id", _DELETE)
         values = {"owner": owner, name: key, "now": now, "expected": accepted}
-        gone, *current = await self._run(batch, values, deadline=deadline)
+        gone, *current = await self._run_once(batch, values, once, now, deadline)
         if not gone:
             raise Stale(_only(*current))
         await self._purge(owner, gone[0][0], now, deadline)
@@ -247,6 +281,18 @@ class PostgresTasks:
             return await self._client.run(batch, values, deadline=deadline, room=room)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
+
+    async def _run_once(
+        self, batch: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None
+    ) -> list[list[Row]]:
+        """Run a transaction, with the key if there is one. Raises Repeated or KeyReused if the key was used."""
+        if once is None:
+            return await self._run(batch, values, deadline=deadline)
+        key = {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
+        seen, *results = await self._run(_ONCE[batch], {**values, **key, "now": now}, deadline=deadline)
+        if seen:
+            raise Repeated if seen[0][0] == once.fingerprint else KeyReused
+        return results
 
     async def _purge(self, owner: UserId, revision: int, now: datetime, deadline: Deadline | None) -> None:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.

@@ -7,6 +7,7 @@ The counter is always moved before the task, and only if the task is there to ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -34,6 +35,9 @@ from todo_adapters.sql.statements import (
     this_user,
 )
 from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, users
+from todo_domain.task import Task
+
+Conditions = Sequence[sa.ColumnElement[bool]]
 
 _BUMPED: Final = users.c.revision + ONE
 
@@ -88,6 +92,11 @@ def _create_once() -> sa.Select[Any]:
         .add_cte(room)
         .cte("made")
     )
+    return _remembering(made)
+
+
+def _remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
+    """Remember the key of the write that `made` is, with the id and revision that it returns; return its columns."""
     key = {
         "user_id": OWNER,
         "key": KEY,
@@ -102,13 +111,15 @@ def _create_once() -> sa.Select[Any]:
         index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
         set_={name: entry.excluded[name] for name in ("fingerprint", "task_id", "revision", "created_at", "number")},
     ).cte("kept")
-    return sa.select(made.c.id, made.c.revision).add_cte(kept)
+    return sa.select(*(made.c[name] for name in columns or ("id", "revision"))).add_cte(kept)
 
 
-def _changing(matches: sa.ColumnElement[bool], values: dict[str, Any], *returning: sa.Column[Any]) -> sa.Update:
+def _changing(
+    matches: sa.ColumnElement[bool], values: dict[str, Any], *returning: sa.Column[Any], new: Conditions = ()
+) -> sa.Update:
     turn = (
         sa.update(users)
-        .where(this_user, sa.exists(sa.select(ONE).where(matches)))
+        .where(this_user, sa.exists(sa.select(ONE).where(matches)), *new)
         .values(revision=_BUMPED)
         .returning(users.c.revision)
         .cte("turn")
@@ -117,12 +128,12 @@ def _changing(matches: sa.ColumnElement[bool], values: dict[str, Any], *returnin
     return changed.returning(*returning).add_cte(turn)
 
 
-def _remove(matches: sa.ColumnElement[bool]) -> sa.Insert:
+def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.Insert:
     """Put a tombstone in the place of the task that matches, if `expected` is null or holds its revision."""
     expected = parameter("expected", NUMBERS)
     gone = (
         sa.delete(tasks)
-        .where(matches, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)))
+        .where(matches, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)), *new)
         .returning(tasks.c.id, tasks.c.uid)
         .cte("gone")
     )
@@ -144,7 +155,7 @@ def _remove(matches: sa.ColumnElement[bool]) -> sa.Insert:
     inserted = sa.insert(tombstones).from_select(
         list(tombstone_row), sa.select(*tombstone_row.values()).select_from(gone.join(turn, sa.true()))
     )
-    return inserted.returning(tombstones.c.revision).add_cte(turn)
+    return inserted.returning(tombstones.c.revision, tombstones.c.task_id.label("id")).add_cte(turn)
 
 
 def _purge() -> sa.Update:
@@ -170,17 +181,22 @@ provision: Final = (
 )
 """Makes the user's row, if there is none."""
 
+_NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
+"""What a write with a key demands: that the key is not remembered."""
+
 create: Final = _create()
-create_by_uid: Final = _create(
-    ~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)), uid=UID
-)
+_UNNAMED: Final = (~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)))
+create_by_uid: Final = _create(*_UNNAMED, uid=UID)
 """Does what `create` does, unless there is a task or a tombstone of this uid."""
+
+create_by_uid_once: Final = _remembering(_create(*_UNNAMED, *_NEW, uid=UID).cte("made"))
 create_once: Final = _create_once()
 
-replace: Final = _changing(
-    sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger)),
-    {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)},
-    tasks.c.revision,
+_UNCHANGED: Final = sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
+_REPLACED: Final = {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)}
+replace: Final = _changing(_UNCHANGED, _REPLACED, tasks.c.revision)
+replace_once: Final = _remembering(
+    _changing(_UNCHANGED, _REPLACED, tasks.c.id, tasks.c.revision, new=_NEW).cte("made"), "revision"
 )
 _TOGGLED: Final = {
     "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
@@ -188,6 +204,10 @@ _TOGGLED: Final = {
 }
 toggle: Final = _changing(this_task, _TOGGLED, *TASK)
 toggle_by_uid: Final = _changing(this_name, _TOGGLED, *TASK)
+toggle_once: Final = _remembering(_changing(this_task, _TOGGLED, *TASK, new=_NEW).cte("made"), *Task._fields)
+toggle_by_uid_once: Final = _remembering(_changing(this_name, _TOGGLED, *TASK, new=_NEW).cte("made"), *Task._fields)
 remove: Final = _remove(this_task)
 remove_by_uid: Final = _remove(this_name)
+remove_once: Final = _remembering(_remove(this_task, *_NEW).cte("made"), "revision")
+remove_by_uid_once: Final = _remembering(_remove(this_name, *_NEW).cte("made"), "revision")
 purge: Final = _purge()

@@ -20,7 +20,7 @@ from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
 from todo_adapters.sql.sqlite.file import File
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
@@ -130,15 +130,14 @@ class SqliteTasks:
             "begins": first_counter(now),
             "uid": uid,
             **columns(draft, FORMS),
+            **_keyed(once, now),
         }
-        if once is not None:
-            values |= {"key": once.key, "fingerprint": once.fingerprint}
-            values |= {"keys_since": text_of_instant(now - KEYS_KEPT)}
 
         def work(connection: sqlite3.Connection) -> Created:
-            if once is not None and (seen := connection.execute(_SEEN, values).fetchone()) is not None:
+            if uid is None and once and (seen := connection.execute(_SEEN, values).fetchone()) is not None:
                 return Created(_replayed(seen, owner, members, once), replayed=True)
             if uid is not None:
+                _require_new(connection, values)
                 if (row := connection.execute(_GET_BY_UID, values).fetchone()) is not None:
                     raise Exists(task_from_sqlite(row))
                 _require_not_gone(connection, values)
@@ -148,9 +147,7 @@ class SqliteTasks:
             values["new_revision"] = revision = admitted[0]
             (values["id"],) = connection.execute(_NEXT_ID).fetchone()
             connection.execute(_INSERT, values)
-            if once is not None:
-                connection.execute(_REMEMBER, values)
-            _purge(connection, owner, revision, now)
+            _finish(connection, values, now)
             return Created(draft._replace(id=values["id"], revision=revision), replayed=False)
 
         return await self._writer.run(work, deadline)
@@ -181,31 +178,48 @@ class SqliteTasks:
 
         return await self._reader_for(short=query.short).run(work, deadline)
 
-    async def replace(self, owner: UserId, edited: Task, *, now: datetime, deadline: Deadline | None = None) -> Task:
-        values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
-        values["updated_at"] = text_of_instant(edited.updated_at)
+    async def get_once(
+        self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
+    ) -> Task:
+        values: Values = {**_named(owner, key), **_keyed(once, now)}
 
         def work(connection: sqlite3.Connection) -> Task:
+            _require_new(connection, values)
+            return _get(connection, values)
+
+        return await self._reader.run(work, deadline)
+
+    async def replace(
+        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
+        values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
+        values |= {"updated_at": text_of_instant(edited.updated_at), **_keyed(once, now)}
+
+        def work(connection: sqlite3.Connection) -> Task:
+            _require_new(connection, values)
             if (current := _get(connection, values)).revision != edited.revision:
                 raise Stale(current)
             (values["new_revision"],) = connection.execute(_TURN, values).fetchone()
             connection.execute(_REPLACE, values)
-            _purge(connection, owner, values["new_revision"], now)
+            _finish(connection, values, now)
             return edited._replace(revision=values["new_revision"])
 
         return await self._writer.run(work, deadline)
 
-    async def toggle(self, owner: UserId, key: Key, *, now: datetime, deadline: Deadline | None = None) -> Task:
-        values: Values = {**_named(owner, key), "now": text_of_instant(now)}
+    async def toggle(
+        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+    ) -> Task:
+        values: Values = {**_named(owner, key), "now": text_of_instant(now), **_keyed(once, now)}
 
         def work(connection: sqlite3.Connection) -> Task:
+            _require_new(connection, values)
             _find(connection, values)
             if (turn := connection.execute(_TURN, values).fetchone()) is None:
                 raise NotFound
             (values["new_revision"],) = turn
             if (row := connection.execute(_TOGGLE, values).fetchone()) is None:
                 raise NotFound
-            _purge(connection, owner, values["new_revision"], now)
+            _finish(connection, values, now)
             return task_from_sqlite(row)
 
         return await self._writer.run(work, deadline)
@@ -217,19 +231,22 @@ class SqliteTasks:
         *,
         now: datetime,
         expected: Collection[int] | None,
+        once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else FORMS.several(list(expected))
         values: Values = {**_named(owner, key), "now": text_of_instant(now), "expected": accepted}
+        values |= _keyed(once, now)
 
         def work(connection: sqlite3.Connection) -> None:
+            _require_new(connection, values)
             _find(connection, values)
             if (removed := connection.execute(_REMOVE, values).fetchone()) is None:
                 raise Stale(_get(connection, values))
             (values["uid"],) = removed
             (values["new_revision"],) = connection.execute(_DISMISS, values).fetchone()
             connection.execute(_INSERT_TOMBSTONE, values)
-            _purge(connection, owner, values["new_revision"], now)
+            _finish(connection, values, now)
 
         await self._writer.run(work, deadline)
 
@@ -284,6 +301,27 @@ class SqliteTasks:
 def _named(owner: UserId, key: Key) -> Values:
     """Return the parameters that say which task: by its id, or by its uid."""
     return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
+
+
+def _keyed(once: Once | None, now: datetime) -> Values:
+    """Return the parameters of an Idempotency-Key, if there is one."""
+    if once is None:
+        return {}
+    since = text_of_instant(now - KEYS_KEPT)
+    return {"key": once.key, "fingerprint": once.fingerprint, "keys_since": since, "now": text_of_instant(now)}
+
+
+def _require_new(connection: sqlite3.Connection, values: Values) -> None:
+    """Raise Repeated or KeyReused if the key of a write, where it has one, was used already."""
+    if "key" in values and (seen := connection.execute(_SEEN, values).fetchone()) is not None:
+        raise Repeated if seen[0] == values["fingerprint"] else KeyReused
+
+
+def _finish(connection: sqlite3.Connection, values: Values, now: datetime) -> None:
+    """Remember the key of a write, where it has one, and purge."""
+    if "key" in values:
+        connection.execute(_REMEMBER, values)
+    _purge(connection, values["owner"], values["new_revision"], now)
 
 
 def _find(connection: sqlite3.Connection, values: Values) -> None:
