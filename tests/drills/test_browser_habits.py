@@ -167,8 +167,12 @@ def test_from_another_origin_each_url_costs_one_preflight(served, page):
     assert counted(served, "OPTIONS", 204) == 3
 
 
-@pytest.mark.parametrize("body", [None, '{"completed": true}'], ids=["a toggle", "a set"])
-def test_chromium_sends_a_patch_again_when_a_kept_connection_breaks_which_undoes_a_toggle(served, page, body):
+@pytest.mark.parametrize(
+    ("body", "headers", "completed"),
+    [(None, {}, False), (None, {"Idempotency-Key": "k"}, True), ('{"completed": true}', {}, True)],
+    ids=["a toggle", "a toggle with a key", "a set"],
+)
+def test_chromium_sends_a_patch_again_when_a_kept_connection_breaks(served, page, body, headers, completed):
     token = served.token("ann")
     task = served.request("POST", "/api/me/tasks", token, {"title": "x"}).body["id"]
     with LosingProxy(served.port) as proxy:
@@ -176,6 +180,8 @@ def test_chromium_sends_a_patch_again_when_a_kept_connection_breaks_which_undoes
         for _ in range(3):  # a connection that is kept
             assert fetched(page, api, token)[0] == 200
         how = {"method": "PATCH", "body": body} if body else {"method": "PATCH"}
-        status, text, _ = fetched(page, f"{api}/{task}/complete", token, how, **{"Content-Type": "application/json"})
+        status, text, _ = fetched(
+            page, f"{api}/{task}/complete", token, how, **headers, **{"Content-Type": "application/json"}
+        )
     assert (status, proxy.lost, proxy.patches) == (200, 1, 2)
-    assert json.loads(text)["completed"] is (body is not None)
+    assert json.loads(text)["completed"] is completed

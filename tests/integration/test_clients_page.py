@@ -118,7 +118,10 @@ for (const [number, { id }] of tasks.entries()) {
   queue.push({ method: "PUT", path: `tasks/${uid}`, body: { title: `named ${number}` }, headers: createOnly });
   for (const name of [id, uid]) {
     queue.push({ method: "PATCH", path: `tasks/${name}`, body: { title: `${number} edited` } });
-    queue.push({ method: "PATCH", path: `tasks/${name}/complete`, body: { completed: true } });
+    for (let click = 0; click < 3; click++) {
+      const once = { "Idempotency-Key": crypto.randomUUID() };
+      queue.push({ method: "PATCH", path: `tasks/${name}/complete`, headers: once });
+    }
     if (number % 2) queue.push({ method: "DELETE", path: `tasks/${name}` });
   }
 }
