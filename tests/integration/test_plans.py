@@ -3,11 +3,11 @@
 import pytest
 
 from support.plans import nodes, plans
-from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import batches as postgres
 
 PARTITIONS = 16
 KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "idempotency_keys": "user_id"}
-BATCHES = postgres.batches()
+BATCHES = postgres.all_batches()
 
 
 @pytest.fixture(scope="module")

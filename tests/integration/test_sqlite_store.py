@@ -15,7 +15,7 @@ import pytest
 
 from support.clock import FakeClock
 from todo_adapters.sql import lists
-from todo_adapters.sql.sqlite import store as sqlite
+from todo_adapters.sql.sqlite import texts as sqlite
 from todo_adapters.sql.sqlite.file import connect, explain
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import NotFound, Query, Sort, TaskService, Unavailable, user_id
@@ -284,9 +284,9 @@ def sqlite3_names(sql):
     }
 
 
-@pytest.mark.parametrize("name", sqlite.texts())
+@pytest.mark.parametrize("name", sqlite.all_texts())
 def test_no_statement_scans_a_table(path, name):
-    for step in plan(path, sqlite.texts()[name]):
+    for step in plan(path, sqlite.all_texts()[name]):
         if step.startswith("SCAN") and "task_ids" not in step:
             assert (
                 step.split()[1] in {"page", "live", "gone", "change", "anon_1", "anon_2", "anon_3"} or "VIRTUAL" in step
@@ -296,7 +296,7 @@ def test_no_statement_scans_a_table(path, name):
 @pytest.mark.parametrize("behind", ["nothing", "value"])
 @pytest.mark.parametrize("filtered", [False, True])
 def test_the_default_list_is_read_in_the_order_of_its_index(path, behind, filtered):
-    steps = plan(path, sqlite._found(lists.Shape(Sort(), behind, filtered)))
+    steps = plan(path, sqlite.page(lists.Shape(Sort(), behind, filtered)))
     assert any("USING INDEX tasks_newest" in step for step in steps)
     # The tags of a task are compared in one of their own.
     assert not [step for step in steps if "TEMP B-TREE" in step and "EXCEPT" not in step]

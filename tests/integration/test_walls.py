@@ -9,7 +9,7 @@ from servers.postgres import PostgresServer
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
-from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import batches as postgres
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
 
@@ -111,7 +111,7 @@ async def _cannot_reach(store, ann, bob, clock):
 @pytest.fixture
 def unpinned(monkeypatch):
     """Take `user_id = …` out of every statement: each then speaks of everybody's rows."""
-    for batch in postgres.batches().values():
+    for batch in postgres.all_batches().values():
         without = tuple(
             statement._replace(text=text, name=b"unpinned_" + statement.name)
             for statement in batch.statements

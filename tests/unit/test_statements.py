@@ -8,15 +8,15 @@ import sqlalchemy as sa
 
 from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
-from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import batches as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.sqlite import store as sqlite
+from todo_adapters.sql.sqlite import texts as sqlite
 from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks
 
 TABLES = "|".join(metadata.tables)
-BATCHES = postgres.batches()
+BATCHES = postgres.all_batches()
 CAST = re.compile(
     r"%\((\w+)\)s"
     r"(::(?:VARCHAR|TEXT|BIGINT|INTEGER|SMALLINT|DATE|TIMESTAMP WITH TIME ZONE)(?:\[\])?(?: COLLATE \"C\")?)?"
@@ -34,7 +34,7 @@ def named(batch):
 (CONTEXT,), (LOCK,) = named(Transaction()), named(Transaction(writes=True))
 SPLIT = {f"postgresql: {name} {n}": text for name, batch in BATCHES.items() for n, text in enumerate(named(batch))}
 STATEMENTS = {name: text for name, text in SPLIT.items() if text not in {CONTEXT, LOCK}} | {
-    f"sqlite: {name}": text for name, text in sqlite.texts().items()
+    f"sqlite: {name}": text for name, text in sqlite.all_texts().items()
 }
 
 

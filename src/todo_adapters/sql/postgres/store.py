@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Final, Literal
 
 import psycopg
 
-from todo_adapters.sql import lists, statements
-from todo_adapters.sql.postgres import writes
+from todo_adapters.sql import lists
+from todo_adapters.sql.postgres import batches
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
@@ -31,80 +30,8 @@ from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 
-_GET: Final = Transaction(statements.get)
-_GET_BY_UID: Final = Transaction(statements.get_by_uid, statements.tombstone_by_uid)
-_COUNTER: Final = Transaction(statements.counter)
-_STATE: Final = Transaction(statements.state, alone=True)
-_CHANGES: Final = Transaction(statements.changes)
-_LONG_CHANGES: Final = Transaction(statements.changes, alone=True)
-_CREATE: Final = Transaction(writes.create, writes=True)
-_CREATE_BY_UID: Final = Transaction(
-    statements.get_by_uid, statements.tombstone_by_uid, writes.create_by_uid, writes=True
-)
-_CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
-_REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
-_TOGGLE: Final = Transaction(writes.toggle, writes=True)
-_TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, writes=True)
-_DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
-_DELETE_BY_UID: Final = Transaction(
-    writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
-)
-_ONCE: Final = {
-    _GET: Transaction(statements.seen, statements.get),
-    _GET_BY_UID: Transaction(statements.seen, statements.get_by_uid, statements.tombstone_by_uid),
-    _CREATE_BY_UID: Transaction(
-        statements.seen,
-        statements.get_by_uid,
-        statements.tombstone_by_uid,
-        writes.create_by_uid_once,
-        writes=True,
-    ),
-    _REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, writes=True),
-    _TOGGLE: Transaction(statements.seen, writes.toggle_once, writes=True),
-    _TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, writes=True),
-    _DELETE: Transaction(statements.seen, writes.remove_once, statements.get, writes=True),
-    _DELETE_BY_UID: Transaction(
-        statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, writes=True
-    ),
-}
-"""For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""
-
-_PURGE: Final = Transaction(writes.purge, writes=True)
-
 _PURGE_TIMEOUT: Final = 0.4
 """Seconds of the write's deadline that a purge behind it may take; the answer waits for it."""
-
-
-@cache
-def _page(shape: lists.Shape, *, short: bool) -> Transaction:
-    """Return the batch for a page; one that is not short travels alone."""
-    return Transaction(lists.page(shape), alone=not short)
-
-
-def batches() -> dict[str, Transaction]:
-    """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
-    fixed = {
-        "get": _GET,
-        "get by uid": _GET_BY_UID,
-        "counter": _COUNTER,
-        "state": _STATE,
-        "changes": _CHANGES,
-        "long changes": _LONG_CHANGES,
-        "create": _CREATE,
-        "create by uid": _CREATE_BY_UID,
-        "create once": _CREATE_ONCE,
-        "replace": _REPLACE,
-        "toggle": _TOGGLE,
-        "toggle by uid": _TOGGLE_BY_UID,
-        "delete": _DELETE,
-        "delete by uid": _DELETE_BY_UID,
-        "purge": _PURGE,
-    }
-    fixed |= {f"{name} once": _ONCE[batch] for name, batch in fixed.items() if batch in _ONCE}
-    return fixed | {
-        lists.name_of(shape): _page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
-        for shape in lists.all_shapes()
-    }
 
 
 class PostgresTasks:
@@ -145,15 +72,15 @@ class PostgresTasks:
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if uid is not None:
             values["uid"] = uid
-            there, deleted, made = await self._run_once(_CREATE_BY_UID, values, once, now, deadline)
+            there, deleted, made = await self._run_once(batches.CREATE_BY_UID, values, once, now, deadline)
             if there:
                 raise Exists(task_from_postgresql(there[0]))
             _require_not_gone(deleted)
         elif once is None:
-            (made,) = await self._run(_CREATE, values, deadline=deadline)
+            (made,) = await self._run(batches.CREATE, values, deadline=deadline)
         else:
             values |= {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
-            _, seen, made = await self._run(_CREATE_ONCE, values, deadline=deadline)
+            _, seen, made = await self._run(batches.CREATE_ONCE, values, deadline=deadline)
             if seen:
                 return Created(_replayed(seen[0], owner, members, once), replayed=True)
         if not made:
@@ -163,7 +90,7 @@ class PostgresTasks:
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        name, batch = ("uid", _GET_BY_UID) if isinstance(key, str) else ("id", _GET)
+        name, batch = ("uid", batches.GET_BY_UID) if isinstance(key, str) else ("id", batches.GET)
         return _only(*await self._run(batch, {"owner": owner, name: key}, deadline=deadline))
 
     async def page(
@@ -177,7 +104,7 @@ class PostgresTasks:
     ) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        page = _page(lists.shape_of(query), short=query.short)
+        page = batches.page(lists.shape_of(query), short=query.short)
         (rows,) = await self._run(page, values, deadline=deadline, room=room)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
@@ -186,7 +113,7 @@ class PostgresTasks:
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        name, batch = ("uid", _GET_BY_UID) if isinstance(key, str) else ("id", _GET)
+        name, batch = ("uid", batches.GET_BY_UID) if isinstance(key, str) else ("id", batches.GET)
         return _only(*await self._run_once(batch, {"owner": owner, name: key}, once, now, deadline))
 
     async def replace(
@@ -194,7 +121,7 @@ class PostgresTasks:
     ) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._run_once(_REPLACE, values, once, now, deadline)
+        turn, current = await self._run_once(batches.REPLACE, values, once, now, deadline)
         if not turn:
             raise Stale(_only(current))
         revision = turn[0][0]
@@ -204,7 +131,7 @@ class PostgresTasks:
     async def toggle(
         self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
-        name, batch = ("uid", _TOGGLE_BY_UID) if isinstance(key, str) else ("id", _TOGGLE)
+        name, batch = ("uid", batches.TOGGLE_BY_UID) if isinstance(key, str) else ("id", batches.TOGGLE)
         values = {"owner": owner, name: key, "now": now}
         toggled = _only(*await self._run_once(batch, values, once, now, deadline))
         await self._purge(owner, toggled.revision, now, deadline)
@@ -221,7 +148,7 @@ class PostgresTasks:
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else list(expected)
-        name, batch = ("uid", _DELETE_BY_UID) if isinstance(key, str) else ("id", _DELETE)
+        name, batch = ("uid", batches.DELETE_BY_UID) if isinstance(key, str) else ("id", batches.DELETE)
         values = {"owner": owner, name: key, "now": now, "expected": accepted}
         gone, *current = await self._run_once(batch, values, once, now, deadline)
         if not gone:
@@ -238,11 +165,13 @@ class PostgresTasks:
         deadline: Deadline | None = None,
     ) -> Changes:
         if not since:
-            (rows,) = await self._run(_STATE, {"owner": owner}, deadline=deadline, room=room)
+            (rows,) = await self._run(batches.STATE, {"owner": owner}, deadline=deadline, room=room)
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
         values = {"owner": owner, "since": since, "most": limit + 1}
-        (rows,) = await self._run(_CHANGES if room is None else _LONG_CHANGES, values, deadline=deadline, room=room)
+        (rows,) = await self._run(
+            batches.CHANGES if room is None else batches.LONG_CHANGES, values, deadline=deadline, room=room
+        )
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
@@ -250,7 +179,7 @@ class PostgresTasks:
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
-        found = await asyncio.gather(*(self._client.run(_COUNTER, {"owner": user}) for user in users))
+        found = await asyncio.gather(*(self._client.run(batches.COUNTER, {"owner": user}) for user in users))
         return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
 
     def notifications(
@@ -289,7 +218,7 @@ class PostgresTasks:
         if once is None:
             return await self._run(batch, values, deadline=deadline)
         key = {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
-        seen, *results = await self._run(_ONCE[batch], {**values, **key, "now": now}, deadline=deadline)
+        seen, *results = await self._run(batches.ONCE[batch], {**values, **key, "now": now}, deadline=deadline)
         if seen:
             raise Repeated if seen[0][0] == once.fingerprint else KeyReused
         return results
@@ -302,7 +231,7 @@ class PostgresTasks:
         expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
             due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
-            await self._run(_PURGE, {"owner": owner, **expired}, deadline=due)
+            await self._run(batches.PURGE, {"owner": owner, **expired}, deadline=due)
 
 
 def _only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:

@@ -1,0 +1,83 @@
+"""The transactions that PostgreSQL is sent for a user: each a few statements, and one round trip."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from todo_adapters.sql import lists, statements
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_domain.query import Query
+
+GET: Final = Transaction(statements.get)
+GET_BY_UID: Final = Transaction(statements.get_by_uid, statements.tombstone_by_uid)
+COUNTER: Final = Transaction(statements.counter)
+STATE: Final = Transaction(statements.state, alone=True)
+CHANGES: Final = Transaction(statements.changes)
+LONG_CHANGES: Final = Transaction(statements.changes, alone=True)
+CREATE: Final = Transaction(writes.create, writes=True)
+CREATE_BY_UID: Final = Transaction(
+    statements.get_by_uid, statements.tombstone_by_uid, writes.create_by_uid, writes=True
+)
+CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
+REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
+TOGGLE: Final = Transaction(writes.toggle, writes=True)
+TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, writes=True)
+DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
+DELETE_BY_UID: Final = Transaction(
+    writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+)
+ONCE: Final = {
+    GET: Transaction(statements.seen, statements.get),
+    GET_BY_UID: Transaction(statements.seen, statements.get_by_uid, statements.tombstone_by_uid),
+    CREATE_BY_UID: Transaction(
+        statements.seen,
+        statements.get_by_uid,
+        statements.tombstone_by_uid,
+        writes.create_by_uid_once,
+        writes=True,
+    ),
+    REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, writes=True),
+    TOGGLE: Transaction(statements.seen, writes.toggle_once, writes=True),
+    TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, writes=True),
+    DELETE: Transaction(statements.seen, writes.remove_once, statements.get, writes=True),
+    DELETE_BY_UID: Transaction(
+        statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+    ),
+}
+"""For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""
+
+PURGE: Final = Transaction(writes.purge, writes=True)
+
+
+@cache
+def page(shape: lists.Shape, *, short: bool) -> Transaction:
+    """Return the batch for a page; one that is not short travels alone."""
+    return Transaction(lists.page(shape), alone=not short)
+
+
+def all_batches() -> dict[str, Transaction]:
+    """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
+    fixed = {
+        "get": GET,
+        "get by uid": GET_BY_UID,
+        "counter": COUNTER,
+        "state": STATE,
+        "changes": CHANGES,
+        "long changes": LONG_CHANGES,
+        "create": CREATE,
+        "create by uid": CREATE_BY_UID,
+        "create once": CREATE_ONCE,
+        "replace": REPLACE,
+        "toggle": TOGGLE,
+        "toggle by uid": TOGGLE_BY_UID,
+        "delete": DELETE,
+        "delete by uid": DELETE_BY_UID,
+        "purge": PURGE,
+    }
+    fixed |= {f"{name} once": ONCE[batch] for name, batch in fixed.items() if batch in ONCE}
+    return fixed | {
+        lists.name_of(shape): page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
+        for shape in lists.all_shapes()
+    }

@@ -1,0 +1,88 @@
+"""Steps that reads and writes of a SQLite file have in common, each inside a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from todo_adapters.sql.rows import Row, Values, task_from_sqlite, text_of_instant
+from todo_adapters.sql.sqlite import texts
+from todo_domain.changes import Tombstone
+from todo_domain.errors import Gone, KeyReused, NotFound, Repeated
+from todo_domain.naming import Key
+from todo_domain.owner import UserId
+from todo_domain.ports import KEYS_KEPT, Once, purge_is_due, retention
+from todo_domain.task import Members, Task, new_task
+
+
+def named(owner: UserId, key: Key) -> Values:
+    """Return the parameters that say which task: by its id, or by its uid."""
+    return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
+
+
+def keyed(once: Once | None, now: datetime) -> Values:
+    """Return the parameters of an Idempotency-Key, if there is one."""
+    if once is None:
+        return {}
+    since = text_of_instant(now - KEYS_KEPT)
+    return {"key": once.key, "fingerprint": once.fingerprint, "keys_since": since, "now": text_of_instant(now)}
+
+
+def require_new(connection: sqlite3.Connection, values: Values) -> None:
+    """Raise Repeated or KeyReused if the key of a write, where it has one, was used already."""
+    if "key" in values and (seen := connection.execute(texts.SEEN, values).fetchone()) is not None:
+        raise Repeated if seen[0] == values["fingerprint"] else KeyReused
+
+
+def finish(connection: sqlite3.Connection, values: Values, now: datetime) -> None:
+    """Remember the key of a write, where it has one, and purge."""
+    if "key" in values:
+        connection.execute(texts.REMEMBER, values)
+    _purge(connection, values["owner"], values["new_revision"], now)
+
+
+def find(connection: sqlite3.Connection, values: Values) -> None:
+    """Add the id to parameters that have only a uid."""
+    if "id" not in values:
+        values["id"] = get(connection, values).id
+
+
+def get(connection: sqlite3.Connection, values: Values) -> Task:
+    """Return the task that the parameters name. Raises what `Tasks.get` raises."""
+    by_id = "id" in values
+    if (row := connection.execute(texts.GET if by_id else texts.GET_BY_UID, values).fetchone()) is not None:
+        return task_from_sqlite(row)
+    if not by_id:
+        require_not_gone(connection, values)
+    raise NotFound
+
+
+def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
+    """Raise Gone if there is a tombstone of the uid."""
+    if (row := connection.execute(texts.TOMBSTONE_BY_UID, values).fetchone()) is not None:
+        task_id, uid, revision, deleted_at = row
+        raise Gone(Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at)))
+
+
+def replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:
+    """Return the first answer to a create again, or raise KeyReused; `seen` is the row of its key."""
+    fingerprint, task_id, revision, created_at = seen
+    if fingerprint != once.fingerprint:
+        raise KeyReused
+    return new_task(members, id=task_id, owner=owner, revision=revision, now=datetime.fromisoformat(created_at))
+
+
+def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime) -> None:
+    if not purge_is_due(revision):
+        return
+    keys_since, tombstones_since, kept, most = retention(now)
+    values = {
+        "owner": owner,
+        "most": most,
+        "kept": kept,
+        "keys_since": text_of_instant(keys_since),
+        "tombstones_since": text_of_instant(tombstones_since),
+    }
+    connection.execute(texts.FORGET, values)
+    if gone := connection.execute(texts.PURGE_TOMBSTONES, values).fetchall():
+        connection.execute(texts.RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})

@@ -1,0 +1,66 @@
+"""The text of every statement that a SQLite file is sent for a user."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from todo_adapters.sql import lists, statements
+from todo_adapters.sql.dialects import SQLITE, text_of
+from todo_adapters.sql.sqlite import writes
+
+GET: Final = text_of(statements.get, SQLITE)
+GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
+TOMBSTONE_BY_UID: Final = text_of(statements.tombstone_by_uid, SQLITE)
+COUNTER: Final = text_of(statements.counter, SQLITE)
+SEEN: Final = text_of(statements.seen, SQLITE)
+STATE: Final = text_of(statements.state, SQLITE)
+CHANGES: Final = text_of(statements.changes, SQLITE)
+PROVISION: Final = text_of(writes.provision, SQLITE)
+ADMIT: Final = text_of(writes.admit, SQLITE)
+TURN: Final = text_of(writes.turn, SQLITE)
+DISMISS: Final = text_of(writes.dismiss, SQLITE)
+NEXT_ID: Final = text_of(writes.next_id, SQLITE)
+INSERT: Final = text_of(writes.insert, SQLITE)
+REMEMBER: Final = text_of(writes.remember, SQLITE)
+REPLACE: Final = text_of(writes.replace, SQLITE)
+TOGGLE: Final = text_of(writes.toggle, SQLITE)
+REMOVE: Final = text_of(writes.remove, SQLITE)
+INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
+FORGET: Final = text_of(writes.forget, SQLITE)
+PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
+RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
+
+
+@cache
+def page(shape: lists.Shape) -> str:
+    """Return the statement for the tasks of a page."""
+    return text_of(lists.found(shape), SQLITE)
+
+
+def all_texts() -> dict[str, str]:
+    """Return every statement that is ever run for a user, each by a name: what tests read, and have explained."""
+    fixed = {
+        "get": GET,
+        "get by uid": GET_BY_UID,
+        "tombstone by uid": TOMBSTONE_BY_UID,
+        "counter": COUNTER,
+        "seen": SEEN,
+        "state": STATE,
+        "changes": CHANGES,
+        "provision": PROVISION,
+        "admit": ADMIT,
+        "turn": TURN,
+        "dismiss": DISMISS,
+        "next id": NEXT_ID,
+        "insert": INSERT,
+        "remember": REMEMBER,
+        "replace": REPLACE,
+        "toggle": TOGGLE,
+        "remove": REMOVE,
+        "insert_tombstone": INSERT_TOMBSTONE,
+        "forget": FORGET,
+        "purge_tombstones": PURGE_TOMBSTONES,
+        "raise horizon": RAISE_HORIZON,
+    }
+    return fixed | {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}
