@@ -45,7 +45,8 @@ SPOILT_ROWS = {
     " SELECT user_id, id, 1000000, created_at, 1 FROM tasks WHERE user_id = 'ann' LIMIT 1": "are there and deleted",
     "DELETE FROM idempotency_keys WHERE user_id = 'bob'": "are not remembered as they were acknowledged",
     "UPDATE idempotency_keys SET task_id = task_id + 1 WHERE user_id = 'bob'": "that was not made with it",
-    "INSERT INTO idempotency_keys VALUES ('bob', 'stranger', x'00', 1, 1, '', 1)": "the key stranger",
+    "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
+    " VALUES ('bob', 'stranger', x'00', 1, 1, '', 1)": "the key stranger",
 }
 
 

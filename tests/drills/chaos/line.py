@@ -140,9 +140,22 @@ class Line:
         await writer.drain()
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
         told = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-        raw = await reader.readexactly(int(told.get("content-length", "0")))
+        if told.get("transfer-encoding") == "chunked":
+            raw = await _chunks(reader)
+        else:
+            raw = await reader.readexactly(int(told.get("content-length", "0")))
         try:
             said = json.loads(raw) if raw else None
         except ValueError:
             said = raw[:200].decode(errors="replace")
         return Reply(int(status.split()[1]), told, said)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """Read a body of RFC 9112, section 7.1; EOFError if the connection ends before its last chunk."""
+    pieces = []
+    while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
+        pieces.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)
