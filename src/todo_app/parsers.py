@@ -16,7 +16,7 @@ SHORTEST_SECRET: Final = 32
 """Bytes of an HS256 secret at least (RFC 7518, section 3.2)."""
 
 _SHARED_CLAIMS: Final = frozenset(
-    "email emails phone_number preferred_username nickname name given_name family_name upn unique_name "  # noqa: SIM905
+    "email emails phone_number preferred_username nickname name given_name family_name upn unique_name "  # noqa: SIM905  a list would take a line for each claim
     "iss aud azp client_id cid exp nbf iat auth_time scope scp role roles typ".split()
 )
 """Claims that the issuer gives to somebody else later (OpenID Connect Core 5.7), or to everybody at once."""

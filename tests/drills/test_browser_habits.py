@@ -12,6 +12,7 @@ import pytest
 from servers import browser
 from servers.browser import Browser
 from servers.todo import Served
+from servers.upstream import message
 
 
 class EmptyPage(BaseHTTPRequestHandler):
@@ -76,20 +77,6 @@ class LosingProxy:
                     return
                 client.sendall(answer)
                 kept = True
-
-
-def message(sender):
-    """The next request or answer with its body of a Content-Length; nothing at the end of the connection."""
-    text = b""
-    while b"\r\n\r\n" not in text:
-        if not (piece := sender.recv(65_536)):
-            return b""
-        text += piece
-    head = text.partition(b"\r\n\r\n")[0].lower()
-    length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-    while len(text) < len(head) + 4 + length:
-        text += sender.recv(65_536)
-    return text
 
 
 FETCH = """

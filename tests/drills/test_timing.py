@@ -6,7 +6,7 @@ from statistics import median
 from time import perf_counter
 
 import pytest
-from apis import in_memory
+from absent import OPERATIONS, absent_ids
 
 from support.length import LONG
 
@@ -14,36 +14,19 @@ PAIRS = 10_000 if LONG else 250
 RUNS = 3
 NEAR = 0.05
 
-OPERATIONS = {
-    "read": ("GET", "", {}),
-    "update": ("PUT", "", {"json": {"title": "taken"}}),
-    "patch": ("PATCH", "", {"json": {"title": "taken"}, "headers": [("If-Match", '"1"')]}),
-    "toggle": ("PATCH", "/complete", {}),
-    "delete": ("DELETE", "", {}),
-}
-
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def place(request):
     return request.getfixturevalue(f"{request.param}_place")
 
 
-@pytest.fixture(params=OPERATIONS.values(), ids=OPERATIONS)
-def operation(request):
-    return request.param
-
-
 @pytest.fixture
 async def ids(store):
-    """A service, a caller, and two ids of one length: of somebody else's task, and of none."""
-    with in_memory(store=store) as api:
-        ann, bob = api.user(), api.user()
-        await ann.task()
-        for _ in range(10):
-            theirs = (await bob.task())["id"]
-        yield api, ann, theirs, theirs + 1
+    async with absent_ids(store) as ids:
+        yield ids
 
 
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 async def test_the_answers_take_the_same_time(ids, operation):
     """On a busy machine few pairs say little, so each of the three runs has four times as many as the one before."""
     found = []

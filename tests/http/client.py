@@ -62,6 +62,26 @@ class Client(Protocol):
         """
 
 
+def scope_of(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """The ASGI scope of a request of HTTP/1.1 as uvicorn builds it from httptools. Names of headers are lower case."""
+    raw_path, _, query_string = target.partition(b"?")
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 50_000),
+        "scheme": "http",
+        "method": method,
+        "root_path": "",
+        "path": unquote(raw_path.decode("latin-1")),
+        "raw_path": raw_path,
+        "query_string": query_string,
+        "headers": headers,
+        "state": {},
+    }
+
+
 class InProcess:
     """A client that calls an ASGI application with the scope that uvicorn builds from httptools."""
 
@@ -79,22 +99,8 @@ class InProcess:
         token: str | bytes | None = None,
     ) -> Answer:
         sent, chunks = _framed(headers, json, body, token)
-        raw_path, _, query_string = _bytes(target).partition(b"?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": ("127.0.0.1", 8000),
-            "client": ("127.0.0.1", 50_000),
-            "scheme": "http",
-            "method": method,
-            "root_path": "",
-            "path": unquote(raw_path.decode("latin-1")),
-            "raw_path": raw_path,
-            "query_string": query_string,
-            "headers": [(name.lower(), value.strip(b" \t")) for name, value in sent],
-            "state": {},
-        }
+        lowered = [(name.lower(), value.strip(b" \t")) for name, value in sent]
+        scope = scope_of(method, _bytes(target), lowered)
         messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
         messages = messages or [{"type": "http.request", "body": b"", "more_body": True}]
         messages[-1]["more_body"] = False

@@ -3,15 +3,7 @@
 import json
 
 import pytest
-from apis import in_memory
-
-OPERATIONS = {
-    "read": ("GET", "", {}),
-    "update": ("PUT", "", {"json": {"title": "taken"}}),
-    "patch": ("PATCH", "", {"json": {"title": "taken"}, "headers": [("If-Match", '"1"')]}),
-    "toggle": ("PATCH", "/complete", {}),
-    "delete": ("DELETE", "", {}),
-}
+from absent import OPERATIONS, absent_ids
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
@@ -19,22 +11,13 @@ def place(request):
     return request.getfixturevalue(f"{request.param}_place")
 
 
-@pytest.fixture(params=OPERATIONS.values(), ids=OPERATIONS)
-def operation(request):
-    return request.param
-
-
 @pytest.fixture
 async def ids(store):
-    """A service, a caller, and two ids of one length: of somebody else's task, and of none."""
-    with in_memory(store=store) as api:
-        ann, bob = api.user(), api.user()
-        await ann.task()
-        for _ in range(10):
-            theirs = (await bob.task())["id"]
-        yield api, ann, theirs, theirs + 1
+    async with absent_ids(store) as ids:
+        yield ids
 
 
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 async def test_the_answers_are_the_same_byte_for_byte_but_for_the_request_id(ids, operation):
     api, ann, theirs, never = ids
     method, below, how = operation

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from apis import Api, Caller, in_memory
+from client import scope_of
 
 LIMIT = 100_000
 BODY = b'{"title": "x"}'
@@ -22,21 +23,8 @@ class Upload:
     def __init__(self, ann: Caller) -> None:
         self.messages: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         self.statuses: list[int] = []
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": ("127.0.0.1", 8000),
-            "client": ("127.0.0.1", 50_000),
-            "scheme": "http",
-            "method": "POST",
-            "root_path": "",
-            "path": "/api/me/tasks",
-            "raw_path": b"/api/me/tasks",
-            "query_string": b"",
-            "headers": [(b"authorization", b"Bearer " + ann.token.encode()), (b"content-type", b"application/json")],
-            "state": {},
-        }
+        headers = [(b"authorization", b"Bearer " + ann.token.encode()), (b"content-type", b"application/json")]
+        scope = scope_of("POST", b"/api/me/tasks", headers)
         self.task = asyncio.create_task(ann.api.bare.app(scope, self.messages.get, self._send))
 
     async def _send(self, message: dict[str, object]) -> None:

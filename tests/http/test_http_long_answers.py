@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 from apis import Api, Caller, in_memory
-from client import InProcess
+from client import InProcess, scope_of
 
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.http.protocol.response import PIECE, Answer
@@ -89,23 +89,9 @@ class Slow:
         assert isinstance(api.bare, InProcess)
         self.taken: list[dict] = []
         self.reads = asyncio.Semaphore(0)
-        self.scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "server": ("127.0.0.1", 8000),
-            "client": ("127.0.0.1", 50_000),
-            "scheme": "http",
-            "method": "GET",
-            "root_path": "",
-            "path": f"/api/me{below}",
-            "raw_path": f"/api/me{below}".encode(),
-            "query_string": b"",
-            "headers": [(b"authorization", b"Bearer " + caller.token.encode())],
-            "state": {},
-            **scope,
-        }
-        self.task = asyncio.create_task(api.bare.app(self.scope, self._receive, self._send))
+        headers = [(b"authorization", b"Bearer " + caller.token.encode())]
+        sent = {**scope_of("GET", f"/api/me{below}".encode(), headers), **scope}
+        self.task = asyncio.create_task(api.bare.app(sent, self._receive, self._send))
 
     async def _receive(self):
         await asyncio.Event().wait()
@@ -115,7 +101,10 @@ class Slow:
         await self.reads.acquire()
 
     async def begun(self):
-        while not self.taken:  # noqa: ASYNC110  it comes within a few rounds of the loop
+        await self.has(1)
+
+    async def has(self, messages: int):
+        while len(self.taken) < messages:  # noqa: ASYNC110  they come within a few rounds of the loop
             await asyncio.sleep(0)
 
     async def read_all(self) -> bytes:
@@ -146,8 +135,7 @@ async def test_an_answer_is_made_as_fast_as_the_client_reads_it(slow_service):
     assert held > 3 * PIECE
     for number in range(1, 4):
         slow.reads.release()
-        while len(slow.taken) == number:  # noqa: ASYNC110  it comes within a few rounds of the loop
-            await asyncio.sleep(0)
+        await slow.has(number + 1)
         for _ in range(100):
             await asyncio.sleep(0)
         assert len(slow.taken) == number + 1
@@ -162,9 +150,9 @@ async def test_a_reader_that_goes_away_gives_the_memory_of_its_answer_back(slow_
     api, memory, (user, *_) = slow_service
     slow = Slow(api, user)
     await slow.begun()
-    for _ in range(reads):
+    for number in range(reads):
         slow.reads.release()
-        await asyncio.sleep(0.01)
+        await slow.has(number + 2)
     assert memory.held > 0
     await slow.gone()
     assert memory.held == 0

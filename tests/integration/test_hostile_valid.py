@@ -161,7 +161,7 @@ def test_a_search_takes_no_longer_because_texts_repeat_themselves_and_others_go_
 
     plain = seconds("zzz")
     taken = {name: seconds(text) for name, text in SEARCHES.items()}
-    print(f"plain {plain * 1e3:.0f} ms", {name: f"{took / plain:.1f} times" for name, took in taken.items()})  # noqa: T201
+    print(f"plain {plain * 1e3:.0f} ms", {name: f"{took / plain:.1f} times" for name, took in taken.items()})  # noqa: T201  the figures, for -s
     assert {name: took for name, took in taken.items() if took > 10 * plain} == {}
 
     statuses = set()
@@ -169,7 +169,7 @@ def test_a_search_takes_no_longer_because_texts_repeat_themselves_and_others_go_
     found = noticed(
         served.port, lambda until: [on_and_on(served.port, "hostile", target, until, statuses) for _ in range(4)]
     )
-    print(found)  # noqa: T201
+    print(found)  # noqa: T201  the figures, for -s
     assert not found.much
     assert 200 in statuses
     assert statuses <= {200, 503}
@@ -191,7 +191,7 @@ def test_folding_takes_no_longer_because_of_the_characters(served):
 
     plain = processor_time("a" * 5_000)
     taken = {name: processor_time(text) for name, text in FOLDED.items()}
-    print({name: f"{took / plain:.1f} times" for name, took in taken.items()})  # noqa: T201
+    print({name: f"{took / plain:.1f} times" for name, took in taken.items()})  # noqa: T201  the figures, for -s
     assert {name: took for name, took in taken.items() if took > (5 if LONG else 10) * plain} == {}
 
 
@@ -243,7 +243,7 @@ def test_slow_readers_of_long_lists_take_bounded_memory_and_others_go_on(served,
     found = noticed(served.port, hostile)
     # Beside what is counted: the buffers of each reader, and what the database's library and the allocator keep.
     allowed = LARGEST_ANSWERS + 2 * answer + READERS * MIB + 32 * MIB
-    print(f"{below}: {(most - before) / MIB:.0f} MiB of {allowed / MIB:.0f}", found, sorted(statuses))  # noqa: T201
+    print(f"{below}: {(most - before) / MIB:.0f} MiB of {allowed / MIB:.0f}", found, sorted(statuses))  # noqa: T201  the figures, for -s
     assert READERS * answer > 3 * allowed
     assert most - before < allowed
     assert not found.much

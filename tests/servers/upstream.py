@@ -42,20 +42,21 @@ class Upstream:
                 return
             with client:
                 client.settimeout(10)
-                if request := _read(client):
+                if request := message(client):
                     self.received.append(request)
                     if (answer := self._behaviour(request)) is not None:
                         client.sendall(answer)
 
 
-def _read(client: socket.socket) -> bytes:
-    request = b""
-    while b"\r\n\r\n" not in request:
-        if not (piece := client.recv(65_536)):
+def message(sender: socket.socket) -> bytes:
+    """Return the next request or answer with its body of a Content-Length; nothing at the end of the connection."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        if not (piece := sender.recv(65_536)):
             return b""
-        request += piece
-    head = request.partition(b"\r\n\r\n")[0].lower()
+        text += piece
+    head = text.partition(b"\r\n\r\n")[0].lower()
     length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-    while len(request) < len(head) + 4 + length:
-        request += client.recv(65_536)
-    return request
+    while len(text) < len(head) + 4 + length:
+        text += sender.recv(65_536)
+    return text
