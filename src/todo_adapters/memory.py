@@ -69,31 +69,26 @@ class _Account:
             raise KeyReused
         return answer
 
-    def require_new(self, once: Once, now: datetime) -> None:
-        if self.answer(once, now) is not None:
-            raise Repeated
-
-    def remember(self, once: Once, task_id: int, now: datetime) -> None:
-        """Remember the key of the write that comes next."""
-        self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
-        self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision + 1, now)
-
-    def put(self, task: Task, *, now: datetime) -> Task:
+    def put(self, task: Task, *, now: datetime, once: Once | None) -> Task:
         self.tasks.pop(task.id, None)
         self.tasks[task.id] = task
         if task.uid is not None:
             self.ids[task.uid] = task.id
-        self._advance(task.revision, now)
+        self._advance(task.id, now, once)
         return task
 
-    def remove(self, task: Task, *, now: datetime) -> None:
+    def remove(self, task: Task, *, now: datetime, once: Once | None) -> None:
         del self.tasks[task.id]
         self.tombstones[task.id] = Tombstone(task.id, task.uid, self.revision + 1, now)
-        self._advance(self.revision + 1, now)
+        self._advance(task.id, now, once)
 
-    def _advance(self, revision: int, now: datetime) -> None:
-        self.revision = revision
-        if purge_is_due(revision):
+    def _advance(self, task_id: int, now: datetime, once: Once | None) -> None:
+        """Take the next revision, which is this task's, and remember the key of the write, if it has one."""
+        self.revision += 1
+        if once is not None:
+            self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
+            self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision, now)
+        if purge_is_due(self.revision):
             self._purge(now)
 
     def _purge(self, now: datetime) -> None:
@@ -141,9 +136,9 @@ class MemoryTasks:
     ) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
         account = self._account(owner, begins=first_counter(now))
-        if uid is not None and once is not None:
-            account.require_new(once, now)
-        elif once is not None and (first := account.answer(once, now)) is not None:
+        if once is not None and (first := account.answer(once, now)) is not None:
+            if uid is not None:
+                raise Repeated
             task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
             return Created(task, replayed=True)
         if uid is not None and uid in account.ids:
@@ -152,9 +147,7 @@ class MemoryTasks:
             raise QuotaReached(quota)
         task = new_task(members, id=next(self._ids), uid=uid, owner=owner, revision=account.revision + 1, now=now)
         self._accounts[owner] = account
-        if once is not None:
-            account.remember(once, task.id, now)
-        return Created(account.put(task, now=now), replayed=False)
+        return Created(account.put(task, now=now, once=once), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
@@ -184,32 +177,23 @@ class MemoryTasks:
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
         """Return the task to a write whose key was not used yet."""
-        self._account(owner).require_new(once, now)
-        return self._account(owner).task(key)
+        return self._account_for_write(owner, once, now).task(key)
 
     async def replace(
         self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
-        account = self._account(owner)
-        if once is not None:
-            account.require_new(once, now)
+        account = self._account_for_write(owner, once, now)
         account.task(edited.id, expected={edited.revision})
-        if once is not None:
-            account.remember(once, edited.id, now)
-        return account.put(edited._replace(revision=account.revision + 1), now=now)
+        return account.put(edited._replace(revision=account.revision + 1), now=now, once=once)
 
     async def toggle(
         self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
         """Complete an open task or reopen a complete one."""
-        account = self._account(owner)
-        if once is not None:
-            account.require_new(once, now)
+        account = self._account_for_write(owner, once, now)
         toggled = account.task(key).toggled(now)
-        if once is not None:
-            account.remember(once, toggled.id, now)
-        return account.put(toggled._replace(revision=account.revision + 1), now=now)
+        return account.put(toggled._replace(revision=account.revision + 1), now=now, once=once)
 
     async def delete(
         self,
@@ -222,13 +206,8 @@ class MemoryTasks:
         deadline: Deadline | None = None,
     ) -> None:
         """Remove the task and leave a tombstone."""
-        account = self._account(owner)
-        if once is not None:
-            account.require_new(once, now)
-        task = account.task(key, expected)
-        if once is not None:
-            account.remember(once, task.id, now)
-        account.remove(task, now=now)
+        account = self._account_for_write(owner, once, now)
+        account.remove(account.task(key, expected), now=now, once=once)
 
     async def changes(
         self,
@@ -252,6 +231,13 @@ class MemoryTasks:
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: memory can always serve."""
+
+    def _account_for_write(self, owner: UserId, once: Once | None, now: datetime) -> _Account:
+        """Return the owner's account to a write, or raise Repeated or KeyReused if its key was used."""
+        account = self._accounts.get(owner) or _Account()
+        if once is not None and account.answer(once, now) is not None:
+            raise Repeated
+        return account
 
     def _account(self, owner: UserId, *, begins: int = 0) -> _Account:
         """Return the owner's account, or that of a user who never wrote, which is not kept."""
