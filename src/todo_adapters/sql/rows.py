@@ -9,10 +9,14 @@ from sys import getsizeof
 from typing import Any, Final, NamedTuple, TypedDict
 
 from todo_domain.changes import Tombstone
+from todo_domain.errors import KeyReused
 from todo_domain.extra import EMPTY
+from todo_domain.naming import Key
+from todo_domain.owner import UserId
+from todo_domain.ports import KEYS_KEPT, Once, retention
 from todo_domain.query import Query
 from todo_domain.room import Room
-from todo_domain.task import Priority, Task
+from todo_domain.task import Members, Priority, Task, new_task
 from todo_domain.text import fold
 
 Row = tuple[Any, ...]
@@ -118,6 +122,26 @@ def conditions(query: Query, forms: Forms) -> Values:
     return values
 
 
+def named(owner: UserId, key: Key) -> Values:
+    """Return the parameters that say which task: by its id, or by its uid."""
+    return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
+
+
+def keyed(once: Once | None, now: datetime, forms: Forms) -> Values:
+    """Return the parameters of an Idempotency-Key, if there is one."""
+    if once is None:
+        return {}
+    moment, since = forms.instant(now), forms.instant(now - KEYS_KEPT)
+    return {"key": once.key, "fingerprint": once.fingerprint, "keys_since": since, "now": moment}
+
+
+def expired(owner: UserId, now: datetime, forms: Forms) -> Values:
+    """Return the parameters that say which keys and tombstones a purge removes."""
+    keys_since, tombstones_since, kept, most = retention(now)
+    since = {"keys_since": forms.instant(keys_since), "tombstones_since": forms.instant(tombstones_since)}
+    return {"owner": owner, **since, "kept": kept, "most": most}
+
+
 _STEP: Final = 262_144
 """Bytes of rows that are read before they are counted."""
 
@@ -214,3 +238,11 @@ def changed(
             if row[_DELETED_AT] is not None
         ],
     )
+
+
+def replayed(seen: Row, owner: UserId, members: Members, once: Once, instant: Callable[[Any], datetime]) -> Task:
+    """Return the task of the first answer to a create, given the row of its key. Raises KeyReused."""
+    fingerprint, task_id, revision, created_at = seen
+    if fingerprint != once.fingerprint:
+        raise KeyReused
+    return new_task(members, id=task_id, owner=owner, revision=revision, now=instant(created_at))

@@ -28,6 +28,9 @@ DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
 DELETE_BY_UID: Final = Transaction(
     writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
 )
+BY_UID: Final = {GET: GET_BY_UID, TOGGLE: TOGGLE_BY_UID, DELETE: DELETE_BY_UID}
+"""For each batch about a task of an id the one that does the same with a uid."""
+
 ONCE: Final = {
     GET: Transaction(statements.seen, statements.get),
     GET_BY_UID: Transaction(statements.seen, statements.get_by_uid, statements.tombstone_by_uid),

@@ -19,13 +19,24 @@ from todo_adapters.sql.postgres.notifications import Notifications
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import Row, Values, changed, columns, conditions, task_from_postgresql
+from todo_adapters.sql.rows import (
+    Row,
+    Values,
+    changed,
+    columns,
+    conditions,
+    expired,
+    keyed,
+    named,
+    replayed,
+    task_from_postgresql,
+)
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
-from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
+from todo_domain.ports import Created, Once, purge_is_due
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
@@ -79,10 +90,10 @@ class PostgresTasks:
         elif once is None:
             (made,) = await self._run(batches.CREATE, values, deadline=deadline)
         else:
-            values |= {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
+            values |= keyed(once, now, FORMS)
             _, seen, made = await self._run(batches.CREATE_ONCE, values, deadline=deadline)
             if seen:
-                return Created(_replayed(seen[0], owner, members, once), replayed=True)
+                return Created(replayed(seen[0], owner, members, once, lambda created_at: created_at), replayed=True)
         if not made:
             raise QuotaReached(quota)
         id_, revision = made[0]
@@ -90,8 +101,7 @@ class PostgresTasks:
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        name, batch = ("uid", batches.GET_BY_UID) if isinstance(key, str) else ("id", batches.GET)
-        return _only(*await self._run(batch, {"owner": owner, name: key}, deadline=deadline))
+        return _only(*await self._run(_batch(batches.GET, key), named(owner, key), deadline=deadline))
 
     async def page(
         self,
@@ -113,8 +123,7 @@ class PostgresTasks:
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        name, batch = ("uid", batches.GET_BY_UID) if isinstance(key, str) else ("id", batches.GET)
-        return _only(*await self._run_once(batch, {"owner": owner, name: key}, once, now, deadline))
+        return _only(*await self._run_once(_batch(batches.GET, key), named(owner, key), once, now, deadline))
 
     async def replace(
         self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
@@ -131,9 +140,8 @@ class PostgresTasks:
     async def toggle(
         self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
-        name, batch = ("uid", batches.TOGGLE_BY_UID) if isinstance(key, str) else ("id", batches.TOGGLE)
-        values = {"owner": owner, name: key, "now": now}
-        toggled = _only(*await self._run_once(batch, values, once, now, deadline))
+        values = {**named(owner, key), "now": now}
+        toggled = _only(*await self._run_once(_batch(batches.TOGGLE, key), values, once, now, deadline))
         await self._purge(owner, toggled.revision, now, deadline)
         return toggled
 
@@ -148,9 +156,8 @@ class PostgresTasks:
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else list(expected)
-        name, batch = ("uid", batches.DELETE_BY_UID) if isinstance(key, str) else ("id", batches.DELETE)
-        values = {"owner": owner, name: key, "now": now, "expected": accepted}
-        gone, *current = await self._run_once(batch, values, once, now, deadline)
+        values = {**named(owner, key), "now": now, "expected": accepted}
+        gone, *current = await self._run_once(_batch(batches.DELETE, key), values, once, now, deadline)
         if not gone:
             raise Stale(_only(*current))
         await self._purge(owner, gone[0][0], now, deadline)
@@ -217,8 +224,8 @@ class PostgresTasks:
         """Run a transaction, with the key if there is one. Raises Repeated or KeyReused if the key was used."""
         if once is None:
             return await self._run(batch, values, deadline=deadline)
-        key = {"key": once.key, "fingerprint": once.fingerprint, "keys_since": now - KEYS_KEPT}
-        seen, *results = await self._run(batches.ONCE[batch], {**values, **key, "now": now}, deadline=deadline)
+        values = {**values, **keyed(once, now, FORMS)}
+        seen, *results = await self._run(batches.ONCE[batch], values, deadline=deadline)
         if seen:
             raise Repeated if seen[0][0] == once.fingerprint else KeyReused
         return results
@@ -227,11 +234,14 @@ class PostgresTasks:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
         if not purge_is_due(revision):
             return
-        keys_since, tombstones_since, kept, most = retention(now)
-        expired = {"keys_since": keys_since, "tombstones_since": tombstones_since, "kept": kept, "most": most}
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
             due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
-            await self._run(batches.PURGE, {"owner": owner, **expired}, deadline=due)
+            await self._run(batches.PURGE, expired(owner, now, FORMS), deadline=due)
+
+
+def _batch(batch: Transaction, key: Key) -> Transaction:
+    """Return the batch, or for a uid the one that does the same with it."""
+    return batches.BY_UID[batch] if isinstance(key, str) else batch
 
 
 def _only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:
@@ -245,10 +255,3 @@ def _only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:
 def _require_not_gone(deleted: Sequence[Row]) -> None:
     if deleted:
         raise Gone(Tombstone(*deleted[0]))
-
-
-def _replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:
-    fingerprint, task_id, revision, created_at = seen
-    if fingerprint != once.fingerprint:
-        raise KeyReused
-    return new_task(members, id=task_id, owner=owner, revision=revision, now=created_at)

@@ -5,27 +5,13 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from todo_adapters.sql.rows import Row, Values, task_from_sqlite, text_of_instant
+from todo_adapters.sql.rows import SQLITE, Values, expired, task_from_sqlite
 from todo_adapters.sql.sqlite import texts
 from todo_domain.changes import Tombstone
 from todo_domain.errors import Gone, KeyReused, NotFound, Repeated
-from todo_domain.naming import Key
 from todo_domain.owner import UserId
-from todo_domain.ports import KEYS_KEPT, Once, purge_is_due, retention
-from todo_domain.task import Members, Task, new_task
-
-
-def named(owner: UserId, key: Key) -> Values:
-    """Return the parameters that say which task: by its id, or by its uid."""
-    return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
-
-
-def keyed(once: Once | None, now: datetime) -> Values:
-    """Return the parameters of an Idempotency-Key, if there is one."""
-    if once is None:
-        return {}
-    since = text_of_instant(now - KEYS_KEPT)
-    return {"key": once.key, "fingerprint": once.fingerprint, "keys_since": since, "now": text_of_instant(now)}
+from todo_domain.ports import purge_is_due
+from todo_domain.task import Task
 
 
 def require_new(connection: sqlite3.Connection, values: Values) -> None:
@@ -64,25 +50,10 @@ def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
         raise Gone(Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at)))
 
 
-def replayed(seen: Row, owner: UserId, members: Members, once: Once) -> Task:
-    """Return the first answer to a create again, or raise KeyReused; `seen` is the row of its key."""
-    fingerprint, task_id, revision, created_at = seen
-    if fingerprint != once.fingerprint:
-        raise KeyReused
-    return new_task(members, id=task_id, owner=owner, revision=revision, now=datetime.fromisoformat(created_at))
-
-
 def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime) -> None:
     if not purge_is_due(revision):
         return
-    keys_since, tombstones_since, kept, most = retention(now)
-    values = {
-        "owner": owner,
-        "most": most,
-        "kept": kept,
-        "keys_since": text_of_instant(keys_since),
-        "tombstones_since": text_of_instant(tombstones_since),
-    }
+    values = expired(owner, now, SQLITE)
     connection.execute(texts.FORGET, values)
     if gone := connection.execute(texts.PURGE_TOMBSTONES, values).fetchall():
         connection.execute(texts.RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})

@@ -11,7 +11,18 @@ from typing import Final
 
 from todo_adapters.sql import lists
 from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Values, changed, columns, conditions, counted, task_from_sqlite, text_of_instant
+from todo_adapters.sql.rows import (
+    Values,
+    changed,
+    columns,
+    conditions,
+    counted,
+    keyed,
+    named,
+    replayed,
+    task_from_sqlite,
+    text_of_instant,
+)
 from todo_adapters.sql.schema import TOUCH
 from todo_adapters.sql.sqlite import steps, texts
 from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
@@ -77,12 +88,12 @@ class SqliteTasks:
             "begins": first_counter(now),
             "uid": uid,
             **columns(draft, FORMS),
-            **steps.keyed(once, now),
+            **keyed(once, now, FORMS),
         }
 
         def work(connection: sqlite3.Connection) -> Created:
             if uid is None and once and (seen := connection.execute(texts.SEEN, values).fetchone()) is not None:
-                return Created(steps.replayed(seen, owner, members, once), replayed=True)
+                return Created(replayed(seen, owner, members, once, datetime.fromisoformat), replayed=True)
             if uid is not None:
                 steps.require_new(connection, values)
                 if (row := connection.execute(texts.GET_BY_UID, values).fetchone()) is not None:
@@ -100,7 +111,7 @@ class SqliteTasks:
         return await self._writer.run(work, deadline)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        return await self._reader.run(lambda connection: steps.get(connection, steps.named(owner, key)), deadline)
+        return await self._reader.run(lambda connection: steps.get(connection, named(owner, key)), deadline)
 
     async def page(
         self,
@@ -128,7 +139,7 @@ class SqliteTasks:
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        values: Values = {**steps.named(owner, key), **steps.keyed(once, now)}
+        values: Values = {**named(owner, key), **keyed(once, now, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Task:
             steps.require_new(connection, values)
@@ -140,7 +151,7 @@ class SqliteTasks:
         self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
         values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
-        values |= {"updated_at": text_of_instant(edited.updated_at), **steps.keyed(once, now)}
+        values |= {"updated_at": text_of_instant(edited.updated_at), **keyed(once, now, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Task:
             steps.require_new(connection, values)
@@ -156,7 +167,7 @@ class SqliteTasks:
     async def toggle(
         self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
     ) -> Task:
-        values: Values = {**steps.named(owner, key), "now": text_of_instant(now), **steps.keyed(once, now)}
+        values: Values = {**named(owner, key), "now": text_of_instant(now), **keyed(once, now, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Task:
             steps.require_new(connection, values)
@@ -182,8 +193,8 @@ class SqliteTasks:
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else FORMS.several(list(expected))
-        values: Values = {**steps.named(owner, key), "now": text_of_instant(now), "expected": accepted}
-        values |= steps.keyed(once, now)
+        values: Values = {**named(owner, key), "now": text_of_instant(now), "expected": accepted}
+        values |= keyed(once, now, FORMS)
 
         def work(connection: sqlite3.Connection) -> None:
             steps.require_new(connection, values)
