@@ -104,7 +104,7 @@ class TaskService:
         task = None
         if isinstance(key, str) and put.may_create:
             now = self._clock()
-            change(None, now)
+            change(None, now)  # raises Invalid for a name that is not the task's own, before anything is kept
             try:
                 made = await self._tasks.create(
                     owner, put.members, now=now, quota=self._quota, once=once, uid=key, deadline=deadline

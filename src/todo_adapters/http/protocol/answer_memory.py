@@ -1,4 +1,4 @@
-"""The memory of long answers: how much of it a process holds, and who waits for room."""
+"""A limit on the memory of long answers in one process. Without room, an answer waits until its deadline."""
 
 from __future__ import annotations
 

@@ -25,9 +25,8 @@ class SqliteCalls(SqliteWorker):
         except sqlite3.OperationalError as error:
             if await super().run(schema_is_behind, deadline):
                 raise Unavailable(BEHIND) from error
-            return await super().run(
-                work, deadline
-            )  # it was older until a moment ago; a mistake of ours is raised again
+            # It was older until a moment ago; a mistake of ours is raised again.
+            return await super().run(work, deadline)
 
 
 def schema_is_behind(connection: sqlite3.Connection) -> bool:

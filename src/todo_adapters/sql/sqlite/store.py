@@ -251,6 +251,6 @@ class SqliteTasks:
             connection.execute(TOUCH)
             return False
 
-        # On the writing lane, whose transaction a locked file would refuse.
+        # By the writer, because a locked file refuses its transaction.
         if await self._writer.run(behind, deadline):
             raise Unavailable(BEHIND)
