@@ -32,8 +32,8 @@ LINGER: Final = 1.0
 LINGERING_CLOSE: Final = 2.0
 """Seconds in which a client may still send what it had begun to send when the server had said its last word."""
 
-MOST: Final = 4_000
-"""Connections of one process."""
+MOST: Final = 8_000
+"""Connections of one process, where it may open as many files."""
 
 _OTHER_FILES: Final = 100
 """What a process opens beside connections: the database, logs, numbers, libraries."""
@@ -192,7 +192,3 @@ def most_connections() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, max(soft - _OTHER_FILES, 1))
-
-
-def _nothing() -> None:
-    """Do nothing: there is no connection any more."""

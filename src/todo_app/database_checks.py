@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 from todo_adapters.sql import migrations
 from todo_adapters.sql.schema import BASE, MigrationError, head
 from todo_app.compose import store_of
+from todo_app.wakes import listen_urls
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
 
 Check = tuple[str, Callable[[], Awaitable[str]]]
-"""A name, and what returns what was found, or raises what is wrong."""
+"""A name, and what returns what was found, or raises what is wrong or Noted."""
+
+
+class Noted(Exception):
+    """A finding with which the service works, and what would make it work better."""
 
 
 def database_checks(settings: Settings) -> list[Check]:
@@ -27,7 +32,11 @@ def database_checks(settings: Settings) -> list[Check]:
         if settings.direct_url is not None:
             checks.append(("direct URL", lambda: _connection(settings.direct_url)))
         checks += [("schema", lambda: _schema(database.address)), ("service", lambda: _service(settings))]
-        return [*checks, ("row-level security", lambda: _isolation(database.url))]
+        return [
+            *checks,
+            ("row-level security", lambda: _isolation(database.url)),
+            ("notifications", lambda: _notifications(settings)),
+        ]
     if database.file is not None and database.file.exists():
         return [("schema", lambda: _schema(database.address)), ("service", lambda: _service(settings))]
     return [("database", lambda: _nothing_yet(settings))]
@@ -91,6 +100,28 @@ async def _isolation(url: str | None) -> str:
     finally:
         await store.aclose()
     return "a write to another user's row was refused"
+
+
+async def _notifications(settings: Settings) -> str:
+    from todo_adapters.sql.postgres.store import PostgresTasks  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+    store = PostgresTasks(settings.database.url or "", pool_size=3)
+    urls = listen_urls(settings)
+    try:
+        await store.open()
+        heard = await store.notifications(urls, heard=_ignore, reconnected=_ignore, noted=_ignore).first_heard()
+    finally:
+        await store.aclose()
+    if heard is None:
+        raise Noted(
+            "none arrives, so workers find each other's writes by a poll, once a second:"
+            " set TODO_DATABASE_DIRECT_URL to a connection string that reaches PostgreSQL without a pooler"
+        )
+    return f"one arrived on {'TODO_DATABASE_DIRECT_URL' if heard < len(urls) - 1 else 'TODO_DATABASE_URL'}"
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing with what is reported."""
 
 
 async def _nothing_yet(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from todo_adapters.sql import migrations, schema
 from todo_app import tokens
 from todo_app.compose import application, audit_of
-from todo_app.connections import ServerConfig, most_connections
+from todo_app.connections import MOST, ServerConfig, most_connections
 from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
 from todo_app.machine_secret import machine_secret
@@ -58,13 +58,19 @@ def serve(settings: Settings) -> None:
     print(f"tokens: {keys}")
     print(f"docs:   {origin}/docs" if settings.docs else "docs:   off")
     print(_try_it(origin, tried) if tried else f"health: {origin}/health/ready", flush=True)
+    if (most := most_connections()) < MOST:
+        print(
+            f"files:  a worker holds {most:,} connections instead of {MOST:,}, because it may open few files:"
+            " raise the hard limit (ulimit -Hn)",
+            flush=True,
+        )
     several = settings.workers > 1
     config = ServerConfig(
         "todo_app.compose:from_environment" if several else application(settings),
         factory=several,
         workers=settings.workers,
         drain_seconds=settings.drain_seconds,
-        most_connections=most_connections(),
+        most_connections=most,
         cors_origins=settings.cors_origins,
         timeout_keep_alive=settings.keep_alive_seconds,
         ws="none",

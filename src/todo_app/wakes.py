@@ -39,6 +39,9 @@ class Notifier(Protocol):
     async def run(self) -> None:
         """Listen and notify until cancelled."""
 
+    async def first_heard(self) -> int | None:
+        """Return the place of the first URL on which a notification arrives, None if on none."""
+
 
 @runtime_checkable
 class Notifying(Protocol):
@@ -53,6 +56,11 @@ class Notifying(Protocol):
         noted: Callable[[Literal["sent", "heard"], int], None],
     ) -> Notifier:
         """Return the notifier, not yet running."""
+
+
+def listen_urls(settings: Settings) -> list[str]:
+    """Return the connection strings of PostgreSQL to listen on, the best first: a pooler hears no notification."""
+    return [url for url in (settings.direct_url, settings.database.url) if url is not None]
 
 
 class Wakes:
@@ -108,9 +116,8 @@ class Wakes:
     def _notifier_of(self, settings: Settings, store: Tasks, metrics: Metrics) -> Notifier | None:
         if not isinstance(store, Notifying):
             return None
-        urls = [url for url in (settings.direct_url, settings.database.url) if url is not None]
         return store.notifications(
-            urls,
+            listen_urls(settings),
             heard=self.listeners.wake_digest,
             reconnected=self._reconnected,
             noted=metrics.notified,

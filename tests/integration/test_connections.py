@@ -269,6 +269,7 @@ def test_a_process_that_may_open_few_files_refuses_connections_rather_than_fail(
         for one in held:
             one.close()
         served.process.wait_until(lambda: served.request("GET", "/health/ready", "").status == 200)
+        assert "a worker holds 50 connections instead of 8,000" in served.process.stdout
         assert "Traceback" not in served.process.stderr
 
 

@@ -192,6 +192,20 @@ def test_an_empty_database_is_not_migrated_and_no_wall_has_fallen(run, empty):
     assert "row-level security" not in printed
 
 
+def test_doctor_proves_that_a_notification_arrives_and_says_where(run, postgres_databases, postgres_database, pooler):
+    direct, pooled = postgres_databases.url(postgres_database), pooler.url(PostgresDatabases.LOGIN)
+    status, printed = run("doctor", direct)
+    assert status == 0, printed
+    assert "ok    notifications: one arrived on TODO_DATABASE_URL\n" in printed
+    status, printed = run("doctor", pooled)
+    assert status == 0, printed
+    assert "note  notifications: none arrives, so workers find each other's writes by a poll" in printed
+    assert "set TODO_DATABASE_DIRECT_URL" in printed
+    status, printed = run("doctor", pooled, TODO_DATABASE_DIRECT_URL=direct)
+    assert status == 0, printed
+    assert "ok    notifications: one arrived on TODO_DATABASE_DIRECT_URL\n" in printed
+
+
 def test_doctor_waits_for_a_database_that_wakes_slowly(run, postgres_databases, postgres_database):
     port = postgres_databases.server.port
     with DelayProxy(port) as line:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal
 
 import psycopg
@@ -48,6 +48,9 @@ _SILENCE: Final = 30.0
 _BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 _PROBE: Final = "probe:"
+
+_NOT_HEARD: Final = (psycopg.Error, Unavailable, TimeoutError)
+"""What ends an attempt to listen on a URL."""
 
 _NOTIFY: Final = Transaction(
     sa.select(sa.func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), parameter("payload", sa.Text))), alone=True
@@ -104,17 +107,23 @@ class Notifications:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
+    async def first_heard(self) -> int | None:
+        """Return which of the URLs, counted from 0, a NOTIFY through the pool reaches first in order; None if it
+        reaches none. Takes PROBE_TIMEOUT for each at most, and the time that a connection takes.
+        """
+        for place, url in enumerate(self._urls):
+            with suppress(*_NOT_HEARD):
+                async with self._proved(url):
+                    return place
+        return None
+
     async def _listen(self, url: str) -> bool:
         """Listen on one connection until it breaks or falls silent; return whether it ever worked."""
         worked = False
-        with suppress(psycopg.Error, Unavailable, TimeoutError):
-            connection = await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None)
-            async with connection:
-                await connection.execute(f"LISTEN {CHANNEL}")
-                receiving = asyncio.create_task(self._receive(connection))
+        with suppress(*_NOT_HEARD):
+            async with self._proved(url) as receiving:
+                worked = self.listening = True
                 try:
-                    await self.prove()
-                    worked = self.listening = True
                     self._reconnected()
                     while True:
                         await asyncio.wait([receiving], timeout=_SILENCE)
@@ -123,9 +132,20 @@ class Notifications:
                         await self.prove()
                 finally:
                     self.listening = False
-                    receiving.cancel()
-                    await asyncio.gather(receiving, return_exceptions=True)
         return worked
+
+    @asynccontextmanager
+    async def _proved(self, url: str) -> AsyncIterator[asyncio.Task[None]]:
+        """Yield the task that receives on a connection of its own, once a NOTIFY has arrived there."""
+        async with await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            receiving = asyncio.create_task(self._receive(connection))
+            try:
+                await self.prove()
+                yield receiving
+            finally:
+                receiving.cancel()
+                await asyncio.gather(receiving, return_exceptions=True)
 
     async def _receive(self, connection: AsyncConnection) -> None:
         async for notification in connection.notifies():
