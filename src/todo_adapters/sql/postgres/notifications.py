@@ -108,8 +108,9 @@ class Notifications:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def first_heard(self) -> int | None:
-        """Return which of the URLs, counted from 0, a NOTIFY through the pool reaches first in order; None if it
-        reaches none. Takes PROBE_TIMEOUT for each at most, and the time that a connection takes.
+        """Return the place, from 0, of the first URL on which a NOTIFY through the pool arrives; None if on none.
+
+        Takes at most PROBE_TIMEOUT for each URL, and the time that a connection takes.
         """
         for place, url in enumerate(self._urls):
             with suppress(*_NOT_HEARD):
