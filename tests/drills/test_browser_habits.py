@@ -3,42 +3,15 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 
 import pytest
 
 from servers import browser
 from servers.browser import Browser
+from servers.pages import another_origin
 from servers.todo import Served
 from servers.upstream import message
-
-
-class EmptyPage(BaseHTTPRequestHandler):
-    """Answers everything with an empty page."""
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        """Log nothing."""
-
-
-@contextmanager
-def another_origin() -> Iterator[str]:
-    """Serve an empty page, and yield its origin."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), EmptyPage) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 class LosingProxy:
