@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
-MEASURED := tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
+MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
 
 .DEFAULT_GOAL := help
 # Without bytecode every start compiles the service anew, and every run of the tests the tests.
