@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,11 +18,11 @@ from servers import pgbouncer
 from servers.postgres import PostgresServer
 from servers.process_table import children
 from servers.todo import Served
+from support.length import LONG
 from support.sql_places import PostgresDatabases
-from support.streams import Copy, streaming
+from support.streams import Copy, keep_up, streaming
 
 SECRET = os.urandom(32).hex()
-LONG = os.environ.get("TODO_DRILLS") == "long"
 WRITES = 1_000 if LONG else 100
 CUTS = 20 if LONG else 4
 LISTENERS = 10
@@ -79,6 +80,7 @@ async def served_on(kind, directory):
                     pgbouncer.PgBouncer(server, name, pool_size=4, logins={login: PostgresDatabases.PASSWORD})
                 )
                 settings["TODO_DATABASE_URL"] = pooler.url(login)
+                faults.append(pooler.restart)
                 if kind == "pgbouncer and a direct URL":
                     settings["TODO_DATABASE_DIRECT_URL"] = databases.url(name)
             directories = [directory / "one", directory / "two"]
@@ -86,30 +88,6 @@ async def served_on(kind, directory):
                 each.mkdir()
         instances = [held.enter_context(Served(each, **settings)) for each in directories]
         yield Fleet(instances, faults)
-
-
-async def listen(fleet, user, copy, done):
-    """Keep a copy by one stream after the other, as a front end would."""
-    started = False
-    while not done.is_set():
-        origin = random.choice(fleet.origins)
-        try:
-            async with httpx.AsyncClient(base_url=origin, timeout=10, trust_env=False) as client:
-                if not started:
-                    whole = await client.get("/api/me/changes", headers={"Authorization": f"Bearer {token(user)}"})
-                    copy.whole(whole.raise_for_status().json())
-                    started = True
-            async with streaming(origin, token(user), f"?since={copy.since}") as stream:
-                stream.response.raise_for_status()
-                while (event := await stream.next(seconds=30)).name != "bye":
-                    if event.name == "resync":
-                        started = False
-                        break
-                    if event.name == "changes":
-                        assert event.id == str(event.data["revision"])
-                        copy.apply(event.data)
-        except (httpx.HTTPError, StopAsyncIteration, TimeoutError):
-            await asyncio.sleep(0.05)
 
 
 async def write(fleet, user, writes):
@@ -152,9 +130,11 @@ async def test_every_copy_equals_the_list_after_everything_broke(kind, tmp_path)
     print(f"TODO_DRILL_SEED={seed}")  # noqa: T201  to repeat a failure
     random.seed(seed)
     async with served_on(kind, tmp_path) as fleet:
-        done = asyncio.Event()
         copies = [(USERS[number % len(USERS)], Copy()) for number in range(LISTENERS)]
-        listening = [asyncio.create_task(listen(fleet, user, copy, done)) for user, copy in copies]
+        listening = [
+            asyncio.create_task(keep_up(copy, lambda: random.choice(fleet.origins), partial(token, user)))
+            for user, copy in copies
+        ]
         writing = asyncio.gather(*(write(fleet, user, WRITES // len(USERS)) for user in USERS))
 
         async def strike():
@@ -168,11 +148,10 @@ async def test_every_copy_equals_the_list_after_everything_broke(kind, tmp_path)
             while any(copy.tasks != lists[user] for user, copy in copies):
                 assert not any(task.done() and task.exception() for task in listening)
                 await asyncio.sleep(0.1)
-        done.set()
         for task in listening:
             task.cancel()
         for ended in await asyncio.gather(*listening, return_exceptions=True):
-            assert isinstance(ended, asyncio.CancelledError | None), ended
+            assert isinstance(ended, asyncio.CancelledError), ended
         for _, copy in copies:
             assert copy.seen == sorted(set(copy.seen))
 

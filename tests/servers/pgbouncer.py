@@ -66,6 +66,7 @@ class PgBouncer:
         self._process: ServerProcess | None = None
         self._port: int | None = None
         self._port_holder: socket.socket | None = None
+        self._account: scratch.Account | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -100,8 +101,7 @@ class PgBouncer:
 
     def start(self) -> None:
         """Start PgBouncer, and return once it accepts connections; RuntimeError where it is not installed."""
-        program = _program()
-        if program is None:
+        if not available():
             raise RuntimeError("PgBouncer is not installed")
         if self._process is not None:
             raise RuntimeError("PgBouncer is already running")
@@ -110,13 +110,28 @@ class PgBouncer:
         configuration = directory / "pgbouncer.ini"
         configuration.write_text(self._configuration(directory / "users.txt"))
         (directory / "users.txt").write_text("".join(f"{_quoted(u)} {_quoted(p)}\n" for u, p in self._logins.items()))
-        account = scratch.unprivileged()
-        if account:
-            account.own(directory)
+        self._account = scratch.unprivileged()
+        if self._account:
+            self._account.own(directory)
+        self._run()
+
+    def _run(self) -> None:
+        assert self._directory is not None
         self._process = ServerProcess(
-            [program, configuration], logs=directory, name="pgbouncer", cwd=directory, account=account
+            [_program() or "pgbouncer", self._directory / "pgbouncer.ini"],
+            logs=self._directory,
+            name="pgbouncer",
+            cwd=self._directory,
+            account=self._account,
         )
-        self._process.wait_for_port(self._port)
+        self._process.wait_for_port(self.port)
+
+    def restart(self) -> None:
+        """Cut the clients off, and take new ones on the same port."""
+        if self._process is None or self._port is None:
+            raise RuntimeError("PgBouncer is not running")
+        self._process.stop(signal.SIGTERM)
+        self._run()
 
     def stop(self) -> None:
         """Stop PgBouncer, which cuts its clients off, and remove every trace of it; a stopped one is no error."""

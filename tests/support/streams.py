@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -71,11 +71,19 @@ class Copy:
         self.tasks: dict[int, dict[str, Any]] = {}
         self.since = 0
         self.seen: list[int] = []
+        self._changed = asyncio.Event()
+
+    async def equals(self, tasks: dict[int, dict[str, Any]]) -> None:
+        """Return once these are the tasks of the copy."""
+        while self.tasks != tasks:
+            self._changed.clear()
+            await self._changed.wait()
 
     def whole(self, page: dict[str, Any]) -> None:
         """Replace the copy."""
         self.tasks = {task["id"]: task for task in page["tasks"]}
         self.since = page["revision"]
+        self._changed.set()
 
     def apply(self, page: dict[str, Any]) -> None:
         """Apply a page of changes after `since`; each revision may come once and in order."""
@@ -90,3 +98,28 @@ class Copy:
             self.tasks.pop(gone["id"], None)
         self.seen += revisions
         self.since = page["revision"]
+        self._changed.set()
+
+
+async def keep_up(copy: Copy, origin: Callable[[], str], token: Callable[[], str]) -> None:
+    """Keep a copy by one stream after the other until cancelled; both are asked for each stream anew."""
+    known = False
+    while True:
+        where = origin()
+        try:
+            if not known:
+                async with httpx.AsyncClient(base_url=where, timeout=10, trust_env=False) as client:
+                    whole = await client.get("/api/me/changes", headers={"Authorization": f"Bearer {token()}"})
+                    copy.whole(whole.raise_for_status().json())
+                    known = True
+            async with streaming(where, token(), f"?since={copy.since}") as stream:
+                stream.response.raise_for_status()
+                while (event := await stream.next(seconds=30)).name != "bye":
+                    if event.name == "resync":
+                        known = False
+                        break
+                    if event.name == "changes":
+                        assert event.id == str(event.data["revision"])
+                        copy.apply(event.data)
+        except (httpx.HTTPError, StopAsyncIteration, TimeoutError):
+            await asyncio.sleep(0.05)

@@ -91,8 +91,8 @@ def _of_user(user: str, devices: list[Told], rows: Rows) -> Iterator[str]:
     acknowledged = [revision for told in devices for revision in told.expectations.revisions]
     if twice := [revision for revision, times in Counter(acknowledged).items() if times > 1]:
         yield f"the revisions {twice} were acknowledged for two changes each"
-    # Nothing is old enough to be purged, so the horizon is where the counter began.
-    counter, began = next(((row.revision, row.horizon) for row in rows.users if row.id == user), (0, 0))
+    counter = next((row.revision for row in rows.users if row.id == user), 0)
+    began = min(acknowledged) - 1  # a user's first write is made and acknowledged while all is well
     least = len(acknowledged) + sum(told.expectations.deletions for told in devices)
     most = least + sum(told.expectations.possible for told in devices)
     if not least <= counter - began <= most or counter < max(acknowledged):

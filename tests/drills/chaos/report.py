@@ -19,6 +19,7 @@ def report(results: Results, service: Service) -> str:
         "changes": f"{acknowledged} acknowledged, {sum(each.possible for each in diaries)} with an unknown outcome",
         "creates": f"{len(creates)}, of which {sum(made.told is not None for made in creates)} acknowledged",
         "told to resync": f"{results.resyncs} times",
+        "heard by streams": f"{results.heard} changes",
         "longest request": f"{traffic.longest:.2f} s (this process was at most {traffic.late:.2f} s late); "
         f"{traffic.longest_away:.2f} s while processes ended and started",
         "/health/live": f"{results.health.statuses.total()} times, at most {results.health.longest:.2f} s",

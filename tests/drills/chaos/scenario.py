@@ -13,12 +13,15 @@ from typing import Final
 
 from chaos.checks import Told
 from chaos.devices import TASKS, Device
+from chaos.expectations import Body
 from chaos.faults import Fault
 from chaos.line import Line, Lost, Traffic
 from chaos.service import Service
+from support.streams import Copy, keep_up
 
 USERS: Final = ("ann", "bob", "cem")
 DEVICES_PER_USER: Final = 3
+_HEARD_WITHIN: Final = 40  # seconds: a stream that broke unseen ends after 30
 _PULSE: Final = "pulse"  # a user of whom nothing is asked but whether the service serves
 
 
@@ -35,6 +38,7 @@ class Results:
     resident_after: dict[int, float] = field(default_factory=dict)
     devices: list[Told] = field(default_factory=list)
     resyncs: int = 0
+    heard: int = 0
 
 
 class Scenario:
@@ -52,6 +56,7 @@ class Scenario:
         self._seconds = seconds
         self._random = random  # for nothing that is done more or less often as time goes by: faults keep their order
         self._lines: list[Line] = []
+        self._copies = {user: Copy() for user in USERS}
 
     async def run(self) -> Results:
         """Let it all happen, and everybody sync when it is over."""
@@ -59,6 +64,7 @@ class Scenario:
         try:
             devices = await self._set_up()
             watches.append(asyncio.create_task(self._watch_health()))
+            watches += [asyncio.create_task(self._listen(user, copy)) for user, copy in self._copies.items()]
             async with asyncio.TaskGroup() as group:
                 for device in devices:
                     group.create_task(device.work())
@@ -70,6 +76,8 @@ class Scenario:
                 listed = await device.settle()
                 self.results.devices.append(Told(device.expectations, device.copy, listed))
                 self.results.resyncs += device.resyncs
+            for user, listed in {told.expectations.user: told.listed for told in self.results.devices}.items():
+                await self._hear_all(user, {task["id"]: task for task in listed})
         finally:
             for watch in watches:
                 watch.cancel()
@@ -81,6 +89,24 @@ class Scenario:
 
     def _line(self, user: str) -> Line:
         return Line(self._service, user, self.results.traffic, Random())
+
+    async def _listen(self, user: str, copy: Copy) -> None:
+        """Keep a copy of this user's by streams, whatever breaks; what a stream must never send is a problem."""
+        try:
+            await keep_up(copy, lambda: self._service.origin, lambda: self._service.token(user))
+        except AssertionError as problem:
+            self.results.traffic.problems.append(f"{user}'s stream: {problem}")
+
+    async def _hear_all(self, user: str, listed: dict[int, Body]) -> None:
+        """Return once the copy that this user's streams keep is the list."""
+        copy = self._copies[user]
+        try:
+            async with asyncio.timeout(_HEARD_WITHIN):
+                await copy.equals(listed)
+        except TimeoutError:
+            differing = {key for key in copy.tasks | listed if copy.tasks.get(key) != listed.get(key)}
+            self.results.traffic.problems.append(f"{user}'s streams do not tell of the tasks {sorted(differing)}")
+        self.results.heard += len(copy.seen)
 
     async def _set_up(self) -> list[Device]:
         devices = []

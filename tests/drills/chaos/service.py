@@ -51,6 +51,11 @@ class Service:
             self._holder.close()
 
     @property
+    def origin(self) -> str:
+        """Where it answers."""
+        return self._running.origin
+
+    @property
     def log(self) -> str:
         """What all the processes have written to their standard error."""
         return (self._directory / "serve.err").read_text(errors="replace")
