@@ -18,10 +18,12 @@ import msgspec
 
 from todo_domain import (
     Changes,
+    Changeset,
     Created,
     Deadline,
     Exists,
     Gone,
+    Kept,
     Key,
     KeyReused,
     Members,
@@ -31,6 +33,7 @@ from todo_domain import (
     Query,
     QuotaReached,
     Repeated,
+    Snapshot,
     Stale,
     Task,
     Tombstone,
@@ -104,6 +107,34 @@ class Account(msgspec.Struct):
             if number < beyond or tombstone.deleted_at <= removed.tombstones_since:
                 self.tombstones.remove(tombstone)
                 self.horizon = max(self.horizon, tombstone.revision)
+
+    def fits(self, changes: Changeset, counter: int) -> bool:
+        """Return whether everything that the changes of a batch depend on is still so; `counter` is the user's."""
+        revisions = {task.id: task.revision for task in self.tasks}
+        uids = {task.uid for task in self.tasks} | {tombstone.uid for tombstone in self.tombstones}
+        return (
+            changes.least <= len(self.tasks) <= changes.most
+            and (counter == changes.revision or not changes.exact)
+            and all(revisions.get(id_) == revision for id_, revision in changes.expected.items())
+            and uids.isdisjoint(changes.absent)
+        )
+
+    def apply(self, changes: Changeset, ids: dict[str, int], now: datetime) -> None:
+        """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
+        further = self.revision - changes.revision
+        tasks = [
+            task._replace(id=task.id or ids[task.uid or ""], revision=task.revision + further) for task in changes.tasks
+        ]
+        tombstones = [
+            Tombstone(task.id or ids[task.uid or ""], task.uid, task.revision + further, now)
+            for task in changes.deleted
+        ]
+        touched = {task.id for task in tasks} | {tombstone.id for tombstone in tombstones}
+        self.tasks = [*(task for task in self.tasks if task.id not in touched), *tasks]
+        self.tombstones += tombstones
+        self.revision += changes.writes
+        if purge_is_due(self.revision, changes.writes):
+            self.purge(retention(now))
 
     def put(self, task: Task, now: datetime) -> Task:
         """Keep a task in the place of the one with its id, with the next revision."""
@@ -227,6 +258,26 @@ class FolderTasks:
             account.tasks.remove(task)
             account.tombstones.append(Tombstone(task.id, task.uid, account.revision + 1, now))
             account.advance(now)
+
+    async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
+        """Return what a batch of these keys needs to know."""
+        account = self._read(owner)
+        tasks = [task for task in account.tasks if task.id in keys or task.uid in keys]
+        tombstones = [tombstone for tombstone in account.tombstones if tombstone.uid in keys]
+        return Snapshot(account.revision, len(account.tasks), tasks, tombstones)
+
+    async def apply(
+        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+    ) -> Kept | None:
+        """Keep all the changes of a batch, unless what they depend on is no longer so."""
+        with self._writing(owner) as account:
+            if not account.fits(changes, account.revision or first_counter(now)):
+                return None
+            if account.revision == 0:
+                account.revision = account.horizon = first_counter(now)
+            begun, ids = account.revision, {uid: self._next_id() for uid in changes.made}
+            account.apply(changes, ids, now)
+            return Kept(begun, ids)
 
     async def changes(
         self,

@@ -36,7 +36,7 @@ _SHARE: Final = 20
 _AT_ONCE: Final = 64
 """Users whose counters one call of the store reads."""
 
-_READS: Final = frozenset({"get", "page", "changes"})
+_READS: Final = frozenset({"get", "page", "snapshot", "changes"})
 
 
 class TooManyListenersError(Exception):

@@ -4,7 +4,9 @@ tasks = TaskService(store)                  # any store that passes the contract
 made = await tasks.create(user_id("ann"), title="Buy groceries")
 """
 
+from todo_domain.batch import DeleteTask, Done, Operation, OperationFailed, PatchTask, PutTask, Refused
 from todo_domain.changes import Changes, Tombstone
+from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import (
     Exists,
@@ -36,14 +38,18 @@ __all__ = [
     "AuditLog",
     "Caller",
     "Changes",
+    "Changeset",
     "Clock",
     "Created",
     "Deadline",
+    "DeleteTask",
+    "Done",
     "Exists",
     "ExtraPatch",
     "Forbidden",
     "Gone",
     "Invalid",
+    "Kept",
     "Key",
     "KeyReused",
     "Members",
@@ -51,14 +57,20 @@ __all__ = [
     "NotFound",
     "NotIsolated",
     "Once",
+    "Operation",
+    "OperationFailed",
     "Page",
+    "PatchTask",
     "Position",
     "Priority",
     "Put",
+    "PutTask",
     "Query",
     "QuotaReached",
+    "Refused",
     "Repeated",
     "Resync",
+    "Snapshot",
     "Sort",
     "Stale",
     "Status",

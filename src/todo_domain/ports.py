@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from todo_domain.changes import TOMBSTONES_KEPT, Changes
+from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
@@ -79,8 +80,9 @@ class Tasks(Protocol):
 
     * Every method takes the owner first and sees nothing of anybody else.
     * Every write is atomic: after an error, a crash or a cancellation it has happened wholly or not at all.
-    * Every write that changes something advances the owner's counter by exactly one, and the task or tombstone
-      carries the new value. A reader of the counter also sees every change up to it.
+    * Every write that changes something advances the owner's counter by exactly one (`apply` by one for each of its
+      `writes`), and the task or tombstone carries the new value. A reader of the counter also sees every change up to
+      it.
     * `updated_at` never goes back, whatever the clock does.
     * A write with `once` that changes something remembers the key, the task and its new revision in the same
       transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
@@ -164,6 +166,17 @@ class Tasks(Protocol):
         """Remove the task, leave a tombstone with its uid, and make room for one more.
 
         Raises what `get` raises, and Stale if its revision is not in `expected` (None: any).
+        """
+
+    async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
+        """Return what a batch of these keys, at most 100, needs to know, all of it from one moment."""
+
+    async def apply(
+        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+    ) -> Kept | None:
+        """Keep all the changes as one write, or return None if what they depend on is no longer so.
+
+        `changes` has at least one write. A purge is due if any of the new revisions calls for one.
         """
 
     async def changes(

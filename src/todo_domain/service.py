@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Unpack
 
+from todo_domain.batch import Operation, Result, first_failure, keys_of, plan, settled
 from todo_domain.changes import LARGEST_PAGE, Changes
+from todo_domain.changeset import Kept
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
@@ -15,7 +17,7 @@ from todo_domain.ports import Clock, Created, Once, Tasks, Written
 from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
-from todo_domain.task import Members, Task, check, check_new
+from todo_domain.task import Members, Task, at_revision, check, check_new
 
 
 def utc_now() -> datetime:
@@ -88,7 +90,7 @@ class TaskService:
     ) -> Task:
         """Change the members that are given, and no others; concurrent edits of other members survive."""
         checked = check(members)
-        change = _at(if_match, lambda task, now: task.edited(checked, now))
+        change = at_revision(if_match, lambda task, now: task.edited(checked, now))
         return await self._rewrite(owner, key, deadline, change, once)
 
     async def put(
@@ -132,7 +134,9 @@ class TaskService:
             except Repeated:
                 raise Repeated(await self._now(owner, key, deadline)) from None
             return require_owned(owner, toggled)
-        return await self._rewrite(owner, key, deadline, _at(if_match, lambda task, now: task.toggled(now)), once)
+        return await self._rewrite(
+            owner, key, deadline, at_revision(if_match, lambda task, now: task.toggled(now)), once
+        )
 
     async def delete(
         self,
@@ -151,6 +155,29 @@ class TaskService:
         except Stale as stale:
             require_owned(owner, stale.current)
             raise
+
+    async def batch(
+        self, owner: UserId, operations: Sequence[Operation], *, atomic: bool = False, deadline: Deadline | None = None
+    ) -> Sequence[Result]:
+        """Do the operations in order and in one transaction, and return what became of each.
+
+        Each is done by the rules of its single method, and sees what those before it did. What fails changes nothing,
+        the rest is done; but if `atomic`, the first failure raises OperationFailed and nothing is written.
+        """
+        deadline = deadline or Deadline.within()
+        keys = keys_of(operations)
+        while True:
+            now = self._clock()
+            snapshot = await self._tasks.snapshot(owner, keys, deadline=deadline)
+            planned = plan(operations, snapshot, owner=owner, quota=self._quota, now=now)
+            if atomic and (failure := first_failure(planned)) is not None:
+                raise failure
+            if not planned.changes.writes:
+                return settled(planned, Kept(planned.changes.revision, {}))
+            if (kept := await self._tasks.apply(owner, planned.changes, now=now, deadline=deadline)) is not None:
+                return settled(planned, kept)
+            if deadline.left() < 0:
+                raise Unavailable("too many others are changing these tasks: try again")
 
     async def changes(
         self,
@@ -206,15 +233,3 @@ class TaskService:
     async def _now(self, owner: UserId, key: Key, deadline: Deadline | None) -> Task:
         """Return the task as it is now to the repetition of a write of it."""
         return require_owned(owner, await self._tasks.get(owner, key, deadline=deadline))
-
-
-def _at(if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]) -> Callable[[Task, datetime], Task]:
-    """Return the change of a task that must be at one of these revisions; None takes any."""
-
-    def changed(task: Task, now: datetime) -> Task:
-        edited = change(task, now)
-        if if_match is not None and task.revision not in if_match:
-            raise Stale(task)
-        return edited
-
-    return changed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from enum import IntEnum
 from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
@@ -144,6 +144,20 @@ def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: da
 def _new_extra(members: Members) -> str:
     extra = members.get("extra", EMPTY)
     return extra.applied_to(EMPTY) if isinstance(extra, ExtraPatch) else cast("str", extra)
+
+
+def at_revision(
+    if_match: Collection[int] | None, change: Callable[[Task, datetime], Task]
+) -> Callable[[Task, datetime], Task]:
+    """Return the change of a task that must be at one of these revisions, else Stale is raised; None accepts any."""
+
+    def changed(task: Task, now: datetime) -> Task:
+        edited = change(task, now)
+        if if_match is not None and task.revision not in if_match:
+            raise Stale(task)
+        return edited
+
+    return changed
 
 
 def completions(members: Members) -> set[bool]:

@@ -10,7 +10,7 @@ from servers.delay import DelayProxy
 from support.clock import FakeClock
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_domain import Once, Put, Query, TaskService
+from todo_domain import Once, PatchTask, Put, PutTask, Query, TaskService
 
 ROUND_TRIP = 0.05
 UID = "0199c3a8-5d1e-7c4f"
@@ -83,6 +83,8 @@ SENT = {  # units, and the statements in them with the context of each
     "edit once": (2, 7),
     "toggle once": (1, 3),
     "delete once": (1, 4),
+    "batch of a hundred creates": (2, 7),
+    "batch of a hundred edits": (2, 7),
 }
 
 
@@ -118,6 +120,12 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "edit once": tasks.edit(ann, task.id, title="once", once=Once("2", b"x")),
             "toggle once": tasks.toggle(ann, task.id, once=Once("3", b"x")),
             "delete once": tasks.delete(ann, task.id, once=Once("4", b"x")),
+            "batch of a hundred creates": tasks.batch(
+                ann, [PutTask(f"{UID}-{number}", Put({"title": "x"})) for number in range(3, 103)]
+            ),
+            "batch of a hundred edits": tasks.batch(
+                ann, [PatchTask(f"{UID}-{number}", {"title": "y"}) for number in range(3, 103)]
+            ),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)
         found = {}

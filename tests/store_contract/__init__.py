@@ -7,6 +7,7 @@
 A place whose data outlives the stores over it takes `durability.DurableStoreContract` instead.
 """
 
+from store_contract.batches import Batches
 from store_contract.changes import Changes
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
@@ -18,7 +19,7 @@ from store_contract.retries import Retries
 from store_contract.writes import Writes
 
 
-class StoreContract(Isolation, Writes, Naming, Races, Retries, Keys, Lists, Changes, Purging):
+class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging):
     """The promises of `Tasks`."""
 
 

@@ -46,6 +46,21 @@ SAMPLES: dict[str, Any] = {
     "due_before": date(2027, 1, 1),
     "has_due_date": True,
     "at_id": 7,
+    "ids": [1, 2, 3],
+    "uids": ["0199c3a8-5d1e", "0199c3a8-5d1f"],
+    "absent": ["0199c3a8-5d1e"],
+    "passing": ["0199c3a8-5d1f"],
+    "exact": None,
+    "writes": 3,
+    "growth": 0,
+    "count_least": 0,
+    "count_most": 10_000,
+    "expected_ids": [1, 2],
+    "expected_revisions": [1, 2],
+    "made": '[{"id": 0, "uid": "0199c3a8-5d1e", "step": 1, "place": 0, "title": "x", "title_key": "x"}]',
+    "edited": '[{"id": 1, "step": 2, "title": "x", "title_key": "x"}]',
+    "deleted": '[{"id": 2, "step": 3}]',
+    "deleted_ids": [2],
 }
 """A value for each parameter of any statement but the owner, `at` and `expected`, which depend on the statement."""
 

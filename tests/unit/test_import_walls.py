@@ -13,7 +13,7 @@ STRAYS = {
     "todo_adapters/sql/stray.py": "import todo_adapters.http.application",
     "todo_adapters/sql/sqlite/stray.py": "import todo_adapters.sql.postgres.pool",
     "todo_adapters/auth/stray.py": "import sqlalchemy, litestar",
-    "todo_adapters/memory.py": "import uvicorn",
+    "todo_adapters/memory/store.py": "import uvicorn",
     "todo_adapters/audit.py": "import prometheus_client, jwt",
     "todo_adapters/observability/stray.py": "import todo_adapters.sql.tables",
     "todo_domain/stray.py": "import msgspec, todo_app.settings",

@@ -31,5 +31,7 @@ class Wrapped:
         self.replace = wrap("replace", tasks.replace)
         self.toggle = wrap("toggle", tasks.toggle)
         self.delete = wrap("delete", tasks.delete)
+        self.snapshot = wrap("snapshot", tasks.snapshot)
+        self.apply = wrap("apply", tasks.apply)
         self.changes = wrap("changes", tasks.changes)
         self.check = wrap("check", tasks.check) if checks else tasks.check

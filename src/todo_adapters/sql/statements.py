@@ -62,6 +62,7 @@ tombstone_by_uid: Final = sa.select(
 """The tombstone of a uid, its columns in the order of `todo_domain.changes.Tombstone`."""
 
 counter: Final = sa.select(users.c.revision).where(this_user)
+standing: Final = sa.select(users.c.revision, users.c.task_count).where(this_user)
 
 seen: Final = sa.select(
     idempotency_keys.c.fingerprint,
@@ -108,31 +109,33 @@ def _state() -> sa.Select[Any]:
     )
 
 
-def _changes() -> sa.Select[Any]:
-    """At most `most` tasks and at most `most` tombstones after `since`, each beside the counter and the horizon.
+def live_changes() -> sa.Select[Any]:
+    """Return the statement for the user's tasks, each with a null where `gone_changes` has the time of a deletion."""
+    never = sa.cast(sa.null(), tombstones.c.deleted_at.type).label("deleted_at")
+    return sa.select(*TASK, never).where(tasks.c.user_id == OWNER)
 
-    One statement, hence one snapshot: between two, a purge could move the horizon past a deletion not yet told.
-    """
-    deleted_at = tombstones.c.deleted_at.type
-    live = (
-        sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at"))
-        .where(tasks.c.user_id == OWNER, tasks.c.revision > SINCE)
-        .order_by(tasks.c.revision)
-    )
+
+def gone_changes() -> sa.Select[Any]:
+    """Return the statement for the user's tombstones, in the columns of `live_changes`."""
     known = {
         "id": tombstones.c.task_id,
         "uid": tombstones.c.uid,
         "user_id": tombstones.c.user_id,
         "revision": tombstones.c.revision,
     }
-    gone = (
-        sa.select(
-            *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in Task._fields),
-            tombstones.c.deleted_at,
-        )
-        .where(tombstones.c.user_id == OWNER, tombstones.c.revision > SINCE)
-        .order_by(tombstones.c.revision)
-    )
+    return sa.select(
+        *(known.get(name, sa.cast(sa.null(), tasks.c[name].type)).label(name) for name in Task._fields),
+        tombstones.c.deleted_at,
+    ).where(tombstones.c.user_id == OWNER)
+
+
+def _changes() -> sa.Select[Any]:
+    """At most `most` tasks and at most `most` tombstones after `since`, each beside the counter and the horizon.
+
+    One statement, hence one snapshot: between two, a purge could move the horizon past a deletion not yet told.
+    """
+    live = live_changes().where(tasks.c.revision > SINCE).order_by(tasks.c.revision)
+    gone = gone_changes().where(tombstones.c.revision > SINCE).order_by(tombstones.c.revision)
     branches = (at_most(live).subquery("live"), at_most(gone).subquery("gone"))
     change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
     return (

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 from todo_adapters.sql import lists, statements
-from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres import batch, writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain.query import Query
 
@@ -51,6 +51,9 @@ ONCE: Final = {
 }
 """For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""
 
+SNAPSHOT: Final = Transaction(batch.snapshot)
+APPLY: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes=True)
+APPLY_AND_PURGE: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes.purge, writes=True)
 PURGE: Final = Transaction(writes.purge, writes=True)
 
 
@@ -77,9 +80,12 @@ def all_batches() -> dict[str, Transaction]:
         "toggle by uid": TOGGLE_BY_UID,
         "delete": DELETE,
         "delete by uid": DELETE_BY_UID,
+        "snapshot": SNAPSHOT,
+        "apply": APPLY,
+        "apply and purge": APPLY_AND_PURGE,
         "purge": PURGE,
     }
-    fixed |= {f"{name} once": ONCE[batch] for name, batch in fixed.items() if batch in ONCE}
+    fixed |= {f"{name} once": ONCE[each] for name, each in fixed.items() if each in ONCE}
     return fixed | {
         lists.name_of(shape): page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
         for shape in lists.all_shapes()

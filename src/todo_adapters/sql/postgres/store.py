@@ -12,6 +12,7 @@ import psycopg
 
 from todo_adapters.sql import lists
 from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres.batch import apply_values, snapshot_values
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
@@ -32,6 +33,7 @@ from todo_adapters.sql.rows import (
     task_from_postgresql,
 )
 from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
+from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
@@ -162,6 +164,27 @@ class PostgresTasks:
             raise Stale(_only(*current))
         await self._purge(owner, gone[0][0], now, deadline)
 
+    async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
+        (rows,) = await self._run(batches.SNAPSHOT, snapshot_values(owner, keys), deadline=deadline)
+        found, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
+        counter, task_count = rows[0][-2:] if rows else (0, 0)
+        return Snapshot(counter, task_count, list({task.id: task for task in found}.values()), deleted)
+
+    async def apply(
+        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+    ) -> Kept | None:
+        values = apply_values(owner, changes, now)
+        purges = purge_is_due(changes.revision + changes.writes, changes.writes)
+        if purges:
+            values |= expired(owner, now, FORMS)
+        _, rows, *_ = await self._run(batches.APPLY_AND_PURGE if purges else batches.APPLY, values, deadline=deadline)
+        if not rows:
+            return None
+        begun = rows[0][0]
+        if not purges:
+            await self._purge(owner, begun + changes.writes, now, deadline, changes.writes)
+        return Kept(begun, {uid: id_ for _, uid, id_ in rows if uid is not None})
+
     async def changes(
         self,
         owner: UserId,
@@ -230,9 +253,11 @@ class PostgresTasks:
             raise Repeated if seen[0][0] == once.fingerprint else KeyReused
         return results
 
-    async def _purge(self, owner: UserId, revision: int, now: datetime, deadline: Deadline | None) -> None:
+    async def _purge(
+        self, owner: UserId, revision: int, now: datetime, deadline: Deadline | None, writes: int = 1
+    ) -> None:
         # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
-        if not purge_is_due(revision):
+        if not purge_is_due(revision, writes):
             return
         with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
             due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)

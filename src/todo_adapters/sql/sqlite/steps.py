@@ -24,7 +24,7 @@ def finish(connection: sqlite3.Connection, values: Values, now: datetime) -> Non
     """Remember the key of a write, where it has one, and purge."""
     if "key" in values:
         connection.execute(texts.REMEMBER, values)
-    _purge(connection, values["owner"], values["new_revision"], now)
+    purge(connection, values["owner"], values["new_revision"], now)
 
 
 def find(connection: sqlite3.Connection, values: Values) -> None:
@@ -50,8 +50,9 @@ def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
         raise Gone(Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at)))
 
 
-def _purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime) -> None:
-    if not purge_is_due(revision):
+def purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime, writes: int = 1) -> None:
+    """Purge if the last `writes` writes, which took the counter to `revision`, call for it."""
+    if not purge_is_due(revision, writes):
         return
     values = expired(owner, now, SQLITE)
     connection.execute(texts.FORGET, values)

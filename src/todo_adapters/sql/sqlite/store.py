@@ -24,10 +24,11 @@ from todo_adapters.sql.rows import (
     text_of_instant,
 )
 from todo_adapters.sql.schema import TOUCH
-from todo_adapters.sql.sqlite import steps, texts
+from todo_adapters.sql.sqlite import batch, steps, texts
 from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
 from todo_adapters.sql.sqlite.file import File
 from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.naming import Key
@@ -207,6 +208,14 @@ class SqliteTasks:
             steps.finish(connection, values, now)
 
         await self._writer.run(work, deadline)
+
+    async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
+        return await self._reader.run(lambda connection: batch.snapshot(connection, owner, keys), deadline)
+
+    async def apply(
+        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+    ) -> Kept | None:
+        return await self._writer.run(lambda connection: batch.apply(connection, owner, changes, now), deadline)
 
     async def changes(
         self,

@@ -13,6 +13,7 @@ GET: Final = text_of(statements.get, SQLITE)
 GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
 TOMBSTONE_BY_UID: Final = text_of(statements.tombstone_by_uid, SQLITE)
 COUNTER: Final = text_of(statements.counter, SQLITE)
+STANDING: Final = text_of(statements.standing, SQLITE)
 SEEN: Final = text_of(statements.seen, SQLITE)
 STATE: Final = text_of(statements.state, SQLITE)
 CHANGES: Final = text_of(statements.changes, SQLITE)
@@ -20,6 +21,7 @@ PROVISION: Final = text_of(writes.provision, SQLITE)
 ADMIT: Final = text_of(writes.admit, SQLITE)
 TURN: Final = text_of(writes.turn, SQLITE)
 DISMISS: Final = text_of(writes.dismiss, SQLITE)
+ADVANCE: Final = text_of(writes.advance, SQLITE)
 NEXT_ID: Final = text_of(writes.next_id, SQLITE)
 INSERT: Final = text_of(writes.insert, SQLITE)
 REMEMBER: Final = text_of(writes.remember, SQLITE)
@@ -45,6 +47,7 @@ def all_texts() -> dict[str, str]:
         "get by uid": GET_BY_UID,
         "tombstone by uid": TOMBSTONE_BY_UID,
         "counter": COUNTER,
+        "standing": STANDING,
         "seen": SEEN,
         "state": STATE,
         "changes": CHANGES,
@@ -52,6 +55,7 @@ def all_texts() -> dict[str, str]:
         "admit": ADMIT,
         "turn": TURN,
         "dismiss": DISMISS,
+        "advance": ADVANCE,
         "next id": NEXT_ID,
         "insert": INSERT,
         "remember": REMEMBER,

@@ -56,6 +56,17 @@ dismiss: Final = (
     .returning(users.c.revision)
 )
 
+advance: Final = (
+    sa.update(users)
+    .where(this_user)
+    .values(
+        revision=users.c.revision + parameter("writes", sa.BigInteger),
+        task_count=users.c.task_count + parameter("growth", sa.Integer),
+    )
+    .returning(users.c.revision)
+)
+"""Takes the revisions of a whole batch."""
+
 next_id: Final = sa.update(task_ids).values(last=task_ids.c.last + ONE).returning(task_ids.c.last)
 
 insert: Final = sa.insert(tasks).values(

@@ -5,105 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime
-from itertools import count, islice, takewhile
-from typing import Final, NamedTuple, TypeVar
+from itertools import count
+from typing import Final
 
-from todo_domain.changes import Changes, Tombstone, page_of_changes, require_known
+from todo_adapters.memory.account import Account, after
+from todo_domain.changes import Changes, page_of_changes, require_known
+from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale
+from todo_domain.errors import Exists, QuotaReached, Repeated
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
-from todo_domain.ports import KEYS_KEPT, Created, Once, purge_is_due, retention
+from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query, filter_of, page_of
 from todo_domain.room import Room
 from todo_domain.room import count as count_memory
 from todo_domain.task import Members, Task, new_task
 
-_Change = TypeVar("_Change", Task, Tombstone)
-
 _SLICE: Final = 100
 """Tasks that are looked at before the event loop serves others: some milliseconds of long descriptions."""
-
-
-class _Answer(NamedTuple):
-    """What a key stands for. It makes the answer to a create again, beside the members of the repetition."""
-
-    fingerprint: bytes
-    task_id: int
-    revision: int
-    created_at: datetime
-
-
-class _Account:
-    """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends.
-
-    `ids` leads from a uid to the id of its task or tombstone.
-    """
-
-    __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones")
-
-    def __init__(self, begins: int = 0) -> None:
-        self.revision = begins
-        self.horizon = begins
-        self.tasks: dict[int, Task] = {}
-        self.tombstones: dict[int, Tombstone] = {}
-        self.answers: dict[str, _Answer] = {}
-        self.ids: dict[str, int] = {}
-
-    def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
-        task_id = self.ids.get(key, 0) if isinstance(key, str) else key
-        task = self.tasks.get(task_id)
-        if task is None:
-            if isinstance(key, str) and task_id:
-                raise Gone(self.tombstones[task_id])
-            raise NotFound
-        if expected is not None and task.revision not in expected:
-            raise Stale(task)
-        return task
-
-    def answer(self, once: Once, now: datetime) -> _Answer | None:
-        answer = self.answers.get(once.key)
-        if answer is None or answer.created_at <= now - KEYS_KEPT:
-            return None
-        if answer.fingerprint != once.fingerprint:
-            raise KeyReused
-        return answer
-
-    def put(self, task: Task, *, now: datetime, once: Once | None) -> Task:
-        self.tasks.pop(task.id, None)
-        self.tasks[task.id] = task
-        if task.uid is not None:
-            self.ids[task.uid] = task.id
-        self._advance(task.id, now, once)
-        return task
-
-    def remove(self, task: Task, *, now: datetime, once: Once | None) -> None:
-        del self.tasks[task.id]
-        self.tombstones[task.id] = Tombstone(task.id, task.uid, self.revision + 1, now)
-        self._advance(task.id, now, once)
-
-    def _advance(self, task_id: int, now: datetime, once: Once | None) -> None:
-        """Take the next revision, which is this task's, and remember the key of the write, if it has one."""
-        self.revision += 1
-        if once is not None:
-            self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
-            self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision, now)
-        if purge_is_due(self.revision):
-            self._purge(now)
-
-    def _purge(self, now: datetime) -> None:
-        keys_since, tombstones_since, kept, at_most = retention(now)
-        beyond = len(self.answers) - kept
-        for number, (key, answer) in enumerate(list(islice(self.answers.items(), at_most))):
-            if number < beyond or answer.created_at <= keys_since:
-                del self.answers[key]
-        beyond = len(self.tombstones) - kept
-        for number, tombstone in enumerate(list(islice(self.tombstones.values(), at_most))):
-            if number < beyond or tombstone.deleted_at <= tombstones_since:
-                del self.tombstones[tombstone.id]
-                if tombstone.uid is not None:
-                    del self.ids[tombstone.uid]
-                self.horizon = max(self.horizon, tombstone.revision)
 
 
 class MemoryTasks:
@@ -114,7 +33,7 @@ class MemoryTasks:
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[UserId, _Account] = {}
+        self._accounts: dict[UserId, Account] = {}
         self._ids = count(1)
 
     async def open(self) -> None:
@@ -209,6 +128,26 @@ class MemoryTasks:
         account = self._account_for_write(owner, once, now)
         account.remove(account.task(key, expected), now=now, once=once)
 
+    async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
+        """Return what a batch of these keys needs to know."""
+        account = self._account(owner)
+        ids = dict.fromkeys(account.ids.get(key, 0) if isinstance(key, str) else key for key in keys)
+        tasks = [account.tasks[id_] for id_ in ids if id_ in account.tasks]
+        tombstones = [account.tombstones[id_] for id_ in ids if id_ in account.tombstones]
+        return Snapshot(account.revision, len(account.tasks), tasks, tombstones)
+
+    async def apply(
+        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+    ) -> Kept | None:
+        """Keep all the changes, unless what they depend on is no longer so."""
+        account = self._account(owner, begins=first_counter(now))
+        if not account.fits(changes):
+            return None
+        begun, ids = account.revision, {uid: next(self._ids) for uid in changes.made}
+        self._accounts[owner] = account
+        account.apply(changes, ids, now=now)
+        return Kept(begun, ids)
+
     async def changes(
         self,
         owner: UserId,
@@ -224,7 +163,7 @@ class MemoryTasks:
         if since == 0:
             changes = Changes(list(account.tasks.values()), [], account.revision, has_more=False)
         else:
-            tasks, deleted = _after(since, account.tasks), _after(since, account.tombstones)
+            tasks, deleted = after(since, account.tasks), after(since, account.tombstones)
             changes = page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
         count_memory(changes.tasks, room)
         return changes
@@ -232,16 +171,16 @@ class MemoryTasks:
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: memory can always serve."""
 
-    def _account_for_write(self, owner: UserId, once: Once | None, now: datetime) -> _Account:
+    def _account_for_write(self, owner: UserId, once: Once | None, now: datetime) -> Account:
         """Return the owner's account to a write, or raise Repeated or KeyReused if its key was used."""
-        account = self._accounts.get(owner) or _Account()
+        account = self._accounts.get(owner) or Account()
         if once is not None and account.answer(once, now) is not None:
             raise Repeated
         return account
 
-    def _account(self, owner: UserId, *, begins: int = 0) -> _Account:
+    def _account(self, owner: UserId, *, begins: int = 0) -> Account:
         """Return the owner's account, or that of a user who never wrote, which is not kept."""
-        return self._accounts.get(owner) or _Account(begins)
+        return self._accounts.get(owner) or Account(begins)
 
 
 async def _kept(tasks: list[Task], keeps: Callable[[Task], bool]) -> list[Task]:
@@ -252,7 +191,3 @@ async def _kept(tasks: list[Task], keeps: Callable[[Task], bool]) -> list[Task]:
             await asyncio.sleep(0)
         kept += filter(keeps, tasks[begin : begin + _SLICE])
     return kept
-
-
-def _after(since: int, kept: dict[int, _Change]) -> list[_Change]:
-    return list(takewhile(lambda change: change.revision > since, reversed(kept.values())))[::-1]

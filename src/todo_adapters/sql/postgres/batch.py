@@ -1,0 +1,224 @@
+"""The statements of a batch on PostgreSQL: one reads the snapshot, one keeps all the changes or none.
+
+The rows of the changes travel as JSON, because PostgreSQL has no arrays of arrays of different lengths, and so that the
+text of a statement does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSON
+
+from todo_adapters.sql.rows import Forms, Values, columns, text_of_instant
+from todo_adapters.sql.statements import (
+    MEMBERS,
+    NOW,
+    ONE,
+    OWNER,
+    ZERO,
+    gone_changes,
+    live_changes,
+    next_number,
+    parameter,
+    this_user,
+)
+from todo_adapters.sql.tables import FOLDED, INSTANT, NUMBERS, TEXTS, tasks, tombstones, users
+from todo_domain.changeset import Changeset
+from todo_domain.naming import Key
+from todo_domain.owner import UserId, first_counter
+from todo_domain.task import Task
+
+_IN_JSON: Final = Forms(instant=text_of_instant, day=lambda day: day.isoformat(), several=list)
+
+_IDS: Final = parameter("ids", NUMBERS)
+_UIDS: Final = parameter("uids", TEXTS)
+_ABSENT: Final = parameter("absent", TEXTS)
+_EXACT: Final = parameter("exact", sa.BigInteger)
+_WRITES: Final = parameter("writes", sa.BigInteger)
+
+
+def _rows(name: str, *own: sa.ColumnClause[Any]) -> sa.TableValuedAlias:
+    """Return the rows of the JSON parameter of this name; each has the step at which the batch last wrote it."""
+    document = sa.cast(parameter(name, sa.Text), JSON)
+    known = (sa.column("id", sa.BigInteger), sa.column("uid", FOLDED), sa.column("step", sa.BigInteger))
+    rows = sa.func.json_to_recordset(document).table_valued(*known, *own)
+    return rows.render_derived(name=f"{name}_row", with_types=True)
+
+
+def _member_columns() -> list[sa.ColumnClause[Any]]:
+    return [sa.column(name, tasks.c[name].type) for name in MEMBERS]
+
+
+def _snapshot() -> sa.Select[Any]:
+    """Find the tasks of these ids and uids and the tombstones of these uids, each beside the user's two numbers."""
+    branches = (
+        live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
+        live_changes().where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
+        gone_changes().where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
+    )
+    change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
+    return (
+        sa.select(*change.c, users.c.revision.label("counter"), users.c.task_count)
+        .select_from(users.outerjoin(change, sa.true()))
+        .where(this_user)
+    )
+
+
+def _apply() -> sa.Select[Any]:
+    """Keep all the changes if what they depend on is still so; return the counter before them and each id given.
+
+    A task that the batch made and deleted passes through the table, which gives it its id; `remove_passing` follows.
+    """
+    must = (
+        sa.func.unnest(parameter("expected_ids", NUMBERS), parameter("expected_revisions", NUMBERS))
+        .table_valued(sa.column("id", sa.BigInteger), sa.column("revision", sa.BigInteger))
+        .render_derived(name="must")
+    )
+    unchanged = (
+        sa.select(sa.func.count())
+        .select_from(tasks.join(must, sa.and_(tasks.c.id == must.c.id, tasks.c.revision == must.c.revision)))
+        .where(tasks.c.user_id == OWNER)
+        .scalar_subquery()
+    )
+    named = sa.select(ONE).where(tasks.c.user_id == OWNER, tasks.c.uid == sa.func.any(_ABSENT))
+    deleted_name = sa.select(ONE).where(tombstones.c.user_id == OWNER, tombstones.c.uid == sa.func.any(_ABSENT))
+    turn = (
+        sa.update(users)
+        .where(
+            this_user,
+            users.c.task_count.between(parameter("count_least", sa.Integer), parameter("count_most", sa.Integer)),
+            _EXACT.is_(None) | (users.c.revision == _EXACT),
+            unchanged == sa.func.cardinality(parameter("expected_ids", NUMBERS)),
+            ~sa.exists(named),
+            ~sa.exists(deleted_name),
+        )
+        .values(revision=users.c.revision + _WRITES, task_count=users.c.task_count + parameter("growth", sa.Integer))
+        .returning((users.c.revision - _WRITES).label("begun"))
+        .cte("turn")
+    )
+    new = _rows("made", sa.column("place", sa.BigInteger), *_member_columns())
+    row = {
+        "user_id": OWNER,
+        "uid": new.c.uid,
+        "revision": turn.c.begun + new.c.step,
+        **{name: new.c[name] for name in MEMBERS},
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
+    made = (
+        sa.insert(tasks)
+        .from_select(list(row), sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.place))
+        .returning(tasks.c.id, tasks.c.uid)
+        .cte("made")
+    )
+    edit = _rows("edited", *_member_columns(), sa.column("updated_at", INSTANT))
+    edited = (
+        sa.update(tasks)
+        .where(tasks.c.user_id == OWNER, tasks.c.id == edit.c.id)
+        .values(
+            revision=turn.c.begun + edit.c.step,
+            **{name: edit.c[name] for name in MEMBERS},
+            updated_at=edit.c.updated_at,
+        )
+        .cte("edited")
+    )
+    deletion = _rows("deleted")
+    removed = (
+        sa.delete(tasks)
+        .where(
+            tasks.c.user_id == OWNER,
+            tasks.c.id == sa.func.any(parameter("deleted_ids", NUMBERS)),
+            sa.exists(sa.select(ONE).select_from(turn)),
+        )
+        .cte("removed")
+    )
+    tombstone = {
+        "user_id": OWNER,
+        "task_id": sa.func.coalesce(sa.func.nullif(deletion.c.id, ZERO), made.c.id),
+        "uid": deletion.c.uid,
+        "revision": turn.c.begun + deletion.c.step,
+        "deleted_at": NOW,
+        "number": next_number(tombstones) + sa.func.row_number().over(order_by=deletion.c.step) - ONE,
+    }
+    its_own = sa.and_(deletion.c.id == ZERO, made.c.uid == deletion.c.uid)
+    buried = (
+        sa.insert(tombstones)
+        .from_select(
+            list(tombstone),
+            sa.select(*tombstone.values()).select_from(deletion.join(turn, sa.true()).outerjoin(made, its_own)),
+        )
+        .cte("buried")
+    )
+    return (
+        sa.select(turn.c.begun, made.c.uid, made.c.id)
+        .select_from(turn.outerjoin(made, sa.true()))
+        .add_cte(edited, removed, buried)
+    )
+
+
+def _remove_passing() -> sa.Delete:
+    """Remove the tasks of these uids that have a tombstone already: those that `apply` has made for their ids."""
+    tombstone = sa.select(ONE).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == tasks.c.id)
+    passing = tasks.c.uid == sa.func.any(parameter("passing", TEXTS))
+    return sa.delete(tasks).where(tasks.c.user_id == OWNER, passing, sa.exists(tombstone))
+
+
+snapshot: Final = _snapshot()
+apply: Final = _apply()
+remove_passing: Final = _remove_passing()
+
+
+def snapshot_values(owner: UserId, keys: Collection[Key]) -> Values:
+    """Return the parameters of `snapshot`."""
+    ids = [key for key in keys if isinstance(key, int)]
+    return {"owner": owner, "ids": ids or "{}", "uids": [key for key in keys if isinstance(key, str)] or "{}"}
+
+
+def apply_values(owner: UserId, changes: Changeset, now: datetime) -> Values:
+    """Return the parameters of `apply` and of the statements around it."""
+    begun = changes.revision
+    places = {uid: place for place, uid in enumerate(changes.made)}
+    passing = [task for task in changes.deleted if task.id == 0]
+    made = [
+        _row(task, begun, **columns(task, _IN_JSON), place=places[task.uid or ""])
+        for task in (*changes.tasks, *passing)
+        if task.id == 0
+    ]
+    edited = [
+        _row(task, begun, **columns(task, _IN_JSON), updated_at=text_of_instant(task.updated_at))
+        for task in changes.tasks
+        if task.id
+    ]
+    deleted = [_row(task, begun) for task in changes.deleted]
+    return {
+        "owner": owner,
+        "now": now,
+        "begins": first_counter(now),
+        "quota": len(changes.made),  # nobody is provisioned for a batch that makes nothing
+        "writes": changes.writes,
+        "growth": changes.growth,
+        "count_least": changes.least,
+        "count_most": changes.most,
+        "exact": begun if changes.exact else None,
+        "expected_ids": list(changes.expected) or "{}",
+        "expected_revisions": list(changes.expected.values()) or "{}",
+        "absent": list(changes.absent) or "{}",
+        "made": _json(made),
+        "edited": _json(edited),
+        "deleted": _json(deleted),
+        "deleted_ids": [task.id for task in changes.deleted if task.id] or "{}",
+        "passing": [task.uid for task in passing] or "{}",
+    }
+
+
+def _row(task: Task, begun: int, **more: object) -> Mapping[str, object]:
+    return {"id": task.id, "uid": task.uid, "step": task.revision - begun, **more}
+
+
+def _json(rows: Iterable[Mapping[str, object]]) -> str:
+    return json.dumps(list(rows), ensure_ascii=False)

@@ -1,0 +1,291 @@
+"""A batch: operations on several tasks of one user, and what they do to a snapshot of these tasks.
+
+The store reads a snapshot; `plan` judges the operations one after the other, as if each were a request of its own;
+the store keeps the changes, all or none. The revisions and ids that the store then gives are put in by `settled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from todo_domain.changes import Tombstone
+from todo_domain.changeset import Changeset, Kept, Snapshot
+from todo_domain.errors import Exists, Gone, NotFound, QuotaReached, Stale, TodoError
+from todo_domain.naming import Key
+from todo_domain.owner import UserId, first_counter, require_owned
+from todo_domain.put import Put, checked_put, judge_put
+from todo_domain.task import Members, Task, at_revision, check
+
+MOST_OPERATIONS: Final = 100
+"""Operations of one batch."""
+
+
+class PutTask(NamedTuple):
+    """What a PUT of this key does."""
+
+    key: Key
+    put: Put
+
+
+class PatchTask(NamedTuple):
+    """What a PATCH of this key does. `if_match` is as in `TaskService`."""
+
+    key: Key
+    members: Members
+    if_match: Collection[int] | None = None
+
+
+class DeleteTask(NamedTuple):
+    """What a DELETE of this key does. `if_match` is as in `TaskService`."""
+
+    key: Key
+    if_match: Collection[int] | None = None
+
+
+class Refused(NamedTuple):
+    """An operation that cannot be read: its result is the error, whatever there is under the key."""
+
+    key: Key
+    error: TodoError
+
+
+Operation = PutTask | PatchTask | DeleteTask | Refused
+
+
+class Done(NamedTuple):
+    """The result of an operation that succeeded: the task as it was then, None after a deletion."""
+
+    task: Task | None
+    created: bool = False
+
+
+Result = Done | TodoError
+"""What became of one operation. An error is returned, not raised: the other operations go on."""
+
+
+class Plan(NamedTuple):
+    """What becomes of each operation, in order, and what the store has to change for that."""
+
+    results: Sequence[Result]
+    changes: Changeset
+
+
+class OperationFailed(TodoError):
+    """The first operation of an atomic batch that failed; nothing was written.
+
+    `known` is false if what the error shows was made or changed by the batch itself, so that it does not exist.
+    """
+
+    def __init__(self, index: int, error: TodoError, *, known: bool) -> None:
+        super().__init__(str(error))
+        self.index = index
+        self.error = error
+        self.known = known
+
+
+def keys_of(operations: Sequence[Operation]) -> list[Key]:
+    """Return the keys that a snapshot for these operations has to look up, each once."""
+    return list(dict.fromkeys(each.key for each in operations if not isinstance(each, Refused)))
+
+
+def plan(operations: Sequence[Operation], snapshot: Snapshot, *, owner: UserId, quota: int, now: datetime) -> Plan:
+    """Judge the operations in order; each sees what those before it did. Nothing is read or written.
+
+    Raises nothing: what an operation may not do is its result.
+    """
+    judge = _Judge(snapshot, owner=owner, quota=quota, now=now)
+    results = [judge.result(operation) for operation in operations]
+    return Plan(results, judge.changes(operations))
+
+
+def first_failure(plan: Plan) -> OperationFailed | None:
+    """Return what an atomic batch has to raise, None if every operation succeeds."""
+    for index, result in enumerate(plan.results):
+        if isinstance(result, TodoError):
+            shown = _shown(result)
+            return OperationFailed(index, result, known=shown is None or shown.revision <= plan.changes.revision)
+    return None
+
+
+def settled(plan: Plan, kept: Kept) -> list[Result]:
+    """Return the results with the revisions and ids that the store gave."""
+    begun = plan.changes.revision
+
+    def task_of(task: Task) -> Task:
+        if task.revision <= begun:
+            return task
+        id_ = task.id or kept.ids[task.uid or ""]
+        return task._replace(id=id_, revision=task.revision - begun + kept.revision)
+
+    def tombstone_of(tombstone: Tombstone) -> Tombstone:
+        if tombstone.revision <= begun:
+            return tombstone
+        id_ = tombstone.id or kept.ids[tombstone.uid or ""]
+        return tombstone._replace(id=id_, revision=tombstone.revision - begun + kept.revision)
+
+    def result_of(result: Result) -> Result:
+        match result:
+            case Done(task=Task() as task):
+                return result._replace(task=task_of(task))
+            case Stale():
+                return Stale(task_of(result.current))
+            case Exists():
+                return Exists(task_of(result.current))
+            case Gone():
+                return Gone(tombstone_of(result.deleted), restorable=result.restorable)
+            case _:
+                return result
+
+    return [result_of(result) for result in plan.results]
+
+
+def _shown(error: TodoError) -> Task | Tombstone | None:
+    match error:
+        case Stale() | Exists():
+            return error.current
+        case Gone():
+            return error.deleted
+        case _:
+            return None
+
+
+class _Judge:
+    """The state of one user's named tasks while the operations of a batch are judged."""
+
+    def __init__(self, snapshot: Snapshot, *, owner: UserId, quota: int, now: datetime) -> None:
+        self._snapshot = snapshot
+        self._owner = owner
+        self._quota = quota
+        self._now = now
+        self._begun = snapshot.revision or first_counter(now)
+        self._revision = self._begun
+        self._count = snapshot.task_count
+        self._least, self._most = 0, max(quota, snapshot.task_count)
+        self._made: list[str] = []
+        self._deleted: list[Task] = []
+        self._written: dict[Key, Task | Tombstone] = {}
+        self._found: dict[Key, Task | Tombstone] = {}
+        for task in snapshot.tasks:
+            require_owned(owner, task)
+            self._keep(self._found, task)
+        for tombstone in snapshot.tombstones:
+            self._keep(self._found, tombstone)
+
+    def result(self, operation: Operation) -> Result:
+        """Do an operation, and return what became of it."""
+        try:
+            match operation:
+                case PutTask(key, put):
+                    return self._put(key, put)
+                case PatchTask(key, members, if_match):
+                    checked = check(members)
+                    task = self._task(key)
+                    edited = at_revision(if_match, lambda task, now: task.edited(checked, now))(task, self._now)
+                    return Done(self._edit(task, edited))
+                case DeleteTask(key, if_match):
+                    return self._delete(key, if_match)
+                case Refused(_, error):
+                    return error
+        except TodoError as error:
+            return error
+
+    def changes(self, operations: Sequence[Operation]) -> Changeset:
+        """Return what the operations that were done change."""
+        written = sorted({id(each): each for each in self._written.values()}.values(), key=_by_revision)
+        named = keys_of(operations)
+        return Changeset(
+            revision=self._begun,
+            writes=self._revision - self._begun,
+            made=self._made,
+            tasks=[each for each in written if isinstance(each, Task)],
+            deleted=self._deleted,
+            expected={task.id: task.revision for task in self._snapshot.tasks},
+            absent=[key for key in named if isinstance(key, str) and key not in self._found],
+            least=self._least,
+            most=self._most,
+            exact=any(self._begun < revision <= self._begun + len(operations) for revision in _conditions(operations)),
+        )
+
+    def _put(self, key: Key, put: Put) -> Done:
+        put = checked_put(put)
+        if isinstance(key, str) and put.may_create:
+            judge_put(put, None, owner=self._owner, key=key, now=self._now)  # what is 400 is decided by it alone
+        found = self._look_up(key)
+        task = judge_put(put, found, owner=self._owner, key=key, now=self._now)
+        if isinstance(found, Task):
+            return Done(self._edit(found, task))
+        self._admit()
+        self._made.append(str(key))
+        self._count += 1
+        return Done(self._write(task), created=True)
+
+    def _edit(self, found: Task, edited: Task) -> Task:
+        return found if edited is found else self._write(edited)
+
+    def _delete(self, key: Key, if_match: Collection[int] | None) -> Done:
+        try:
+            task = self._task(key)
+        except Gone:
+            return Done(None)
+        if if_match is not None and task.revision not in if_match:
+            raise Stale(task)
+        self._count -= 1
+        self._revision += 1
+        self._deleted.append(task._replace(revision=self._revision))
+        self._keep(self._written, Tombstone(task.id, task.uid, self._revision, self._now))
+        return Done(None)
+
+    def _admit(self) -> None:
+        """Count on room for one more task, or raise QuotaReached; the numbers for which this stays so are kept."""
+        grown = self._count - self._snapshot.task_count
+        if self._count >= self._quota:
+            self._least = max(self._least, self._quota - grown)
+            raise QuotaReached(self._quota)
+        self._most = min(self._most, self._quota - grown - 1)
+
+    def _task(self, key: Key) -> Task:
+        found = self._look_up(key)
+        if isinstance(found, Task):
+            return found
+        if found is not None and isinstance(key, str):
+            raise Gone(found)
+        raise NotFound
+
+    def _look_up(self, key: Key) -> Task | Tombstone | None:
+        return self._written.get(key) or self._found.get(key)
+
+    def _write(self, task: Task) -> Task:
+        self._revision += 1
+        task = task._replace(revision=self._revision)
+        self._keep(self._written, task)
+        return task
+
+    @staticmethod
+    def _keep(kept: dict[Key, Task | Tombstone], each: Task | Tombstone) -> None:
+        """Keep a task or tombstone under its names; one that the batch makes has no id yet."""
+        if each.id:
+            kept[each.id] = each
+        if each.uid is not None:
+            kept[each.uid] = each
+
+
+def _by_revision(each: Task | Tombstone) -> int:
+    return each.revision
+
+
+def _conditions(operations: Sequence[Operation]) -> list[int]:
+    """Return the revisions on which the operations make themselves depend."""
+    revisions: list[int] = []
+    for operation in operations:
+        match operation:
+            case PutTask(_, put):
+                revisions += put.if_match or ()
+                if type(revision := put.members.get("revision")) is int:
+                    revisions.append(revision)
+            case PatchTask(_, _, if_match) | DeleteTask(_, if_match):
+                revisions += if_match or ()
+            case Refused():
+                pass
+    return revisions
