@@ -300,6 +300,13 @@ class FolderTasks:
         count(changes.tasks, room)
         return changes
 
+    async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything of the owner but the counter, which is advanced."""
+        with self._writing(owner) as account:
+            if account.revision:
+                account.revision = account.horizon = account.revision + 1
+                account.tasks, account.tombstones, account.keys = [], [], {}
+
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: a folder can always serve."""
 

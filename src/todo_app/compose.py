@@ -107,9 +107,12 @@ def application(
         bodies_limit=settings.max_bodies_bytes,
         user_rate=_rate(settings.rate_limit_user, "user"),
         refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
-        openapi=openapi_json(body_limit=settings.max_body_bytes, quota=settings.max_tasks_per_user)
+        openapi=openapi_json(
+            body_limit=settings.max_body_bytes, quota=settings.max_tasks_per_user, erase=settings.erase
+        )
         if settings.docs
         else None,
+        erase=settings.erase,
         metrics=metrics,
         admission=admission,
         live=live,

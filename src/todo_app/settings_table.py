@@ -228,6 +228,7 @@ class Settings:
         "requests without a valid token from one address (of IPv6, one /64), such as `20/minute`; more are 429 in the "
         "place of 401, and a valid token is never held up. Each worker counts for itself",
     )
+    erase: bool = setting("TODO_ERASE", switch, True, "`off` makes erasing a user through the API 404")
     audit_log: str = setting("TODO_AUDIT_LOG", str, "stderr", "or a file's path; one JSON line for each security event")
     log_format: Literal["console", "json"] | None = setting(
         "TODO_LOG_FORMAT",

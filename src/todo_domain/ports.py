@@ -194,6 +194,13 @@ class Tasks(Protocol):
         `room` is as in `page`.
         """
 
+    async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove the owner's tasks, tombstones and keys, in one transaction that advances the counter by one.
+
+        The horizon becomes the new counter, so no revision and no list tag from before fits any more. Only the user id
+        and the counter remain. Of a user who never wrote, nothing is made. The work takes as long as there are rows.
+        """
+
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if the store can serve right now, else raise Unavailable with the reason."""
 

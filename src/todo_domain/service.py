@@ -195,6 +195,10 @@ class TaskService:
         changes = await self._tasks.changes(owner, since=since, limit=limit, room=room, deadline=deadline)
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
+    async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything of the user but the user id and the counter; every revision from before is stale."""
+        await self._tasks.erase(owner, deadline=deadline)
+
     async def _rewrite(
         self,
         owner: UserId,

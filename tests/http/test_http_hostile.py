@@ -188,7 +188,7 @@ class Forge:
         yield "up the tree, encoded", 404, "GET", f"/api/%2e%2e/{ann.id}/tasks"
         yield "two slashes", 404, "GET", f"/api//{ann.id}/tasks"
         yield "a slash too many", 404, "GET", f"{own}/tasks/"
-        yield "an encoded slash", 404, "GET", f"/api/{ann.id}%2Ftasks"
+        yield "an encoded slash", 405, "GET", f"/api/{ann.id}%2Ftasks"
         yield "somewhere else", 404, "GET", f"/{word()}/{word()}"
         yield "a wrong case", 404, "GET", own.replace("/api/", "/Api/") + "/tasks"
         yield "a long path", 404, "GET", "/" + word(least=8_000, most=16_000)

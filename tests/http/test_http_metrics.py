@@ -78,7 +78,13 @@ async def test_how_long_answers_take_adds_up_and_lies_in_the_buckets(api):
 async def test_no_path_user_or_id_gets_into_the_numbers(api):
     ann = api.user("ann-who-is-nobodys-business")
     await ann.read(await ann.task())
-    for path in ("/api/ann-who-is-nobodys-business", "/nowhere/at-all", "//tasks", "/api/x/tasks/", "/docs/secret.js"):
+    for path in (
+        "/api/ann-who-is-nobodys-business/x",
+        "/nowhere/at-all",
+        "//tasks",
+        "/api/x/tasks/",
+        "/docs/secret.js",
+    ):
         await api.request("GET", path)
     counted = await numbers(api)
     assert not re.search("nobodys|nowhere|at-all|secret", counted.text)

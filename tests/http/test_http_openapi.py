@@ -106,6 +106,7 @@ def test_what_is_documented_is_what_is_routed():
 async def test_the_service_serves_it_and_can_hide_it():
     with in_memory() as api:
         assert (await api.request("GET", "/openapi.json")).body == openapi_json()
+    assert DOCUMENT["paths"].keys() - json.loads(openapi_json(erase=False))["paths"].keys() == {"/api/{user_id}"}
     with in_memory(openapi=None) as api:
         assert (await api.bare.request("GET", "/openapi.json")).status == 404
 
@@ -120,6 +121,7 @@ STATUSES = {
     "complete_task": "200 400 404 410 412 413 415 422",
     "list_changes": "200 400 410",
     "stream_events": "200 400",
+    "erase_user": "204 400",
     "ready": "200 503",
     "front": "307",
     "docs_file": "200 404",
@@ -275,7 +277,18 @@ NAMED_ENUMS = {"Status": ["incomplete", "complete"], "Priority": ["none", "low",
 def test_operations_keep_their_names():
     assert OPERATIONS.keys() >= {
         *("list_tasks", "create_task", "read_task", "put_task", "patch_task", "delete_task", "complete_task"),
-        *("list_changes", "stream_events", "live", "ready", "metrics", "contract", "front", "docs", "docs_file"),
+        *(
+            "list_changes",
+            "stream_events",
+            "erase_user",
+            "live",
+            "ready",
+            "metrics",
+            "contract",
+            "front",
+            "docs",
+            "docs_file",
+        ),
     }
 
 
@@ -500,6 +513,7 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("list_changes", "bad_since"): ("GET", f"/api/{OWNER}/changes?since=-1", {}),
     ("list_changes", "wait_without_since"): ("GET", f"/api/{OWNER}/changes?wait=9", {}),
     ("stream_events", "bad_since"): ("GET", f"/api/{OWNER}/events?since=-1", {}),
+    ("erase_user", "not_confirmed"): ("DELETE", f"/api/{OWNER}?confirm=me", {}),
     ("Unauthenticated", "bad_token"): ("GET", LIST, {"token": "x.y.z"}),
     ("Forbidden", "other_user"): ("GET", "/api/user_9k1/tasks", {}),
     ("NoSuchRoute", "no_such_path"): ("GET", "/docs/nothing", {}),

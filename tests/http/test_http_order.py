@@ -58,6 +58,7 @@ FAULTS = {
     "bad_id": Fault(5, 400, "id", "id", "01", "read put patch delete complete"),
     "unknown_parameter": Fault(5, 400, "nonsense", "query", "nonsense=1", "*"),
     "bad_parameter": Fault(5, 400, "limit", "query", "limit=0", "list changes"),
+    "not_confirmed": Fault(5, 400, "confirm", "confirm", "confirm=me", "erase"),
     "bad_condition": Fault(5, 400, "If-Match", "if-match", "17", "put patch delete complete"),
     "bad_read_condition": Fault(5, 400, "If-None-Match", "if-none-match", "17", "list read changes"),
     "bad_key": Fault(5, 400, "Idempotency-Key", "idempotency-key", '"', "create"),
@@ -88,6 +89,7 @@ OPERATIONS = {
     "delete": ("DELETE", "/tasks/{key}"),
     "complete": ("PATCH", "/tasks/{key}/complete"),
     "changes": ("GET", "/changes"),
+    "erase": ("DELETE", ""),
 }
 BODIES = {
     "create": b'{"title": "y"}',
@@ -121,7 +123,7 @@ async def send(world: World, operation: str, names: tuple[str, ...], *, method: 
     own_method, below = OPERATIONS[operation]
     said: dict[str, Any] = deepcopy({
         "method": method or own_method, "user": "me", "id": str(world.task["id"]), "suffix": "", "query": "",
-        "since": "",
+        "since": "", "confirm": f"confirm={world.ann.id}" if operation == "erase" else "",
         "caller": "ANN", "tokens": ["OWN"], "body": BODIES.get(operation), "padding": 0,
         "content-type": "application/json",
         "content-encoding": None, "if-match": None, "if-none-match": None, "idempotency-key": None, "big": None,
@@ -136,7 +138,7 @@ async def send(world: World, operation: str, names: tuple[str, ...], *, method: 
     others = ("content-type", "content-encoding", "if-match", "if-none-match", "idempotency-key", "big")
     headers += [(name, said[name]) for name in others if said[name] is not None]
     body = None if said["body"] is None else said["body"] + b" " * said["padding"]
-    query = "&".join(part for part in (said["query"], said["since"]) if part)
+    query = "&".join(part for part in (said["confirm"], said["query"], said["since"]) if part)
     target = f"/api/{user}{below.format(key=task_id)}{said['suffix']}" + (f"?{query}" if query else "")
     return await world.api.request(said["method"], target, headers=headers, body=body)
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from apis import Api, Caller
@@ -20,16 +21,17 @@ WITH_ID = [name for name, (_, path, _) in OPERATIONS.items() if "{key}" in path]
 NEVER_WAS = 9_007_199_254_740_991
 
 
-def good_request(name: str, user: str, task_id: object) -> tuple[str, str, dict[str, Any]]:
-    """The least that the document asks for, with its own example of a body."""
+def good_request(name: str, user: str, task_id: object, caller: Caller) -> tuple[str, str, dict[str, Any]]:
+    """The least that the document asks for, with its own example of a body; `confirm` is the caller."""
     method, path, operation = OPERATIONS[name]
     how: dict[str, Any] = {}
     body = operation.get("requestBody")
     if body and body["required"]:
         examples = next(iter(body["content"].values()))["examples"]
         how["json"] = next(iter(examples.values()))["value"]
-    assert not [p for p in map(resolved, operation["parameters"]) if p.get("required") and p["in"] != "path"]
-    return method, path.replace("{user_id}", user).replace("{key}", str(task_id)), how
+    needed = [p["name"] for p in map(resolved, operation["parameters"]) if p.get("required") and p["in"] != "path"]
+    query = {(): "", ("confirm",): f"?confirm={quote(caller.id, safe='')}"}[tuple(needed)]
+    return method, path.replace("{user_id}", user).replace("{key}", str(task_id)) + query, how
 
 
 def terrible_request(name: str) -> tuple[str, str, dict[str, Any]]:
@@ -56,6 +58,7 @@ def test_the_matrix_covers_the_routes_of_the_contract():
         ("DELETE", "/api/{user_id}/tasks/{key}"),
         ("PATCH", "/api/{user_id}/tasks/{key}/complete"),
         ("GET", "/api/{user_id}/changes"),
+        ("DELETE", "/api/{user_id}"),
     }
     assert all("{user_id}" in path for _, path, _ in OPERATIONS.values())
 
@@ -64,7 +67,7 @@ def test_the_matrix_covers_the_routes_of_the_contract():
 async def test_ones_own_place_is_open_by_name_and_as_me(ann: Caller, name: str):
     for user in (ann.id, "me"):
         task = await ann.task()
-        method, target, how = good_request(name, user, task["id"])
+        method, target, how = good_request(name, user, task["id"], ann)
         answer = await ann.api.request(method, target, token=ann.token, **how)
         assert answer.status in {200, 201, 204}
 
@@ -76,7 +79,7 @@ async def test_anothers_path_is_403_with_their_id_with_ones_own_and_with_none(an
     for task_id in (mine["id"], theirs["id"], NEVER_WAS, "01"):
         has_head = OPERATIONS[name][0] == "GET" and name != "stream_events"
         for method in {OPERATIONS[name][0], "HEAD" if has_head else OPERATIONS[name][0]}:
-            _, target, how = good_request(name, bob.id, task_id)
+            _, target, how = good_request(name, bob.id, task_id, bob)
             answer = await ann.api.request(method, target, token=ann.token, **how)
             assert answer.status == 403
             assert theirs["title"].encode() not in answer.body
@@ -98,7 +101,7 @@ async def test_anothers_task_is_a_task_that_never_was_byte_for_byte(ann: Caller,
         answers = []
         for user in (ann.id, "me"):
             for task_id in (theirs["id"], NEVER_WAS):
-                method, target, how = good_request(name, user, task_id)
+                method, target, how = good_request(name, user, task_id, ann)
                 answer = await ann.api.request(
                     method, target, token=ann.token, headers=[*headers, ("x-request-id", "same")], **how
                 )
@@ -117,7 +120,7 @@ async def test_a_deleted_task_is_like_one_that_never_was(ann: Caller):
     for name in WITH_ID:
         bodies = set()
         for task_id in (task["id"], NEVER_WAS):
-            method, target, how = good_request(name, "me", task_id)
+            method, target, how = good_request(name, "me", task_id, ann)
             bodies.add(
                 (await ann.api.request(method, target, token=ann.token, headers=[("x-request-id", "same")], **how)).body
             )
@@ -130,8 +133,8 @@ async def test_without_a_valid_token_it_is_401_whatever_else_is_wrong(api: Api, 
     state = await ann.state()
     forged = ann.token[:-8] + ("A" * 8 if not ann.token.endswith("A" * 8) else "B" * 8)
     for method, target, how in (
-        good_request(name, ann.id, task["id"]),
-        good_request(name, "me", NEVER_WAS),
+        good_request(name, ann.id, task["id"], ann),
+        good_request(name, "me", NEVER_WAS, ann),
         terrible_request(name),
     ):
         bare = await api.request(method, target, **how)

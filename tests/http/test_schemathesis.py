@@ -59,6 +59,8 @@ def keep_the_words(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]
             case.headers[name] = '"0"'  # the coverage phase fills in 0, whatever the pattern is
     if case.query:
         _mend_query(case.query)
+        if "confirm" in case.query:
+            case.query["confirm"] = case.path_parameters["user_id"]
     if isinstance(case.body, dict):
         _mend_body(case.body, put=case.method == "PUT")
 

@@ -73,6 +73,23 @@ async def test_a_stream_says_nothing_of_others(served, client):
     assert [task["title"] for task in event.data["tasks"]] == ["mine"]
 
 
+async def test_every_stream_of_an_erased_user_hears_resync_and_a_wait_is_410(served, client):
+    made = await create(client, "zoe")
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(streaming(served.origin, token("zoe"))) for _ in range(2)]
+        for stream in streams:
+            assert (await stream.next()).name == "ready"
+        waiting = asyncio.create_task(
+            client.get(f"/api/me/changes?since={made['revision']}&wait=25", headers=as_user("zoe"))
+        )
+        assert (await client.delete("/api/me?confirm=zoe", headers=as_user("zoe"))).status_code == 204
+        for stream in streams:
+            event = await stream.next()
+            assert (event.name, event.data) == ("resync", {"revision": made["revision"] + 1})
+        again = await waiting
+        assert (again.status_code, again.json()["code"]) == (410, "resync")
+
+
 @pytest.mark.parametrize("how", ["header", "lastEventId", "since"])
 async def test_a_stream_goes_on_from_its_position(served, client, how):
     first, second = await create(client, how), await create(client, how)

@@ -90,6 +90,17 @@ def test_what_was_sent_is_repeated_only_if_it_may_be_done_twice(swallowing, meth
     assert len(one.received) + len(other.received) == times
 
 
+def test_what_may_take_half_a_minute_has_more_time_than_the_rest(tmp_path):
+    def slow(_):
+        time.sleep(1.5)
+        return OK
+
+    times = {"proxy_read_timeout 10s": "proxy_read_timeout 500ms"}
+    with Upstream(slow) as upstream, proxying(tmp_path, upstream.port, changes=times) as port:
+        assert ask(port, "DELETE", "/api/ann?confirm=ann")[0] == 200
+        assert ask(port, "DELETE", "/api/me/tasks/1")[0] == 503
+
+
 @pytest.mark.parametrize("headers", [{}, KEY], ids=["no key", "key"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", *WRITES])
 @pytest.mark.parametrize("away", [1, 2])

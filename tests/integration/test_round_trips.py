@@ -85,6 +85,7 @@ SENT = {  # units, and the statements in them with the context of each
     "delete once": (1, 4),
     "batch of a hundred creates": (2, 7),
     "batch of a hundred edits": (2, 7),
+    "erase": (1, 2),
 }
 
 
@@ -126,6 +127,7 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "batch of a hundred edits": tasks.batch(
                 ann, [PatchTask(f"{UID}-{number}", {"title": "y"}) for number in range(3, 103)]
             ),
+            "erase": tasks.erase(ann),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)
         found = {}

@@ -105,6 +105,8 @@ async def _cannot_reach(store, ann, bob, clock):
     page = await store.page(ann, Query(), unless=None)
     assert [task.title for task in page.tasks] == ["ann's"]
     assert [task.title for task in (await store.changes(ann, since=0, limit=1)).tasks] == ["ann's"]
+    await store.erase(ann)
+    assert (await store.page(ann, Query(), unless=None)).tasks == []
     assert await store.changes(bob, since=0, limit=1) == before
 
 

@@ -9,6 +9,7 @@ A place whose data outlives the stores over it takes `durability.DurableStoreCon
 
 from store_contract.batches import Batches
 from store_contract.changes import Changes
+from store_contract.erasing import Erasing
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
 from store_contract.lists import Lists
@@ -19,7 +20,7 @@ from store_contract.retries import Retries
 from store_contract.writes import Writes
 
 
-class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging):
+class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Erasing):
     """The promises of `Tasks`."""
 
 

@@ -42,6 +42,7 @@ SAMPLES: dict[str, Any] = {
     "priorities": [1, 2],
     "due_after": date(2026, 1, 1),
     "begins": 0,
+    "began": datetime(2026, 1, 1, tzinfo=UTC),
     "kept": 1_000,
     "due_before": date(2027, 1, 1),
     "has_due_date": True,

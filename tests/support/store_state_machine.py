@@ -106,6 +106,12 @@ class Account:
         self.deaths[task_id] = now
         self.counter += 1
 
+    def erase(self) -> None:
+        """Note that everything was erased just now."""
+        if self.ids:
+            self.counter += 1
+        self.tasks, self.names, self.answers = {}, {}, {}
+
 
 class StoreStateMachine(RuleBasedStateMachine):
     """Ann has a phone that syncs in small pages and a laptop that syncs in large ones; Bob has a tablet."""
@@ -291,6 +297,13 @@ class StoreStateMachine(RuleBasedStateMachine):
         else:
             with pytest.raises(NotFound):
                 self.run(writing)
+
+    @rule(name=NAMES)
+    def erase(self, name):
+        """Everything is gone, names and keys too, and the counter goes on."""
+        account = self.accounts[name]
+        self.run(self.service.erase(account.owner))
+        account.erase()
 
     @precondition(everybody_has_had_tasks)
     @rule(name=NAMES, which=WHICH)

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from todo_adapters.http.endpoints.changes import ChangesController
 from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.ops import ops_router
+from todo_adapters.http.endpoints.portability import EraseController
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
@@ -21,6 +22,7 @@ from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
 from todo_adapters.http.protocol.context import Parts
+from todo_adapters.http.protocol.transfers import Transfers
 from todo_adapters.observability.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -51,13 +53,15 @@ def http_application(
     metrics: Metrics | None = None,
     admission: Admission | None = None,
     answers: AnswerMemory | None = None,
+    erase: bool = True,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `body_limit` is for one request, `bodies_limit` for all that are held at once. `openapi` is the
     document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what is worked on at once.
-    `live` serves streams and waits. `answers` bounds the memory of answers.
+    `live` serves streams and waits. `answers` bounds the memory of answers. Without `erase`,
+    no user can be erased.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
@@ -67,7 +71,7 @@ def http_application(
 
     refusals = Refusals(audit)
     authentication = Authentication(
-        Parts(service, live, body_limit, bodies, answers),
+        Parts(service, live, body_limit, bodies, answers, Transfers(), audit),
         verifier,
         metrics=metrics,
         user_rate=user_rate,
@@ -78,6 +82,7 @@ def http_application(
             TaskController,
             ChangesController,
             EventsController,
+            *([EraseController] if erase else []),
             ops_router(store, verifier, openapi, metrics),
         ],
         middleware=[authentication],

@@ -34,4 +34,5 @@ class Wrapped:
         self.snapshot = wrap("snapshot", tasks.snapshot)
         self.apply = wrap("apply", tasks.apply)
         self.changes = wrap("changes", tasks.changes)
+        self.erase = wrap("erase", tasks.erase)
         self.check = wrap("check", tasks.check) if checks else tasks.check

@@ -72,6 +72,12 @@ seen: Final = sa.select(
 ).where(remembered)
 
 
+def erased() -> dict[str, sa.ColumnElement[Any]]:
+    """Return what the row of a user is once everything else of the user is erased: the time of the first write, too."""
+    bumped = users.c.revision + ONE
+    return {"revision": bumped, "horizon": bumped, "task_count": ZERO, "created_at": parameter("began", INSTANT)}
+
+
 def at_most(select: sa.Select[Any]) -> sa.Select[Any]:
     """Return the statement cut to its first `most` rows."""
     return select.limit(MOST).offset(ZERO)  # without the offset, SQLite's compiler adds one as a value of its own

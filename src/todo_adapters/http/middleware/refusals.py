@@ -8,7 +8,6 @@ from litestar.exceptions import HTTPException
 
 from todo_adapters.http.protocol.context import RequestContext, context_of
 from todo_adapters.http.protocol.errors import Asked, RateLimited, bug_answer, error_answer, routing_error
-from todo_adapters.observability.trace_context import ids_of
 from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -41,11 +40,7 @@ class Refusals:
         return error_answer(error, context.request_id, asked)
 
     def _note(self, context: RequestContext, error: TodoError) -> None:
-        """Record a 401, a 403, a 429, a task that the caller does not have, and a store without its wall; nothing else.
-
-        Of the token only the beginning of its SHA-256 is noted, and a subject only once the token was verified. The
-        peer is the one that the server reports: behind trusted proxies, the address that they report.
-        """
+        """Record a 401, 403 or 429, a task that the caller does not have, and a store without its wall."""
         if isinstance(error, Unauthenticated):
             event, reason = "token_refused", error.reason
         elif isinstance(error, Forbidden):
@@ -58,14 +53,4 @@ class Refusals:
             event, reason = "task_not_found", "no_such_task"
         else:
             return
-        self._audit.record(
-            event,
-            reason=reason,
-            request_id=context.request_id,
-            method=context.method,
-            route=context.route,
-            subject=context.caller.user if context.caller else None,
-            token=context.token_digest,
-            peer=context.peer,
-            **ids_of(context.trace()),
-        )
+        self._audit.record(event, reason=reason, **context.details())

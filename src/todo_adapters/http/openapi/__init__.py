@@ -11,6 +11,7 @@ from todo_adapters.http.openapi.events import EVENTS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
+from todo_adapters.http.openapi.portability import ERASE
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS: Final = (
-    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS),
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS, ERASE),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""
@@ -29,6 +30,7 @@ OPERATIONS: Final = (
 _TAGS: Final = [
     {"name": "tasks", "description": "One user's tasks."},
     {"name": "sync", "description": "Keeping a copy without reading everything again."},
+    {"name": "data", "description": "A user's data as a whole."},
     {"name": "operations", "description": "For operators and tools; no token."},
 ]
 
@@ -51,8 +53,8 @@ task, 412, 409, 410.
 origins may read every answer (CORS)."""
 
 
-def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> dict[str, Any]:
-    """Return the document for a deployment with these limits."""
+def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA, erase: bool = True) -> dict[str, Any]:
+    """Return the document for a deployment with these limits, with or without the erasing of users."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,7 +67,7 @@ def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> 
         "servers": [{"url": ".", "description": "Where this document comes from, under whatever prefix."}],
         "tags": _TAGS,
         "security": [{"bearer": []}],
-        "paths": _paths(OPERATIONS),
+        "paths": _paths(each for each in OPERATIONS if erase or each is not ERASE),
         "components": {
             "securitySchemes": {
                 "bearer": {
@@ -83,9 +85,9 @@ def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> 
     }
 
 
-def openapi_json(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA) -> bytes:
+def openapi_json(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA, erase: bool = True) -> bytes:
     """Return the same as JSON, ready to be served or printed."""
-    return encode(document(body_limit=body_limit, quota=quota))
+    return encode(document(body_limit=body_limit, quota=quota, erase=erase))
 
 
 def _paths(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

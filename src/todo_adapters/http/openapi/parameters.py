@@ -10,7 +10,7 @@ from todo_adapters.http.protocol.conditional import etag_of, list_etag
 from todo_adapters.http.protocol.member_types import TEXT, UID_FORM
 from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
 from todo_domain.changes import LARGEST_PAGE
-from todo_domain.owner import LARGEST_ID
+from todo_domain.owner import LARGEST_ID, LONGEST_USER_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
 
 Parameter = dict[str, Any]
@@ -185,6 +185,16 @@ EVENTS_PARAMETERS: Final = [
         {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID},
         example=RENT.revision,
     ),
+]
+
+ERASE_PARAMETERS: Final = [
+    _query(
+        "confirm",
+        "The user id itself, also where the path says `me`: everything of this user is to be erased.",
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID},
+        required=True,
+        example=OWNER,
+    )
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from todo_adapters.observability.trace_context import TRACE, traceparent
+from todo_adapters.observability.trace_context import TRACE, ids_of, traceparent
 from todo_domain import Deadline
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from todo_adapters.http.live import Live
     from todo_adapters.http.protocol.answer_memory import AnswerMemory
     from todo_adapters.http.protocol.body import Bodies
+    from todo_adapters.http.protocol.transfers import Transfers
     from todo_adapters.observability.trace_context import Trace
-    from todo_domain import Caller, TaskService
+    from todo_domain import AuditLog, Caller, TaskService
 
 CONTEXT: Final = "todo"
 """The one key of ours in an ASGI scope: it leads to the RequestContext."""
@@ -31,6 +32,8 @@ class Parts(NamedTuple):
     body_limit: int
     bodies: Bodies
     answers: AnswerMemory
+    transfers: Transfers
+    audit: AuditLog
 
 
 class RequestContext:
@@ -80,6 +83,22 @@ class RequestContext:
     def trace(self) -> Trace | None:
         """Return the place in the trace as it is now: of the current span, else of the caller."""
         return self._trace() if self._trace else traceparent(self._headers)
+
+    def details(self) -> dict[str, str | None]:
+        """Return what the audit log is told of the request.
+
+        Of the token only the beginning of its SHA-256, and a subject only once the token was verified. The peer is the
+        one that the server reports: behind trusted proxies, the address that they report.
+        """
+        return {
+            "request_id": self.request_id,
+            "method": self.method,
+            "route": self.route,
+            "subject": self.caller.user if self.caller else None,
+            "token": self.token_digest,
+            "peer": self.peer,
+            **ids_of(self.trace()),
+        }
 
     @property
     def bearer_tokens(self) -> list[bytes]:

@@ -85,12 +85,15 @@ class MethodNotAllowed(TodoError):
 
 
 class RateLimited(TodoError):
-    """Too many requests; `retry_after` in seconds. `reason` says of what, as a code for the audit log."""
+    """Too many requests; `retry_after` in seconds. `reason` says of what, as a code for the audit log.
+
+    `problem` begins the sentence for the caller.
+    """
 
     code = "rate_limited"
 
-    def __init__(self, retry_after: int, reason: str = "user") -> None:
-        super().__init__(f"too many requests: try again in {retry_after} s")
+    def __init__(self, retry_after: int, reason: str = "user", problem: str = "too many requests") -> None:
+        super().__init__(f"{problem}: try again in {retry_after} s")
         self.retry_after = retry_after
         self.reason = reason
 

@@ -30,6 +30,7 @@ LIST_PARAMETERS: Final = frozenset(
 )
 CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
 EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
+ERASE_PARAMETERS: Final = frozenset({"confirm"})
 _REPEATABLE: Final = frozenset({"tag", "priority"})
 _EMPTY_IS_ABSENT: Final = frozenset({"q"})  # what a search box that was emptied sends
 
@@ -194,6 +195,12 @@ def parse_events_query(query_string: bytes) -> tuple[str | None, int | None]:
     """Return `lastEventId` as it was sent, and `since`; None for one that is not given or empty."""
     given = Parameters(query_string, EVENTS_PARAMETERS, optional=EVENTS_PARAMETERS)
     return given.one("lastEventId", lambda _, text: text), given.one("since", _revision)
+
+
+def require_confirmed(query_string: bytes, owner: UserId) -> None:
+    """Raise Invalid unless `confirm` is the user id itself; `me` is one only for a user of this name."""
+    if Parameters(query_string, ERASE_PARAMETERS).one("confirm", lambda _, text: text) != owner:
+        raise Invalid("confirm", "must be your user id, which says that everything of it is to be erased")
 
 
 def _completed(given: Parameters) -> bool | None:

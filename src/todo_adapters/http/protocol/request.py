@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
     from todo_adapters.http.protocol.answer_memory import AnswerMemory
+    from todo_adapters.http.protocol.transfers import Transfers
 
 T = TypeVar("T")
 
@@ -62,6 +63,16 @@ class TaskRequest(Request[UserId, None, Any]):
     def sent_as_head(self) -> bool:
         """Whether the request was HEAD, which is served as GET."""
         return self.context.method == "HEAD"
+
+    @property
+    def transfers(self) -> Transfers:
+        """The transfers of this worker."""
+        return self.context.parts.transfers
+
+    def note(self, event: str, **more: str) -> None:
+        """Tell the audit log what this request has done."""
+        self.context.route = self.scope["path_template"]
+        self.context.parts.audit.record(event, **more, **self.context.details())
 
     @property
     def answers(self) -> AnswerMemory:

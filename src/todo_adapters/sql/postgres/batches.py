@@ -55,6 +55,7 @@ SNAPSHOT: Final = Transaction(batch.snapshot)
 APPLY: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes=True)
 APPLY_AND_PURGE: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes.purge, writes=True)
 PURGE: Final = Transaction(writes.purge, writes=True)
+ERASE: Final = Transaction(writes.erase, writes=True, alone=True)
 
 
 @cache
@@ -84,6 +85,7 @@ def all_batches() -> dict[str, Transaction]:
         "apply": APPLY,
         "apply and purge": APPLY_AND_PURGE,
         "purge": PURGE,
+        "erase": ERASE,
     }
     fixed |= {f"{name} once": ONCE[each] for name, each in fixed.items() if each in ONCE}
     return fixed | {

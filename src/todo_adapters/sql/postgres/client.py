@@ -107,7 +107,7 @@ class PostgresClient:
         return self._reads, self._writes, self._slow
 
     def _pool(self, batch: Transaction, *, again: bool) -> Pool:
-        if batch.writes:
+        if batch.writes and not batch.alone:
             return self._writes
         if batch.alone or again:
             return self._slow

@@ -37,7 +37,7 @@ from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, KeyReused, NotFound, QuotaReached, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
-from todo_domain.owner import UserId, first_counter
+from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once, purge_is_due
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
@@ -206,6 +206,9 @@ class PostgresTasks:
         require_known(since, revision=counter, horizon=horizon)
         tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
+
+    async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        await self._run(batches.ERASE, {"owner": owner, "began": COUNTERS_BEGIN}, deadline=deadline)
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""

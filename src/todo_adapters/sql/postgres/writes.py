@@ -24,6 +24,7 @@ from todo_adapters.sql.statements import (
     TASK,
     UID,
     ZERO,
+    erased,
     expired_keys,
     expired_tombstones,
     next_number,
@@ -174,6 +175,15 @@ def _purge() -> sa.Update:
     )
 
 
+def _erase() -> sa.Update:
+    """Delete every row of the user, and move the counter and the horizon past all that was known."""
+    everything = [
+        sa.delete(table).where(table.c.user_id == OWNER).cte(f"no_{table.name}")
+        for table in (tasks, tombstones, idempotency_keys)
+    ]
+    return sa.update(users).where(this_user).values(**erased()).add_cte(*everything)
+
+
 provision: Final = (
     upsert(users)
     .from_select(list(_ABSENT), sa.select(*_ABSENT.values()).where(QUOTA > ZERO))
@@ -211,3 +221,4 @@ remove_by_uid: Final = _remove(this_name)
 remove_once: Final = _remembering(_remove(this_task, *_NEW).cte("made"), "revision")
 remove_by_uid_once: Final = _remembering(_remove(this_name, *_NEW).cte("made"), "revision")
 purge: Final = _purge()
+erase: Final = _erase()

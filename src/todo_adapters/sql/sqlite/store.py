@@ -32,7 +32,7 @@ from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale, Unavailable
 from todo_domain.naming import Key
-from todo_domain.owner import UserId, first_counter
+from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
@@ -239,6 +239,15 @@ class SqliteTasks:
             return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
         return await self._reader_for(short=room is None and since > 0).run(work, deadline)
+
+    async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        values = {"owner": owner, "began": FORMS.instant(COUNTERS_BEGIN)}
+
+        def work(connection: sqlite3.Connection) -> None:
+            for sql in texts.ERASE.values():
+                connection.execute(sql, values)
+
+        await self._writer.run(work, deadline)
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""

@@ -32,6 +32,13 @@ INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
 FORGET: Final = text_of(writes.forget, SQLITE)
 PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
+ERASE: Final = {
+    "erase tasks": text_of(writes.erase_tasks, SQLITE),
+    "erase tombstones": text_of(writes.erase_tombstones, SQLITE),
+    "erase keys": text_of(writes.erase_keys, SQLITE),
+    "begin anew": text_of(writes.begin_anew, SQLITE),
+}
+"""The steps of erasing a user, in their order."""
 
 
 @cache
@@ -67,4 +74,4 @@ def all_texts() -> dict[str, str]:
         "purge_tombstones": PURGE_TOMBSTONES,
         "raise horizon": RAISE_HORIZON,
     }
-    return fixed | {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}
+    return fixed | ERASE | {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}

@@ -21,6 +21,7 @@ from todo_adapters.sql.statements import (
     TASK,
     UID,
     ZERO,
+    erased,
     expired_keys,
     expired_tombstones,
     next_number,
@@ -129,6 +130,11 @@ insert_tombstone: Final = sa.insert(tombstones).values(
 forget: Final = sa.delete(idempotency_keys).where(expired_keys)
 
 purge_tombstones: Final = sa.delete(tombstones).where(expired_tombstones).returning(tombstones.c.revision)
+
+erase_tasks: Final = sa.delete(tasks).where(tasks.c.user_id == OWNER)
+erase_tombstones: Final = sa.delete(tombstones).where(tombstones.c.user_id == OWNER)
+erase_keys: Final = sa.delete(idempotency_keys).where(idempotency_keys.c.user_id == OWNER)
+begin_anew: Final = sa.update(users).where(this_user).values(**erased())
 
 raise_horizon: Final = (
     sa.update(users).where(this_user).values(horizon=sa.func.max(users.c.horizon, parameter("horizon", sa.BigInteger)))

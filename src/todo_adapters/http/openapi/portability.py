@@ -1,0 +1,25 @@
+"""The operations on a user's data as a whole."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from todo_adapters.http.openapi import examples as ex
+from todo_adapters.http.openapi.answers import BELOW_API, answer, invalid
+from todo_adapters.http.openapi.operation import Operation
+from todo_adapters.http.openapi.parameters import ERASE_PARAMETERS
+from todo_adapters.http.protocol.parameters import require_confirmed
+
+ERASE: Final = Operation(
+    "delete",
+    "/api/{user_id}",
+    "erase_user",
+    "data",
+    "Erase everything of the user",
+    {"204": answer("It is gone; of a user who never wrote, too.")}
+    | invalid(not_confirmed=lambda: require_confirmed(b"confirm=me", ex.OWNER))
+    | BELOW_API,
+    "In one transaction, tasks, deletions and keys go; the user id and the counter remain. The counter is moved, so "
+    "every revision, every `ETag` and every `since` from before is stale. It may take 30 s; one at a time, else 429.",
+    ERASE_PARAMETERS,
+)

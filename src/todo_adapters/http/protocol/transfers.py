@@ -1,0 +1,50 @@
+"""Exports, imports and erasures: they may take long, so there are few of them at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from todo_adapters.http.protocol.errors import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from todo_domain import UserId
+
+MOST_TRANSFERS: Final = 2
+"""Transfers of one worker at a time."""
+
+TRANSFER_WITHIN: Final = 30.0
+"""Seconds of work of one transfer; sending and receiving may take longer."""
+
+RETRY_AFTER: Final = 5
+"""Seconds after which a transfer that was refused may be tried again."""
+
+
+class Transfers:
+    """The transfers of one worker: one at a time of each user, MOST_TRANSFERS in all."""
+
+    def __init__(self) -> None:
+        self._users: set[UserId] = set()
+
+    def begin(self, user: UserId) -> None:
+        """Begin a transfer of this user, or raise RateLimited."""
+        if user in self._users:
+            raise RateLimited(RETRY_AFTER, "transfers", "you have an export, an import or an erasure that is not over")
+        if len(self._users) >= MOST_TRANSFERS:
+            raise RateLimited(RETRY_AFTER, "transfers", "too many exports, imports and erasures at once")
+        self._users.add(user)
+
+    def end(self, user: UserId) -> None:
+        """End it."""
+        self._users.discard(user)
+
+    @contextmanager
+    def one(self, user: UserId) -> Iterator[None]:
+        """Be a transfer for the length of the block, or raise RateLimited."""
+        self.begin(user)
+        try:
+            yield
+        finally:
+            self.end(user)

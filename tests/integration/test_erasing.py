@@ -1,0 +1,102 @@
+"""Erasing a user, by a look into the tables: what is left, what a failure leaves, and how long it takes."""
+
+import time
+
+import pytest
+
+from support.clock import FakeClock
+from todo_adapters.sql.migrations import upgrade
+from todo_domain import Once, TaskService
+
+TABLES = ("tasks", "tombstones", "idempotency_keys")
+
+
+@pytest.fixture
+async def store(database):
+    upgrade(database.url)
+    store = database.store()
+    await store.open()
+    yield store
+    await store.aclose()
+
+
+def rows(database, table, owner):
+    column = "id" if table == "users" else "user_id"
+    return database.run(f"SELECT * FROM {table} WHERE {column} = '{owner}'")
+
+
+async def fill(tasks, owner):
+    for number in range(3):
+        made = await tasks.create(owner, title="a secret", once=Once(f"key {number}", b"x"))
+    await tasks.delete(owner, made.task.id)
+
+
+async def test_the_user_id_and_the_counter_are_all_that_is_left(database, store, ann, bob):
+    tasks = TaskService(store, clock=FakeClock())
+    for owner in (ann, bob):
+        await fill(tasks, owner)
+    before = {table: rows(database, table, bob) for table in ("users", *TABLES)}
+    await tasks.erase(ann)
+    assert {table: rows(database, table, ann) for table in TABLES} == {table: [] for table in TABLES}
+    ((owner, revision, task_count, horizon, created_at),) = rows(database, "users", ann)
+    assert (owner, revision, task_count, horizon) == (ann, 5, 0, 5)
+    assert str(created_at).startswith("2026-01-01"), "the time of the first write is known still"
+    assert {table: rows(database, table, bob) for table in ("users", *TABLES)} == before
+    await tasks.erase("nobody has heard of me")
+    assert rows(database, "users", "nobody has heard of me") == []
+
+
+async def test_an_erasure_that_fails_in_the_middle_erases_nothing(database, store, ann):
+    tasks = TaskService(store, clock=FakeClock())
+    await fill(tasks, ann)
+    before = {table: rows(database, table, ann) for table in ("users", *TABLES)}
+    if "sqlite" in database.url:
+        database.run("CREATE TRIGGER refuses BEFORE DELETE ON idempotency_keys BEGIN SELECT RAISE(ABORT, 'no'); END")
+    else:
+        database.run(
+            "CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+            "CREATE TRIGGER refuses BEFORE DELETE ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION refuses()"
+        )
+    with pytest.raises(Exception, match="no"):
+        await tasks.erase(ann)
+    assert {table: rows(database, table, ann) for table in ("users", *TABLES)} == before
+
+
+SERIES = {
+    "sqlite": "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {most})",
+    "postgres": "WITH series(n) AS (SELECT generate_series(1, {most}))",
+}
+FULL = {
+    "tasks": """
+        {series} INSERT INTO tasks
+            (user_id, id, uid, title, title_key, description, description_key, revision, created_at, updated_at)
+        SELECT '{owner}', n + 10, 'uid-0000-' || n, 'x', 'x', '{text}', '{text}', n + 10, '{now}', '{now}' FROM series
+    """,
+    "tombstones": """
+        {series} INSERT INTO tombstones (user_id, task_id, uid, revision, deleted_at, number)
+        SELECT '{owner}', n + 10010, 'uid-1111-' || n, n + 10010, '{now}', n FROM series
+    """,
+    "idempotency_keys": """
+        {series} INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)
+        SELECT '{owner}', 'key ' || n, CAST('x' AS {bytes}), n, n, '{now}', n FROM series
+    """,
+}
+BYTES = {"sqlite": "BLOB", "postgres": "bytea"}
+
+
+async def test_a_user_with_all_there_can_be_is_erased_in_time(database, store, ann):
+    """10,000 tasks, 100,000 tombstones and as many keys: 30 s are the most."""
+    tasks = TaskService(store, clock=FakeClock())
+    await tasks.create(ann, title="the first")
+    engine = "sqlite" if "sqlite" in database.url else "postgres"
+    for table, insert in FULL.items():
+        series = SERIES[engine].format(most=9_999 if table == "tasks" else 100_000)
+        said = {"owner": ann, "text": "x" * 300, "now": "2026-03-29T12:00:00.000000Z", "bytes": BYTES[engine]}
+        database.run(insert.format(series=series, **said))
+    database.run(f"UPDATE users SET revision = 200000, task_count = 10000 WHERE id = '{ann}'")
+    begun = time.perf_counter()
+    await tasks.erase(ann)
+    took = time.perf_counter() - begun
+    print(f"{engine}: 210,000 rows in {took:.2f} s")  # noqa: T201  the figure, for -s
+    assert {table: rows(database, table, ann) for table in TABLES} == {table: [] for table in TABLES}
+    assert took < 20
