@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
 
 .DEFAULT_GOAL := help

@@ -27,21 +27,24 @@ def function_at(path: Path, line: int) -> str:
 
 def test_the_type_checker_names_every_place_that_a_new_member_has_to_go_to(tmp_path):
     shutil.copytree(CHECKOUT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
+    known = CHECKOUT / ".mypy_cache"
+    if known.exists():  # what `make check` has found of the libraries: it is most of the work
+        shutil.copytree(known, tmp_path / ".mypy_cache")
     task = tmp_path / "src/todo_domain/task.py"
     text = task.read_text()
     grown = text.replace("    tags: tuple[str, ...]\n", "    tags: tuple[str, ...]\n    color: str\n", 1)
     assert grown != text
     task.write_text(grown)
-    settings = ["--strict", "--no-error-summary", "--no-pretty", "--cache-dir", str(tmp_path / "cache")]
     packages = ["-p", "todo_domain", "-p", "todo_adapters.sql", "-p", "todo_adapters.http"]
     ran = subprocess.run(
-        [sys.executable, "-m", "mypy", *settings, *packages],
-        cwd=tmp_path / "src",
+        [sys.executable, "-m", "mypy", "--no-error-summary", "--no-pretty", *packages],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     found = re.findall(r"^(\S+?):(\d+): error", ran.stdout, re.MULTILINE)
-    named = {(path, function_at(tmp_path / "src" / path, int(line))) for path, line in found}
+    named = {(path.removeprefix("src/"), function_at(tmp_path / path, int(line))) for path, line in found}
     assert named == PLACES, ran.stdout

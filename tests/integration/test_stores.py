@@ -1,4 +1,4 @@
-"""SQLite and PostgreSQL keep the contract of every store, and so does a store of another project around one of them."""
+"""SQLite and PostgreSQL keep the contract of every store, PostgreSQL through PgBouncer as well."""
 
 import re
 import sqlite3
@@ -87,8 +87,13 @@ class WrappedPlace:
             yield Wrapped(store)
 
 
-class TestAStoreOfAnotherProject(DurableStoreContract):
+class TestAStoreOfAnotherProject:
+    """What the folder store, on which `test_python_page` runs the contract, cannot show: it has no constraints."""
+
     refusal = RowRefused
+    test_a_row_that_it_refuses_leaves_no_trace = (
+        DurableStoreContract.test_a_write_that_the_database_refuses_half_way_leaves_no_trace
+    )
 
     @pytest.fixture
     def place(self, sqlite_place):
