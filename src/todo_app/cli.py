@@ -1,4 +1,4 @@
-"""The command line: `todo serve | migrate | token | doctor | backup | renew | openapi`."""
+"""The command line: `todo serve | migrate | token | doctor | backup | renew | erase | openapi`."""
 
 from __future__ import annotations
 
@@ -141,6 +141,14 @@ def _renew(settings: Settings, _: argparse.Namespace) -> None:
     print(renew(settings.direct_url or settings.database.address, utc_now()))
 
 
+def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
+    from todo_app.erasing import erase  # noqa: PLC0415  only this command needs it
+
+    user = user_id(arguments.user)
+    erase(settings, user)
+    print(f"erased: everything of {user!r} but the user id and the counter")
+
+
 def _openapi(_: Settings, __: argparse.Namespace) -> None:
     from todo_adapters.http.openapi import openapi_json  # noqa: PLC0415  only this command needs it
 
@@ -215,6 +223,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("renew", parents=[database], help="after a restore: make every device start anew")
     command.set_defaults(run=_renew)
+
+    command = commands.add_parser("erase", parents=[database], help="erase everything of a user")
+    command.add_argument("--user", required=True, help="the user id, as tokens have it")
+    command.set_defaults(run=_erase)
 
     command = commands.add_parser("openapi", help="print the OpenAPI document")
     command.set_defaults(run=_openapi)

@@ -1,10 +1,13 @@
 """Erasing a user, by a look into the tables: what is left, what a failure leaves, and how long it takes."""
 
+import asyncio
+import json
 import time
 
 import pytest
 
 from support.clock import FakeClock
+from support.command import todo
 from todo_adapters.sql.migrations import upgrade
 from todo_domain import Once, TaskService
 
@@ -100,3 +103,26 @@ async def test_a_user_with_all_there_can_be_is_erased_in_time(database, store, a
     print(f"{engine}: 210,000 rows in {took:.2f} s")  # noqa: T201  the figure, for -s
     assert {table: rows(database, table, ann) for table in TABLES} == {table: [] for table in TABLES}
     assert took < 20
+
+
+async def test_an_operator_erases_a_user_without_a_token(database, store, ann, bob, tmp_path):
+    tasks = TaskService(store, clock=FakeClock())
+    for owner in (ann, bob):
+        await fill(tasks, owner)
+    before = await tasks.counter(ann)
+    settings = {"TODO_DATABASE_URL": database.url, "TODO_AUDIT_LOG": "audit.log"}
+    ran = await asyncio.to_thread(todo, "erase", "--user", ann, cwd=tmp_path, **settings)
+    assert (ran.returncode, ran.stdout) == (0, f"erased: everything of {ann!r} but the user id and the counter\n")
+    assert {table: rows(database, table, ann) for table in TABLES} == {table: [] for table in TABLES}
+    assert await tasks.counter(ann) == before + 1
+    assert len((await tasks.list(bob)).tasks) == 2
+    (line,) = map(json.loads, (tmp_path / "audit.log").read_text().splitlines())
+    assert (line["event"], line["subject"]) == ("user_erased", ann)
+
+
+@pytest.mark.usefixtures("store")
+def test_an_operator_is_told_that_a_user_is_unknown_and_none_is_made(database, tmp_path):
+    ran = todo("erase", "--user", "nobody", cwd=tmp_path, TODO_DATABASE_URL=database.url)
+    assert ran.returncode == 1
+    assert ran.stderr == "todo: 'nobody' has never written anything here: look at the spelling of the user id\n"
+    assert rows(database, "users", "nobody") == []

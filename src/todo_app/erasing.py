@@ -1,0 +1,45 @@
+"""`todo erase`: what `DELETE /api/{user_id}` does, for an operator."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from todo_app.compose import audit_of, store_of
+from todo_app.serving import CannotStart
+from todo_domain import Deadline, TaskService, TodoError
+
+if TYPE_CHECKING:
+    from todo_app.settings import Settings
+    from todo_domain import UserId
+
+_WITHIN: Final = 600.0
+"""Seconds: nobody waits for an answer to a request."""
+
+
+def erase(settings: Settings, user: UserId) -> None:
+    """Erase everything of a user but the user id and the counter, and record that. The service may run meanwhile.
+
+    Raises CannotStart if the user never wrote, or if the database does not let it be done.
+    """
+    if settings.database.kind == "memory":
+        raise CannotStart("memory: has no users when no service runs")
+    try:
+        asyncio.run(_erase(settings, user))
+    except TodoError as problem:
+        raise CannotStart(str(problem)) from None
+    with closing(audit_of(settings)) as audit:
+        audit.record("user_erased", subject=user)
+
+
+async def _erase(settings: Settings, user: UserId) -> None:
+    store = store_of(settings)
+    tasks, deadline = TaskService(store), Deadline.within(_WITHIN)
+    try:
+        await store.open()
+        if not await tasks.counter(user, deadline=deadline):
+            raise CannotStart(f"{user!r} has never written anything here: look at the spelling of the user id")
+        await tasks.erase(user, deadline=deadline)
+    finally:
+        await store.aclose()
