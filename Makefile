@@ -8,13 +8,16 @@ MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py test
 .DEFAULT_GOAL := help
 # Without bytecode every start compiles the service anew, and every run of the tests the tests.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run test drills drills-short bench growth lint check format audit lock clean
+.PHONY: help run demo test drills drills-short bench growth lint check format audit lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
 	@$(BIN)/todo serve
+
+demo: .venv/run-installed ## the example page beside a service, for two users: examples/web
+	@$(BIN)/python examples/web/demo.py
 
 test: .venv/dev-installed ## every rule is held: before a commit; the tests bring their own PostgreSQL
 	@$(PYTEST)
@@ -39,6 +42,7 @@ lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/mypy examples/python/folder_store.py
+	$(BIN)/mypy examples/web/demo.py
 
 check: lint ## lint, the hexagon, the migrations' SQL, security lint
 	$(BIN)/lint-imports

@@ -26,6 +26,12 @@ _QUIET = (
     "--force-device-scale-factor=1",
 )
 
+KEYS = {"all": "\ue009a\ue000", "enter": "\ue007", "escape": "\ue00c", "down": "\ue015", "up": "\ue013"}
+"""Keys that write no character, as WebDriver spells them; `all` selects what is in the field."""
+
+_PRESS = {"type": "pointerDown", "button": 0}
+_RELEASE = {"type": "pointerUp", "button": 0}
+
 
 def require() -> None:
     """Skip the test where no Chromium is installed; fail it in CI (CI=true), which has to have one."""
@@ -104,6 +110,55 @@ class Browser:
         self._ask("POST", f"{element}/clear", {})
         self._ask("POST", f"{element}/value", {"text": text})
 
+    def press(self, selector: str, keys: str) -> None:
+        """Press keys in an element, behind what it holds; those without a character are in `KEYS`."""
+        self._ask("POST", f"{self._element(selector)}/value", {"text": keys})
+
+    def double_click(self, selector: str) -> None:
+        """Click an element twice."""
+        self._point([self._move(*self._middle(selector)), *[_PRESS, _RELEASE] * 2])
+
+    def drag(self, selector: str, onto: str) -> None:
+        """Press the mouse on an element, move it to another one and just past its middle, and let go."""
+        (x, y), (to_x, to_y) = self._middle(selector), self._middle(onto)
+        beyond = 4 if to_y > y else -4
+        self._point([self._move(x, y), _PRESS, self._move(to_x, to_y), self._move(to_x, to_y + beyond), _RELEASE])
+
+    def block(self, *patterns: str) -> None:
+        """Let requests to such URLs fail in this tab, as where a proxy cuts them; none lets all pass again."""
+        self._command("Network.enable")
+        self._command("Network.setBlockedURLs", urls=patterns)
+
+    def view(self, width: int, height: int, *, dark: bool = False) -> None:
+        """Give the page this size, also one that no window can have, and light or dark colours."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._command("Emulation.setDeviceMetricsOverride", **size)
+        colours = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._command("Emulation.setEmulatedMedia", features=[colours])
+
+    def tabs(self) -> list[str]:
+        """The names of the tabs, the first one first."""
+        return list(self._ask("GET", f"{self._session}/window/handles"))
+
+    def new_tab(self, url: str) -> None:
+        """Open another tab, and go on in it."""
+        self.switch(self._ask("POST", f"{self._session}/window/new", {"type": "tab"})["handle"])
+        self.open(url)
+
+    def switch(self, tab: str) -> None:
+        """Go on in this tab."""
+        self._ask("POST", f"{self._session}/window", {"handle": tab})
+
+    def close_tab(self, tab: str) -> None:
+        """Close the tab that this is, and go on in another one."""
+        self._ask("DELETE", f"{self._session}/window")
+        self.switch(tab)
+
+    def names_of_databases(self) -> list[str]:
+        """The databases of IndexedDB that the page's origin has."""
+        self.run("indexedDB.databases().then((all) => { window.databases = all.map((one) => one.name) })")
+        return list(self.wait("return window.databases"))
+
     def console(self) -> list[str]:
         """What the page has written to its console since the last call, errors of the browser included."""
         return [f"{entry['level']} {entry['message']}" for entry in self._log("browser")]
@@ -116,6 +171,23 @@ class Browser:
     def screenshot(self) -> bytes:
         """What is in the window, as PNG."""
         return base64.b64decode(self._ask("GET", f"{self._session}/screenshot"))
+
+    def _middle(self, selector: str) -> tuple[int, int]:
+        rect = self.run("return document.querySelector(arguments[0]).getBoundingClientRect()", selector)
+        return int(rect["x"] + rect["width"] / 2), int(rect["y"] + rect["height"] / 2)
+
+    @staticmethod
+    def _move(x: int, y: int) -> dict[str, Any]:
+        return {"type": "pointerMove", "duration": 0, "x": x, "y": y, "origin": "viewport"}
+
+    def _point(self, actions: list[dict[str, Any]]) -> None:
+        self._ask(
+            "POST", f"{self._session}/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]}
+        )
+
+    def _command(self, name: str, **parameters: Any) -> None:
+        """Give a command of the DevTools protocol, for what WebDriver has none."""
+        self._ask("POST", f"{self._session}/goog/cdp/execute", {"cmd": name, "params": parameters})
 
     def _log(self, kind: str) -> list[Any]:
         return self._ask("POST", f"{self._session}/se/log", {"type": kind})

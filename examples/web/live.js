@@ -1,0 +1,141 @@
+// One tab for all: whichever holds the lock sends the outbox and follows the changes. The others read the database.
+import { api } from "./config.js";
+import * as database from "./database.js";
+import { drain } from "./outbox.js";
+import { SignedOut } from "./session.js";
+import { stream } from "./stream.js";
+
+const TRY_STREAM_AGAIN = 600_000;
+const sleep = (seconds, signal) =>
+  new Promise((done) => (setTimeout(done, seconds * 1000), signal.addEventListener("abort", done, { once: true })));
+
+export class Live {
+  // `draw()` is called after each change of the database, by whatever tab; `settled` is called by the outbox.
+  constructor(db, session, { draw, settled, signedOut }) {
+    Object.assign(this, { db, session, draw, settled, signedOut, bell: Promise.withResolvers() });
+    this.channel = new BroadcastChannel(db.name);
+    this.channel.onmessage = () => this.look();
+    addEventListener("online", () => this.ring());
+    // A page that the browser keeps for "back" must hold neither a connection nor the lock.
+    addEventListener("pagehide", () => ((this.left = true), this.stop?.abort(), this.ring()));
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+    navigator.locks.request(db.name, () => this.lead());
+  }
+
+  // Does `work` in a transaction and shows the result in all tabs; returns once this one shows it.
+  async change(work) {
+    await database.transact(this.db, work);
+    await this.changed();
+  }
+
+  changed() {
+    this.channel.postMessage("changed");
+    return this.look();
+  }
+
+  look() {
+    this.ring();
+    return this.draw();
+  }
+
+  ring() {
+    this.bell.resolve();
+    this.bell = Promise.withResolvers();
+  }
+
+  async lead() {
+    while (!this.left) {
+      try {
+        await this.work();
+      } catch (problem) {
+        await this.tell("stopped");
+        if (problem instanceof SignedOut) return this.signedOut(problem.message);
+        throw problem;
+      }
+    }
+  }
+
+  // Works while the switch says online, then waits until it does again.
+  async work() {
+    for (let rung = this.bell.promise; await database.read(this.db, "offline"); rung = this.bell.promise) {
+      await this.tell("offline");
+      await rung;
+      if (this.left) return;
+    }
+    this.stop = new AbortController();
+    const { signal } = this.stop;
+    const jobs = [this.send(signal), this.follow(signal), this.untilOffline(signal)];
+    try {
+      await Promise.race(jobs);
+    } finally {
+      this.stop.abort();
+      this.ring();
+      await Promise.allSettled(jobs);
+    }
+  }
+
+  async untilOffline(signal) {
+    for (let rung = this.bell.promise; !signal.aborted; rung = this.bell.promise) {
+      if (await database.read(this.db, "offline")) return;
+      await rung;
+    }
+  }
+
+  async send(signal) {
+    const send = (method, path, body, headers) => this.session.send(method, path, body, headers, signal);
+    const settle = (...parts) => (this.settled(...parts), this.changed()); // a look waits for the transaction
+    while (!signal.aborted) {
+      const rung = this.bell.promise;
+      const seconds = await drain(this.db, send, settle, signal);
+      await (seconds === null ? rung : sleep(seconds, signal));
+    }
+  }
+
+  async follow(signal) {
+    const on = {
+      ready: () => this.tell("live"),
+      ping: (seconds) => this.session.renewBefore(seconds),
+      changes: (page) => this.apply(page),
+      resync: () => this.catchUp("", signal, true),
+    };
+    while (!signal.aborted) {
+      if (!(await this.catchUp("", signal))) {
+        await this.tell("unreachable");
+        await sleep(2, signal);
+        continue;
+      }
+      await stream(api, (refused) => this.session.fresh(refused), await database.read(this.db, "since"), on, signal);
+      if (!signal.aborted) await this.tell("waiting"); // a proxy lets no stream through: ask and wait for a while
+      for (const until = Date.now() + TRY_STREAM_AGAIN; !signal.aborted && Date.now() < until; ) {
+        if (!(await this.catchUp("&wait=25", signal))) break;
+      }
+    }
+  }
+
+  // Asks for what came after the copy, or for everything. Returns whether there was an answer.
+  async catchUp(wait, signal, whole = false) {
+    for (;;) {
+      const since = whole ? undefined : await database.read(this.db, "since");
+      const query = since === undefined ? "" : `?since=${since}${wait}`;
+      const answer = await this.session.send("GET", `changes${query}`, null, {}, signal);
+      if (answer?.status === 410) whole = true;
+      else if (!answer?.ok) return false;
+      else {
+        const page = await answer.json().catch(() => null);
+        if (page) await this.apply(page, since === undefined);
+        if (!page?.has_more) return page !== null;
+      }
+    }
+  }
+
+  async apply(page, whole = false) {
+    await database.applyPage(this.db, page, whole);
+    if (whole || page.tasks.length || page.deleted.length) this.changed();
+  }
+
+  // Stores how this browser is connected, for all tabs to show.
+  async tell(link) {
+    if ((await database.read(this.db, "link")) === link) return;
+    await this.change((store) => store("state").put(link, "link"));
+  }
+}

@@ -1,0 +1,90 @@
+// Writes that wait for the network, in IndexedDB, and are sent in their order. No imports: copy this file.
+//
+// The database needs a store for them: db.createObjectStore("outbox", { keyPath: "n", autoIncrement: true }).
+// One tab at a time may call drain(): hold a Web Lock.
+
+// Returns a write to put into the store.
+// `op` is "create", "edit" or "delete", `key` the task's uid, or its id where it has none, `task` the members to write.
+// An edit of text goes on from what was there: `base` has the members as they were, and `seen` the revision they had.
+// It is refused if somebody else has changed the same members. Without both, the last writer wins.
+export const write = (op, key, task = {}, base = null, seen = null) => ({
+  op, key, task, base, seen, once: crypto.randomUUID(),
+});
+
+// Returns the tasks, a Map by key, as they are once the writes are done. `fresh` has the members of a new task.
+export function replay(tasks, writes, fresh) {
+  const shown = new Map(tasks);
+  for (const { op, key, task } of writes) {
+    if (op === "delete") shown.delete(key);
+    else if (op === "create" && !shown.has(key)) shown.set(key, { ...fresh, ...task, uid: key });
+    else if (op === "edit" && shown.has(key)) shown.set(key, { ...shown.get(key), ...task });
+  }
+  return shown;
+}
+
+// Sends what waits. Returns null when nothing is left, else the seconds to wait before the next call.
+// `send(method, path, body, headers)` is your fetch with the token; it returns null where there is no network.
+// `settle(transaction, write, verdict, answer)` is called in the transaction that removes the write:
+//   "done"      the service has it; answer.task, if there is one, is the task as it is now
+//   "conflict"  somebody else changed the same members: ask the user; answer.current is the task as it is now
+//   "refused"   it cannot be done: show answer.error
+export async function drain(db, send, settle, signal) {
+  while (!signal.aborted) {
+    const [next] = await got(db.transaction("outbox").objectStore("outbox").getAll(null, 1));
+    if (!next) return null;
+    const { seconds, answer } = await deliver(next, send);
+    if (seconds) return seconds;
+    const verdict = judge(next, answer);
+    const transaction = db.transaction(db.objectStoreNames, "readwrite");
+    const stored = committed(transaction);
+    const box = transaction.objectStore("outbox");
+    if (verdict === "again") box.put({ ...next, seen: answer.current.revision });
+    else box.delete(next.n), settle(transaction, next, verdict, answer);
+    await stored;
+  }
+  return null;
+}
+
+// Sends one write as its own request. Each can be sent again: a create only creates, an edit has an Idempotency-Key.
+async function deliver({ op, key, task, seen, once }, send) {
+  const path = `tasks/${encodeURIComponent(key)}`;
+  const guard = seen === null ? {} : { "If-Match": `"${seen}"` };
+  const answer = await {
+    create: () => send("PUT", path, task, { "If-None-Match": "*" }),
+    edit: () => send("PATCH", path, task, { "Idempotency-Key": once, ...guard }),
+    delete: () => send("DELETE", path),
+  }[op]();
+  if (!answer || answer.status === 429 || answer.status >= 500) {
+    return { seconds: Number(answer?.headers.get("Retry-After") ?? 3) };
+  }
+  const body = await answer.json().catch(() => null);
+  return { answer: answer.ok ? { status: answer.status, task: body } : { ...body, status: answer.status } };
+}
+
+// Returns what becomes of a write. "again": what somebody else changed are other members, so it goes on from there.
+function judge({ op, task, base }, answer) {
+  if (answer.status < 300) return "done";
+  if (op === "delete" && [404, 410].includes(answer.status)) return "done";
+  const { code, current } = answer;
+  if (code === "exists") answer.task = current;
+  if (code === "exists") return "done";
+  if (code !== "stale") return "refused";
+  const open = Object.keys(task).filter((name) => !same(task[name], current[name]));
+  if (open.length === 0) answer.task = current;
+  if (open.length === 0) return "done";
+  return open.every((name) => same(base[name], current[name])) ? "again" : "conflict";
+}
+
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+const got = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+const committed = (transaction) =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = resolve;
+    transaction.onabort = () => reject(transaction.error);
+  });
