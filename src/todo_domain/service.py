@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Unpack
 
 from todo_domain.batch import Operation, Result, first_failure, keys_of, plan, settled
@@ -13,6 +14,7 @@ from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
+from todo_domain.portability import Everything
 from todo_domain.ports import Clock, Created, Once, Tasks, Written
 from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
@@ -194,6 +196,12 @@ class TaskService:
         """
         changes = await self._tasks.changes(owner, since=since, limit=limit, room=room, deadline=deadline)
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
+
+    async def export(self, owner: UserId, *, room: Room | None = None, deadline: Deadline | None = None) -> Everything:
+        """Return all tasks of the user, from one moment. `room` counts the memory that they take."""
+        changes = await self.changes(owner, room=room, deadline=deadline)
+        changes.tasks.sort(key=attrgetter("id"))
+        return Everything(changes.tasks, changes.revision, self._clock())
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove everything of the user but the user id and the counter; every revision from before is stale."""

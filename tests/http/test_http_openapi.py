@@ -121,6 +121,7 @@ STATUSES = {
     "complete_task": "200 400 404 410 412 413 415 422",
     "list_changes": "200 400 410",
     "stream_events": "200 400",
+    "export_tasks": "200 400",
     "erase_user": "204 400",
     "ready": "200 503",
     "front": "307",
@@ -280,6 +281,7 @@ def test_operations_keep_their_names():
         *(
             "list_changes",
             "stream_events",
+            "export_tasks",
             "erase_user",
             "live",
             "ready",
@@ -513,6 +515,7 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("list_changes", "bad_since"): ("GET", f"/api/{OWNER}/changes?since=-1", {}),
     ("list_changes", "wait_without_since"): ("GET", f"/api/{OWNER}/changes?wait=9", {}),
     ("stream_events", "bad_since"): ("GET", f"/api/{OWNER}/events?since=-1", {}),
+    ("export_tasks", "unknown_format"): ("GET", f"/api/{OWNER}/export?format=xml", {}),
     ("erase_user", "not_confirmed"): ("DELETE", f"/api/{OWNER}?confirm=me", {}),
     ("Unauthenticated", "bad_token"): ("GET", LIST, {"token": "x.y.z"}),
     ("Forbidden", "other_user"): ("GET", "/api/user_9k1/tasks", {}),

@@ -58,9 +58,10 @@ FAULTS = {
     "bad_id": Fault(5, 400, "id", "id", "01", "read put patch delete complete"),
     "unknown_parameter": Fault(5, 400, "nonsense", "query", "nonsense=1", "*"),
     "bad_parameter": Fault(5, 400, "limit", "query", "limit=0", "list changes"),
+    "bad_format": Fault(5, 400, "format", "format", "format=xml", "export"),
     "not_confirmed": Fault(5, 400, "confirm", "confirm", "confirm=me", "erase"),
     "bad_condition": Fault(5, 400, "If-Match", "if-match", "17", "put patch delete complete"),
-    "bad_read_condition": Fault(5, 400, "If-None-Match", "if-none-match", "17", "list read changes"),
+    "bad_read_condition": Fault(5, 400, "If-None-Match", "if-none-match", "17", "list read changes export"),
     "bad_key": Fault(5, 400, "Idempotency-Key", "idempotency-key", '"', "create"),
     "other_type": Fault(6, 415, None, "content-type", "text/plain", "create put patch complete"),
     "no_type": Fault(6, 415, None, "content-type", None, "create put patch complete"),
@@ -89,6 +90,7 @@ OPERATIONS = {
     "delete": ("DELETE", "/tasks/{key}"),
     "complete": ("PATCH", "/tasks/{key}/complete"),
     "changes": ("GET", "/changes"),
+    "export": ("GET", "/export"),
     "erase": ("DELETE", ""),
 }
 BODIES = {
@@ -123,7 +125,7 @@ async def send(world: World, operation: str, names: tuple[str, ...], *, method: 
     own_method, below = OPERATIONS[operation]
     said: dict[str, Any] = deepcopy({
         "method": method or own_method, "user": "me", "id": str(world.task["id"]), "suffix": "", "query": "",
-        "since": "", "confirm": f"confirm={world.ann.id}" if operation == "erase" else "",
+        "since": "", "format": "", "confirm": f"confirm={world.ann.id}" if operation == "erase" else "",
         "caller": "ANN", "tokens": ["OWN"], "body": BODIES.get(operation), "padding": 0,
         "content-type": "application/json",
         "content-encoding": None, "if-match": None, "if-none-match": None, "idempotency-key": None, "big": None,
@@ -138,7 +140,7 @@ async def send(world: World, operation: str, names: tuple[str, ...], *, method: 
     others = ("content-type", "content-encoding", "if-match", "if-none-match", "idempotency-key", "big")
     headers += [(name, said[name]) for name in others if said[name] is not None]
     body = None if said["body"] is None else said["body"] + b" " * said["padding"]
-    query = "&".join(part for part in (said["confirm"], said["query"], said["since"]) if part)
+    query = "&".join(part for part in (said["format"], said["confirm"], said["query"], said["since"]) if part)
     target = f"/api/{user}{below.format(key=task_id)}{said['suffix']}" + (f"?{query}" if query else "")
     return await world.api.request(said["method"], target, headers=headers, body=body)
 
@@ -182,7 +184,7 @@ async def test_of_everything_wrong_at_once_the_first_answers_and_so_on_down_the_
         names = names[1:]
 
 
-@pytest.mark.parametrize("operation", ["list", "read", "changes"])
+@pytest.mark.parametrize("operation", ["list", "read", "changes", "export"])
 async def test_head_decides_like_get(world: World, operation: str):
     for names in [names for at, names in SINGLES + PAIRS if at == operation and "no_such_method" not in names]:
         answer = await send(world, operation, names, method="HEAD")

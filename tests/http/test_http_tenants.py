@@ -58,6 +58,7 @@ def test_the_matrix_covers_the_routes_of_the_contract():
         ("DELETE", "/api/{user_id}/tasks/{key}"),
         ("PATCH", "/api/{user_id}/tasks/{key}/complete"),
         ("GET", "/api/{user_id}/changes"),
+        ("GET", "/api/{user_id}/export"),
         ("DELETE", "/api/{user_id}"),
     }
     assert all("{user_id}" in path for _, path, _ in OPERATIONS.values())

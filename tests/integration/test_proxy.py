@@ -98,6 +98,7 @@ def test_what_may_take_half_a_minute_has_more_time_than_the_rest(tmp_path):
     times = {"proxy_read_timeout 10s": "proxy_read_timeout 500ms"}
     with Upstream(slow) as upstream, proxying(tmp_path, upstream.port, changes=times) as port:
         assert ask(port, "DELETE", "/api/ann?confirm=ann")[0] == 200
+        assert ask(port, "GET", "/api/ann/export?format=csv")[0] == 200
         assert ask(port, "DELETE", "/api/me/tasks/1")[0] == 503
 
 

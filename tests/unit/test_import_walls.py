@@ -15,7 +15,7 @@ STRAYS = {
     "todo_adapters/auth/stray.py": "import sqlalchemy, litestar",
     "todo_adapters/memory/store.py": "import uvicorn",
     "todo_adapters/audit.py": "import prometheus_client, jwt",
-    "todo_adapters/observability/stray.py": "import todo_adapters.sql.tables",
+    "todo_adapters/observability/stray.py": "import todo_adapters.sql.tables, icalendar",
     "todo_domain/stray.py": "import msgspec, todo_app.settings",
 }
 

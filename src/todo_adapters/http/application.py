@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from todo_adapters.http.endpoints.changes import ChangesController
 from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.ops import ops_router
-from todo_adapters.http.endpoints.portability import EraseController
+from todo_adapters.http.endpoints.portability import EraseController, ExportController
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
@@ -82,6 +82,7 @@ def http_application(
             TaskController,
             ChangesController,
             EventsController,
+            ExportController,
             *([EraseController] if erase else []),
             ops_router(store, verifier, openapi, metrics),
         ],

@@ -1,15 +1,69 @@
-"""A user's data as a whole: erased."""
+"""A user's data as a whole: out as a file, and gone."""
 
 from __future__ import annotations
 
-from litestar import Controller, delete
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from litestar import Controller, delete, get
 from litestar.types import ASGIApp
 
-from todo_adapters.http.protocol.parameters import require_confirmed
+from todo_adapters.formats import spreadsheet
+from todo_adapters.http.middleware.compression import Compressed
+from todo_adapters.http.protocol.answer_memory import AnswerRoom
+from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import PRIVATE, Answer
+from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
+from todo_adapters.http.protocol.schemas import ExportOut, instant
+from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_domain import Deadline, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from todo_domain import UserId
+    from todo_domain.portability import Everything
+
+_TYPES: Final[dict[str, Header]] = {
+    "json": JSON,
+    "csv": (b"content-type", b"text/csv; charset=utf-8; header=present"),
+    "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
+}
+
+_SHARE: Final = 0.2
+"""Of the time of a worker, what writing an export may take."""
+
+_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 64}
+"""Bytes that take less than a millisecond to write in each format; then other requests have their turn."""
+
+
+class ExportController(Controller):
+    """`/api/{user_id}/export`."""
+
+    path = "/api/{user_id:str}/export"
+    request_class = TaskRequest
+
+    @get(status_code=200)
+    async def export_tasks(self, request: TaskRequest) -> ASGIApp:
+        """Send everything of the caller as a file."""
+        format_ = parse_export_query(request.query_string)
+        request.none_match()  # no validator could match, but a malformed condition is refused on every GET
+        deadline = Deadline.within(TRANSFER_WITHIN)
+
+        async def make(room: AnswerRoom) -> ASGIApp:
+            everything = await request.tasks.export(request.owner, room=room, deadline=deadline)
+            name = f'attachment; filename="todo-{everything.exported_at:%Y-%m-%d}.{format_}"'
+            headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
+            fragments = _fragments(format_, request.owner, everything)
+            return Compressed(LongAnswer(in_pieces(fragments, _PIECES[format_]), headers, share=_SHARE))
+
+        answer = await request.transfers.answer(
+            request.owner, lambda: request.answers.answer(request.owner, make, deadline)
+        )
+        if not request.sent_as_head:
+            request.note("user_exported", format=format_)
+        return answer
 
 
 class EraseController(Controller):
@@ -31,3 +85,16 @@ class EraseController(Controller):
                 raise
         request.note("user_erased")
         return Answer(204, headers=[PRIVATE])
+
+
+def _fragments(format_: str, owner: UserId, everything: Everything) -> Iterator[bytes]:
+    """Return what the file is made of, each made when it is asked for."""
+    if format_ == "csv":
+        return spreadsheet.lines(everything.tasks)
+    if format_ == "ics":
+        from todo_adapters.formats import calendar  # noqa: PLC0415  its library takes a while to import
+
+        return calendar.components(everything.tasks)
+    empty = ExportOut("todo/1", owner, everything.revision, instant(everything.exported_at), [], [])
+    before, tasks, after = encode(empty).partition(b'"tasks":[')
+    return chain([before, tasks], json_items(everything.tasks), [after])

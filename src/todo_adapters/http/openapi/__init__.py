@@ -11,7 +11,7 @@ from todo_adapters.http.openapi.events import EVENTS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
-from todo_adapters.http.openapi.portability import ERASE
+from todo_adapters.http.openapi.portability import ERASE, EXPORT
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
 from todo_adapters.http.protocol.body import DEFAULT_LIMIT
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS: Final = (
-    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS, ERASE),
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS, EXPORT, ERASE),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""

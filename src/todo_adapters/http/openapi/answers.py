@@ -76,7 +76,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "private, no-cache",
     ),
     "Vary": _header(
-        "`Origin`, where origins are configured; `Accept-Encoding` on lists, changes and this document.",
+        "`Origin`, where origins are configured; `Accept-Encoding` on lists, changes, exports and this document.",
         {"type": "string"},
         "Accept-Encoding",
         required=False,
@@ -136,6 +136,11 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     ),
     "Accept-Patch": _header(
         "The media types of a PATCH (RFC 5789).", {"type": "string"}, b", ".join(PATCH_TYPES).decode()
+    ),
+    "Content-Disposition": _header(
+        "A name for the file.",
+        {"type": "string", "pattern": '^attachment; filename="[^"]+"$'},
+        'attachment; filename="todo-2026-11-23.json"',
     ),
     "Content-Security-Policy": _header("The page may speak to this service alone.", {"type": "string"}, POLICY),
     "Referrer-Policy": _header("Always `no-referrer`.", {"type": "string"}, "no-referrer"),

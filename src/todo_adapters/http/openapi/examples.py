@@ -16,7 +16,7 @@ from todo_adapters.http.endpoints.tasks import put_of
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.errors import error_answer
 from todo_adapters.http.protocol.response import encode
-from todo_adapters.http.protocol.schemas import NewTask, TaskPut, changes_out, members, task_out
+from todo_adapters.http.protocol.schemas import ExportOut, NewTask, TaskPut, changes_out, instant, members, task_out
 from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.extra import EMPTY
@@ -115,6 +115,12 @@ def whole_state() -> Example:
 def changes(limit: int = LARGEST_PAGE) -> Example:
     """Return the answer of `/changes` to a device that knows everything up to the rent."""
     return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
+
+
+def export() -> Example:
+    """Return the export of the account."""
+    tasks = [task_out(RENT), task_out(GROCERIES)]
+    return as_json(ExportOut("todo/1", OWNER, COUNTER, instant(NOW), tasks, []))
 
 
 def error_of(raised: TodoError | Callable[[], object]) -> TodoError:

@@ -8,7 +8,7 @@ from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT,
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
 from todo_adapters.http.protocol.member_types import TEXT, UID_FORM
-from todo_adapters.http.protocol.parameters import LONGEST_SEARCH, LONGEST_WAIT, SORTS
+from todo_adapters.http.protocol.parameters import FORMATS, LONGEST_SEARCH, LONGEST_WAIT, SORTS
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID, LONGEST_USER_ID
 from todo_domain.task import LONGEST_TAG, MOST_TAGS
@@ -185,6 +185,15 @@ EVENTS_PARAMETERS: Final = [
         {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID},
         example=RENT.revision,
     ),
+]
+
+EXPORT_PARAMETERS: Final = [
+    _query(
+        "format",
+        "`json` for other programs, `csv` for spreadsheets, `ics` for calendars.",
+        {"type": "string", "enum": list(FORMATS), "default": "json"},
+        examples=named(everything="json"),
+    )
 ]
 
 ERASE_PARAMETERS: Final = [

@@ -14,6 +14,7 @@ from todo_adapters.http.protocol.schemas import (
     ChangesOut,
     Completion,
     ExistsProblemOut,
+    ExportOut,
     GoneProblemOut,
     Health,
     NewTask,
@@ -27,7 +28,7 @@ from todo_adapters.http.protocol.schemas import (
 from todo_domain import Exists, Gone, Stale, Status
 
 _PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut)
-_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, *_PROBLEMS, Health)
+_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, ExportOut, *_PROBLEMS, Health)
 
 _TWINS_AGREE: Final = {
     "not": {

@@ -30,9 +30,13 @@ LIST_PARAMETERS: Final = frozenset(
 )
 CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
 EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
+EXPORT_PARAMETERS: Final = frozenset({"format"})
 ERASE_PARAMETERS: Final = frozenset({"confirm"})
 _REPEATABLE: Final = frozenset({"tag", "priority"})
 _EMPTY_IS_ABSENT: Final = frozenset({"q"})  # what a search box that was emptied sends
+
+FORMATS: Final = {name: name for name in ("json", "csv", "ics")}
+"""What an export may be."""
 
 LONGEST_WAIT: Final = 30
 """Seconds for which a request for changes may wait."""
@@ -195,6 +199,12 @@ def parse_events_query(query_string: bytes) -> tuple[str | None, int | None]:
     """Return `lastEventId` as it was sent, and `since`; None for one that is not given or empty."""
     given = Parameters(query_string, EVENTS_PARAMETERS, optional=EVENTS_PARAMETERS)
     return given.one("lastEventId", lambda _, text: text), given.one("since", _revision)
+
+
+def parse_export_query(query_string: bytes) -> str:
+    """Return the format of the export that a query string asks for."""
+    given = Parameters(query_string, EXPORT_PARAMETERS)
+    return given.one("format", lambda name, text: _choice(name, text, FORMATS)) or "json"
 
 
 def require_confirmed(query_string: bytes, owner: UserId) -> None:

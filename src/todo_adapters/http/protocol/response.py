@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -60,13 +61,16 @@ class LongAnswer:
 
     The length is not known beforehand, so there is no `Content-Length`. A client of HTTP/1.0, which knows no chunks,
     gets one: for such a client all pieces are made before the first is sent.
+
+    Making the pieces takes at most `share` of the event loop's time, so that other requests have the rest.
     """
 
-    __slots__ = ("_headers", "_pieces")
+    __slots__ = ("_headers", "_pieces", "_share")
 
-    def __init__(self, pieces: Iterable[bytes], headers: list[Header]) -> None:
+    def __init__(self, pieces: Iterable[bytes], headers: list[Header], *, share: float = 1.0) -> None:
         self._pieces = pieces
         self._headers = headers
+        self._share = share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the shape of an ASGI application
         """Send the response. Other requests have their turn between any two pieces."""
@@ -74,15 +78,18 @@ class LongAnswer:
         if context_of(scope).method == "HEAD":
             pieces = ()
         elif scope["http_version"] == "1.0":
-            pieces = [piece async for piece in _paced(pieces)]
+            pieces = [piece async for piece in _paced(pieces, self._share)]
             headers = [*headers, (b"content-length", b"%d" % sum(map(len, pieces)))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for piece in _paced(pieces):
+        async for piece in _paced(pieces, self._share):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _paced(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _paced(pieces: Iterable[bytes], share: float) -> AsyncIterator[bytes]:
+    begun = perf_counter()
     for piece in pieces:
+        spent = perf_counter() - begun
         yield piece
-        await asyncio.sleep(0)
+        await asyncio.sleep(spent / share - spent)
+        begun = perf_counter()

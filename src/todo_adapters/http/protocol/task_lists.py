@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from todo_adapters.http.protocol.response import PIECE, Answer, LongAnswer, encode
@@ -9,7 +10,7 @@ from todo_adapters.http.protocol.schemas import changes_out, task_out
 from todo_domain.query import SHORT_PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from litestar.types import ASGIApp
 
@@ -45,17 +46,24 @@ def _whole(body: bytes, headers: list[Header], room: AnswerRoom) -> Answer:
 
 
 def _pieces(before: bytes, tasks: list[Task], after: bytes) -> Iterator[bytes]:
-    """Yield the JSON of the tasks with what comes before and after it, in pieces of PIECE bytes or little more."""
+    """Yield the JSON of the tasks with what comes before and after it, in pieces; the list is emptied meanwhile."""
+    return in_pieces(chain([before], json_items(tasks), [after]))
+
+
+def json_items(tasks: list[Task]) -> Iterator[bytes]:
+    """Yield the JSON of the tasks with the commas between them. The list is emptied meanwhile."""
     tasks.reverse()
-    piece, size = [before], len(before)
     while tasks:
-        fragment = encode(task_out(tasks.pop()))
+        yield encode(task_out(tasks.pop())) + (b"," if tasks else b"")
+
+
+def in_pieces(fragments: Iterable[bytes], size: int = PIECE) -> Iterator[bytes]:
+    """Yield the fragments joined to pieces of `size` bytes or little more."""
+    piece, there = [], 0
+    for fragment in fragments:
         piece.append(fragment)
-        if tasks:
-            piece.append(b",")
-        size += len(fragment) + 1
-        if size >= PIECE:
+        there += len(fragment)
+        if there >= size:
             yield b"".join(piece)
-            piece, size = [], 0
-    piece.append(after)
+            piece, there = [], 0
     yield b"".join(piece)

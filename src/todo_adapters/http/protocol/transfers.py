@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from todo_adapters.http.protocol.errors import RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
     from todo_domain import UserId
 
@@ -40,6 +42,15 @@ class Transfers:
         """End it."""
         self._users.discard(user)
 
+    async def answer(self, user: UserId, making: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+        """Return the answer that `making` makes; the transfer goes on until it is sent. Raises RateLimited."""
+        self.begin(user)
+        try:
+            return _Transfer(await making(), self, user)
+        except BaseException:
+            self.end(user)
+            raise
+
     @contextmanager
     def one(self, user: UserId) -> Iterator[None]:
         """Be a transfer for the length of the block, or raise RateLimited."""
@@ -48,3 +59,21 @@ class Transfers:
             yield
         finally:
             self.end(user)
+
+
+class _Transfer:
+    """An answer that is a transfer until it is sent, or cannot be."""
+
+    __slots__ = ("_answer", "_transfers", "_user")
+
+    def __init__(self, answer: ASGIApp, transfers: Transfers, user: UserId) -> None:
+        self._answer = answer
+        self._transfers = transfers
+        self._user = user
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._transfers.end(self._user)

@@ -1,0 +1,1 @@
+"""A user's tasks in formats of other programs."""

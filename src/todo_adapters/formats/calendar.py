@@ -1,0 +1,79 @@
+"""Tasks as iCalendar (RFC 5545): one VTODO each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from icalendar import Calendar, Todo, vCategory, vText
+
+from todo_domain import Priority
+from todo_domain.extra import EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from todo_domain import Task
+
+_PRODUCT: Final = "-//todo//todo//EN"
+_END: Final = b"END:VCALENDAR\r\n"
+
+_AS_TEXT: Final = {"VALUE": "TEXT"}
+"""Tells readers of a property that they do not know that its value is escaped as a text is."""
+
+_PRIORITIES: Final = {Priority.HIGH: 1, Priority.MEDIUM: 5, Priority.LOW: 9}
+"""RFC 5545, section 3.8.1.9. A task without a priority has no such line."""
+
+
+def components(tasks: Iterable[Task]) -> Iterator[bytes]:
+    """Yield a calendar piece by piece: its beginning, the VTODO of each task, its end."""
+    calendar = Calendar()
+    calendar.add("prodid", _PRODUCT)
+    calendar.add("version", "2.0")
+    yield calendar.to_ical().removesuffix(_END)
+    for task in tasks:
+        yield _todo(task).to_ical()
+    yield _END
+
+
+def _todo(task: Task) -> Todo:
+    todo = Todo()
+    todo.add("uid", task.uid or f"{task.id}@todo")
+    todo.add("dtstamp", task.updated_at)
+    todo.add("created", task.created_at)
+    todo.add("last-modified", task.updated_at)
+    todo.add("summary", _Text(task.title))
+    if task.description is not None:
+        todo.add("description", _Text(task.description))
+    if task.due_date is not None:
+        todo.add("due", task.due_date)
+    if task.priority in _PRIORITIES:
+        todo.add("priority", _PRIORITIES[task.priority])
+    if task.tags:
+        todo.add("categories", _categories(task.tags))
+    if task.completed_at is None:
+        todo.add("status", "NEEDS-ACTION")
+    else:
+        todo.add("status", "COMPLETED")
+        todo.add("completed", task.completed_at)
+    if task.position is not None:
+        todo.add("x-todo-position", _Text(task.position), _AS_TEXT)
+    if task.extra != EMPTY:
+        todo.add("x-todo-extra", _Text(task.extra), _AS_TEXT)
+    return todo
+
+
+class _Text(vText):
+    """A text in the form of RFC 5545, section 3.3.11, which has one kind of line break.
+
+    The library's own form makes a line break of a backslash before an N, as in a path of Windows.
+    """
+
+    def to_ical(self) -> bytes:
+        text = self.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+        return text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\n").encode()
+
+
+def _categories(tags: Iterable[str]) -> vCategory:
+    categories = vCategory([])
+    categories.cats = [_Text(tag) for tag in tags]
+    return categories

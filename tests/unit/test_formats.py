@@ -1,0 +1,142 @@
+"""Tasks as CSV and as iCalendar, read back by the parsers that other programs use."""
+
+import csv
+import io
+import json
+from datetime import UTC
+
+import icalendar
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from support import strategies
+from support.clock import FakeClock
+from todo_adapters.formats import calendar, spreadsheet
+from todo_domain.task import check_new, new_task
+
+NOW = FakeClock().now
+NASTY = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "'quoted",
+    "\t=1",
+    "\r=1",
+    'a,"b";c',
+    "two\r\nlines",
+    "a\rb\nc\n\nd",
+    "C:\\New folder\\new\\\\N",
+    "back\\slash \\n \\, \\;",
+    "BEGIN:VTODO\r\nSUMMARY:forged\r\nEND:VTODO",
+    "x\r\nEND:VCALENDAR",
+    '="a\nb"',
+    "\u2028line\u2029separators",
+    "😀" * 80,
+    "e\u0301" * 100,
+    "a:b;c=d^n^'",
+    "",
+]
+
+
+def task_of(members, *, uid=None):
+    return new_task(check_new(members), id=7, uid=uid, owner="ann", revision=3, now=NOW)
+
+
+def breaks(text):
+    """What iCalendar keeps of a text: it knows one kind of line break."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def rows_of(tasks):
+    text = b"".join(spreadsheet.lines(tasks)).decode()
+    header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert header == list(spreadsheet.COLUMNS)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def plain(cell):
+    """The cell without its guard."""
+    return cell.removeprefix("'")
+
+
+def check_row(row, task):
+    for name in ("title", "description", "position", "uid"):
+        assert plain(row[name]) == (getattr(task, name) or "")
+    assert (row["id"], row["revision"], row["status"]) == (str(task.id), str(task.revision), task.status)
+    assert row["priority"] == task.priority.name.lower()
+    assert row["due_date"] == (task.due_date.isoformat() if task.due_date else "")
+    assert tuple(json.loads(row["tags"])) == task.tags
+    assert row["extra"] == task.extra
+    assert row["created_at"] == task.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row.values())
+
+
+def todos_of(tasks):
+    read = icalendar.Calendar.from_ical(b"".join(calendar.components(tasks)))
+    assert (read["version"], str(read["prodid"])) == ("2.0", "-//todo//todo//EN")
+    assert all(not component.errors for component in read.walk())
+    assert len(read.subcomponents) == len(read.walk("VTODO"))
+    return read.walk("VTODO")
+
+
+def check_todo(todo, task):
+    assert str(todo["summary"]) == breaks(task.title)
+    assert todo.get("description") == (None if task.description is None else breaks(task.description))
+    assert (todo["due"].dt if "due" in todo else None) == task.due_date
+    assert todo["status"] == ("COMPLETED" if task.completed else "NEEDS-ACTION")
+    assert ("completed" in todo) == task.completed
+    assert todo["created"].dt == task.created_at.astimezone(UTC).replace(microsecond=0)
+    tags = todo["categories"].cats if "categories" in todo else []
+    assert tuple(map(str, tags)) == tuple(map(breaks, task.tags))
+    assert todo.get("x-todo-position") == task.position
+    assert json.loads(todo.get("x-todo-extra", "{}")) == json.loads(task.extra)
+    assert todo["uid"] == (task.uid or "7@todo")
+
+
+MEMBERS = strategies.MEMBERS
+
+
+@given(st.lists(MEMBERS.map(task_of), max_size=4))
+@example([task_of({"title": "x" + text, "description": text}) for text in NASTY])
+def test_csv_is_read_back_as_it_was(tasks):
+    rows = rows_of(tasks)
+    assert len(rows) == len(tasks)
+    for row, task in zip(rows, tasks, strict=True):
+        check_row(row, task)
+
+
+@given(st.lists(MEMBERS.map(task_of), max_size=4))
+@example([task_of({"title": "x" + text, "description": text}) for text in NASTY])
+@example([task_of({"title": "x", "tags": [r"a\N", "b,c", r"\n"]})])
+@example([task_of({"title": "x", "extra": {"a,b": ["c;d", "e\nf", 'g"h', "i\\j"]}})])
+def test_icalendar_is_read_back_as_it_was_but_for_kinds_of_line_breaks(tasks):
+    todos = todos_of(tasks)
+    assert len(todos) == len(tasks)
+    for todo, task in zip(todos, tasks, strict=True):
+        check_todo(todo, task)
+
+
+@pytest.mark.parametrize("text", [text for text in NASTY if text[:1] in "=+-@'\t\r" and text])
+def test_a_cell_that_a_spreadsheet_would_calculate_is_guarded(text):
+    (row,) = rows_of([task_of({"title": "x", "description": text})])
+    assert row["description"] == "'" + text
+
+
+def test_a_line_of_icalendar_is_at_most_75_bytes_and_ends_with_both():
+    whole = b"".join(calendar.components([task_of({"title": "😀" * 200, "tags": ["é" * 50]})]))
+    lines = whole.split(b"\r\n")
+    assert lines.pop() == b""
+    assert max(map(len, lines)) <= 75
+    assert all(line.decode() for line in lines)
+
+
+def test_a_file_without_tasks_is_a_file():
+    assert rows_of([]) == []
+    assert todos_of([]) == []
+
+
+def test_the_columns_are_the_members_of_a_task():
+    task = task_of({"title": "x"})
+    assert set(spreadsheet.COLUMNS) == {*task._fields, "status"} - {"user_id"}
