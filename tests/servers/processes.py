@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from servers.scratch import Account
@@ -24,6 +25,32 @@ _DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 # The kernel reports the death of the THREAD that started a process. This one lives as long as the interpreter, so that
 # a server may be started from a thread that ends sooner.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+
+
+class Process(Protocol):
+    """What this module uses of a `subprocess.Popen`."""
+
+    pid: int
+    returncode: Any  # of a Popen; an int once the process has ended
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None of a process that runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status; subprocess.TimeoutExpired after so many seconds."""
+
+    def send_signal(self, sig: signal.Signals, /) -> None:
+        """Send a signal to the process; one that has ended is no error."""
+
+
+def start(
+    command: list[str], account: Account | None = None, death_signal: signal.Signals = signal.SIGKILL, **how: Any
+) -> Process:
+    """Start a program without any input, in a session of its own, which on Linux ends when this process does."""
+    uid, gid = (str(account.uid), str(account.gid)) if account else ("-", "-")
+    launcher = [sys.executable, "-I", "-S", str(_DIE_WITH_PARENT), str(os.getpid()), str(int(death_signal)), uid, gid]
+    popen = partial(subprocess.Popen[bytes], stdin=subprocess.DEVNULL, start_new_session=True, **how)
+    return _starter.submit(popen, [*launcher, *command]).result()
 
 
 class ProcessEndedError(RuntimeError):
@@ -50,29 +77,15 @@ class ServerProcess:
     ) -> None:
         self.name = name
         self._out, self._err = logs / f"{name}.out", logs / f"{name}.err"
-        uid, gid = (str(account.uid), str(account.gid)) if account else ("-", "-")
-        launcher = [
-            sys.executable,
-            "-I",
-            "-S",
-            str(_DIE_WITH_PARENT),
-            str(os.getpid()),
-            str(int(death_signal)),
-            uid,
-            gid,
-        ]
         with self._out.open("ab") as out, self._err.open("ab") as err:
             self._out_start, self._err_start = out.tell(), err.tell()
-            self._process = _starter.submit(
-                subprocess.Popen[bytes],
-                [*launcher, *map(str, command)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=env,
-                cwd=cwd,
-                start_new_session=True,
-            ).result()
+            how = {"stdout": out, "stderr": err, "env": env, "cwd": cwd}
+            self._process = self._start([*map(str, command)], account, death_signal, how)
+
+    def _start(
+        self, command: list[str], account: Account | None, death_signal: signal.Signals, how: dict[str, Any]
+    ) -> Process:
+        return start(command, account, death_signal, **how)
 
     def __enter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import jwt
 
+from servers.forked import READ_BY_PYTHON, ForkedProcess, read_by_python
 from servers.processes import ServerProcess, accepts, free_port
 from support.log import error_lines
 
@@ -65,21 +66,32 @@ def todo(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedPro
 class Served:
     """A running `todo serve` on a free loopback port, or `port`; `directory` is where it works and gets its logs.
 
+    It is a fork of a process that has imported `todo`, where that makes no difference. A test of the start itself asks
+    for a `new_process`.
+
     At the end, unless the test has failed already or ended it, it must answer two more requests on one connection, and
     have logged no error. A test that provokes some sets `may_log_errors`.
     """
 
     def __init__(
-        self, directory: Path, *arguments: str, command: Path = TODO, port: int | None = None, **settings: str
+        self,
+        directory: Path,
+        *arguments: str,
+        command: Path = TODO,
+        port: int | None = None,
+        new_process: bool = False,
+        **settings: str,
     ) -> None:
         self.directory = directory
         self.port = port or free_port()
-        self.process = ServerProcess(
+        env = environment(**settings)
+        may_fork = command == TODO and not new_process and read_by_python(env) == READ_BY_PYTHON
+        self.process = (ForkedProcess if may_fork else ServerProcess)(
             [command, "serve", "--port", str(self.port), *arguments],
             logs=directory,
             name="serve",
             cwd=directory,
-            env=environment(**settings),
+            env=env,
         )
         self.settings = settings
         self.may_log_errors = False
