@@ -88,6 +88,7 @@ class Slow:
     def __init__(self, api: Api, caller: Caller, below: str = "/tasks", **scope: str) -> None:
         assert isinstance(api.bare, InProcess)
         self.taken: list[dict] = []
+        self._taking = asyncio.Event()
         self.reads = asyncio.Semaphore(0)
         headers = [(b"authorization", b"Bearer " + caller.token.encode())]
         sent = {**scope_of("GET", f"/api/me{below}".encode(), headers), **scope}
@@ -98,14 +99,16 @@ class Slow:
 
     async def _send(self, message):
         self.taken.append(message)
+        self._taking.set()
         await self.reads.acquire()
 
     async def begun(self):
         await self.has(1)
 
     async def has(self, messages: int):
-        while len(self.taken) < messages:  # noqa: ASYNC110  they come within a few rounds of the loop
-            await asyncio.sleep(0)
+        while len(self.taken) < messages:
+            self._taking.clear()
+            await self._taking.wait()
 
     async def read_all(self) -> bytes:
         for _ in range(10_000):
@@ -160,10 +163,9 @@ async def test_a_reader_that_goes_away_gives_the_memory_of_its_answer_back(slow_
 
 async def test_with_many_slow_readers_the_next_long_list_is_503_and_short_ones_go_on(slow_service):
     api, memory, users = slow_service
-    slow = []
-    for user in users[:4] * 2:
-        slow.append(Slow(api, user))
-        await slow[-1].begun()  # those that find no room have waited for it
+    slow = [Slow(api, user) for user in users[:4] * 2]
+    for one in slow:
+        await one.begun()  # those that find no room have waited for it
     statuses = [one.taken[0]["status"] for one in slow]
     assert statuses[0] == 200
     assert 503 in statuses

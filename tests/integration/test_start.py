@@ -160,8 +160,8 @@ def test_a_token_that_is_signed_with_a_new_secret_says_so_once(tmp_path):
 
 
 def test_first_calls_at_once_make_one_secret(tmp_path):
-    with ThreadPoolExecutor(8) as threads:
-        calls = [threads.submit(_token_of_a_process, tmp_path) for _ in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(_token_of_a_process, tmp_path) for _ in range(4)]
     tokens = [call.result() for call in calls]
     for token in tokens:
         assert todo("token", "--explain", cwd=tmp_path, given=token).returncode == 0

@@ -1,13 +1,12 @@
 """From one token in hand to a service that takes it: suggest, paste, serve, 200."""
 
 import asyncio
-import subprocess
 import time
 
 import pytest
 
 from servers.jwks import JwksServer
-from servers.todo import TODO, Served, environment
+from servers.todo import Served
 from support.command import todo
 from support.hostile_claims import honest_claims
 from support.issuers import Issuer, dumps
@@ -77,16 +76,8 @@ async def test_what_is_suggested_can_be_pasted_and_served(tmp_path, issuer, name
         token = shape.token(issuer, iss=iss, **({"aud": iss} if better else {}))
 
         def paste_and_serve():
-            ran = subprocess.run(
-                [TODO, "token", "--suggest"],
-                input=f"Authorization: Bearer {token}\n",
-                cwd=tmp_path,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=True,
-            )
+            ran = todo("token", "--suggest", cwd=tmp_path, given=f"Authorization: Bearer {token}\n")
+            assert ran.returncode == 0
             (tmp_path / ".env").write_text(ran.stdout)
             with Served(tmp_path) as served:
                 return ran.stdout, served.request("GET", "/api/me/tasks", token).status
