@@ -5,15 +5,18 @@ import csv
 import gzip
 import io
 import json
+import time
 
 import icalendar
 import pytest
 from apis import Caller, in_memory
-from client import InProcess
+from client import InProcess, scope_of
 from test_http_erase import Heard
 
 from support.clock import FakeClock
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
+from todo_adapters.http.protocol.context import CONTEXT, RequestContext
+from todo_adapters.http.protocol.response import LongAnswer
 from todo_domain.room import LARGEST_TASK
 
 TYPES = {
@@ -143,21 +146,8 @@ class Slow:
         self.user, self.app, self.below = user, app, below
 
     async def run(self) -> None:
-        path, _, query = (self.user.path + self.below).partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(b"authorization", f"Bearer {self.user.token}".encode())],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 2),
-            "state": {},
-        }
+        headers = [(b"authorization", f"Bearer {self.user.token}".encode())]
+        scope = scope_of("GET", (self.user.path + self.below).encode(), headers)
 
         async def receive():
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -214,3 +204,21 @@ async def test_what_an_export_holds_counts_among_the_bytes_of_answers():
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert answers.held == 0
+
+
+async def test_writing_a_long_answer_takes_no_more_than_its_share_of_the_time():
+    def pieces():
+        for _ in range(10):
+            begun = time.perf_counter()
+            while time.perf_counter() - begun < 0.002:
+                pass
+            yield b"x"
+
+    async def send(_):
+        await asyncio.sleep(0)
+
+    scope = scope_of("GET", b"/", [])
+    scope[CONTEXT] = RequestContext("id", "GET", peer=None, authorization=[], headers=[])
+    begun = time.perf_counter()
+    await LongAnswer(pieces(), [], share=0.1)(scope, None, send)
+    assert time.perf_counter() - begun > 10 * 0.002 / 0.1

@@ -31,7 +31,7 @@ _TYPES: Final[dict[str, Header]] = {
     "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
 }
 
-_SHARE: Final = 0.2
+_SHARE: Final = 0.1
 """Of the time of a worker, what writing an export may take."""
 
 _PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 64}
