@@ -104,11 +104,15 @@ def application(
         lifespan=lifespan,
         cors_origins=settings.cors_origins,
         body_limit=settings.max_body_bytes,
+        batch_limit=settings.max_batch_bytes,
         bodies_limit=settings.max_bodies_bytes,
         user_rate=_rate(settings.rate_limit_user, "user"),
         refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
         openapi=openapi_json(
-            body_limit=settings.max_body_bytes, quota=settings.max_tasks_per_user, erase=settings.erase
+            body_limit=settings.max_body_bytes,
+            batch_limit=settings.max_batch_bytes,
+            quota=settings.max_tasks_per_user,
+            erase=settings.erase,
         )
         if settings.docs
         else None,

@@ -62,5 +62,8 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.direct_url and settings.database.kind != "postgresql":
         raise BadSetting("TODO_DATABASE_DIRECT_URL only goes with a PostgreSQL TODO_DATABASE_URL")
-    if settings.max_bodies_bytes < settings.max_body_bytes:
-        raise BadSetting("TODO_MAX_BODIES_BYTES must be at least TODO_MAX_BODY_BYTES, or the longest body has no room")
+    if settings.max_bodies_bytes < max(settings.max_body_bytes, settings.max_batch_bytes):
+        raise BadSetting(
+            "TODO_MAX_BODIES_BYTES must be at least TODO_MAX_BODY_BYTES and TODO_MAX_BATCH_BYTES, or the longest body "
+            "has no room"
+        )

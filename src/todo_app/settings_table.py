@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from todo_adapters.http.protocol.answer_memory import DEFAULT_MOST
-from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
+from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
 from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
@@ -194,6 +194,9 @@ class Settings:
     )
     max_body_bytes: int = setting(
         "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "a longer request body is 413"
+    )
+    max_batch_bytes: int = setting(
+        "TODO_MAX_BATCH_BYTES", number(1_024, 16_777_216), DEFAULT_BATCH_LIMIT, "a longer body of a batch is 413"
     )
     max_bodies_bytes: int = setting(
         "TODO_MAX_BODIES_BYTES",

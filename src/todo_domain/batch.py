@@ -75,7 +75,7 @@ class Plan(NamedTuple):
 class OperationFailed(TodoError):
     """The first operation of an atomic batch that failed; nothing was written.
 
-    `known` is false if what the error shows was made or changed by the batch itself, so that it does not exist.
+    `known` is false if what the error shows was made or deleted by the batch itself, so that it does not exist.
     """
 
     def __init__(self, index: int, error: TodoError, *, known: bool) -> None:
@@ -100,12 +100,20 @@ def plan(operations: Sequence[Operation], snapshot: Snapshot, *, owner: UserId, 
     return Plan(results, judge.changes(operations))
 
 
-def first_failure(plan: Plan) -> OperationFailed | None:
-    """Return what an atomic batch has to raise, None if every operation succeeds."""
+def first_failure(plan: Plan, snapshot: Snapshot) -> OperationFailed | None:
+    """Return what an atomic batch has to raise, None if every operation succeeds.
+
+    The error shows the task as it is without the batch.
+    """
     for index, result in enumerate(plan.results):
         if isinstance(result, TodoError):
             shown = _shown(result)
-            return OperationFailed(index, result, known=shown is None or shown.revision <= plan.changes.revision)
+            if shown is None or shown.revision <= plan.changes.revision:
+                return OperationFailed(index, result, known=True)
+            stored = next((task for task in snapshot.tasks if task.id == shown.id), None)
+            if stored is not None and isinstance(result, Stale | Exists):
+                return OperationFailed(index, type(result)(stored), known=True)
+            return OperationFailed(index, result, known=False)
     return None
 
 

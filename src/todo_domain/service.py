@@ -172,7 +172,7 @@ class TaskService:
             now = self._clock()
             snapshot = await self._tasks.snapshot(owner, keys, deadline=deadline)
             planned = plan(operations, snapshot, owner=owner, quota=self._quota, now=now)
-            if atomic and (failure := first_failure(planned)) is not None:
+            if atomic and (failure := first_failure(planned, snapshot)) is not None:
                 raise failure
             if not planned.changes.writes:
                 return settled(planned, Kept(planned.changes.revision, {}))

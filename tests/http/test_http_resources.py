@@ -13,6 +13,7 @@ METHODS = {
     "/tasks": "GET, HEAD, OPTIONS, POST",
     "/tasks/1": "DELETE, GET, HEAD, OPTIONS, PATCH, PUT",
     "/tasks/1/complete": "OPTIONS, PATCH",
+    "/batch": "OPTIONS, POST",
     "/changes": "GET, HEAD, OPTIONS",
 }
 OPEN = ["/health/live", "/health/ready", "/openapi.json"]
@@ -298,7 +299,7 @@ async def test_a_user_whose_subject_is_me_is_themself(api: Api, ann: Caller):
 )
 async def test_another_users_path_is_forbidden_however_it_is_spelt(api: Api, subject: str, segment: str):
     for below in METHODS:
-        method = "PATCH" if below.endswith("complete") else "GET"
+        method = {"/tasks/1/complete": "PATCH", "/batch": "POST"}.get(below, "GET")
         answer = await api.request(method, f"/api/{segment}{below}", token=api.token(subject))
         assert answer.status == 403
         assert answer.json()["code"] == "forbidden"

@@ -13,7 +13,7 @@ from todo_adapters.http.protocol.answer_memory import AnswerMemory, AnswerRoom
 from todo_adapters.http.protocol.event_stream import EventStream, Position, position_of
 from todo_adapters.live import Listeners, Poll, TooManyListenersError, digest_of
 from todo_adapters.memory import MemoryTasks
-from todo_domain import TaskService, user_id
+from todo_domain import Put, PutTask, TaskService, user_id
 
 ANN, BOB = user_id("ann"), user_id("bob")
 
@@ -85,6 +85,15 @@ async def test_a_write_wakes_the_listeners_of_its_user_and_of_nobody_else(listen
         await service.create(ANN, title="x")
         assert await mine.wait(0) is not None
         assert await other.wait(0) is None
+
+
+async def test_a_batch_wakes_once_and_one_that_changes_nothing_wakes_nobody(listeners, service):
+    with listeners.enter(ANN, "stream") as mine:
+        operations = [PutTask(f"a-batched-name-{number}", Put({"title": "x"})) for number in range(3)]
+        for wakes in (True, False):
+            await service.batch(ANN, operations)
+            assert (await mine.wait(0) is not None) == wakes
+            assert await mine.wait(0) is None
 
 
 async def test_a_write_that_fails_wakes_nobody(listeners, service):

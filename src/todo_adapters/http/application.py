@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 
+from todo_adapters.http.endpoints.batch import BatchController
 from todo_adapters.http.endpoints.changes import ChangesController
 from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.ops import ops_router
@@ -20,7 +21,7 @@ from todo_adapters.http.middleware.direct_calls import require_direct_calls
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
-from todo_adapters.http.protocol.body import DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
+from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
 from todo_adapters.http.protocol.context import Parts
 from todo_adapters.http.protocol.transfers import Transfers
 from todo_adapters.observability.metrics import Metrics
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.live import Live
     from todo_adapters.http.middleware.rate_limit import Rate
-    from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier
+    from todo_domain import AuditLog, Tasks, TaskService, TokenVerifier, UserId
 
 
 def http_application(
@@ -46,6 +47,7 @@ def http_application(
     lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None,
     cors_origins: Iterable[str] = (),
     body_limit: int = DEFAULT_LIMIT,
+    batch_limit: int = DEFAULT_BATCH_LIMIT,
     bodies_limit: int = DEFAULT_LIMIT_OF_ALL,
     user_rate: Rate | None = None,
     refused_rate: Rate | None = None,
@@ -58,9 +60,9 @@ def http_application(
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
-    valid token. `body_limit` is for one request, `bodies_limit` for all that are held at once. `openapi` is the
-    document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what is worked on at once.
-    `live` serves streams and waits. `answers` bounds the memory of answers. Without `erase`,
+    valid token. `body_limit` is for one request, `batch_limit` for one batch, `bodies_limit` for all that are held at
+    once. `openapi` is the document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what
+    is worked on at once. `live` serves streams and waits. `answers` bounds the memory of answers. Without `erase`,
     no user can be erased.
     """
     metrics = metrics or Metrics()
@@ -71,7 +73,17 @@ def http_application(
 
     refusals = Refusals(audit)
     authentication = Authentication(
-        Parts(service, live, body_limit, bodies, answers, Transfers(), audit),
+        Parts(
+            service,
+            live,
+            body_limit,
+            batch_limit,
+            bodies,
+            answers,
+            Transfers(),
+            audit,
+            spend=_uncounted if user_rate is None else user_rate.spend,
+        ),
         verifier,
         metrics=metrics,
         user_rate=user_rate,
@@ -80,6 +92,7 @@ def http_application(
     app = Litestar(
         route_handlers=[
             TaskController,
+            BatchController,
             ChangesController,
             EventsController,
             ExportController,
@@ -95,3 +108,7 @@ def http_application(
     require_direct_calls(app)
     routed = admission.before(app) if admission else app
     return Edge(routed, refusals, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})
+
+
+def _uncounted(_user: UserId, _requests: int) -> None:
+    """Count nothing: there is no limit."""

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 
 from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
-from msgspec import UNSET
 
 from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.answer_memory import AnswerRoom
@@ -14,9 +13,9 @@ from todo_adapters.http.protocol.conditional import etag_of, has_match, known_co
 from todo_adapters.http.protocol.parameters import next_link, parse_list_query, query_of
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
-from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, task_out
+from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, put_of, task_out
 from todo_adapters.http.protocol.task_lists import list_answer
-from todo_domain import Invalid, Put, Repeated, Task
+from todo_domain import Repeated, Task
 from todo_domain.cursor import encode as encode_cursor
 from todo_domain.query import position_of
 
@@ -140,13 +139,3 @@ def replay(task: Task | None, status: int = 200) -> Answer:
 def task_answer(task: Task, status: int = 200) -> Answer:
     """Return the answer that carries a task and its validator."""
     return Answer(status, encode(task_out(task)), [JSON, PRIVATE, (b"etag", etag_of(task))])
-
-
-def put_of(body: TaskPut) -> Put:
-    """Return the PUT that a body asks for. Raise Invalid if its revision cannot be one."""
-    id_, uid, user_id, revision = (
-        None if given is UNSET else given for given in (body.id, body.uid, body.user_id, body.revision)
-    )
-    if revision is not None and type(revision) is not int:
-        raise Invalid("revision", "must be an integer: the one that the task had when the client read it")
-    return Put(members(body), id=id_, uid=uid, user_id=user_id)

@@ -32,9 +32,13 @@ class Rate:
         self._clock = clock
         self._windows = FixedWindowRateLimiter(_Windows(clock))
 
-    def spend(self, caller: str) -> None:
-        """Count one request of this caller, or raise RateLimited with the whole seconds until its window ends."""
-        if not self._windows.hit(self._limit, caller):
+    def spend(self, caller: str, requests: int = 1) -> None:
+        """Count requests of this caller, or raise RateLimited with the whole seconds until its window ends.
+
+        Several are counted together or, without room for all of them, not at all.
+        """
+        fits = requests == 1 or self._windows.test(self._limit, caller, cost=requests)
+        if not fits or not self._windows.hit(self._limit, caller, cost=requests):
             ends = self._windows.get_window_stats(self._limit, caller).reset_time
             raise RateLimited(max(1, ceil(ends - self._clock())), self._reason)
 

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 
 from todo_adapters.http.protocol.context import RequestContext, context_of
 from todo_adapters.http.protocol.errors import Asked, RateLimited, bug_answer, error_answer, routing_error
-from todo_domain import Forbidden, NotFound, NotIsolated, TodoError, Unauthenticated
+from todo_domain import Forbidden, NotFound, NotIsolated, OperationFailed, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
     from litestar import Request
@@ -35,7 +35,7 @@ class Refusals:
             error = routing_error(path, error)
         if not isinstance(error, TodoError):
             return bug_answer(error, context.request_id)
-        self._note(context, error)
+        self._note(context, error.error if isinstance(error, OperationFailed) else error)
         asked = Asked(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
         return error_answer(error, context.request_id, asked)
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.http.openapi.answers import HEADERS, common_answers
+from todo_adapters.http.openapi.batch import BATCH
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.events import EVENTS
 from todo_adapters.http.openapi.operation import Operation
@@ -14,7 +15,7 @@ from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.portability import ERASE, EXPORT
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
-from todo_adapters.http.protocol.body import DEFAULT_LIMIT
+from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT
 from todo_adapters.http.protocol.response import encode
 from todo_domain.owner import DEFAULT_QUOTA
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS: Final = (
-    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, CHANGES, EVENTS, EXPORT, ERASE),
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, BATCH, CHANGES, EVENTS, EXPORT, ERASE),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""
@@ -53,7 +54,13 @@ task, 412, 409, 410.
 origins may read every answer (CORS)."""
 
 
-def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA, erase: bool = True) -> dict[str, Any]:
+def document(
+    *,
+    body_limit: int = DEFAULT_LIMIT,
+    batch_limit: int = DEFAULT_BATCH_LIMIT,
+    quota: int = DEFAULT_QUOTA,
+    erase: bool = True,
+) -> dict[str, Any]:
     """Return the document for a deployment with these limits, with or without the erasing of users."""
     return {
         "openapi": "3.1.0",
@@ -80,14 +87,20 @@ def document(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA, era
             "schemas": schemas(),
             "parameters": SHARED_PARAMETERS,
             "headers": HEADERS,
-            "responses": common_answers(body_limit=body_limit, quota=quota),
+            "responses": common_answers(body_limit=body_limit, batch_limit=batch_limit, quota=quota),
         },
     }
 
 
-def openapi_json(*, body_limit: int = DEFAULT_LIMIT, quota: int = DEFAULT_QUOTA, erase: bool = True) -> bytes:
+def openapi_json(
+    *,
+    body_limit: int = DEFAULT_LIMIT,
+    batch_limit: int = DEFAULT_BATCH_LIMIT,
+    quota: int = DEFAULT_QUOTA,
+    erase: bool = True,
+) -> bytes:
     """Return the same as JSON, ready to be served or printed."""
-    return encode(document(body_limit=body_limit, quota=quota, erase=erase))
+    return encode(document(body_limit=body_limit, batch_limit=batch_limit, quota=quota, erase=erase))
 
 
 def _paths(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

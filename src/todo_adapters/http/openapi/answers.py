@@ -30,6 +30,7 @@ from todo_adapters.http.protocol.errors import (
     NoSuchRoute,
     RateLimited,
     UnsupportedMediaType,
+    refusal_of,
     said_of,
 )
 from todo_domain import (
@@ -101,6 +102,12 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "The task's revision in quotes: what `If-Match` takes.",
         {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
         etag_of(GROCERIES).decode(),
+    ),
+    "Current-ETag": _header(
+        "The validator of `current`, where there is one.",
+        {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+        etag_of(GROCERIES).decode(),
+        required=False,
     ),
     "List-ETag": _header(
         "Opaque and weak; changes with every write of the user. `If-None-Match` takes it.",
@@ -188,6 +195,7 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
     "Stale": Stale,
     "StaleOrExists": Exists,
     "Gone": Gone,
+    "BatchTooLarge": BodyTooLarge,
     "BodyTooLarge": BodyTooLarge,
     "NotJson": UnsupportedMediaType,
     "NotAPatch": UnsupportedMediaType,
@@ -205,14 +213,16 @@ def refused(
 ) -> dict[str, Any]:
     """Return the answer to errors of one status: its headers, its schema and its examples are those of these errors."""
     errors = {name: error_of(each) for name, each in raised.items()}
-    shown = {name: refusal(error) for name, error in errors.items()}
-    error = next(iter(errors.values()))
-    said = said_of(type(error))
-    headers = [_SPELT[name.decode()] for name, _ in said.headers(error, Asked(token_sent=True, patch=patch))]
-    bodies = dict.fromkeys(type(said_of(type(each)).body(each, REQUEST_ID)) for each in errors.values())
-    schemas = [reference(body.__name__.removesuffix("Out")) for body in bodies]
+    refusals = [refusal_of(each, REQUEST_ID, Asked(token_sent=True, patch=patch)) for each in errors.values()]
+    headers = {_SPELT[name.decode()]: "" for name, _ in refusals[0].headers}
+    if "ETag" in headers and not all(each.headers for each in refusals):
+        headers["ETag"] = "Current-ETag"
+    schemas = [
+        reference(body.__name__.removesuffix("Out")) for body in dict.fromkeys(type(each.body) for each in refusals)
+    ]
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    return answer(description, schema, headers=dict.fromkeys(headers, ""), examples=named(**shown))
+    examples = named(**{name: refusal(error) for name, error in errors.items()})
+    return answer(description, schema, headers=headers, examples=examples)
 
 
 def invalid(**calls: Callable[[], object]) -> Answers:
@@ -224,7 +234,7 @@ def invalid(**calls: Callable[[], object]) -> Answers:
     }
 
 
-def common_answers(*, body_limit: int, quota: int) -> Answers:
+def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
     """Return the errors that several operations share, by name."""
 
     def not_json() -> None:
@@ -247,6 +257,10 @@ def common_answers(*, body_limit: int, quota: int) -> Answers:
             {"stale": Stale(GROCERIES), "exists": Exists(GROCERIES)},
         ),
         "Gone": refused("The task of this uid was deleted; `deleted` is what is left of it.", {"gone": Gone(DELETED)}),
+        "BatchTooLarge": refused(
+            f"The body has more than {batch_limit:,} bytes.",
+            {"too_large": lambda: check_size(bytes(batch_limit + 1), batch_limit)},
+        ),
         "BodyTooLarge": refused(
             f"The body has more than {body_limit:,} bytes.",
             {"too_large": lambda: check_size(bytes(body_limit + 1), body_limit)},

@@ -12,15 +12,25 @@ from typing import Any, Final
 
 import msgspec
 
-from todo_adapters.http.endpoints.tasks import put_of
+from todo_adapters.http.protocol.batches import batch_results, parse_batch
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.errors import error_answer
 from todo_adapters.http.protocol.response import encode
-from todo_adapters.http.protocol.schemas import ExportOut, NewTask, TaskPut, changes_out, instant, members, task_out
-from todo_domain import Changes, Members, Priority, Task, TodoError, Tombstone, user_id
+from todo_adapters.http.protocol.schemas import (
+    ExportOut,
+    NewTask,
+    TaskPut,
+    changes_out,
+    instant,
+    members,
+    put_of,
+    task_out,
+)
+from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, user_id
+from todo_domain.batch import plan, settled
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.extra import EMPTY
-from todo_domain.owner import first_counter
+from todo_domain.owner import DEFAULT_QUOTA, first_counter
 from todo_domain.put import checked_put, judge_put
 from todo_domain.task import check, check_new, new_task
 
@@ -115,6 +125,15 @@ def whole_state() -> Example:
 def changes(limit: int = LARGEST_PAGE) -> Example:
     """Return the answer of `/changes` to a device that knows everything up to the rent."""
     return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
+
+
+def batched(body: Example) -> Example:
+    """Return the results of a batch in the account."""
+    operations = parse_batch(encode(body)).operations
+    snapshot = Snapshot(COUNTER, 2, [RENT, GROCERIES], [DELETED])
+    planned = plan(operations, snapshot, owner=OWNER, quota=DEFAULT_QUOTA, now=NOW)
+    ids = {uid: NEXT_ID + place for place, uid in enumerate(planned.changes.made)}
+    return as_json(batch_results(settled(planned, Kept(COUNTER, ids))))
 
 
 def export() -> Example:

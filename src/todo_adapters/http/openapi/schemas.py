@@ -7,28 +7,34 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from todo_adapters.http.protocol.batches import Batch, BatchResults, DeleteOperation, PatchOperation, PutOperation
 from todo_adapters.http.protocol.errors import ERRORS
 from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
+from todo_adapters.http.protocol.problems import (
+    BatchProblemOut,
+    ExistsProblemOut,
+    GoneProblemOut,
+    ProblemOut,
+    StaleProblemOut,
+)
 from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
     ChangesOut,
     Completion,
-    ExistsProblemOut,
     ExportOut,
-    GoneProblemOut,
     Health,
     NewTask,
-    ProblemOut,
     Settable,
-    StaleProblemOut,
     TaskOut,
     TaskPatch,
     TaskPut,
 )
 from todo_domain import Exists, Gone, Stale, Status
 
-_PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut)
-_STRUCTS: Final = (TaskOut, ChangesOut, NewTask, TaskPut, TaskPatch, Completion, ExportOut, *_PROBLEMS, Health)
+_PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut, BatchProblemOut)
+_OPERATIONS: Final = (PutOperation, PatchOperation, DeleteOperation)
+_BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Batch, *_OPERATIONS)
+_STRUCTS: Final = (TaskOut, ChangesOut, BatchResults, ExportOut, *_BODIES, *_PROBLEMS, Health)
 
 _TWINS_AGREE: Final = {
     "not": {
@@ -74,6 +80,10 @@ def schemas() -> dict[str, dict[str, Any]]:
     found["TaskPut"].update(_SOMETHING_TO_SET)
     for name in ("NewTask", "TaskPatch", "Completion"):
         found[name].update(_TWINS_AGREE)
+    for operation in _OPERATIONS:
+        found[operation.__name__]["properties"]["op"]["description"] = "Which operation it is."
+    found["PutOperation"]["properties"]["task"] = reference("TaskPut")
+    found["PatchOperation"]["properties"]["task"] = reference("TaskPatch")
     # The reader of the document need not know which structs are for the way out.
     plain = re.sub(rb'(?<=["/])(\w+)Out"', rb'\1"', msgspec.json.encode(found))
     renamed = {name: _for_generators(schema) for name, schema in msgspec.json.decode(plain).items()}

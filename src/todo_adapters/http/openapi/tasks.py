@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.endpoints.tasks import put_of
 from todo_adapters.http.openapi import examples as ex
 from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, WRITE, Answers, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
@@ -14,7 +13,7 @@ from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import parse_list_query, query_of, task_key
-from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut
+from todo_adapters.http.protocol.schemas import NewTask, TaskPatch, TaskPut, put_of
 from todo_domain.put import judge_put
 from todo_domain.task import check
 

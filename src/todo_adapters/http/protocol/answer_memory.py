@@ -88,6 +88,13 @@ class AnswerMemory:
                     raise NoRoom
             room.size = size
 
+    def shrink(self, room: AnswerRoom, size: int) -> None:
+        """Let the room be of `size` bytes, at most what it is, and let in what waits for it."""
+        if size < room.size:
+            self.resize(room, size)
+            if self._waiting:
+                self._let_in()
+
     def empty(self, room: AnswerRoom) -> None:
         """Take back what the room holds, and let in what waits for it."""
         with self._lock:
@@ -159,6 +166,10 @@ class AnswerRoom:
     def take(self, size: int) -> None:
         """Count `size` bytes more, or raise NoRoom."""
         self._all.resize(self, self.size + size)
+
+    def shrink(self, size: int) -> None:
+        """Give back all but `size` bytes of what was counted."""
+        self._all.shrink(self, size)
 
     def empty(self) -> None:
         """Give back what was counted."""

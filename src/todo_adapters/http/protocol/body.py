@@ -14,7 +14,7 @@ from todo_adapters.http.protocol.schemas import EXPECTED
 from todo_domain import Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from litestar.types import Receive
 
@@ -22,6 +22,9 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 65_536
 """Bytes of one body."""
+
+DEFAULT_BATCH_LIMIT: Final = 1_048_576
+"""Bytes of the body of a batch."""
 
 DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
 """Bytes of all bodies that a process holds."""
@@ -97,23 +100,44 @@ def is_null(body: bytes) -> bool:
 def parse(body: bytes, shape: type[T]) -> T:
     """Return the JSON object in `body` as `shape`, a struct that forbids unknown members.
 
-    Raises Invalid for anything else: other bytes than UTF-8, no JSON, no object, a member given twice, nested too
-    deep, an unknown member, a member of another type. Nothing is converted: `"5"` is no number, `1` is no boolean.
+    Raises Invalid for anything else: what `document_of` and `shaped` raise it for, and a member given twice.
+    """
+    return shaped(document_of(body, _DECODER), shape)
+
+
+def decoder(objects: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    """Return a decoder in which `objects` makes each object of its pairs."""
+    return json.JSONDecoder(object_pairs_hook=objects, parse_constant=_no_constant)
+
+
+def document_of(body: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
+    """Return the JSON object in `body`.
+
+    Raises Invalid for anything else: other bytes than UTF-8, no JSON, no object, nested too deep.
     """
     try:
-        document = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = decoder.decode(body.decode())
     except UnicodeDecodeError:
         raise Invalid("body", "must be UTF-8") from None
     except json.JSONDecodeError as error:
         raise Invalid("body", f"must be JSON: look at character {error.pos + 1}") from None
     except (RecursionError, ValueError):
         raise Invalid("body", "is nested too deeply or has a number that is too long") from None
-    if type(document) is not dict:
+    if not isinstance(document, dict):
         raise Invalid("body", "must be a JSON object")
+    return document
+
+
+def shaped(document: dict[str, Any], shape: type[T], expected: Mapping[str, str] = EXPECTED) -> T:
+    """Return a JSON object as `shape`, a struct that forbids unknown members.
+
+    `expected` says of each member what it has to be. Raises Invalid for an unknown member, one of another type, and
+    one that is missing. Nothing is converted: `"5"` is no number, `1` is no boolean.
+    """
     try:
         return msgspec.convert(document, shape, strict=True)
     except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate, in a name or a value
-        raise _problem(document, shape) from None
+        raise _problem(document, shape, expected) from None
 
 
 def shown(name: str) -> str:
@@ -134,17 +158,21 @@ def _no_constant(_: str) -> NoReturn:
     raise Invalid("body", "must be JSON: it knows no NaN and no Infinity")
 
 
-def _problem(document: dict[str, Any], shape: type) -> Invalid:
+_DECODER: Final = decoder(_unique)
+
+
+def _problem(document: dict[str, Any], shape: type, expected: Mapping[str, str]) -> Invalid:
     """Return what is wrong with a document that is not of this shape: the first member that is not of its type."""
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name in document:
         if name not in fields:
             return Invalid(shown(name), "is not a member that can be set here")
     for name, value in document.items():
         try:
-            msgspec.convert(value, fields[name], strict=True)
+            msgspec.convert(value, fields[name].type, strict=True)
         except msgspec.ValidationError:
-            return Invalid(name, EXPECTED[name])
+            return Invalid(name, expected[name])
         except UnicodeEncodeError:
             return Invalid(name, "must be Unicode text, without half of a surrogate pair")
-    return Invalid("title", "is required")
+    missing = next(name for name, field in fields.items() if field.required and name not in document)
+    return Invalid(missing, "is required")

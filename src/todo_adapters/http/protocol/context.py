@@ -9,7 +9,7 @@ from todo_adapters.observability.trace_context import TRACE, ids_of, traceparent
 from todo_domain import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from litestar.types import Scope
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from todo_adapters.http.protocol.body import Bodies
     from todo_adapters.http.protocol.transfers import Transfers
     from todo_adapters.observability.trace_context import Trace
-    from todo_domain import AuditLog, Caller, TaskService
+    from todo_domain import AuditLog, Caller, TaskService, UserId
 
 CONTEXT: Final = "todo"
 """The one key of ours in an ASGI scope: it leads to the RequestContext."""
@@ -30,10 +30,13 @@ class Parts(NamedTuple):
     tasks: TaskService
     live: Live
     body_limit: int
+    batch_limit: int
     bodies: Bodies
     answers: AnswerMemory
     transfers: Transfers
     audit: AuditLog
+    spend: Callable[[UserId, int], None]
+    """Counts requests of a user, or raises RateLimited and counts none."""
 
 
 class RequestContext:

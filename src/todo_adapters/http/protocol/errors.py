@@ -6,20 +6,20 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from todo_adapters.http.protocol.conditional import etag_of
 from todo_adapters.http.protocol.methods import allow
-from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
-from todo_adapters.http.protocol.schemas import (
+from todo_adapters.http.protocol.problems import (
+    BatchProblemOut,
     ExistsProblemOut,
     FieldProblem,
     GoneProblemOut,
     ProblemOut,
     StaleProblemOut,
-    task_out,
-    tombstone_out,
 )
+from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
+from todo_adapters.http.protocol.schemas import task_out, tombstone_out
 from todo_domain import (
     Exists,
     Forbidden,
@@ -27,6 +27,7 @@ from todo_domain import (
     Invalid,
     KeyReused,
     NotFound,
+    OperationFailed,
     QuotaReached,
     Resync,
     Stale,
@@ -108,6 +109,7 @@ class Bug(TodoError):
 
 
 E = TypeVar("E", bound=TodoError)
+Problem = ProblemOut | ExistsProblemOut | GoneProblemOut | StaleProblemOut
 
 
 class Asked(NamedTuple):
@@ -137,24 +139,24 @@ class Said(NamedTuple, Generic[E]):
 
     status: int
     headers: Callable[[E, Asked], list[Header]] = _no_headers
-    body: Callable[[E, str], Struct] = _problem
+    body: Callable[[E, str], Problem] = _problem
 
 
-def _invalid(error: Invalid, request_id: str) -> Struct:
+def _invalid(error: Invalid, request_id: str) -> Problem:
     out = _problem(error, request_id)
     out.fields = [FieldProblem(error.field, error.message)]
     return out
 
 
-def _stale(error: Stale, request_id: str) -> Struct:
+def _stale(error: Stale, request_id: str) -> Problem:
     return StaleProblemOut(error=str(error), code="stale", current=task_out(error.current), request_id=request_id)
 
 
-def _exists(error: Exists, request_id: str) -> Struct:
+def _exists(error: Exists, request_id: str) -> Problem:
     return ExistsProblemOut(error=str(error), code="exists", current=task_out(error.current), request_id=request_id)
 
 
-def _gone(error: Gone, request_id: str) -> Struct:
+def _gone(error: Gone, request_id: str) -> Problem:
     deleted, restorable = tombstone_out(error.deleted), error.restorable
     return GoneProblemOut(error=str(error), code="gone", deleted=deleted, restorable=restorable, request_id=request_id)
 
@@ -163,7 +165,7 @@ def _current(error: Stale | Exists, _: Asked) -> list[Header]:
     return [(b"etag", etag_of(error.current))]
 
 
-def _unavailable(error: Unavailable, request_id: str) -> Struct:
+def _unavailable(error: Unavailable, request_id: str) -> Problem:
     out = _problem(error, request_id)
     out.outcome = "unknown" if error.outcome_unknown else UNSET
     return out
@@ -212,11 +214,33 @@ def said_of(error: type[TodoError]) -> Said[Any]:
     return next(ERRORS[each] for each in error.__mro__ if each in ERRORS)
 
 
+class Refusal(NamedTuple):
+    """What the answer to an error has: its status, its own headers, and its body."""
+
+    status: int
+    headers: list[Header]
+    body: Problem | BatchProblemOut
+
+
+def refusal_of(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Refusal:
+    """Return what the answer to this error has; that of a batch has the place of the operation that failed."""
+    if not isinstance(error, OperationFailed):
+        said = said_of(type(error))
+        return Refusal(said.status, said.headers(error, asked), said.body(error, request_id))
+    failed, index = error.error, error.index
+    said = said_of(type(failed))
+    if not error.known:
+        problem = BatchProblemOut(error=str(failed), code=failed.code, index=index, request_id=request_id)
+        return Refusal(said.status, [], problem)
+    body = said.body(failed, request_id)
+    body.index = index
+    return Refusal(said.status, said.headers(failed, asked), body)
+
+
 def error_answer(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Answer:
     """Return the answer that says this error."""
-    said = said_of(type(error))
-    headers = [JSON, NO_STORE, *said.headers(error, asked)]
-    return Answer(said.status, encode(said.body(error, request_id)), headers)
+    refusal = refusal_of(error, request_id, asked)
+    return Answer(refusal.status, encode(refusal.body), [JSON, NO_STORE, *refusal.headers])
 
 
 def bug_answer(error: BaseException, request_id: str) -> Answer:

@@ -26,6 +26,11 @@ UID_FORM: Final = {
     "maxLength": LONGEST_UID,
     "pattern": "^[0-9]*[A-Za-z._~@-][0-9A-Za-z._~@-]*$",
 }
+KEY_FORM: Final = {
+    "minLength": 1,
+    "maxLength": LONGEST_UID,
+    "pattern": f"^[1-9][0-9]{{0,14}}$|^(?=.{{{SHORTEST_UID}}})[0-9]*[A-Za-z._~@-][0-9A-Za-z._~@-]*$",
+}
 _INSTANT = {"format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$"}
 _INT64 = {"format": "int64"}
 ID: Final = {

@@ -77,6 +77,15 @@ def task_key(segment: str) -> Key:
     return checked_uid("id", path_user(segment))
 
 
+def key_of(field: str, given: int | str) -> Key:
+    """Return the key in a JSON member: an id, or text that is an id in digits or a uid. Raises Invalid for the rest."""
+    if isinstance(given, int):
+        return given
+    if _ID.fullmatch(given) and (number := int(given)) <= LARGEST_ID:
+        return number
+    return checked_uid(field, given)
+
+
 class Parameters:
     """The parameters of one request's query string, each read at most once.
 

@@ -10,6 +10,7 @@ from litestar import Request
 
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
+from todo_adapters.http.protocol.batches import BatchRequest, parse_batch
 from todo_adapters.http.protocol.conditional import ANYTHING, idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
@@ -146,9 +147,20 @@ class TaskRequest(Request[UserId, None, Any]):
         raw = await self._read_body()
         return body.parse(raw, shape) if raw and not body.is_null(raw) else None, raw
 
-    async def _read_body(self) -> bytes:
+    async def batch(self) -> BatchRequest:
+        """Return the batch that the body asks for."""
+        raw = await self._read_body(self.context.parts.batch_limit)
+        if not raw:
+            raise Invalid("body", "is empty: send a JSON object")
+        return parse_batch(raw)
+
+    def spend(self, requests: int) -> None:
+        """Count requests beside this one. Raises RateLimited."""
+        self.context.parts.spend(self.owner, requests)
+
+    async def _read_body(self, limit: int | None = None) -> bytes:
         """Return the body, having checked its type and size; an empty one is no body whatever its type."""
-        limit = self.context.parts.body_limit
+        limit = self.context.parts.body_limit if limit is None else limit
         begun = monotonic()
         raw = await body.read(self.receive, limit, self._hold)
         if (waited := monotonic() - begun) > _AT_ONCE:  # that was the client's time

@@ -29,7 +29,7 @@ from todo_adapters.http.protocol.member_types import (
     instant_meta,
     number_meta,
 )
-from todo_domain import Changes, ExtraPatch, Members, Priority, Status, Task, Tombstone
+from todo_domain import Changes, ExtraPatch, Invalid, Members, Priority, Put, Status, Task, Tombstone
 from todo_domain.extra import EMPTY
 
 
@@ -153,62 +153,6 @@ class Health(Struct):
     status: Annotated[Literal["live", "ready"], about("`live`: the process runs; `ready`: it can serve requests.")]
 
 
-class FieldProblem(Struct):
-    """Where in the request the problem is."""
-
-    field: Annotated[
-        str, about("The member, parameter or header; `id` for the path's task, `body` for the whole body.")
-    ]
-    message: Annotated[str, about("What the rule is; a sentence whose subject is the field.")]
-
-
-Sentence = Annotated[str, about("What was wrong and what to do: a sentence for people.")]
-RequestId = Annotated[str, about("The id of the request, in the log too.")]
-
-
-class ProblemOut(Struct, omit_defaults=True, kw_only=True):
-    """The shape of every error but that of a failed condition: a sentence for people, a code for programs."""
-
-    error: Sentence
-    code: Annotated[str, about("What was wrong, for programs.")]
-    fields: (
-        Annotated[list[FieldProblem], Meta(min_length=1, description="With 400: the first problem at least.")]
-        | UnsetType
-    ) = UNSET
-    outcome: Annotated[Literal["unknown"], about("With 503: whether a write was done is not known.")] | UnsetType = (
-        UNSET
-    )
-    request_id: RequestId
-
-
-class ExistsProblemOut(Struct, kw_only=True):
-    """The error of a PUT that was to create a task which is there already."""
-
-    error: Sentence
-    code: Annotated[Literal["exists"], about("What was wrong, for programs.")]
-    current: Annotated[TaskOut, about("The task as it is now.")]
-    request_id: RequestId
-
-
-class GoneProblemOut(Struct, kw_only=True):
-    """The error of a write to a task that was deleted, under its uid."""
-
-    error: Sentence
-    code: Annotated[Literal["gone"], about("What was wrong, for programs.")]
-    deleted: Annotated[TombstoneOut, about("What is left of the task.")]
-    restorable: Annotated[bool, about("Whether the task can be restored.")]
-    request_id: RequestId
-
-
-class StaleProblemOut(Struct, kw_only=True):
-    """The error of a write that was made from another revision of the task than the current one."""
-
-    error: Sentence
-    code: Annotated[Literal["stale"], about("What was wrong, for programs.")]
-    current: Annotated[TaskOut, about("The task as it is now.")]
-    request_id: RequestId
-
-
 _NO_EXTRA: Final = Raw(EMPTY.encode())
 
 
@@ -287,6 +231,16 @@ def members(body: Settable | Completion) -> Members:
     if "priority" in said:
         said["priority"] = Priority(PRIORITY_NAMES.index(said["priority"]))
     return cast("Members", said)
+
+
+def put_of(body: TaskPut) -> Put:
+    """Return the PUT that a body asks for. Raise Invalid if its revision cannot be one."""
+    id_, uid, user_id, revision = (
+        None if given is UNSET else given for given in (body.id, body.uid, body.user_id, body.revision)
+    )
+    if revision is not None and type(revision) is not int:
+        raise Invalid("revision", "must be an integer: the one that the task had when the client read it")
+    return Put(members(body), id=id_, uid=uid, user_id=user_id)
 
 
 _DEFAULTS: Final = {"priority": "none", "tags": [], "extra": {}}

@@ -1,0 +1,227 @@
+"""A batch: its body, read strictly, and its results as clients see them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, NamedTuple
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from todo_adapters.http.protocol.body import decoder, document_of, shaped, shown
+from todo_adapters.http.protocol.errors import said_of
+from todo_adapters.http.protocol.member_types import KEY_FORM, about, number_meta
+from todo_adapters.http.protocol.parameters import key_of
+from todo_adapters.http.protocol.problems import FieldProblem, Sentence
+from todo_adapters.http.protocol.schemas import (
+    TaskOut,
+    TaskPatch,
+    TaskPut,
+    TombstoneOut,
+    members,
+    put_of,
+    task_out,
+)
+from todo_domain import DeleteTask, Done, Invalid, Key, Operation, PatchTask, PutTask, Refused
+from todo_domain.batch import MOST_OPERATIONS, Result
+
+_NAMES: Final = {"put": "PutOperation", "patch": "PatchOperation", "delete": "DeleteOperation"}
+_OPERATION: Final = {
+    "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in _NAMES.values()],
+    "discriminator": {
+        "propertyName": "op",
+        "mapping": {op: f"#/components/schemas/{name}" for op, name in _NAMES.items()},
+    },
+}
+
+_Key = (
+    Annotated[int, number_meta("The task's id.")]
+    | Annotated[str, Meta(description="The task's uid, or its id in digits.", extra_json_schema=KEY_FORM)]
+)
+_IfMatch = Annotated[int, number_meta("Do it only if the task is at this revision; else 412 `stale`.")]
+
+
+class Batch(Struct, forbid_unknown_fields=True):
+    """The body of a batch."""
+
+    operations: Annotated[
+        list[Any],
+        Meta(
+            min_length=1,
+            max_length=MOST_OPERATIONS,
+            description="Done in order; a later one sees what an earlier one did.",
+            extra_json_schema={"items": _OPERATION},
+        ),
+    ]
+    atomic: Annotated[bool, about("Whether the first failure undoes the batch and answers the whole request.")] = False
+
+
+class PutOperation(Struct, tag_field="op", tag="put", forbid_unknown_fields=True):
+    """What a `PUT` of the task does."""
+
+    key: _Key
+    task: dict[str, Any]
+    if_match: _IfMatch | UnsetType = UNSET
+    create_only: Annotated[bool, about("Do nothing but create: 412 `exists` if the task is there.")] = False
+
+
+class PatchOperation(Struct, tag_field="op", tag="patch", forbid_unknown_fields=True):
+    """What a `PATCH` of the task does."""
+
+    key: _Key
+    task: dict[str, Any]
+    if_match: _IfMatch | UnsetType = UNSET
+
+
+class DeleteOperation(Struct, tag_field="op", tag="delete", forbid_unknown_fields=True):
+    """What a `DELETE` of the task does."""
+
+    key: _Key
+    if_match: _IfMatch | UnsetType = UNSET
+
+
+_SHAPES: Final[dict[object, type[PutOperation | PatchOperation | DeleteOperation]]] = {
+    "put": PutOperation,
+    "patch": PatchOperation,
+    "delete": DeleteOperation,
+}
+_EXPECTED: Final = {
+    "operations": f"must be an array of 1 to {MOST_OPERATIONS} operations",
+    "atomic": "must be true or false",
+    "key": "must be an id or a uid",
+    "task": "must be a JSON object",
+    "if_match": "must be one revision, an integer",
+    "create_only": "must be true or false",
+}
+
+
+class BatchRequest(NamedTuple):
+    """The operations that a body asks for, and whether all of them or none are to be done."""
+
+    operations: list[Operation]
+    atomic: bool
+
+
+class OperationResult(Struct, omit_defaults=True, kw_only=True):
+    """What became of one operation: its status, with what the answer to its single request would have."""
+
+    status: Annotated[int, about("The status of the answer to its single request.")]
+    task: Annotated[TaskOut, about("With 200 and 201: the task as it was after this operation.")] | UnsetType = UNSET
+    code: Annotated[str, about("If it failed: what was wrong, for programs.")] | UnsetType = UNSET
+    error: Sentence | UnsetType = UNSET
+    fields: Annotated[list[FieldProblem], about("With 400.")] | UnsetType = UNSET
+    current: Annotated[TaskOut, about("With 412: the task as it was then.")] | UnsetType = UNSET
+    deleted: Annotated[TombstoneOut, about("With `gone`: what is left of the task.")] | UnsetType = UNSET
+    restorable: Annotated[bool, about("With `gone`: whether the task can be restored.")] | UnsetType = UNSET
+
+
+class BatchResults(Struct):
+    """The results of a batch, in the order of its operations."""
+
+    failed: Annotated[int, Meta(ge=0, le=MOST_OPERATIONS, description="How many operations failed.")]
+    results: Annotated[list[OperationResult], about("What became of each operation, in their order.")]
+
+
+class _Doubled(dict[str, Any]):
+    """A JSON object that has a name twice, `twice`."""
+
+    twice: str
+
+
+def parse_batch(raw: bytes) -> BatchRequest:
+    """Return what the body of a batch asks for.
+
+    Raises Invalid where it is not clear what the operations are; what is wrong inside a `task` refuses that operation.
+    """
+    document = document_of(raw, _DECODER)
+    _require_single(document)
+    batch = shaped(document, Batch, _EXPECTED)
+    return BatchRequest([_operation(index, given) for index, given in enumerate(batch.operations)], batch.atomic)
+
+
+def batch_results(results: Sequence[Result]) -> BatchResults:
+    """Return the results as clients see them."""
+    failed = sum(not isinstance(result, Done) for result in results)
+    return BatchResults(failed, [_result(result) for result in results])
+
+
+def _operation(index: int, given: object) -> Operation:
+    """Return the operation, or raise Invalid with its place in the field."""
+    where = f"operations[{index}]"
+    if not isinstance(given, dict):
+        raise Invalid(where, "must be a JSON object")
+    try:
+        _require_single(given)
+        operation = shaped(
+            {name: value for name, value in given.items() if name != "op"}, _shape(given.get("op")), _EXPECTED
+        )
+        key = key_of("key", operation.key)
+    except Invalid as error:
+        raise Invalid(f"{where}.{error.field}", error.message) from None
+    return _read(key, operation, given.get("task"))
+
+
+def _read(key: Key, operation: PutOperation | PatchOperation | DeleteOperation, task: object) -> Operation:
+    """Return the operation, or a refused one if its task is no body of its single request."""
+    if_match = None if operation.if_match is UNSET else (operation.if_match,)
+    try:
+        _require_single_below(task)
+        match operation:
+            case PutOperation():
+                put = put_of(shaped(operation.task, TaskPut))
+                create_only = operation.create_only
+                return PutTask(
+                    key, put._replace(if_match=if_match, conditional=if_match is not None, create_only=create_only)
+                )
+            case PatchOperation():
+                return PatchTask(key, members(shaped(operation.task, TaskPatch)), if_match)
+            case DeleteOperation():
+                return DeleteTask(key, if_match)
+    except Invalid as error:
+        return Refused(key, error)
+
+
+def _shape(op: object) -> type[PutOperation | PatchOperation | DeleteOperation]:
+    shape = _SHAPES.get(op) if isinstance(op, str) else None
+    if shape is None:
+        raise Invalid("op", "must be put, patch or delete")
+    return shape
+
+
+def _doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; one that has a name twice can be told, so that only its operation is refused."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        found = _Doubled(found)
+        found.twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+    return found
+
+
+_DECODER: Final = decoder(_doubled)
+
+
+def _require_single(document: object) -> None:
+    if isinstance(document, _Doubled):
+        raise Invalid(shown(document.twice), "is given twice")
+
+
+def _require_single_below(document: object) -> None:
+    """Raise Invalid if an object in the document has a name twice, however deep."""
+    below = [document]
+    while below:
+        _require_single(each := below.pop())
+        if isinstance(each, dict):
+            below += each.values()
+        elif isinstance(each, list):
+            below += each
+
+
+def _result(result: Result) -> OperationResult:
+    if isinstance(result, Done):
+        if result.task is None:
+            return OperationResult(status=204)
+        return OperationResult(status=201 if result.created else 200, task=task_out(result.task))
+    said = said_of(type(result))
+    body = said.body(result, "")
+    names = (name for name in OperationResult.__struct_fields__ if name in body.__struct_fields__)
+    return OperationResult(status=said.status, **{name: getattr(body, name) for name in names})
