@@ -43,6 +43,7 @@ lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/mypy
 	$(BIN)/mypy examples/python/folder_store.py
 	$(BIN)/mypy examples/web/demo.py
+	$(BIN)/mypy examples/clients/tasks.py
 
 check: lint ## lint, the hexagon, the migrations' SQL, security lint
 	$(BIN)/lint-imports

@@ -1,4 +1,4 @@
-"""The examples of docs/clients.md, as they stand there, in Node.js."""
+"""The examples of docs/clients.md, as they stand there, and the stream of examples/web, in Node.js."""
 
 import json
 import re
@@ -19,6 +19,7 @@ from todo_app.compose import application
 from todo_app.settings import read_settings
 
 PAGE = (Path(__file__).parents[2] / "docs/clients.md").read_text()
+WEB = Path(__file__).parents[2] / "examples/web"
 SECRET = "0123456789abcdef0123456789abcdef"
 
 # Pages of two, so that there are several; the first request finds no network; the copy is one that nobody knows.
@@ -57,6 +58,23 @@ const [api, token, since] = process.argv.slice(2);
 await stream(api, async () => token, since, (page) => {
   for (const task of page.tasks) console.log(JSON.stringify([task.revision, task.title]));
 }, () => console.log(JSON.stringify([0, "resync"])));
+"""
+
+# The module of the example page returns while the service is away; a page asks /changes then.
+MODULE_LISTENER = """
+import { stream } from "./stream.mjs";
+let [api, token, since] = process.argv.slice(2);
+const on = {
+  changes: (page) => {
+    for (const task of page.tasks) console.log(JSON.stringify([task.revision, task.title]));
+    since = page.revision;
+  },
+  resync: () => console.log(JSON.stringify([0, "resync"])),
+  ready: () => {},
+  ping: () => {},
+};
+const { signal } = new AbortController();
+for (;;) await stream(api, async () => token, since, on, signal);
 """
 
 
@@ -273,9 +291,14 @@ def test_a_client_that_waits_for_changes_does_not_ask_without_pause_while_it_is_
     assert attempts < 10
 
 
-def test_the_stream_of_the_example_goes_on_after_a_restart(tmp_path):
-    (tmp_path / "stream.mjs").write_text(program("stream.mjs"))
-    (tmp_path / "listener.mjs").write_text(LISTENER)
+@pytest.mark.parametrize(
+    ("stream", "listener"),
+    [(program("stream.mjs"), LISTENER), ((WEB / "stream.js").read_text(), MODULE_LISTENER)],
+    ids=["the page's", "the module's"],
+)
+def test_the_stream_of_the_example_goes_on_after_a_restart(tmp_path, stream, listener):
+    (tmp_path / "stream.mjs").write_text(stream)
+    (tmp_path / "listener.mjs").write_text(listener)
     token = token_for("ann", SECRET)
     port, settings = free_port(), {"TODO_JWT_SECRET": SECRET}
 
