@@ -23,7 +23,10 @@ export function actions(live) {
       if (JSON.stringify(tags) !== JSON.stringify(base.tags)) writes.push(write("edit", key, { tags }));
       if (writes.length) queue(...writes);
     },
+    setAll: (completed) => act.each((task) => task.completed !== completed, "edit", { completed }),
     remove: (key) => queue(write("delete", key)),
+    clear: () => act.each((task) => task.completed, "delete"),
+    each: (which, op, task) => queue(...board.tasks.filter(which).map((one) => write(op, keyOf(one), task))),
     // Moves a task by so many places among those that are shown.
     move: inTurn(async (key, by) => {
       const shown = [...at("#list").children];

@@ -6,10 +6,8 @@ import { draggable } from "./drag.js";
 import { Live } from "./live.js";
 import { Session } from "./session.js";
 
-let session = null;
-
 async function start() {
-  session = Session.find();
+  const session = (board.session = Session.find());
   if (!session) return signedOut("");
   at("#user").textContent = session.user;
   board.db = await database.open(`todo ${session.user}`);
@@ -21,7 +19,7 @@ async function start() {
 }
 
 function signedOut(sentence) {
-  session?.end();
+  board.session?.end();
   at("#board").hidden = at("#account").hidden = true;
   at("#sign-in").hidden = false;
   at("#sign-in-problem").textContent = sentence;
@@ -35,7 +33,7 @@ at("#sign-in").addEventListener("submit", (event) => {
 at("#sign-out").addEventListener("click", async () => {
   const { length } = board.state.writes;
   if (length && !confirm(`${length} changes are not sent yet, and are lost. Sign out?`)) return;
-  session.end();
+  board.session.end();
   await database.forget(board.db);
   location.reload();
 });
@@ -44,6 +42,8 @@ at("#add").addEventListener("submit", (event) => {
   board.act.add(at("#new").value.trim());
   at("#new").value = "";
 });
+at("#all").addEventListener("change", ({ target }) => board.act.setAll(target.checked));
+at("#clear").addEventListener("click", () => board.act.clear());
 at("#search").addEventListener("input", draw);
 at("#tag").addEventListener("change", draw);
 at("#offline").addEventListener("change", ({ target }) => board.act.offline(target.checked));

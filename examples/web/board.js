@@ -18,7 +18,7 @@ const fresh = { description: null, completed: false, priority: "none", due_date:
 const rows = new Map();
 
 // `tasks` are all of them, in the user's order; `state` is what the database holds beside them.
-export const board = { db: null, act: null, tasks: [], state: { conflicts: new Map(), writes: [] } };
+export const board = { session: null, db: null, act: null, tasks: [], state: { conflicts: new Map(), writes: [] } };
 
 let drawing = Promise.resolve();
 let wanted = false;
@@ -59,6 +59,8 @@ function show() {
   const edited = [...rows.values()].filter((row) => row.editing && !shown.includes(row));
   arrange(at("#list"), [...shown, ...edited]); // what is being typed is not lost
   drawTags(tag);
+  at("#all").checked = tasks.length > 0 && tasks.every((task) => task.completed);
+  at("#clear").hidden = !tasks.some((task) => task.completed);
   const left = tasks.filter((task) => !task.completed).length;
   at("#count").textContent = `${left} ${left === 1 ? "item" : "items"} left`;
   for (const link of document.querySelectorAll("nav a")) {

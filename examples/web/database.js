@@ -1,5 +1,7 @@
 // The copy of the user's tasks in IndexedDB, which all tabs share, and what belongs to it: the state of this browser.
 
+import { committed, got } from "./outbox.js";
+
 const STORES = ["tasks", "conflicts", "state", "outbox"];
 
 // Returns the database of this name. Tasks and conflicts are kept by the key of the task.
@@ -21,12 +23,8 @@ export const forget = (db) => (db.close(), got(indexedDB.deleteDatabase(db.name)
 // Does `work` in one transaction: all of it is stored, or nothing.
 export function transact(db, work) {
   const transaction = db.transaction(STORES, "readwrite");
-  const done = new Promise((resolve, reject) => {
-    transaction.oncomplete = resolve;
-    transaction.onabort = () => reject(transaction.error);
-  });
   work((name) => transaction.objectStore(name));
-  return done;
+  return committed(transaction);
 }
 
 // Returns everything, as of one moment.
@@ -73,9 +71,3 @@ function newer(store, one, change) {
     if (!(target.result?.revision > one.revision)) change(tasks, key);
   };
 }
-
-const got = (request) =>
-  new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });

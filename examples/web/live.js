@@ -33,7 +33,8 @@ export class Live {
     return this.look();
   }
 
-  look() {
+  async look() {
+    if (await database.read(this.db, "offline")) this.stop?.abort();
     this.ring();
     return this.draw();
   }
@@ -55,29 +56,18 @@ export class Live {
     }
   }
 
-  // Works while the switch says online, then waits until it does again.
+  // Works until the switch says offline, or waits until something changes while it does.
   async work() {
-    for (let rung = this.bell.promise; await database.read(this.db, "offline"); rung = this.bell.promise) {
-      await this.tell("offline");
-      await rung;
-      if (this.left) return;
-    }
-    this.stop = new AbortController();
-    const { signal } = this.stop;
-    const jobs = [this.send(signal), this.follow(signal), this.untilOffline(signal)];
+    const { signal } = (this.stop = new AbortController());
+    const rung = this.bell.promise;
+    if (await database.read(this.db, "offline")) return this.tell("offline").then(() => rung);
+    const jobs = [this.send(signal), this.follow(signal)];
     try {
       await Promise.race(jobs);
     } finally {
       this.stop.abort();
       this.ring();
       await Promise.allSettled(jobs);
-    }
-  }
-
-  async untilOffline(signal) {
-    for (let rung = this.bell.promise; !signal.aborted; rung = this.bell.promise) {
-      if (await database.read(this.db, "offline")) return;
-      await rung;
     }
   }
 
@@ -94,7 +84,7 @@ export class Live {
   async follow(signal) {
     const on = {
       ready: () => this.tell("live"),
-      ping: (seconds) => this.session.renewBefore(seconds),
+      ping: (seconds) => seconds < 60 && this.session.renew(),
       changes: (page) => this.apply(page),
       resync: () => this.catchUp("", signal, true),
     };

@@ -25,40 +25,57 @@ export function replay(tasks, writes, fresh) {
 // Sends what waits. Returns null when nothing is left, else the seconds to wait before the next call.
 // `send(method, path, body, headers)` is your fetch with the token; it returns null where there is no network.
 // `settle(transaction, write, verdict, answer)` is called in the transaction that removes the write:
-//   "done"      the service has it; answer.task, if there is one, is the task as it is now
+//   "done"      the service has it; answer.task or answer.current, if there is one, is the task as it is now
 //   "conflict"  somebody else changed the same members: ask the user; answer.current is the task as it is now
 //   "refused"   it cannot be done: show answer.error
 export async function drain(db, send, settle, signal) {
   while (!signal.aborted) {
-    const [next] = await got(db.transaction("outbox").objectStore("outbox").getAll(null, 1));
-    if (!next) return null;
-    const { seconds, answer } = await deliver(next, send);
+    const waiting = await got(db.transaction("outbox").objectStore("outbox").getAll(null, 100));
+    if (waiting.length === 0) return null;
+    const { seconds, answers } = await deliver(waiting, send);
     if (seconds) return seconds;
-    const verdict = judge(next, answer);
     const transaction = db.transaction(db.objectStoreNames, "readwrite");
     const stored = committed(transaction);
     const box = transaction.objectStore("outbox");
-    if (verdict === "again") box.put({ ...next, seen: answer.current.revision });
-    else box.delete(next.n), settle(transaction, next, verdict, answer);
+    const left = []; // to be sent again: those that later ones of the same task build on come first
+    for (const [at, answer] of answers.entries()) {
+      const one = waiting[at];
+      const before = left.filter(({ key }) => key === one.key);
+      const verdict = answer.code === "stale" && before.length ? "again" : judge(one, answer);
+      if (verdict === "again") left.push(one), box.put({ ...one, seen: answer.current.revision });
+      else box.delete(one.n), settle(transaction, one, verdict, answer);
+      if (verdict === "done" && one.op === "delete") before.forEach(({ n }) => box.delete(n));
+    }
     await stored;
   }
   return null;
 }
 
-// Sends one write as its own request. Each can be sent again: a create only creates, an edit has an Idempotency-Key.
-async function deliver({ op, key, task, seen, once }, send) {
-  const path = `tasks/${encodeURIComponent(key)}`;
-  const guard = seen === null ? {} : { "If-Match": `"${seen}"` };
-  const answer = await {
-    create: () => send("PUT", path, task, { "If-None-Match": "*" }),
-    edit: () => send("PATCH", path, task, { "Idempotency-Key": once, ...guard }),
-    delete: () => send("DELETE", path),
-  }[op]();
+// Sends the writes, several in one batch. Returns the answer to each, or the seconds to wait before the next attempt.
+async function deliver(writes, send) {
+  const one = writes.length === 1;
+  const answer = await (one ? request(writes[0], send) : send("POST", "batch", { operations: writes.map(operation) }));
   if (!answer || answer.status === 429 || answer.status >= 500) {
     return { seconds: Number(answer?.headers.get("Retry-After") ?? 3) };
   }
   const body = await answer.json().catch(() => null);
-  return { answer: answer.ok ? { status: answer.status, task: body } : { ...body, status: answer.status } };
+  if (one) return { answers: [answer.ok ? { status: answer.status, task: body } : { ...body, status: answer.status }] };
+  return body?.results ? { answers: body.results } : deliver(writes.slice(0, 1), send); // refused whole: one by one
+}
+
+// Both can be sent again: a create only creates, an edit has an Idempotency-Key or sets what is set already.
+function request({ op, key, task, seen, once }, send) {
+  const path = `tasks/${encodeURIComponent(key)}`;
+  const guard = seen === null ? {} : { "If-Match": `"${seen}"` };
+  if (op === "create") return send("PUT", path, task, { "If-None-Match": "*" });
+  if (op === "edit") return send("PATCH", path, task, { "Idempotency-Key": once, ...guard });
+  return send("DELETE", path);
+}
+
+function operation({ op, key, task, seen }) {
+  if (op === "create") return { op: "put", key, create_only: true, task };
+  if (op === "edit") return { op: "patch", key, task, ...(seen !== null && { if_match: seen }) };
+  return { op: "delete", key };
 }
 
 // Returns what becomes of a write. "again": what somebody else changed are other members, so it goes on from there.
@@ -66,24 +83,21 @@ function judge({ op, task, base }, answer) {
   if (answer.status < 300) return "done";
   if (op === "delete" && [404, 410].includes(answer.status)) return "done";
   const { code, current } = answer;
-  if (code === "exists") answer.task = current;
-  if (code === "exists") return "done";
-  if (code !== "stale") return "refused";
-  const open = Object.keys(task).filter((name) => !same(task[name], current[name]));
-  if (open.length === 0) answer.task = current;
+  if (!["exists", "stale"].includes(code)) return "refused";
+  const open = code === "stale" ? Object.keys(task).filter((name) => !same(task[name], current[name])) : [];
   if (open.length === 0) return "done";
   return open.every((name) => same(base[name], current[name])) ? "again" : "conflict";
 }
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-const got = (request) =>
+export const got = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 
-const committed = (transaction) =>
+export const committed = (transaction) =>
   new Promise((resolve, reject) => {
     transaction.oncomplete = resolve;
     transaction.onabort = () => reject(transaction.error);

@@ -75,9 +75,10 @@ export function fillRow(row, task, conflict) {
   }
 }
 
-// Brings the rows into this order, and keeps the focus where it is.
+// Brings the rows into this order, and keeps the focus where it is: in the row that takes the place of one that goes.
 export function arrange(list, rows) {
   const focused = document.activeElement;
+  const place = [...list.children].indexOf(focused.closest("li"));
   const kept = new Set(rows);
   for (const row of [...list.children]) if (!kept.has(row)) row.remove();
   let at = list.firstElementChild;
@@ -85,7 +86,8 @@ export function arrange(list, rows) {
     if (row === at) at = at.nextElementSibling;
     else list.insertBefore(row, at);
   }
-  if (focused?.isConnected && focused !== document.activeElement) focused.focus();
+  const instead = rows[Math.min(place, rows.length - 1)]?.querySelector(".toggle") ?? document.querySelector("#new");
+  if (focused !== document.activeElement) (focused.isConnected ? focused : instead).focus();
 }
 
 function chip(tag) {

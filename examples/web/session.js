@@ -47,11 +47,7 @@ export class Session {
     return this.token;
   }
 
-  // Call it when `ping` says how many seconds the token is good for.
-  async renewBefore(seconds) {
-    if (seconds < 60) await this.renew();
-  }
-
+  // Gets a fresh token if it can. Throws SignedOut if that is `needed` and refused.
   async renew(needed = false) {
     const headers = { Authorization: `Bearer ${this.token}` };
     const answer = renewal && (await fetch(renewal, { method: "POST", headers }).catch(() => null));

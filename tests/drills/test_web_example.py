@@ -159,6 +159,57 @@ def test_a_task_is_ticked_counted_and_found_by_the_filter_in_the_address_also_af
     assert [task["completed"] for task in demo.tasks(user)] == [True, False]
 
 
+def batches(page):
+    """How many batches the page has sent since the last call."""
+    return sum(url.endswith("/batch") for url in page.requested("POST"))
+
+
+def test_all_tasks_are_ticked_and_the_completed_ones_cleared_by_one_batch_each(page, demo, user):
+    add(page, *(f"task {number}" for number in range(12)))
+    page.click(f"{row(3)} .toggle")
+    page.wait(SENT)
+    assert page.run("return document.querySelector('#all').checked") is False
+    batches(page)
+    page.click("#all")
+    page.wait("return document.querySelector('#count').textContent === '0 items left'")
+    page.wait(SENT)
+    assert batches(page) == 1
+    assert all(task["completed"] for task in demo.tasks(user))
+    page.click("#all")
+    page.wait("return document.querySelector('#count').textContent === '12 items left'")
+    page.click(f"{row(1)} .toggle")
+    page.wait("return !document.querySelector('#all').checked")
+    page.click("#all")
+    page.wait("return document.querySelector('#all').checked")
+    page.click(f"{row(12)} .toggle")
+    page.wait(SENT)
+    batches(page)
+    page.click("#clear")
+    shows(page, "task 11")
+    page.wait(SENT)
+    assert batches(page) == 1
+    assert [task["title"] for task in demo.tasks(user)] == ["task 11"]
+    assert page.run("return document.querySelector('#clear').hidden")
+
+
+def test_a_task_ticked_and_renamed_twice_and_one_renamed_and_deleted_offline_are_no_conflicts(page, demo, user):
+    add(page, "one", "two")
+    page.wait(SENT)
+    page.click("#offline")
+    for number in (1, 2):
+        page.click(f"{row(number)} .toggle")
+        edit(page, number, "again" + KEYS["enter"])
+        edit(page, number, "at last" + KEYS["enter"])
+    page.click(f"{row(2)} .destroy")
+    page.click("#offline")
+    page.wait(STATUS, "Live")
+    page.wait(SENT)
+    shows(page, "at last")
+    assert [(task["title"], task["completed"]) for task in demo.tasks(user)] == [("at last", True)]
+    assert page.run("return document.querySelector('#problem').hidden")
+    assert page.run("return document.querySelector('.conflict').hidden")
+
+
 def edit(page, number, title):
     page.double_click(f"{row(number)} .title")
     page.press(f"{row(number)} .edit-title", KEYS["all"] + title)

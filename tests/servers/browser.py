@@ -163,10 +163,11 @@ class Browser:
         """What the page has written to its console since the last call, errors of the browser included."""
         return [f"{entry['level']} {entry['message']}" for entry in self._log("browser")]
 
-    def requested(self) -> list[str]:
-        """The URLs that the page has asked for since the last call."""
+    def requested(self, method: str | None = None) -> list[str]:
+        """The URLs that the page has asked for since the last call, by this method or any."""
         events = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        requests = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [request["url"] for request in requests if method in {None, request["method"]}]
 
     def screenshot(self) -> bytes:
         """What is in the window, as PNG."""
