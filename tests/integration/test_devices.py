@@ -13,7 +13,7 @@ from support.store_state_machine import StoreStateMachine
 SETTINGS = settings(max_examples=20, stateful_step_count=40, phases=[Phase.reuse, Phase.generate], print_blob=True)
 
 
-@pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place"])
+@pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place", "pgbouncer_place"])
 def test_whatever_a_household_does_every_device_keeps_the_list(request, place):
     opened = AsyncExitStack()
     with asyncio.Runner() as runner:

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -11,19 +11,7 @@ import psycopg
 import pytest
 
 import store_contract
-from servers import pgbouncer
-from servers.pgbouncer import PgBouncer
 from store_contract.durability import DurableStoreContract
-from support.sql_places import PostgresDatabases, PostgresPlace
-
-
-@pytest.fixture(scope="module")
-def pooler(postgres_databases, postgres_database) -> Iterator[PgBouncer]:
-    """PgBouncer in transaction mode, with fewer connections to the server than a store has to it."""
-    pgbouncer.require()
-    logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
-    with PgBouncer(postgres_databases.server, postgres_database, pool_size=2, logins=logins) as pooler:
-        yield pooler
 
 
 class TestSqlite(DurableStoreContract):
@@ -46,8 +34,8 @@ class TestPostgresThroughPgBouncer(DurableStoreContract):
     refusal = psycopg.errors.CheckViolation
 
     @pytest.fixture
-    def place(self, postgres_databases, postgres_database, pooler) -> PostgresPlace:
-        return PostgresPlace(postgres_databases.server, postgres_database, pooler.url(PostgresDatabases.LOGIN))
+    def place(self, pgbouncer_place):
+        return pgbouncer_place
 
 
 class RowRefused(Exception):

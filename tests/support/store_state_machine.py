@@ -15,12 +15,17 @@ from support import strategies
 from support.clock import FakeClock
 from support.device import Device
 from todo_domain import (
+    DeleteTask,
+    Done,
     Exists,
     Gone,
     KeyReused,
     NotFound,
     Once,
+    OperationFailed,
+    PatchTask,
     Put,
+    PutTask,
     QuotaReached,
     Repeated,
     Stale,
@@ -53,6 +58,36 @@ KEYED = {
     "edit": lambda service, owner, task_id, once: service.edit(owner, task_id, title="edited once", once=once),
     "delete": lambda service, owner, task_id, once: service.delete(owner, task_id, once=once),
 }
+
+
+class Wish(NamedTuple):
+    """An operation of a batch, of which only an account tells the key and the revisions."""
+
+    what: str
+    key: str | int
+    members: Any
+    behind: int | None
+    only: bool
+
+    def of(self, account: "Account") -> Any:
+        """Return the operation."""
+        key = account.pick(self.key) if isinstance(self.key, int) else self.key
+        if self.what == "put":
+            name = key if isinstance(key, str) else "the-first-name"
+            return PutTask(name, Put(self.members, create_only=self.only))
+        task = account.tasks.get(account.names.get(key, 0) if isinstance(key, str) else key)
+        if_match = None if self.behind is None or task is None else (task.revision - self.behind,)
+        return DeleteTask(key, if_match) if self.what == "delete" else PatchTask(key, self.members, if_match)
+
+
+WISHES = st.builds(
+    Wish,
+    st.sampled_from(["put", "put", "patch", "patch", "delete"]),
+    UIDS | WHICH,
+    strategies.MEMBERS,
+    st.sampled_from([None, None, 0, 1]),
+    st.booleans(),
+)
 
 
 async def task_of(putting):
@@ -255,6 +290,68 @@ class StoreStateMachine(RuleBasedStateMachine):
                 self.run(putting)
         else:
             account.keep_new(self.run(putting))
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, wishes=st.lists(WISHES, min_size=1, max_size=6), atomic=st.booleans(), times=st.integers(1, 2))
+    def batch(self, name, wishes, atomic, times):
+        """Several writes at once, sent again if the answer was lost."""
+        account = self.accounts[name]
+        operations = [wish.of(account) for wish in wishes]
+        for _ in range(times):
+            known = {uid for uid in account.names if self.run(self.is_known(account, uid))}
+            failed_at = None
+            try:
+                results = self.run(self.service.batch(account.owner, operations, atomic=atomic))
+            except OperationFailed as failed:
+                event("an atomic batch failed")
+                failed_at = failed.index
+                results = self.run(self.service.batch(account.owner, operations))  # fails where it did: nothing changed
+            done = [isinstance(result, Done) for result in results]
+            assert failed_at == (done.index(False) if atomic and not all(done) else None)
+            for operation, result in zip(operations, results, strict=True):
+                self.check_result(account, known, operation, result)
+
+    def check_result(self, account, known, operation, result):
+        """Hold what became of one operation of a batch against the truth; `known` are the uids that have a trace."""
+        key = operation.key
+        task_id = account.names.get(key) if isinstance(key, str) else key
+        task = account.tasks.get(task_id)
+        put = operation.put if isinstance(operation, PutTask) else None
+        if task is not None:
+            if put is not None and put.create_only:
+                assert isinstance(result, Exists)
+                assert result.current == task
+            elif put is None and operation.if_match is not None and task.revision not in operation.if_match:
+                assert isinstance(result, Stale)
+                assert result.current == task
+            elif isinstance(operation, DeleteTask):
+                assert result == Done(None)
+                account.bury(task_id, self.clock.now)
+            else:
+                edited = task.edited(operation.members if put is None else put.members, self.clock.now)
+                if edited is not task:
+                    edited = edited._replace(revision=account.counter + 1)
+                    account.keep(edited)
+                assert result == Done(edited)
+        elif isinstance(key, str) and key in known:
+            if isinstance(operation, DeleteTask):
+                assert result == Done(None)
+            else:
+                assert isinstance(result, Gone)
+                assert result.deleted.id == task_id
+        elif put is None:
+            assert isinstance(result, NotFound)
+        elif len(account.tasks) == QUOTA:
+            assert isinstance(result, QuotaReached)
+        else:
+            assert result.created
+            assert result.task.uid == key
+            account.keep_new(result.task)
+            known.add(key)
+
+    async def is_known(self, account, uid):
+        """Whether there is a task of this name, or its deletion is still known."""
+        return account.names[uid] in account.tasks or await self.is_gone(account, uid)
 
     async def is_gone(self, account, uid):
         """Whether the deletion under this name is still known, which a purge alone may end, after its time."""
