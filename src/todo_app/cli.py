@@ -1,4 +1,4 @@
-"""The command line: `todo serve | migrate | token | doctor | backup | renew | erase | openapi`."""
+"""The command line: `todo serve | migrate | token | doctor | backup | renew | copy | erase | openapi`."""
 
 from __future__ import annotations
 
@@ -141,6 +141,13 @@ def _renew(settings: Settings, _: argparse.Namespace) -> None:
     print(renew(settings.direct_url or settings.database.address, utc_now()))
 
 
+def _copy(settings: Settings, arguments: argparse.Namespace) -> None:
+    from todo_app.copying import copy_data  # noqa: PLC0415  only this command needs it
+
+    print(copy_data(arguments.origin, settings.direct_url or settings.database.address))
+    print("The copy goes on where the original ended: serve it, and do not serve the original again.")
+
+
 def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
     from todo_app.erasing import erase  # noqa: PLC0415  only this command needs it
 
@@ -223,6 +230,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("renew", parents=[database], help="after a restore: make every device start anew")
     command.set_defaults(run=_renew)
+
+    command = commands.add_parser("copy", help="copy everything into another database, which must be empty")
+    command.add_argument("--from", required=True, dest="origin", metavar="URL", help="the database to copy")
+    command.add_argument(
+        "--to", dest="TODO_DATABASE_URL", metavar="URL", help="the empty database (the one of the settings)"
+    )
+    command.set_defaults(run=_copy)
 
     command = commands.add_parser("erase", parents=[database], help="erase everything of a user")
     command.add_argument("--user", required=True, help="the user id, as tokens have it")

@@ -10,15 +10,11 @@ import psycopg
 
 from todo_adapters.sql.postgres.connecting import connect
 from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
+from todo_adapters.sql.postgres.wall import WalledError, without_wall
 from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
 
-_SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0; SET LOCAL row_security = off"
-"""Row-level security would turn the change into one of no rows, silently; off, it makes an error of it."""
-
-_WALL: Final = """
-SELECT row_security_active(oid), relforcerowsecurity, pg_has_role(relowner, 'USAGE')
-FROM pg_class WHERE oid = to_regclass('users')
-"""
+_SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0"
+_IS_THERE: Final = "SELECT to_regclass('users')"
 _AHEAD: Final = "SELECT count(*) FROM users WHERE revision > %s"
 _MOVE: Final = "UPDATE users SET revision = greatest(revision, %s), horizon = greatest(revision, %s)"
 _IDS: Final = "SELECT setval(ids, nextval(ids) + %s) FROM pg_get_serial_sequence('tasks', 'id') AS ids"
@@ -34,18 +30,12 @@ def renew(url: str, counter: int) -> Renewed:
     """
     with _failures(), closing(connect(url)) as connection, connection.transaction():
         connection.execute(_SETTINGS)
-        if (wall := connection.execute(_WALL).fetchone()) is None:
+        if connection.execute(_IS_THERE).fetchone() == (None,):
             raise CannotRenewError(NOTHING)
-        active, forced, owner = wall
-        if active and not owner:
-            raise CannotRenewError(_LOGIN)
         connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")  # no writer, whichever login this is
-        if active:
-            connection.execute("ALTER TABLE users NO FORCE ROW LEVEL SECURITY")
-        ahead = connection.execute(_AHEAD, [counter]).fetchone()
-        users = connection.execute(_MOVE, [counter, counter]).rowcount
-        if active and forced:
-            connection.execute("ALTER TABLE users FORCE ROW LEVEL SECURITY")
+        with without_wall(connection, ["users"]):
+            ahead = connection.execute(_AHEAD, [counter]).fetchone()
+            users = connection.execute(_MOVE, [counter, counter]).rowcount
         connection.execute(_IDS, [IDS_SKIPPED])
         return Renewed(users, ahead[0] if ahead else 0)
 
@@ -54,6 +44,8 @@ def renew(url: str, counter: int) -> Renewed:
 def _failures() -> Iterator[None]:
     try:
         yield
+    except WalledError:
+        raise CannotRenewError(_LOGIN) from None
     except psycopg.Error as error:
         if error.sqlstate == NO_PRIVILEGE:
             raise CannotRenewError(_LOGIN) from error

@@ -1,0 +1,144 @@
+"""A whole deployment's data from one database into another, empty one: between the engines, or within one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing
+from itertools import zip_longest
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from todo_adapters.sql import migrations
+from todo_adapters.sql.addresses import Database, database_url
+from todo_adapters.sql.rows import Row
+from todo_adapters.sql.schema import BASE, SqlError, head
+from todo_adapters.sql.tables import metadata
+
+T = TypeVar("T")
+
+TABLES: Final = tuple(metadata.sorted_tables)
+"""The tables in an order in which every row comes after those that it refers to."""
+
+_REPORTED: Final = 5_000
+"""Rows between two reports of progress."""
+
+
+class CannotCopyError(SqlError):
+    """What is in the way of a copy."""
+
+
+class Source(Protocol):
+    """A database at one moment. Rows have the forms that SQLite keeps, whichever the engine."""
+
+    def count(self, table: sa.Table) -> int:
+        """Return how many rows there are."""
+
+    def rows(self, table: sa.Table) -> Generator[Row, None, None]:
+        """Return the rows in the byte order of their keys, each with the columns in the order of the table."""
+
+    def last_id(self) -> int:
+        """Return the highest id that any task ever got, 0 if there is none."""
+
+
+class Target(Source, Protocol):
+    """A database that is filled in one transaction."""
+
+    def insert(self, table: sa.Table, rows: Iterable[Row]) -> None:
+        """Add these rows."""
+
+    def set_last_id(self, number: int) -> None:
+        """Let the next task get a higher id."""
+
+
+class Copied(NamedTuple):
+    """What was copied: the rows of each table, and a digest of all rows that was equal on both sides."""
+
+    rows: dict[str, int]
+    digest: str
+
+
+Progress = Callable[[str, int, int], None]
+"""Takes a step (`copied` or `compared`), how many rows are done, and how many there are."""
+
+
+def copy(origin: str, target: str, progress: Progress) -> Copied:
+    """Copy the data at one URL into the empty database at another, compare every row afterwards, and only then commit.
+
+    The target gets the schema if it has none. Raises SqlError, and leaves the target without data then; so does the end
+    of this process at any moment. Rows travel one by one, so memory does not depend on their number.
+    """
+    source_database, target_database = _database("--from", origin), _database("--to", target)
+    _require_schema(origin, target)
+    with _reading(source_database) as source, _filling(target_database) as filled:
+        if any(filled.count(table) for table in TABLES):
+            raise CannotCopyError("the database to copy into holds data: take an empty one")
+        numbers = {table.name: source.count(table) for table in TABLES}
+        for table in TABLES:
+            filled.insert(table, _told(source.rows(table), "copied", progress, numbers, table))
+        filled.set_last_id(source.last_id())
+        if source.last_id() != filled.last_id():
+            raise CannotCopyError("the ids would not go on where they were: nothing was kept")
+        digest = hashlib.sha256()
+        for table in TABLES:
+            with closing(source.rows(table)) as sent, closing(filled.rows(table)) as kept:
+                for one, other in _told(zip_longest(sent, kept), "compared", progress, numbers, table):
+                    if one != other:
+                        raise CannotCopyError(f"a row of {table.name} did not arrive as it was: nothing was kept")
+                    digest.update(repr(one).encode())
+    return Copied(numbers, digest.hexdigest())
+
+
+def _require_schema(origin: str, target: str) -> None:
+    """Raise SqlError unless both databases are at this release's schema; an empty target is brought there."""
+    if (found := migrations.current(origin)) == BASE:
+        raise CannotCopyError("there is no deployment to copy at the URL of --from: check it")
+    if found != head():
+        raise CannotCopyError(f"the database to copy from is not at {head()}: run todo migrate on it first")
+    if migrations.current(target) == BASE:
+        migrations.upgrade(target)
+    if migrations.current(target) != head():
+        raise CannotCopyError(f"the database to copy into is not at {head()}: run todo migrate on it first")
+
+
+def _told(rows: Iterable[T], step: str, progress: Progress, numbers: dict[str, int], table: sa.Table) -> Iterator[T]:
+    """Yield the rows, and report now and then how many of all tables' are done."""
+    names = [each.name for each in TABLES]
+    before = sum(numbers[name] for name in names[: names.index(table.name)])
+    total, place = sum(numbers.values()), 0
+    for place, row in enumerate(rows, start=1):
+        if place % _REPORTED == 0:
+            progress(step, before + place, total)
+        yield row
+    progress(step, before + place, total)
+
+
+def _database(option: str, url: str) -> Database:
+    try:
+        database = database_url(url)
+    except ValueError as problem:
+        raise CannotCopyError(f"the database URL of {option} {problem}") from None
+    if database.kind == "memory":
+        raise CannotCopyError(f"{option} must name a file or a server: memory: keeps nothing")
+    return database
+
+
+def _reading(database: Database) -> AbstractContextManager[Source]:
+    if database.file is not None:
+        from todo_adapters.sql.sqlite import copying as sqlite  # noqa: PLC0415  the other engine's driver
+
+        return sqlite.reading(database.file)
+    from todo_adapters.sql.postgres import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
+
+    return postgres.reading(database.url or "")
+
+
+def _filling(database: Database) -> AbstractContextManager[Target]:
+    if database.file is not None:
+        from todo_adapters.sql.sqlite import copying as sqlite  # noqa: PLC0415  the other engine's driver
+
+        return sqlite.filling(database.file)
+    from todo_adapters.sql.postgres import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
+
+    return postgres.filling(database.url or "")
