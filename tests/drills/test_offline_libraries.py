@@ -1,0 +1,82 @@
+"""The adapters for libraries that work offline, with these libraries, against a live service.
+
+Three devices make two hundred changes offline, in four rounds; then a network that loses a twentieth of the requests
+and a tenth of the answers is all that they have to become alike.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from servers import node
+from servers.node import NODE
+from servers.todo import Served, environment
+
+CLIENTS = Path(__file__).parents[2] / "examples/clients"
+HERE = Path(__file__).parent / "offline_libraries"
+GUIDE = (Path(__file__).parents[2] / "docs/clients.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with Served(tmp_path_factory.mktemp("served")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """The clients, the devices that use them, and the libraries that both need."""
+    directory = tmp_path_factory.mktemp("clients")
+    for file in (HERE / "package.json", *HERE.glob("*.mjs"), *CLIENTS.glob("*.mjs")):
+        shutil.copy(file, directory)
+    (directory / "node_modules").symlink_to(node.installed(HERE) / "node_modules")
+    return directory
+
+
+def run(directory, program, library, *arguments):
+    """What a program says at its end."""
+    ran = subprocess.run(
+        [NODE, program, library, *arguments],
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4_000:]
+    said = json.loads(ran.stdout.splitlines()[-1])
+    print(library, said)  # noqa: T201  the figures, for -s
+    return said
+
+
+READS = {"rxdb": "changes", "tanstack-db": "events", "dexie-outbox": "changes"}
+"""What each adapter reads what others did from."""
+
+
+@pytest.mark.parametrize("library", READS)
+def test_three_devices_become_alike_and_no_edit_is_lost_or_doubled(served, directory, library):
+    seed = os.environ.get("TODO_DRILL_SEED", os.urandom(4).hex())
+    print(f"TODO_DRILL_SEED={seed}")  # noqa: T201  to repeat a failure
+    found = run(directory, "devices.mjs", library, served.origin, served.token(library), seed)
+    assert (found["strangers"], found["lost"], found["doubled"]) == ([], [], 0)
+    assert found["operations"] == 204
+    assert found["dropped"] > 0
+    assert found["resyncs"][READS[library]] == 3
+
+
+@pytest.mark.parametrize(("library", "most"), [("rxdb", 510), ("tanstack-db", 510), ("dexie-outbox", 20)])
+def test_what_five_hundred_creates_and_a_change_cost(served, directory, library, most):
+    said = run(directory, "figures.mjs", library, served.origin, served.token(f"{library} figures"))
+    assert said["creates"] <= most
+    assert said["milliseconds"] < 5_000
+
+
+def test_the_stream_is_that_of_the_guide():
+    (program,) = re.findall(r"<!-- stream.mjs -->\n```js\n(.*?)```", GUIDE, re.DOTALL)
+    assert (CLIENTS / "stream.mjs").read_text() == program
