@@ -11,7 +11,7 @@ const LINKS = {
   waiting: "Live, without a stream",
   offline: "Offline",
   unreachable: "The service cannot be reached",
-  stopped: "Signed out",
+  stopped: "Stopped: reload the page",
 };
 
 const fresh = { description: null, completed: false, priority: "none", due_date: null, tags: [], position: null };

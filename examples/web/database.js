@@ -52,9 +52,16 @@ export const keyOf = ({ uid, id }) => uid ?? id;
 export const applyPage = (db, page, whole) =>
   transact(db, (store) => {
     if (whole) store("tasks").clear();
+    if (whole) forgetIds(store("outbox")); // if the data was begun anew, an id may be another task's by now
     for (const task of page.tasks) newer(store, task, (tasks, key) => tasks.put(task, key));
     for (const gone of page.deleted) newer(store, gone, (tasks, key) => tasks.delete(key));
     store("state").put(page.revision, "since");
+  });
+
+const forgetIds = (outbox) =>
+  (outbox.openCursor().onsuccess = ({ target: { result: cursor } }) => {
+    if (typeof cursor?.value.key === "number") cursor.delete();
+    cursor?.continue();
   });
 
 // Stores the task of an answer, unless a page has brought what came after it: then the page knew better.

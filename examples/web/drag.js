@@ -3,8 +3,7 @@
 // `drop(row, next)` is called when a row was put before another (null: at the end). While one is dragged,
 // list.dataset.dragging is set: whoever draws the list waits.
 export function draggable(list, drop) {
-  let row = null;
-  let before = null;
+  let [row, before] = [null, null];
 
   list.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !event.target.closest(".handle")) return;

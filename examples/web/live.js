@@ -5,7 +5,6 @@ import { drain } from "./outbox.js";
 import { SignedOut } from "./session.js";
 import { stream } from "./stream.js";
 
-const TRY_STREAM_AGAIN = 600_000;
 const sleep = (seconds, signal) =>
   new Promise((done) => (setTimeout(done, seconds * 1000), signal.addEventListener("abort", done, { once: true })));
 
@@ -61,7 +60,9 @@ export class Live {
     const { signal } = (this.stop = new AbortController());
     const rung = this.bell.promise;
     if (await database.read(this.db, "offline")) return this.tell("offline").then(() => rung);
-    const jobs = [this.send(signal), this.follow(signal)];
+    const caughtUp = Promise.withResolvers(); // before anything is sent: what is gone by now must not be sent again
+    signal.addEventListener("abort", caughtUp.resolve);
+    const jobs = [caughtUp.promise.then(() => this.send(signal)), this.follow(signal, caughtUp.resolve)];
     try {
       await Promise.race(jobs);
     } finally {
@@ -81,7 +82,7 @@ export class Live {
     }
   }
 
-  async follow(signal) {
+  async follow(signal, caughtUp) {
     const on = {
       ready: () => this.tell("live"),
       ping: (seconds) => seconds < 60 && this.session.renew(),
@@ -94,10 +95,11 @@ export class Live {
         await sleep(2, signal);
         continue;
       }
+      caughtUp();
       await stream(api, (refused) => this.session.fresh(refused), await database.read(this.db, "since"), on, signal);
-      if (!signal.aborted) await this.tell("waiting"); // a proxy lets no stream through: ask and wait for a while
-      for (const until = Date.now() + TRY_STREAM_AGAIN; !signal.aborted && Date.now() < until; ) {
-        if (!(await this.catchUp("&wait=25", signal))) break;
+      const until = Date.now() + 600_000; // no stream comes through: ask and wait for ten minutes
+      for (let wait = ""; Date.now() < until && (await this.catchUp(wait, signal)); wait = "&wait=25") {
+        await this.tell("waiting");
       }
     }
   }

@@ -55,10 +55,11 @@ export async function drain(db, send, settle, signal) {
 async function deliver(writes, send) {
   const one = writes.length === 1;
   const answer = await (one ? request(writes[0], send) : send("POST", "batch", { operations: writes.map(operation) }));
-  if (!answer || answer.status === 429 || answer.status >= 500) {
-    return { seconds: Number(answer?.headers.get("Retry-After") ?? 3) };
+  const body = await answer?.json().catch(() => null);
+  const known = answer?.status === 204 || body?.code || body?.revision || body?.results; // not a proxy's or a portal's
+  if (!known || answer.status === 429 || answer.status >= 500) {
+    return { seconds: Number(answer?.headers.get("Retry-After")) || 3 };
   }
-  const body = await answer.json().catch(() => null);
   if (one) return { answers: [answer.ok ? { status: answer.status, task: body } : { ...body, status: answer.status }] };
   return body?.results ? { answers: body.results } : deliver(writes.slice(0, 1), send); // refused whole: one by one
 }

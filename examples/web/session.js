@@ -24,9 +24,7 @@ export class Session {
   }
 
   // Throws if the text is no JWT.
-  constructor(token) {
-    this.take(token);
-  }
+  constructor(token) { this.take(token); }
 
   take(token) {
     const payload = atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
@@ -37,9 +35,7 @@ export class Session {
     sessionStorage.setItem(KEPT, token);
   }
 
-  end() {
-    sessionStorage.removeItem(KEPT);
-  }
+  end() { sessionStorage.removeItem(KEPT); }
 
   // Returns a token that is good for a while. Throws SignedOut if the service refused the old one and none can be had.
   async fresh(refused = false) {

@@ -19,7 +19,17 @@ from servers.processes import ServerProcess
 
 DEMO = Path(__file__).parents[2] / "examples/web/demo.py"
 TITLES = "return [...document.querySelectorAll('#list li .title')].map((title) => title.textContent)"
-SENT = "return document.querySelector('#waiting').textContent === ''"
+SENT = """
+return new Promise((done) => {
+    indexedDB.open(`todo ${document.querySelector("#user").textContent}`).onsuccess = ({ target: { result: db } }) => {
+        db.transaction("outbox").objectStore("outbox").count().onsuccess = ({ target: { result: count } }) => {
+            db.close();
+            done(count === 0 && document.querySelector("#waiting").textContent === "");
+        };
+    };
+});
+"""
+"""Whether all writes are sent: by the outbox, because the page shows a change a moment after it is made."""
 STATUS = "return document.querySelector('#status').textContent === arguments[0]"
 HOSTILE = [
     "<img src=x onerror='window.ran = 1'>",
@@ -268,6 +278,26 @@ def test_tasks_are_ordered_by_dragging_and_by_keys_those_without_a_place_too(pag
     assert [task["title"] for task in demo.tasks(user)] == ["elsewhere", "long ago", "mine"]
 
 
+PORTAL = """
+const real = fetch;
+window.portal = 0;
+const met = new Set();
+const [status, wait] = arguments;
+window.fetch = (url, options) => {
+    if (options.method === "GET" || met.has(url)) return real(url, options);
+    met.add(url);
+    window.portal += 1;
+    const headers = { "Content-Type": "text/html", "Retry-After": wait };
+    return Promise.resolve(new Response("<p>Sign in to the network</p>", { status, headers }));
+};
+"""
+LOSE_POSITION = """
+indexedDB.open(arguments[0]).onsuccess = ({ target: { result: db } }) => {
+    const transaction = db.transaction("state", "readwrite");
+    transaction.objectStore("state").put(1, "since");  // of another life of the data
+    transaction.oncomplete = () => { db.close(); window.lost = true; };
+};
+"""
 CONTRAST = """
 const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
 const light = (colour) => channels(colour).slice(0, 3).map((one) => one / 255)
@@ -428,6 +458,34 @@ def test_an_edit_of_a_task_that_another_device_deleted_says_so(page, demo, user)
     page.wait("return document.querySelector('#problem').innerText.startsWith('lost was not saved')")
     page.click("#problem button")
     page.wait("return document.querySelector('#problem').hidden")
+
+
+@pytest.mark.parametrize(("status", "wait"), [(200, "1"), (404, "Wed, 21 Oct 2026 07:28:00 GMT")])
+def test_a_page_of_a_portal_or_a_proxy_in_the_place_of_an_answer_loses_no_change(page, demo, user, status, wait):
+    """The first answer to each request is such a page."""
+    page.run(PORTAL, status, wait)
+    add(page, "kept")
+    page.wait(SENT)
+    assert page.run("return window.portal") > 0
+    assert page.run("return document.querySelector('#problem').hidden")
+    assert [task["title"] for task in demo.tasks(user)] == ["kept"]
+
+
+def test_on_data_begun_anew_what_waits_for_a_task_without_a_name_is_dropped(page, demo, user):
+    """The id may be another task's by now."""
+    demo.call("POST", "tasks", user, {"title": "by id"})
+    shows(page, "by id")
+    add(page, "by name")
+    page.wait(SENT)
+    page.click("#offline")
+    page.click(f"{row(1)} .toggle")
+    page.click(f"{row(2)} .toggle")
+    page.wait("return document.querySelector('#waiting').textContent === '2 to send'")
+    page.run(LOSE_POSITION, f"todo {user}")
+    page.wait("return window.lost")
+    page.click("#offline")
+    page.wait(SENT)
+    assert [(task["title"], task["completed"]) for task in demo.tasks(user)] == [("by name", True), ("by id", False)]
 
 
 def test_text_of_the_user_stays_text(page, demo, user):
