@@ -104,14 +104,6 @@ def test_tanstack_query_shows_changes_at_once_and_goes_back_to_what_the_service_
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_three_devices_with_the_dexie_outbox_converge_while_requests_and_answers_are_lost(served, tmp_path, seed):
-    program = (HERE / "three_devices.mjs").read_text()
-    said = run_in_node(tmp_path, program, f"{served.origin}/api/me", served.token(f"dexie {seed}"), seed)
-    assert set(said.pop("refused")) <= {"gone"}
-    assert said == {"same": True, "missing": [], "undone": [], "doubled": 0, "risen": 0, "lost": True, "waiting": 0}
-
-
 def test_the_script_adds_lists_and_completes_tasks_and_says_what_is_refused(served, tmp_path):
     settings = {"TODO_API": f"{served.origin}/api/me", "TODO_TOKEN": served.token("script")}
 
