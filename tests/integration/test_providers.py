@@ -1,16 +1,14 @@
-"""Tokens in the exact shape of real providers, each against a live service with the settings of its provider."""
+"""Tokens in the exact shape of real providers, each against a service with the settings of its provider."""
 
-import asyncio
-import socket
 import time
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 
 from servers.jwks import JwksServer
 from support.issuers import Issuer, rsa_key
+from support.lifespan import running
 from support.provider_shapes import SHAPES
 from todo_app.compose import application
 from todo_app.settings import read_settings
@@ -32,19 +30,11 @@ def issuer():
 
 @asynccontextmanager
 async def served(**settings):
-    """A service on a loopback port, and a client of it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    """A service with these settings, and a client of it."""
     app = application(read_settings(environment={"TODO_DATABASE_URL": "memory:", **settings}), audit=Quiet())
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with AsyncClient(base_url=base, trust_env=False, timeout=30) as client:
-            yield client
-    finally:
-        server.should_exit = True
-        await serving
+    transport = ASGITransport(app)
+    async with running(app), AsyncClient(base_url="http://service", transport=transport, timeout=30) as client:
+        yield client
 
 
 async def answer(client, token):

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from servers.processes import ServerProcess, free_port
-from servers.todo import environment, todo, token_for
+from servers.todo import environment, token_for
+from support.command import todo
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs/python.md").read_text()
