@@ -10,7 +10,7 @@ import fcntl
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,14 +37,17 @@ from todo_domain import (
     Stale,
     Task,
     Tombstone,
+    Trashed,
+    TrashPage,
     UserId,
 )
 from todo_domain.changes import page_of_changes, require_known
 from todo_domain.owner import first_counter
-from todo_domain.ports import KEYS_KEPT, Retention, purge_is_due, retention
 from todo_domain.query import select
+from todo_domain.retention import KEYS_KEPT, Retention, purge_is_due, retention
 from todo_domain.room import Room, count
 from todo_domain.task import new_task
+from todo_domain.trash import TRASH_KEPT, trash_since
 
 
 class Remembered(msgspec.Struct):
@@ -56,6 +59,13 @@ class Remembered(msgspec.Struct):
     created_at: datetime
 
 
+class Deleted(msgspec.Struct):
+    """A task in the trash."""
+
+    task: Task
+    deleted_at: datetime
+
+
 class Account(msgspec.Struct):
     """All that is kept of one user, in ascending order of revision."""
 
@@ -63,6 +73,7 @@ class Account(msgspec.Struct):
     horizon: int = 0
     tasks: list[Task] = []
     tombstones: list[Tombstone] = []
+    trash: list[Deleted] = []
     keys: dict[str, Remembered] = {}
 
     def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
@@ -71,7 +82,7 @@ class Account(msgspec.Struct):
         if task is None:
             for tombstone in self.tombstones:
                 if tombstone.uid == key:
-                    raise Gone(tombstone)
+                    raise Gone(tombstone, restorable=any(each.task.id == tombstone.id for each in self.trash))
             raise NotFound
         if expected is not None and task.revision not in expected:
             raise Stale(task)
@@ -89,11 +100,11 @@ class Account(msgspec.Struct):
             self.keys.pop(once.key, None)
             self.keys[once.key] = Remembered(once.fingerprint, task_id, self.revision + 1, now)
 
-    def advance(self, now: datetime) -> int:
+    def advance(self, now: datetime, trash_kept: timedelta) -> int:
         """Take the next revision, and remove what is due for removal."""
         self.revision += 1
         if purge_is_due(self.revision):
-            self.purge(retention(now))
+            self.purge(retention(now, trash_kept))
         return self.revision
 
     def purge(self, removed: Retention) -> None:
@@ -106,7 +117,12 @@ class Account(msgspec.Struct):
         for number, tombstone in enumerate(self.tombstones[: removed.at_most]):
             if number < beyond or tombstone.deleted_at <= removed.tombstones_since:
                 self.tombstones.remove(tombstone)
+                self.trash = [each for each in self.trash if each.task.id != tombstone.id]
                 self.horizon = max(self.horizon, tombstone.revision)
+        beyond = len(self.trash) - removed.trashed
+        for number, deleted in enumerate(self.trash[: removed.at_most]):
+            if number < beyond or deleted.deleted_at <= removed.trash_since:
+                self.trash.remove(deleted)
 
     def fits(self, changes: Changeset, counter: int) -> bool:
         """Return whether everything that the changes of a batch depend on is still so; `counter` is the user's."""
@@ -119,26 +135,40 @@ class Account(msgspec.Struct):
             and uids.isdisjoint(changes.absent)
         )
 
-    def apply(self, changes: Changeset, ids: dict[str, int], now: datetime) -> None:
+    def apply(self, changes: Changeset, ids: dict[str, int], now: datetime, trash_kept: timedelta) -> None:
         """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
         further = self.revision - changes.revision
         tasks = [
             task._replace(id=task.id or ids[task.uid or ""], revision=task.revision + further) for task in changes.tasks
         ]
-        tombstones = [
-            Tombstone(task.id or ids[task.uid or ""], task.uid, task.revision + further, now)
+        deleted = [
+            task._replace(id=task.id or ids[task.uid or ""], revision=task.revision + further)
             for task in changes.deleted
         ]
-        touched = {task.id for task in tasks} | {tombstone.id for tombstone in tombstones}
+        touched = {task.id for task in (*tasks, *deleted)}
         self.tasks = [*(task for task in self.tasks if task.id not in touched), *tasks]
-        self.tombstones += tombstones
+        for task in deleted:
+            self.bury(task, now, trash_kept)
         self.revision += changes.writes
         if purge_is_due(self.revision, changes.writes):
-            self.purge(retention(now))
+            self.purge(retention(now, trash_kept))
 
-    def put(self, task: Task, now: datetime) -> Task:
+    def bury(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
+        """Leave the tombstone of a task, and put the task into the trash, if there is one."""
+        self.tombstones.append(Tombstone(task.id, task.uid, task.revision, now))
+        if trash_kept:
+            self.trash.append(Deleted(task, now))
+
+    def trashed(self, key: Key, since: datetime) -> Deleted:
+        """Return a task that was deleted after `since` and lies in the trash, by its id or its uid."""
+        for each in self.trash:
+            if key in (each.task.id, each.task.uid) and each.deleted_at > since:
+                return each
+        raise NotFound
+
+    def put(self, task: Task, now: datetime, trash_kept: timedelta) -> Task:
         """Keep a task in the place of the one with its id, with the next revision."""
-        task = task._replace(revision=self.advance(now))
+        task = task._replace(revision=self.advance(now, trash_kept))
         self.tasks = [*(one for one in self.tasks if one.id != task.id), task]
         return task
 
@@ -169,6 +199,7 @@ class FolderTasks:
         quota: int,
         once: Once | None,
         uid: str | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task."""
@@ -190,8 +221,8 @@ class FolderTasks:
                 account.revision = account.horizon = first_counter(now)
             task_id = self._next_id()
             account.remember(once, task_id, now)
-            task = account.put(new_task(members, id=task_id, uid=uid, owner=owner, revision=0, now=now), now)
-            return Created(task, replayed=False)
+            new = new_task(members, id=task_id, uid=uid, owner=owner, revision=0, now=now)
+            return Created(account.put(new, now, trash_kept), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
@@ -221,24 +252,38 @@ class FolderTasks:
         return account.task(key)
 
     async def replace(
-        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        edited: Task,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         with self._writing(owner) as account:
             account.require_new(once, now)
             account.task(edited.id, expected={edited.revision})
             account.remember(once, edited.id, now)
-            return account.put(edited, now)
+            return account.put(edited, now, trash_kept)
 
     async def toggle(
-        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Complete an open task or reopen a complete one."""
         with self._writing(owner) as account:
             account.require_new(once, now)
             toggled = account.task(key).toggled(now)
             account.remember(once, toggled.id, now)
-            return account.put(toggled, now)
+            return account.put(toggled, now, trash_kept)
 
     async def delete(
         self,
@@ -248,26 +293,34 @@ class FolderTasks:
         now: datetime,
         expected: Collection[int] | None,
         once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove the task and leave a tombstone."""
+        """Move the task to the trash and leave a tombstone."""
         with self._writing(owner) as account:
             account.require_new(once, now)
             task = account.task(key, expected)
             account.remember(once, task.id, now)
             account.tasks.remove(task)
-            account.tombstones.append(Tombstone(task.id, task.uid, account.revision + 1, now))
-            account.advance(now)
+            account.bury(task._replace(revision=account.revision + 1), now, trash_kept)
+            account.advance(now, trash_kept)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
         """Return what a batch of these keys needs to know."""
         account = self._read(owner)
         tasks = [task for task in account.tasks if task.id in keys or task.uid in keys]
         tombstones = [tombstone for tombstone in account.tombstones if tombstone.uid in keys]
-        return Snapshot(account.revision, len(account.tasks), tasks, tombstones)
+        trashed = {each.task.id for each in account.trash}
+        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, trashed)
 
     async def apply(
-        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        changes: Changeset,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Kept | None:
         """Keep all the changes of a batch, unless what they depend on is no longer so."""
         with self._writing(owner) as account:
@@ -276,7 +329,7 @@ class FolderTasks:
             if account.revision == 0:
                 account.revision = account.horizon = first_counter(now)
             begun, ids = account.revision, {uid: self._next_id() for uid in changes.made}
-            account.apply(changes, ids, now)
+            account.apply(changes, ids, now, trash_kept)
             return Kept(begun, ids)
 
     async def changes(
@@ -305,7 +358,69 @@ class FolderTasks:
         with self._writing(owner) as account:
             if account.revision:
                 account.revision = account.horizon = account.revision + 1
-                account.tasks, account.tombstones, account.keys = [], [], {}
+                account.tasks, account.tombstones, account.trash, account.keys = [], [], [], {}
+
+    async def trash(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        """Return a page of the trash."""
+        since = trash_since(now, trash_kept)
+        found = [
+            Trashed(each.task, each.deleted_at, each.deleted_at + trash_kept)
+            for each in reversed(self._read(owner).trash)
+            if each.deleted_at > since and (before is None or each.task.revision < before)
+        ]
+        page = found[:limit]
+        count((each.task for each in page), room)
+        return TrashPage(page, more=len(found) > len(page))
+
+    async def restore(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        quota: int,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        """Put a task of the trash back."""
+        with self._writing(owner) as account:
+            with suppress(NotFound, Gone):
+                return account.task(key)
+            deleted = account.trashed(key, trash_since(now, trash_kept))
+            if len(account.tasks) >= quota:
+                raise QuotaReached(quota)
+            task = deleted.task
+            account.trash.remove(deleted)
+            account.tombstones = [each for each in account.tombstones if each.id != task.id]
+            return account.put(task._replace(updated_at=max(task.updated_at, now)), now, trash_kept)
+
+    async def discard(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> None:
+        """Remove a task from the trash for good."""
+        with self._writing(owner) as account:
+            account.trash.remove(account.trashed(key, trash_since(now, trash_kept)))
+
+    async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything from the trash for good."""
+        with self._writing(owner) as account:
+            account.trash = []
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: a folder can always serve."""
@@ -323,10 +438,10 @@ class FolderTasks:
         with (self._folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             account = self._read(owner)
-            before = account.revision
+            before = msgspec.json.encode(account)
             yield account
-            if account.revision != before:
-                self._write(self._file(owner), msgspec.json.encode(account))
+            if (after := msgspec.json.encode(account)) != before:
+                self._write(self._file(owner), after)
 
     def _next_id(self) -> int:
         """Take an id. It is on the disk before the task is, so that none is ever given twice."""

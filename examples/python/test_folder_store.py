@@ -25,7 +25,8 @@ class Folder:
     def count(self, table, owner):
         file = FolderTasks(self.path)._file(owner)
         account = msgspec.json.decode(file.read_bytes(), type=Account)
-        return len({"tasks": account.tasks, "tombstones": account.tombstones, "idempotency_keys": account.keys}[table])
+        rows = {"tasks": account.tasks, "tombstones": account.tombstones, "trash": account.trash}
+        return len((rows | {"idempotency_keys": account.keys})[table])
 
 
 class TestFolder(DurableStoreContract):

@@ -36,7 +36,8 @@ _SHARE: Final = 20
 _AT_ONCE: Final = 64
 """Users whose counters one call of the store reads."""
 
-_READS: Final = frozenset({"get", "page", "snapshot", "changes"})
+_SILENT: Final = frozenset({"get", "page", "snapshot", "changes", "trash", "discard", "empty_trash"})
+"""The methods of a store that do not move the counter."""
 
 
 class TooManyListenersError(Exception):
@@ -191,7 +192,7 @@ class Listeners:
         """Return the store with a wake of the user after every write that succeeds; `written` is told of it too."""
 
         def wrap(operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-            if operation in _READS:
+            if operation in _SILENT:
                 return call
 
             async def woken(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -18,7 +18,7 @@ from todo_app.serving import CannotStart, note_migration, serve, tell
 from todo_app.settings import BadSetting, read_settings
 from todo_app.settings_table import rows
 from todo_domain import Invalid, user_id
-from todo_domain.service import utc_now
+from todo_domain.ports import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from todo_adapters.audit import AuditLines
@@ -26,8 +27,8 @@ from todo_app.settings import BadSetting, Settings, read_settings
 from todo_app.wakes import Wakes
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
 from todo_domain.owner import DEFAULT_QUOTA
+from todo_domain.ports import utc_now
 from todo_domain.room import LARGEST_TASK
-from todo_domain.service import utc_now
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -69,7 +70,12 @@ def application(
     admission = Admission()
     wakes = Wakes(settings, store, metrics)
     waking = wakes.waking(timed)
-    service = TaskService(FairTasks(admission.counted(waking)), clock=clock, quota=settings.max_tasks_per_user)
+    service = TaskService(
+        FairTasks(admission.counted(waking)),
+        clock=clock,
+        quota=settings.max_tasks_per_user,
+        trash_kept=timedelta(days=settings.trash_days),
+    )
     live = Live(wakes.listeners, TaskService(FairTasks(waking), clock=clock), metrics)
 
     @asynccontextmanager

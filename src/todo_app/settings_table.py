@@ -1,16 +1,16 @@
 """The table of settings: a field of `Settings` is a setting.
 
-Its declaration has the variable, the parser, the default, the help sentence, and whether the `start` event shows it.
-README's table, `todo serve --help` and the `start` event come from it.
+Its declaration has the variable, the parser, the default, the help sentence, and whether the `start` event shows it
+(see `setting.py`). README's table, `todo serve --help` and the `start` event come from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from todo_adapters.http.protocol.answer_memory import DEFAULT_MOST
 from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
@@ -18,9 +18,9 @@ from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
 from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
+from todo_app.setting import Setting, plain, setting
 from todo_domain.owner import DEFAULT_QUOTA
-
-T = TypeVar("T")
+from todo_domain.trash import LONGEST_TRASH_KEPT, TRASH_KEPT
 
 _log_format: Callable[[str], Literal["console", "json"]] = choice("console", "json")
 _log_level: Callable[[str], Literal["debug", "info", "warning", "error"]] = choice("debug", "info", "warning", "error")
@@ -28,48 +28,6 @@ _log_level: Callable[[str], Literal["debug", "info", "warning", "error"]] = choi
 
 class BadSetting(Exception):
     """A setting that cannot be used; `str()` is one sentence that names the variable and holds no secret."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One row of the table. Of several `variables` the first that is set counts. `help` and `default` are Markdown."""
-
-    variables: tuple[str, ...]
-    parse: Callable[[str], object]
-    default: str
-    public: bool
-    help: str
-
-
-def _plain(value: object) -> str | int | None:
-    """Return a value as the `start` event shows it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return " ".join(value)
-    return value if isinstance(value, str | int | None) else str(value)
-
-
-def setting(
-    variables: str,
-    parse: Callable[[str], T],
-    default: T,
-    help: str,
-    *,
-    public: bool = True,
-    shown: str | None = None,
-) -> T:
-    """Declare a field of Settings. `shown` describes a default that does not speak for itself."""
-    plain = _plain(default)
-    row = Setting(
-        variables=tuple(variables.split()),
-        parse=parse,
-        default=shown or ("none" if plain in {None, ""} else f"`{plain}`"),
-        public=public,
-        help=help,
-    )
-    declared: T = field(default=default, metadata={"setting": row})
-    return declared
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, slots=True)
@@ -192,6 +150,12 @@ class Settings:
     max_tasks_per_user: int = setting(
         "TODO_MAX_TASKS_PER_USER", number(1, 1_000_000), DEFAULT_QUOTA, "a create beyond this many is 409"
     )
+    trash_days: int = setting(
+        "TODO_TRASH_DAYS",
+        number(0, LONGEST_TRASH_KEPT.days),
+        TRASH_KEPT.days,
+        "how long a deleted task can be restored",
+    )
     max_body_bytes: int = setting(
         "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "a longer request body is 413"
     )
@@ -291,7 +255,7 @@ class Settings:
         secrets = f"{len(self.jwt_secrets)} shared secret(s)"
         key_set = {"url": "jwks", "file": "jwks file", "discovery": "jwks by discovery", None: ""}[self.key_source]
         identity = " and ".join([key_set] * bool(key_set) + [secrets] * bool(self.jwt_secrets or not key_set))
-        shown = {name: _plain(getattr(self, name)) for name, row in rows().items() if row.public}
+        shown = {name: plain(getattr(self, name)) for name, row in rows().items() if row.public}
         return {"identity": identity, "https_proxy": "set" if self.https_proxy else None, **shown}
 
 

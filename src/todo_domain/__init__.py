@@ -4,7 +4,6 @@ tasks = TaskService(store)                  # any store that passes the contract
 made = await tasks.create(user_id("ann"), title="Buy groceries")
 """
 
-from todo_domain.batch import DeleteTask, Done, Operation, OperationFailed, PatchTask, PutTask, Refused
 from todo_domain.changes import Changes, Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
@@ -27,12 +26,14 @@ from todo_domain.errors import (
 )
 from todo_domain.extra import ExtraPatch
 from todo_domain.naming import Key
+from todo_domain.operations import DeleteTask, Done, Operation, OperationFailed, PatchTask, PutTask, Refused
 from todo_domain.owner import UserId, user_id
 from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier, Written
 from todo_domain.put import Put
 from todo_domain.query import Page, Position, Query, Sort
 from todo_domain.service import TaskService
 from todo_domain.task import Members, Priority, Status, Task
+from todo_domain.trash import Trashed, TrashPage
 
 __all__ = [
     "AuditLog",
@@ -80,6 +81,8 @@ __all__ = [
     "TodoError",
     "TokenVerifier",
     "Tombstone",
+    "TrashPage",
+    "Trashed",
     "Unauthenticated",
     "Unavailable",
     "UserId",

@@ -7,62 +7,29 @@ the store keeps the changes, all or none. The revisions and ids that the store t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Final, NamedTuple
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
 
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.errors import Exists, Gone, NotFound, QuotaReached, Stale, TodoError
 from todo_domain.naming import Key
+from todo_domain.operations import (
+    DeleteTask,
+    Done,
+    Operation,
+    OperationFailed,
+    PatchTask,
+    PutTask,
+    Refused,
+    Result,
+    keys_of,
+)
 from todo_domain.owner import UserId, first_counter, require_owned
 from todo_domain.put import Put, checked_put, judge_put
-from todo_domain.task import Members, Task, at_revision, check
-
-MOST_OPERATIONS: Final = 100
-"""Operations of one batch."""
-
-
-class PutTask(NamedTuple):
-    """What a PUT of this key does."""
-
-    key: Key
-    put: Put
-
-
-class PatchTask(NamedTuple):
-    """What a PATCH of this key does. `if_match` is as in `TaskService`."""
-
-    key: Key
-    members: Members
-    if_match: Collection[int] | None = None
-
-
-class DeleteTask(NamedTuple):
-    """What a DELETE of this key does. `if_match` is as in `TaskService`."""
-
-    key: Key
-    if_match: Collection[int] | None = None
-
-
-class Refused(NamedTuple):
-    """An operation that cannot be read: its result is the error, whatever there is under the key."""
-
-    key: Key
-    error: TodoError
-
-
-Operation = PutTask | PatchTask | DeleteTask | Refused
-
-
-class Done(NamedTuple):
-    """The result of an operation that succeeded: the task as it was then, None after a deletion."""
-
-    task: Task | None
-    created: bool = False
-
-
-Result = Done | TodoError
-"""What became of one operation. An error is returned, not raised: the other operations go on."""
+from todo_domain.task import Task, at_revision, check
+from todo_domain.trash import TRASH_KEPT, trash_since
 
 
 class Plan(NamedTuple):
@@ -72,30 +39,20 @@ class Plan(NamedTuple):
     changes: Changeset
 
 
-class OperationFailed(TodoError):
-    """The first operation of an atomic batch that failed; nothing was written.
-
-    `known` is false if what the error shows was made or deleted by the batch itself, so that it does not exist.
-    """
-
-    def __init__(self, index: int, error: TodoError, *, known: bool) -> None:
-        super().__init__(str(error))
-        self.index = index
-        self.error = error
-        self.known = known
-
-
-def keys_of(operations: Sequence[Operation]) -> list[Key]:
-    """Return the keys that a snapshot for these operations has to look up, each once."""
-    return list(dict.fromkeys(each.key for each in operations if not isinstance(each, Refused)))
-
-
-def plan(operations: Sequence[Operation], snapshot: Snapshot, *, owner: UserId, quota: int, now: datetime) -> Plan:
+def plan(
+    operations: Sequence[Operation],
+    snapshot: Snapshot,
+    *,
+    owner: UserId,
+    quota: int,
+    now: datetime,
+    trash_kept: timedelta = TRASH_KEPT,
+) -> Plan:
     """Judge the operations in order; each sees what those before it did. Nothing is read or written.
 
     Raises nothing: what an operation may not do is its result.
     """
-    judge = _Judge(snapshot, owner=owner, quota=quota, now=now)
+    judge = _Judge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
     results = [judge.result(operation) for operation in operations]
     return Plan(results, judge.changes(operations))
 
@@ -162,11 +119,12 @@ def _shown(error: TodoError) -> Task | Tombstone | None:
 class _Judge:
     """The state of one user's named tasks while the operations of a batch are judged."""
 
-    def __init__(self, snapshot: Snapshot, *, owner: UserId, quota: int, now: datetime) -> None:
+    def __init__(self, snapshot: Snapshot, *, owner: UserId, quota: int, now: datetime, trash_since: datetime) -> None:
         self._snapshot = snapshot
         self._owner = owner
         self._quota = quota
         self._now = now
+        self._trash_since = trash_since
         self._begun = snapshot.revision or first_counter(now)
         self._revision = self._begun
         self._count = snapshot.task_count
@@ -176,8 +134,7 @@ class _Judge:
         self._written: dict[Key, Task | Tombstone] = {}
         self._found: dict[Key, Task | Tombstone] = {}
         for task in snapshot.tasks:
-            require_owned(owner, task)
-            self._keep(self._found, task)
+            self._keep(self._found, require_owned(owner, task))
         for tombstone in snapshot.tombstones:
             self._keep(self._found, tombstone)
 
@@ -196,12 +153,15 @@ class _Judge:
                     return self._delete(key, if_match)
                 case Refused(_, error):
                     return error
+        except Gone as gone:
+            there = gone.deleted.revision > self._begun or gone.deleted.id in self._snapshot.trashed
+            return Gone(gone.deleted, restorable=there and gone.deleted.deleted_at > self._trash_since)
         except TodoError as error:
             return error
 
     def changes(self, operations: Sequence[Operation]) -> Changeset:
         """Return what the operations that were done change."""
-        written = sorted({id(each): each for each in self._written.values()}.values(), key=_by_revision)
+        written = sorted({id(each): each for each in self._written.values()}.values(), key=attrgetter("revision"))
         named = keys_of(operations)
         return Changeset(
             revision=self._begun,
@@ -277,10 +237,6 @@ class _Judge:
             kept[each.id] = each
         if each.uid is not None:
             kept[each.uid] = each
-
-
-def _by_revision(each: Task | Tombstone) -> int:
-    return each.revision
 
 
 def _conditions(operations: Sequence[Operation]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from todo_domain.changes import Tombstone
@@ -13,22 +13,24 @@ class Snapshot(NamedTuple):
     """The user's counter and number of tasks, and what there is under the keys of a batch, all at one moment.
 
     A user who never wrote has counter 0. Tombstones are needed under uids only: by id a deleted task is NotFound.
+    `trashed` are the ids of those tombstones whose tasks the trash holds, expired or not.
     """
 
     revision: int
     task_count: int
     tasks: Sequence[Task]
     tombstones: Sequence[Tombstone]
+    trashed: Collection[int] = ()
 
 
 class Changeset(NamedTuple):
     """What a batch changes, and what that depends on.
 
     Each operation that changes something takes one revision, `revision + 1` the first. `tasks` are kept; those in
-    `deleted` leave a tombstone. A task has the revision of the last operation that changed or deleted it, and both
-    sequences are in ascending order of revision. A task that the batch makes has id 0 and a uid, also if the batch
-    deletes it. The store adds to each revision how far its counter is beyond `revision`, and gives the uids in `made`
-    their ids in this order.
+    `deleted` go to the trash and leave a tombstone. A task has the revision of the last operation that changed or
+    deleted it, and both sequences are in ascending order of revision. A task that the batch makes has id 0 and a uid,
+    also if the batch deletes it. The store adds to each revision how far its counter is beyond `revision`, and gives
+    the uids in `made` their ids in this order.
 
     It may be kept only while each task of `expected` is at its revision, no uid of `absent` has a task or a tombstone,
     the number of tasks is from `least` to `most`, and, if `exact`, the counter is still `revision`.

@@ -29,14 +29,13 @@ def encode(owner: UserId, query: Query, position: Position) -> str:
     value = position.value
     plain = value.isoformat() if isinstance(value, date) else value
     payload = json.dumps([plain, position.id], ensure_ascii=False, separators=(",", ":")).encode()
-    return urlsafe_b64encode(_digest(owner, query, payload) + payload).decode().rstrip("=")
+    return _sealed(_digest(owner, query, payload), payload)
 
 
 def decode(owner: UserId, query: Query, cursor: str) -> Position:
     """Return the position that `encode` was given. Raise Invalid if it is damaged, or of another list or user."""
     try:
-        blob = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        digest, payload = blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
+        digest, payload = _opened(cursor)
         if digest != _digest(owner, query, payload):
             raise _WRONG
         position = _position(json.loads(payload), query.sort.field)
@@ -45,6 +44,38 @@ def decode(owner: UserId, query: Query, cursor: str) -> Position:
     except (ValueError, RecursionError, Invalid):
         raise _WRONG from None
     return position
+
+
+def encode_trash(owner: UserId, revision: int) -> str:
+    """Return the cursor of the position in the owner's trash right after the task with this revision."""
+    payload = b"%d" % revision
+    return _sealed(_trash_digest(owner, payload), payload)
+
+
+def decode_trash(owner: UserId, cursor: str) -> int:
+    """Return the revision that `encode_trash` was given. Raise Invalid if it is damaged, or of another list or user."""
+    try:
+        digest, payload = _opened(cursor)
+        revision = int(payload)
+    except ValueError:
+        raise _WRONG from None
+    if digest != _trash_digest(owner, payload) or encode_trash(owner, revision) != cursor:
+        raise _WRONG
+    return revision
+
+
+def _sealed(digest: bytes, payload: bytes) -> str:
+    return urlsafe_b64encode(digest + payload).decode().rstrip("=")
+
+
+def _opened(cursor: str) -> tuple[bytes, bytes]:
+    """Return the digest and the payload; raise ValueError for text that is no base64."""
+    blob = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+    return blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
+
+
+def _trash_digest(owner: UserId, payload: bytes) -> bytes:
+    return sha256(json.dumps([owner, "trash"]).encode() + b"\0" + payload).digest()[:_DIGEST_BYTES]
 
 
 def _position(payload: object, field: SortField) -> Position:

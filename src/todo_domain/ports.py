@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple, Protocol
 
-from todo_domain.changes import TOMBSTONES_KEPT, Changes
+from todo_domain.changes import Changes
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.naming import Key
@@ -14,44 +14,15 @@ from todo_domain.owner import UserId
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task
-
-KEYS_KEPT: Final = timedelta(days=7)
-"""How long an Idempotency-Key is remembered; from then on it counts as absent whether or not it is still there."""
-
-MOST_KEPT: Final = 100_000
-"""How many keys, and how many tombstones, of one user are kept; of more, the oldest go before their time."""
-
-PURGE_EVERY: Final = 64
-"""A write that takes the counter to a multiple of this number, or across one, also purges."""
-
-PURGE_AT_MOST: Final = 256
-"""How many keys, and how many tombstones, a purge removes: more than so many writes can add, so the rest shrinks."""
-
-
-class Retention(NamedTuple):
-    """What a purge of one user removes: of the oldest `at_most`, those of `since` or before, and those beyond `kept`.
-
-    Age is by revision. The horizon rises to the highest revision of a removed tombstone.
-    """
-
-    keys_since: datetime
-    tombstones_since: datetime
-    kept: int
-    at_most: int
-
-
-def retention(now: datetime) -> Retention:
-    """Return what a purge at this time removes, of the keys and of the tombstones each."""
-    return Retention(now - KEYS_KEPT, now - TOMBSTONES_KEPT, MOST_KEPT, PURGE_AT_MOST)
-
-
-def purge_is_due(revision: int, writes: int = 1) -> bool:
-    """Return whether the last `writes` writes, which took the counter to `revision`, call for a purge."""
-    return revision // PURGE_EVERY > (revision - writes) // PURGE_EVERY
-
+from todo_domain.trash import TRASH_KEPT, TrashPage
 
 Clock = Callable[[], datetime]
 """The time now, in UTC and aware of it."""
+
+
+def utc_now() -> datetime:
+    """Return the time of this machine's clock."""
+    return datetime.now(UTC)
 
 
 class Once(NamedTuple):
@@ -88,6 +59,9 @@ class Tasks(Protocol):
       transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
       if the fingerprint differs. Racing callers wait for each other. But `create` without a uid gives its first answer
       again.
+    * A deleted task lies in the trash for `trash_kept`, with its tombstone; 0 turns the trash off. Readers take what
+      has expired for absent at once; a write that purges removes it. A row of the trash leaves with its tombstone.
+    * Gone says as `restorable` whether the trash holds the task, expired or not.
     * A store that cannot answer by the `deadline`, without one in ANSWER_WITHIN, raises Unavailable then; it says so
       if a write's outcome is unknown. What it cannot do in the time that is left, it does not begin.
     """
@@ -101,6 +75,7 @@ class Tasks(Protocol):
         quota: int,
         once: Once | None,
         uid: str | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task with an id that no task ever had. `members` are what `check_new` returned.
@@ -138,7 +113,14 @@ class Tasks(Protocol):
         """Do what `get` does for a write with `once`: raise Repeated or KeyReused if the key was used already."""
 
     async def replace(
-        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        edited: Task,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
 
@@ -146,7 +128,14 @@ class Tasks(Protocol):
         """
 
     async def toggle(
-        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Complete an open task or reopen a complete one, and return it. No toggle is ever lost.
 
@@ -161,9 +150,12 @@ class Tasks(Protocol):
         now: datetime,
         expected: Collection[int] | None,
         once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove the task, leave a tombstone with its uid, and make room for one more.
+        """Move the task to the trash, leave a tombstone with its uid, and make room for one more.
+
+        Without `trash_kept`, the task is removed for good.
 
         Raises what `get` raises, and Stale if its revision is not in `expected` (None: any).
         """
@@ -172,7 +164,13 @@ class Tasks(Protocol):
         """Return what a batch of these keys, at most 100, needs to know, all of it from one moment."""
 
     async def apply(
-        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        changes: Changeset,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Kept | None:
         """Keep all the changes as one write, or return None if what they depend on is no longer so.
 
@@ -194,8 +192,55 @@ class Tasks(Protocol):
         `room` is as in `page`.
         """
 
+    async def trash(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        """Return at most `limit` tasks of the trash, the last deleted first; None is all of them.
+
+        With `before`, those whose deletion has a lower revision. `room` is as in `page`.
+        """
+
+    async def restore(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        quota: int,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        """Put a task of the trash back, and return it: as it was, but for its revision and `updated_at`.
+
+        Its tombstone goes; the horizon stays. A task that is not deleted is returned as it is. Racing callers make one
+        change. Raises NotFound if there is no such task, nor one in the trash, and QuotaReached if the owner has
+        `quota` tasks; the task stays in the trash then.
+        """
+
+    async def discard(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> None:
+        """Remove a task from the trash for good; its tombstone and the counter stay. Raises NotFound."""
+
+    async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything from the trash for good; the tombstones and the counter stay."""
+
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove the owner's tasks, tombstones and keys, in one transaction that advances the counter by one.
+        """Remove the owner's tasks, trash, tombstones and keys, in one transaction that advances the counter by one.
 
         The horizon becomes the new counter, so no revision and no list tag from before fits any more. Only the user id
         and the counter remain. Of a user who never wrote, nothing is made. The work takes as long as there are rows.

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Unpack
 
-from todo_domain.batch import Operation, Result, first_failure, keys_of, plan, settled
+from todo_domain.batch import first_failure, plan, settled
 from todo_domain.changes import LARGEST_PAGE, Changes
 from todo_domain.changeset import Kept
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
-from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
+from todo_domain.operations import Operation, Result, keys_of
+from todo_domain.owner import UserId, require_owned
 from todo_domain.portability import Everything
-from todo_domain.ports import Clock, Created, Once, Tasks, Written
+from todo_domain.ports import Created, Once, Written
 from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, at_revision, check, check_new
+from todo_domain.trash_service import TrashService
 
 
-def utc_now() -> datetime:
-    """Return the time of this machine's clock."""
-    return datetime.now(UTC)
-
-
-class TaskService:
+class TaskService(TrashService):
     """One user's tasks, over any store that keeps the contract of `Tasks`.
 
     A method raises the errors that its store's method does, and Invalid for a value that breaks a rule. `if_match`
@@ -37,18 +34,19 @@ class TaskService:
     Repeated is raised, with the task as it is now.
     """
 
-    def __init__(self, tasks: Tasks, *, clock: Clock = utc_now, quota: int = DEFAULT_QUOTA) -> None:
-        self._tasks = tasks
-        self._clock = clock
-        self._quota = quota
-
     async def create(
         self, owner: UserId, *, once: Once | None = None, deadline: Deadline | None = None, **members: Unpack[Members]
     ) -> Created:
         """Add a task; with `once`, give the first answer again to everyone who asks with the same key and body."""
         checked = check_new(members)
         created = await self._tasks.create(
-            owner, checked, now=self._clock(), quota=self._quota, once=once, deadline=deadline
+            owner,
+            checked,
+            now=self._clock(),
+            quota=self._quota,
+            once=once,
+            trash_kept=self._trash_kept,
+            deadline=deadline,
         )
         require_owned(owner, created.task)
         return created
@@ -111,13 +109,20 @@ class TaskService:
             change(None, now)  # raises Invalid for a name that is not the task's own, before anything is kept
             try:
                 made = await self._tasks.create(
-                    owner, put.members, now=now, quota=self._quota, once=once, uid=key, deadline=deadline
+                    owner,
+                    put.members,
+                    now=now,
+                    quota=self._quota,
+                    once=once,
+                    uid=key,
+                    trash_kept=self._trash_kept,
+                    deadline=deadline,
                 )
                 return Written(require_owned(owner, made.task), created=True)
             except Exists as there:
                 task = there.current
-            except Repeated:
-                raise Repeated(await self._now(owner, key, deadline)) from None
+            except (Gone, Repeated) as met:
+                raise await self._told(met, owner, key, deadline) from None
         return Written(await self._rewrite(owner, key, deadline, change, once, task), created=False)
 
     async def toggle(
@@ -132,9 +137,11 @@ class TaskService:
         """Complete an open task, reopen a complete one."""
         if if_match is None:
             try:
-                toggled = await self._tasks.toggle(owner, key, now=self._clock(), once=once, deadline=deadline)
-            except Repeated:
-                raise Repeated(await self._now(owner, key, deadline)) from None
+                toggled = await self._tasks.toggle(
+                    owner, key, now=self._clock(), once=once, trash_kept=self._trash_kept, deadline=deadline
+                )
+            except (Gone, Repeated) as met:
+                raise await self._told(met, owner, key, deadline) from None
             return require_owned(owner, toggled)
         return await self._rewrite(
             owner, key, deadline, at_revision(if_match, lambda task, now: task.toggled(now)), once
@@ -149,9 +156,17 @@ class TaskService:
         once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove a task for good; one of this uid that was deleted already may be deleted again."""
+        """Move a task to the trash; one of this uid that was deleted already may be deleted again."""
         try:
-            await self._tasks.delete(owner, key, now=self._clock(), expected=if_match, once=once, deadline=deadline)
+            await self._tasks.delete(
+                owner,
+                key,
+                now=self._clock(),
+                expected=if_match,
+                once=once,
+                trash_kept=self._trash_kept,
+                deadline=deadline,
+            )
         except Gone:
             return
         except Stale as stale:
@@ -171,12 +186,15 @@ class TaskService:
         while True:
             now = self._clock()
             snapshot = await self._tasks.snapshot(owner, keys, deadline=deadline)
-            planned = plan(operations, snapshot, owner=owner, quota=self._quota, now=now)
+            planned = plan(operations, snapshot, owner=owner, quota=self._quota, now=now, trash_kept=self._trash_kept)
             if atomic and (failure := first_failure(planned, snapshot)) is not None:
                 raise failure
             if not planned.changes.writes:
                 return settled(planned, Kept(planned.changes.revision, {}))
-            if (kept := await self._tasks.apply(owner, planned.changes, now=now, deadline=deadline)) is not None:
+            kept = await self._tasks.apply(
+                owner, planned.changes, now=now, trash_kept=self._trash_kept, deadline=deadline
+            )
+            if kept is not None:
                 return settled(planned, kept)
             if deadline.left() < 0:
                 raise Unavailable("too many others are changing these tasks: try again")
@@ -229,7 +247,9 @@ class TaskService:
                 if edited is task:
                     return task
                 try:
-                    kept = await self._tasks.replace(owner, edited, now=now, once=once, deadline=deadline)
+                    kept = await self._tasks.replace(
+                        owner, edited, now=now, once=once, trash_kept=self._trash_kept, deadline=deadline
+                    )
                     return require_owned(owner, kept)
                 except Stale as lost:
                     task = lost.current
@@ -239,9 +259,14 @@ class TaskService:
                     task = None  # deleted meanwhile, which is told under this key
                 if deadline.left() < 0:
                     raise Unavailable("too many others are changing this task: try again")
-        except Repeated:
-            raise Repeated(await self._now(owner, key, deadline)) from None
+        except (Gone, Repeated) as met:
+            raise await self._told(met, owner, key, deadline) from None
 
-    async def _now(self, owner: UserId, key: Key, deadline: Deadline | None) -> Task:
-        """Return the task as it is now to the repetition of a write of it."""
-        return require_owned(owner, await self._tasks.get(owner, key, deadline=deadline))
+    async def _told(self, met: Gone | Repeated, owner: UserId, key: Key, deadline: Deadline | None) -> Gone | Repeated:
+        """Return what the caller is told of an error that a write met; to a repetition, the task as it is now."""
+        if isinstance(met, Gone):
+            return self._gone(met)
+        try:
+            return Repeated(require_owned(owner, await self._tasks.get(owner, key, deadline=deadline)))
+        except Gone as gone:
+            return self._gone(gone)

@@ -118,7 +118,7 @@ def test_the_login_of_the_composed_service_sees_no_table_but_as_todo_app(compose
     server, served, _ = composed
     served.request("POST", "/api/me/tasks", served.token("eve"), {"title": "mine"})
     with psycopg.connect(server.url("todo", "todo_login", LOGIN_PASSWORD), autocommit=True) as login:
-        for table in ("users", "tasks", "tombstones", "idempotency_keys", "todo_alembic_version"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys", "todo_alembic_version"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 login.execute(f"SELECT 1 FROM {table}")
         login.execute("SET ROLE todo_app")

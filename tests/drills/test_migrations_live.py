@@ -18,7 +18,8 @@ from support.previous import NOW, PreviousOnPostgres, PreviousOnSqlite
 from todo_adapters.sql import migrations, schema
 
 LOCK_TIMEOUT = 0.2
-OLD = schema.head()
+OLD = schema.REVISIONS[-2]
+"""The release before this one: what it sends is in `support.previous`."""
 TEN = 10
 SETTINGS = {"TODO_JWT_SECRET": SECRET, "TODO_AUDIT_LOG": "audit.log"}
 
@@ -181,6 +182,7 @@ def while_the_schema_goes_back_and_forth(service, url):
 def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it_is_back(
     server, old_database, tmp_path
 ):
+    migrations.upgrade(old_database)
     with Served(tmp_path, TODO_DATABASE_URL=old_database, **SETTINGS) as service:
         figures = while_the_schema_goes_back_and_forth(service, old_database)
     print(f"\nPostgreSQL {server.major}, down and up under this release: {figures}")  # noqa: T201  the figures, for -s
@@ -236,6 +238,7 @@ def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail
 
 def test_this_release_says_503_while_the_schema_of_its_file_is_behind_it(old_file, tmp_path):
     url = f"sqlite:///{old_file}"
+    migrations.upgrade(url)
     with Served(tmp_path, TODO_DATABASE_URL=url, **SETTINGS) as service:
         figures = while_the_schema_goes_back_and_forth(service, url)
     print(f"\nSQLite {sqlite3.sqlite_version}, down and up under this release: {figures}")  # noqa: T201  the figures, for -s

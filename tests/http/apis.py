@@ -37,7 +37,7 @@ from todo_app.connections import ServerConfig
 from todo_app.server import Server
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
-from todo_domain.service import utc_now
+from todo_domain.ports import utc_now
 
 _document = cache(openapi_json)
 _run = os.urandom(3).hex()

@@ -6,7 +6,7 @@ import pytest
 from apis import Caller, in_memory
 
 from support.clock import FakeClock
-from todo_domain.ports import PURGE_EVERY
+from todo_domain.retention import PURGE_EVERY
 
 
 class Device:

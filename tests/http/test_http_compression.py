@@ -15,7 +15,7 @@ from todo_adapters.http.protocol.response import Answer as Response
 LONG = "milk and bread " * 300
 GZIP = [("accept-encoding", "gzip, deflate, br, zstd")]
 PLAIN = [("accept-encoding", "identity")]
-PATHS = ["/tasks", "/tasks?limit=1", "/tasks?q=milk", "/changes", "/changes?limit=1"]
+PATHS = ["/tasks", "/tasks?limit=1", "/tasks?q=milk", "/changes", "/changes?limit=1", "/trash", "/trash?limit=1"]
 
 
 def unpacked(answer: Answer) -> bytes:
@@ -31,9 +31,11 @@ def told(answer: Answer) -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def writer(ann: Caller) -> Caller:
-    """A user with enough tasks."""
-    for number in range(2):
-        await ann.task(title=f"milk {number}", description=LONG)
+    """A user with enough tasks, and enough in the trash."""
+    for number in range(4):
+        task = await ann.task(title=f"milk {number}", description=LONG)
+        if number % 2:
+            await ann("DELETE", f"/tasks/{task['id']}")
     return ann
 
 

@@ -19,7 +19,16 @@ from todo_adapters.http.application import http_application
 from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.http.openapi import document, openapi_json
-from todo_adapters.http.openapi.examples import DELETED, GROCERIES, NEW_UID, NOW, OWNER, RENT, THEN
+from todo_adapters.http.openapi.examples import (
+    DELETED,
+    GROCERIES,
+    NEW_UID,
+    NOW,
+    OWNER,
+    RENT,
+    THEN,
+    TRASHED,
+)
 from todo_adapters.live import Listeners
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
@@ -121,6 +130,10 @@ STATUSES = {
     "complete_task": "200 400 404 410 412 413 415 422",
     "do_batch": "200 207 400 404 409 410 412 413 415",
     "list_changes": "200 400 410",
+    "list_trash": "200 400",
+    "empty_trash": "204 400",
+    "restore_task": "200 400 404 409 413 415",
+    "discard_task": "204 400 404",
     "stream_events": "200 400",
     "export_tasks": "200 400",
     "erase_user": "204 400",
@@ -402,7 +415,8 @@ class Scene:
         deleted = (await self.user("PUT", f"/tasks/{DELETED.uid}", json={"title": "x"})).json()
         for task in passing:
             await self.user("DELETE", f"/tasks/{task['id']}")
-        await self.user("PATCH", f"/tasks/{deleted['id']}", json={"title": "y"})
+        await self.user("DELETE", "/trash")
+        await self.user("PATCH", f"/tasks/{deleted['id']}", json={"title": TRASHED.task.title})
         await self.user.task(
             title=RENT.title,
             description=RENT.description,
@@ -446,6 +460,10 @@ REFUSALS = sorted(
 )
 
 
+KEYS = {"created": NEW_UID, "restored": DELETED.uid}
+"""The key in the path of an example by its name; of the others it is the parameter's own example."""
+
+
 def request_of(operation: str, name: str) -> tuple[str, str, dict[str, Any]]:
     """The request of an operation's example, as a reader of the document would send it."""
     method, path, described = OPERATIONS[operation]
@@ -453,7 +471,7 @@ def request_of(operation: str, name: str) -> tuple[str, str, dict[str, Any]]:
     for parameter in parameters(described):
         value = parameter.get("examples", {}).get(name, {}).get("value")
         if parameter["in"] == "path":
-            example = NEW_UID if (parameter["name"], name) == ("key", "created") else parameter["example"]
+            example = KEYS.get(name, parameter["example"]) if parameter["name"] == "key" else parameter["example"]
             path = path.replace(f"{{{parameter['name']}}}", str(example))
         elif value is not None and parameter["in"] == "header":
             headers.append((parameter["name"], value))
@@ -505,6 +523,7 @@ def test_every_example_keeps_its_schema():
 
 LIST, TASK = f"/api/{OWNER}/tasks", f"/api/{OWNER}/tasks/{GROCERIES.id}"
 BATCH = f"/api/{OWNER}/batch"
+TRASH = f"/api/{OWNER}/trash"
 
 
 def atomic(*operations: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
@@ -555,6 +574,14 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("BatchTooLarge", "too_large"): ("POST", BATCH, {"json": "x" * 1_048_576}),
     ("list_changes", "bad_since"): ("GET", f"/api/{OWNER}/changes?since=-1", {}),
     ("list_changes", "wait_without_since"): ("GET", f"/api/{OWNER}/changes?wait=9", {}),
+    ("list_trash", "unknown_parameter"): ("GET", TRASH + "?sort=title", {}),
+    ("list_trash", "cursor_without_limit"): ("GET", TRASH + "?cursor=abc", {}),
+    ("list_trash", "cursor_of_another_list"): ("GET", TRASH + "?limit=1&cursor=abc", {}),
+    ("list_trash", "bad_condition"): ("GET", TRASH, {"headers": [("if-none-match", "17")]}),
+    ("empty_trash", "unknown_parameter"): ("DELETE", TRASH + "?confirm=true", {}),
+    ("restore_task", "bad_key"): ("POST", TRASH + "/undefined/restore", {}),
+    ("restore_task", "unknown_member"): ("POST", TRASH + "/41/restore", {"json": {"title": "x"}}),
+    ("discard_task", "bad_key"): ("DELETE", TRASH + "/0", {}),
     ("stream_events", "bad_since"): ("GET", f"/api/{OWNER}/events?since=-1", {}),
     ("export_tasks", "unknown_format"): ("GET", f"/api/{OWNER}/export?format=xml", {}),
     ("erase_user", "not_confirmed"): ("DELETE", f"/api/{OWNER}?confirm=me", {}),

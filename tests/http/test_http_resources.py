@@ -15,6 +15,9 @@ METHODS = {
     "/tasks/1/complete": "OPTIONS, PATCH",
     "/batch": "OPTIONS, POST",
     "/changes": "GET, HEAD, OPTIONS",
+    "/trash": "DELETE, GET, HEAD, OPTIONS",
+    "/trash/1": "DELETE, OPTIONS",
+    "/trash/1/restore": "OPTIONS, POST",
 }
 OPEN = ["/health/live", "/health/ready", "/openapi.json"]
 EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
@@ -299,7 +302,7 @@ async def test_a_user_whose_subject_is_me_is_themself(api: Api, ann: Caller):
 )
 async def test_another_users_path_is_forbidden_however_it_is_spelt(api: Api, subject: str, segment: str):
     for below in METHODS:
-        method = {"/tasks/1/complete": "PATCH", "/batch": "POST"}.get(below, "GET")
+        method = METHODS[below].replace("OPTIONS, ", "").split(", ")[0]
         answer = await api.request(method, f"/api/{segment}{below}", token=api.token(subject))
         assert answer.status == 403
         assert answer.json()["code"] == "forbidden"

@@ -61,6 +61,10 @@ def test_the_matrix_covers_the_routes_of_the_contract():
         ("GET", "/api/{user_id}/changes"),
         ("GET", "/api/{user_id}/export"),
         ("DELETE", "/api/{user_id}"),
+        ("GET", "/api/{user_id}/trash"),
+        ("DELETE", "/api/{user_id}/trash"),
+        ("DELETE", "/api/{user_id}/trash/{key}"),
+        ("POST", "/api/{user_id}/trash/{key}/restore"),
     }
     assert all("{user_id}" in path for _, path, _ in OPERATIONS.values())
 
@@ -69,6 +73,8 @@ def test_the_matrix_covers_the_routes_of_the_contract():
 async def test_ones_own_place_is_open_by_name_and_as_me(ann: Caller, name: str):
     for user in (ann.id, "me"):
         task = await ann.task()
+        if name == "discard_task":
+            await ann("DELETE", f"/tasks/{task['id']}")
         method, target, how = good_request(name, user, task["id"], ann)
         answer = await ann.api.request(method, target, token=ann.token, **how)
         assert answer.status in {200, 201, 204, 207}
@@ -91,6 +97,8 @@ async def test_anothers_path_is_403_with_their_id_with_ones_own_and_with_none(an
 @pytest.mark.parametrize("name", WITH_ID)
 async def test_anothers_task_is_a_task_that_never_was_byte_for_byte(ann: Caller, bob: Caller, name: str):
     theirs = await bob.task(title="a secret", completed=True)
+    if "/trash/" in OPERATIONS[name][1]:
+        await bob("DELETE", f"/tasks/{theirs['id']}")
     state = await bob.state()
     conditions = [
         [],
@@ -119,6 +127,7 @@ async def test_anothers_task_is_a_task_that_never_was_byte_for_byte(ann: Caller,
 async def test_a_deleted_task_is_like_one_that_never_was(ann: Caller):
     task = await ann.task()
     await ann("DELETE", f"/tasks/{task['id']}")
+    await ann("DELETE", "/trash")
     for name in WITH_ID:
         bodies = set()
         for task_id in (task["id"], NEVER_WAS):

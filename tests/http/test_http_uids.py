@@ -113,7 +113,7 @@ async def test_a_deleted_name_is_410_for_every_write_whatever_its_conditions(ann
         for headers in conditions:
             answer = await ann(method, f"/tasks/soon-gone-1{below}", headers=headers, **how(method, below))
             body = answer.json()
-            assert (answer.status, body["code"], body["deleted"], body["restorable"]) == (410, "gone", deleted, False)
+            assert (answer.status, body["code"], body["deleted"], body["restorable"]) == (410, "gone", deleted, True)
     for body in (task, {"description": "no title"}, {"title": "x", "id": task["id"]}):
         assert (await ann("PUT", "/tasks/soon-gone-1", json=body)).status == 410
     for headers in conditions:

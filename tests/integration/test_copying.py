@@ -74,7 +74,9 @@ async def fill(tasks):
 
 async def known(tasks):
     """What the devices of the users hold."""
-    return {user: (await tasks.changes(user), (await tasks.list(user)).revision) for user in USERS}
+    return {
+        user: (await tasks.changes(user), (await tasks.list(user)).revision, await tasks.trash(user)) for user in USERS
+    }
 
 
 @pytest.fixture
@@ -108,18 +110,19 @@ def test_devices_go_on_as_if_nothing_had_happened(urls, origin, target):
     before = over(one, known)
     copied = copy(one, other, quiet)
     assert over(other, known) == before
-    assert copied.rows["tasks"] == sum(len(changes.tasks) for changes, _ in before.values())
+    assert copied.rows["tasks"] == sum(len(changes.tasks) for changes, *_ in before.values())
+    assert copied.rows["trash"] == sum(len(trash.trashed) for *_, trash in before.values()) > 0
     assert copied.rows["tombstones"] == 3 * len(USERS)
     assert copied.rows["idempotency_keys"] == len(TEXTS) * len(USERS)
 
     async def go_on(tasks):
         for user in USERS:
-            changes, revision = before[user]
+            changes, revision, _ = before[user]
             assert (await tasks.changes(user, since=revision)).tasks == []
             again = await tasks.create(user, title=f"1 {TEXTS[1]}", description=TEXTS[1], once=Once("key 1", b"\0\xff"))
             assert again.replayed
             new = (await tasks.create(user, title="new")).task
-            assert new.id > max(task.id for changes, _ in before.values() for task in changes.tasks)
+            assert new.id > max(task.id for changes, *_ in before.values() for task in changes.tasks)
             assert new.revision == revision + 1
             assert [task.id for task in (await tasks.changes(user, since=revision)).tasks] == [new.id]
             found = await tasks.list(user, Query(text="PLAIN"))

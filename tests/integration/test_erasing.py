@@ -12,7 +12,7 @@ from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.sql.migrations import upgrade
 from todo_domain import Deadline, Once, TaskService
 
-TABLES = ("tasks", "tombstones", "idempotency_keys")
+TABLES = ("tasks", "tombstones", "trash", "idempotency_keys")
 
 
 @pytest.fixture

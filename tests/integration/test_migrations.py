@@ -167,7 +167,7 @@ def test_a_store_says_that_the_schema_is_behind(database):
 
 def test_a_revision_that_does_not_exist_is_refused_and_the_choice_is_named(database):
     for function in (migrations.upgrade, migrations.downgrade, migrations.move):
-        with pytest.raises(MigrationError, match="choose one of base, 0003, head"):
+        with pytest.raises(MigrationError, match="choose one of base, 0003, 0004, head"):
             function(database.url, "0001")
 
 
@@ -303,6 +303,7 @@ def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do
         ("tasks", "DELETE INSERT SELECT UPDATE"),
         ("todo_alembic_version", "SELECT"),
         ("tombstones", "DELETE INSERT SELECT"),
+        ("trash", "DELETE INSERT SELECT"),
         ("users", "INSERT SELECT UPDATE"),
     ]
 

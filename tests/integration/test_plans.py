@@ -6,7 +6,7 @@ from support.plans import nodes, plans
 from todo_adapters.sql.postgres import batches as postgres
 
 PARTITIONS = 16
-KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "idempotency_keys": "user_id"}
+KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "trash": "user_id", "idempotency_keys": "user_id"}
 BATCHES = postgres.all_batches()
 
 
@@ -61,6 +61,13 @@ def crowded(postgres_databases):
             (
                 "INSERT INTO tombstones (user_id, task_id, revision, deleted_at, number)"
                 " SELECT 'user' || (n % 1000), n + 2000000, n + 2000000, now(), n FROM generate_series(0, 19999) AS n"
+            ),
+            "ALTER TABLE trash NO FORCE ROW LEVEL SECURITY",
+            (
+                "INSERT INTO trash"
+                " (user_id, task_id, title, title_key, revision, uid, created_at, updated_at, deleted_at)"
+                " SELECT user_id, task_id, 'x', 'x', revision, 'the-uid-' || revision, now(), now(), deleted_at"
+                " FROM tombstones"
             ),
             (
                 "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"

@@ -17,7 +17,7 @@ from servers.processes import free_port
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.migrations import upgrade
-from todo_adapters.sql.postgres import store as postgres
+from todo_adapters.sql.postgres import calls as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
@@ -102,7 +102,7 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
         doomed = (await tasks.create(bob, title="doomed")).task
         await tasks.delete(bob, doomed.id)
 
-        for table in ("users", "tasks", "tombstones", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
             owner = "id" if table == "users" else "user_id"
             rows = (await store._client.run(Transaction(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
             assert rows in ([], [(ann,)])
@@ -158,7 +158,9 @@ BREAKAGES = {
     "UPDATE todo_alembic_version SET version_num = '0001'": "the schema is behind this release: run todo migrate",
     "DELETE FROM todo_alembic_version": "the schema is behind this release: run todo migrate",
     "DROP TABLE todo_alembic_version": "run todo migrate",
-    "DROP TABLE tombstones": "run todo migrate",
+    "DROP TABLE trash": "run todo migrate",
+    "ALTER TABLE trash NO FORCE ROW LEVEL SECURITY; ALTER TABLE trash DISABLE ROW LEVEL SECURITY": "not in force",
+    "DROP TABLE tombstones CASCADE": "run todo migrate",
     "REVOKE ALL ON tasks FROM todo_app": "may not act as todo_app",
     "REVOKE todo_app FROM todo_login": "may not act as todo_app",
     "ALTER DATABASE {0} SET default_transaction_read_only = on": "read-only",
@@ -190,7 +192,7 @@ async def test_the_check_says_what_is_wrong_and_what_to_do(postgres_databases, t
             server.execute(REPAIRS[breakage])
 
 
-@pytest.mark.parametrize("table", ["users", "tasks", "tombstones", "idempotency_keys"])
+@pytest.mark.parametrize("table", ["users", "tasks", "tombstones", "trash", "idempotency_keys"])
 async def test_the_proof_finds_a_wall_that_lets_writes_in(postgres_databases, throwaway, table):
     server = postgres_databases.server
     async with aclosing(PostgresTasks(postgres_databases.url(throwaway))) as store:

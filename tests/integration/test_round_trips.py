@@ -44,6 +44,9 @@ async def test_reads_creates_and_deletes_take_one_round_trip_and_edits_two(far_a
     tasks = far_away
     task = (await tasks.create(ann, title="x")).task
     ids = [(await tasks.create(ann, title="x")).task.id for _ in range(24)]
+    deleted = [(await tasks.create(ann, title="x")).task.id for _ in range(24)]
+    for id_ in deleted:
+        await tasks.delete(ann, id_)
     numbers = iter(range(10_000))
     trips = {
         "get": await _trips(lambda: tasks.get(ann, task.id)),
@@ -55,6 +58,10 @@ async def test_reads_creates_and_deletes_take_one_round_trip_and_edits_two(far_a
         "create once": await _trips(lambda: tasks.create(ann, title="x", once=Once(f"{next(numbers)}", b"x"))),
         "toggle": await _trips(lambda: tasks.toggle(ann, task.id)),
         "delete": await _trips(lambda: tasks.delete(ann, ids.pop())),
+        "trash": await _trips(lambda: tasks.trash(ann, limit=20)),
+        "restore": await _trips(lambda: tasks.restore(ann, deleted.pop())),
+        "discard": await _trips(lambda: tasks.discard(ann, deleted.pop())),
+        "empty trash": await _trips(lambda: tasks.empty_trash(ann)),
     }
     edit = await _trips(lambda: tasks.edit(ann, task.id, title=f"{next(numbers)}"))
     print({name: round(figure, 2) for name, figure in {**trips, "edit": edit}.items()})  # noqa: T201  the figures, for -s
@@ -83,10 +90,20 @@ SENT = {  # units, and the statements in them with the context of each
     "edit once": (2, 7),
     "toggle once": (1, 3),
     "delete once": (1, 4),
+    "trash": (1, 2),
+    "restore": (1, 4),
+    "delete, then discard": (2, 5),
+    "restore by uid": (1, 4),
+    "empty trash": (1, 2),
     "batch of a hundred creates": (2, 7),
     "batch of a hundred edits": (2, 7),
     "erase": (1, 2),
 }
+
+
+async def delete_and_discard(tasks, owner, task_id):
+    await tasks.delete(owner, task_id)
+    await tasks.discard(owner, task_id)
 
 
 async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_database, ann, monkeypatch):
@@ -121,6 +138,11 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "edit once": tasks.edit(ann, task.id, title="once", once=Once("2", b"x")),
             "toggle once": tasks.toggle(ann, task.id, once=Once("3", b"x")),
             "delete once": tasks.delete(ann, task.id, once=Once("4", b"x")),
+            "trash": tasks.trash(ann),
+            "restore": tasks.restore(ann, task.id),
+            "delete, then discard": delete_and_discard(tasks, ann, task.id),
+            "restore by uid": tasks.restore(ann, UID),
+            "empty trash": tasks.empty_trash(ann),
             "batch of a hundred creates": tasks.batch(
                 ann, [PutTask(f"{UID}-{number}", Put({"title": "x"})) for number in range(3, 103)]
             ),

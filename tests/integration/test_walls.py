@@ -13,6 +13,7 @@ from todo_adapters.sql.postgres import batches as postgres
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
 
+CLOCK = FakeClock()
 PIN = re.compile(rb"(?:users|counted)\.id = (\$\d+::VARCHAR)|\w+\.user_id = (\$\d+::VARCHAR)")
 
 
@@ -29,17 +30,22 @@ class NoWalls:
 
 async def test_the_service_alone_hands_out_and_rewrites_nobody_elses_task(ann, bob):
     store = MemoryTasks()
-    task = (await TaskService(store, clock=FakeClock()).create(bob, title="bob's")).task
-    broken = TaskService(NoWalls(store, bob))
+    service = TaskService(store, clock=CLOCK)
+    task, deleted = [(await service.create(bob, title="bob's")).task for _ in range(2)]
+    await service.delete(bob, deleted.id)
+    broken = TaskService(NoWalls(store, bob), clock=CLOCK)
     for attempt in (
         broken.get(ann, task.id),
         broken.edit(ann, task.id, title="mine now"),
         broken.toggle(ann, task.id, if_match={task.revision}),
         broken.create(ann, title="x"),
+        broken.restore(ann, task.id),
     ):
         with pytest.raises(NotFound):
             await attempt
     assert (await broken.list(ann)).tasks == []
+    assert (await broken.trash(ann)).trashed == []
+    assert len((await store.trash(bob, now=CLOCK())).trashed) == 1
     assert (await broken.changes(ann)).tasks == []
     assert await store.get(bob, task.id) == task
 
@@ -47,18 +53,21 @@ async def test_the_service_alone_hands_out_and_rewrites_nobody_elses_task(ann, b
 async def test_the_service_alone_cannot_stop_a_write_of_one_trip_but_tells_nothing_of_it(ann, bob):
     store = MemoryTasks()
     task = (await TaskService(store, clock=FakeClock()).create(bob, title="bob's")).task
-    broken = TaskService(NoWalls(store, bob))
+    broken = TaskService(NoWalls(store, bob), clock=CLOCK)
     with pytest.raises(NotFound):
         await broken.toggle(ann, task.id)
     with pytest.raises(NotFound):
         await broken.delete(ann, task.id, if_match={99})
+    await store.delete(bob, task.id, now=CLOCK(), expected=None)
+    with pytest.raises(NotFound):
+        await broken.restore(ann, task.id)
 
 
 @pytest.fixture
 def without_rls(postgres_databases: PostgresDatabases):
     """A database whose row-level security an administrator has switched off."""
     with postgres_databases.another() as name:
-        for table in ("users", "tasks", "tombstones", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
             postgres_databases.server.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", database=name)
         yield postgres_databases.url(name)
 
@@ -90,14 +99,21 @@ async def _cannot_reach(store, ann, bob, clock):
     """Nothing that ann does with the id of bob's task finds it, and bob's place stays as it was."""
     service = TaskService(store, clock=clock)
     theirs = (await service.create(bob, title="bob's")).task
+    in_trash = (await service.create(bob, title="bob's, deleted")).task
+    await service.delete(bob, in_trash.id)
     await service.create(ann, title="ann's")
-    before = await store.changes(bob, since=0, limit=1)
+    before = await store.changes(bob, since=0, limit=1), await store.trash(bob, now=clock())
+    assert await store.trash(ann, now=clock()) == ([], False)
+    await store.empty_trash(ann)
     for attempt in (
         store.get(ann, theirs.id),
         store.replace(ann, theirs._replace(title="mine now"), now=clock()),
         store.toggle(ann, theirs.id, now=clock()),
         store.delete(ann, theirs.id, now=clock(), expected=None),
         store.delete(ann, theirs.id, now=clock(), expected=[theirs.revision]),
+        store.restore(ann, theirs.id, now=clock(), quota=9),
+        store.restore(ann, in_trash.id, now=clock(), quota=9),
+        store.discard(ann, in_trash.id, now=clock()),
     ):
         with pytest.raises((NotFound, Stale)) as refused:
             await attempt
@@ -107,7 +123,7 @@ async def _cannot_reach(store, ann, bob, clock):
     assert [task.title for task in (await store.changes(ann, since=0, limit=1)).tasks] == ["ann's"]
     await store.erase(ann)
     assert (await store.page(ann, Query(), unless=None)).tasks == []
-    assert await store.changes(bob, since=0, limit=1) == before
+    assert (await store.changes(bob, since=0, limit=1), await store.trash(bob, now=clock())) == before
 
 
 @pytest.fixture
@@ -184,6 +200,6 @@ def test_raw_sql_as_todo_app_sees_one_user_and_writes_for_no_other(postgres_data
 def test_nobody_set_means_nobody_seen(postgres_databases, postgres_database):
     with psycopg.connect(postgres_databases.server.url(postgres_database)) as connection:
         connection.execute("SELECT set_config('role', 'todo_app', true)")
-        for table in ("users", "tasks", "tombstones", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
         connection.rollback()

@@ -17,10 +17,11 @@ from store_contract.naming import Naming
 from store_contract.purging import Purging
 from store_contract.races import Races
 from store_contract.retries import Retries
+from store_contract.trash import Trash
 from store_contract.writes import Writes
 
 
-class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Erasing):
+class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Trash, Erasing):
     """The promises of `Tasks`."""
 
 

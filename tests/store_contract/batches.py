@@ -24,7 +24,7 @@ from todo_domain import (
     Tombstone,
 )
 from todo_domain.changes import TOMBSTONES_KEPT
-from todo_domain.ports import PURGE_EVERY
+from todo_domain.retention import PURGE_EVERY
 
 UID = "name-in-a-batch"
 

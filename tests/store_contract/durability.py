@@ -10,7 +10,7 @@ from store_contract.purging import insert_tombstone, write_until
 from store_contract.races import at_once, kinds
 from todo_domain import KeyReused, NotFound, Once, Priority, Query, Resync, TaskService
 from todo_domain.changes import TOMBSTONES_KEPT
-from todo_domain.ports import PURGE_EVERY
+from todo_domain.retention import PURGE_EVERY
 
 
 class DurableStoreContract(StoreContract):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from todo_domain import Gone, KeyReused, NotFound, Once, Put, QuotaReached, Repeated, Stale, TaskService
-from todo_domain.ports import KEYS_KEPT
+from todo_domain.retention import KEYS_KEPT
 
 UID = "a-name-and-a-key"
 KEY = Once("8e03978e-40d5-43e8-bc93-6894a57f9324", b"\x00of this request")

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from todo_domain import Once, Resync, ports
+from todo_domain import Once, Resync, retention
 from todo_domain.changes import TOMBSTONES_KEPT
-from todo_domain.ports import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY
+from todo_domain.retention import KEYS_KEPT, PURGE_AT_MOST, PURGE_EVERY
 
 MOMENT = timedelta(microseconds=1)
 
@@ -119,7 +119,7 @@ class Purging:
     async def test_of_too_many_tombstones_the_oldest_go_early_and_the_horizon_rises(
         self, place, tasks, clock, ann, bob, monkeypatch
     ):
-        monkeypatch.setattr(ports, "MOST_KEPT", 20)
+        monkeypatch.setattr(retention, "MOST_KEPT", 20)
         graves = await insert_tombstone(tasks, clock, ann, 30)
         theirs = await insert_tombstone(tasks, clock, bob, 1)
         await write_until(tasks, ann, PURGE_EVERY - 1)
@@ -132,7 +132,7 @@ class Purging:
         assert (await tasks.changes(bob, since=1)).deleted == theirs
 
     async def test_of_too_many_keys_the_oldest_go_early(self, place, tasks, ann, monkeypatch):
-        monkeypatch.setattr(ports, "MOST_KEPT", 20)
+        monkeypatch.setattr(retention, "MOST_KEPT", 20)
         first = [await tasks.create(ann, once=Once(f"{number}", b"body"), title="once") for number in range(30)]
         await write_until(tasks, ann, PURGE_EVERY)
         assert place.count("idempotency_keys", ann) == 20
@@ -141,7 +141,7 @@ class Purging:
         assert (again.replayed, again.task.id > first[29].task.id) == (False, True)
 
     async def test_a_key_that_was_renewed_counts_from_its_renewal(self, place, tasks, clock, ann, monkeypatch):
-        monkeypatch.setattr(ports, "MOST_KEPT", 1)
+        monkeypatch.setattr(retention, "MOST_KEPT", 1)
         await tasks.create(ann, once=Once("renewed", b"body"), title="once")
         await tasks.create(ann, once=Once("older", b"body"), title="once")
         clock.now += KEYS_KEPT + MOMENT

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from todo_domain import KeyReused, NotFound, Once, Query, QuotaReached, TaskService
-from todo_domain.ports import KEYS_KEPT
+from todo_domain.retention import KEYS_KEPT
 
 ONCE = Once("8e03978e-40d5-43e8-bc93-6894a57f9324", b"\x00\xff of the body")
 MOMENT = timedelta(microseconds=1)

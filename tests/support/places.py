@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Tasks, UserId
 
-Table = Literal["tasks", "tombstones", "idempotency_keys"]
+Table = Literal["tasks", "tombstones", "trash", "idempotency_keys"]
 
 
 class Place(Protocol):
@@ -37,6 +37,7 @@ class MemoryPlace:
         rows: dict[Table, Sized] = {
             "tasks": account.tasks,
             "tombstones": account.tombstones,
+            "trash": account.trash,
             "idempotency_keys": account.answers,
         }
         return len(rows[table])

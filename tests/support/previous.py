@@ -1,8 +1,8 @@
 """What the release before the newest migration sends to the database, word for word, on both engines.
 
-It knows the columns of the baseline, revision 0003, alone. While there is one release only, nothing but this stands for
-the code that serves while the next one's migration runs; when a migration is added, write here what the last release
-sends.
+It knows the tables of the baseline, revision 0003, alone: what it deletes leaves a tombstone and is not put into the
+trash. It stands for the code that serves while a migration runs; when a migration is added, write here what the last
+release sends.
 """
 
 import sqlite3

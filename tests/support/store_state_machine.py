@@ -37,8 +37,8 @@ from todo_domain import (
 )
 from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.owner import first_counter
-from todo_domain.ports import KEYS_KEPT, PURGE_EVERY
 from todo_domain.query import position_of, select
+from todo_domain.retention import KEYS_KEPT, PURGE_EVERY
 
 QUOTA = 5
 MOST_QUARTERS = 2

@@ -32,7 +32,7 @@ from todo_domain.batch import plan
 ANN = user_id("ann")
 UIDS = ["first-name", "other-name", "third-name"]
 REVISIONS = range(1, 16)
-KEYS = st.sampled_from([*UIDS, 1, 2, 99])
+KEYS = st.sampled_from([*UIDS, "gone-name-", 1, 2, 99])
 SEEN = st.none() | st.sampled_from(REVISIONS).map(lambda revision: {revision})
 MEMBERS = st.fixed_dictionaries(
     {},
@@ -87,18 +87,19 @@ def said(result):
 
 
 async def begun(quota, clock):
-    tasks = TaskService(MemoryTasks(), clock=clock, quota=quota)
+    """A task of id 1 and a deleted one of id 2: no operation knows the id of a task that is made later."""
+    store = MemoryTasks()
     for operation in (
         PutTask("first-name", Put({"title": "a"})),
         PutTask("gone-name-", Put({"title": "b"})),
         DeleteTask("gone-name-"),
     ):
-        await one(tasks, operation)
-    return tasks
+        await one(TaskService(store, clock=clock), operation)
+    return TaskService(store, clock=clock, quota=quota)
 
 
 async def state(tasks):
-    return await tasks.changes(ANN), await tasks.changes(ANN, since=1)
+    return await tasks.changes(ANN), await tasks.changes(ANN, since=1), await tasks.trash(ANN)
 
 
 @given(OPERATIONS, st.integers(1, 4), st.booleans())

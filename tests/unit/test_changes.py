@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from todo_domain import Resync, Tombstone, user_id
 from todo_domain.changes import page_of_changes, require_known
-from todo_domain.ports import PURGE_EVERY, purge_is_due
+from todo_domain.retention import PURGE_EVERY, purge_is_due
 from todo_domain.task import new_task
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)

@@ -60,7 +60,7 @@ async def test_the_two_calls_of_an_edit_share_a_deadline_also_without_one(ann, c
 
 async def test_a_write_that_loses_its_race_after_the_deadline_is_not_tried_again(ann, clock):
     class Losing(MemoryTasks):
-        async def replace(self, owner, edited, *, now, once, deadline):  # noqa: ARG002  the port's
+        async def replace(self, owner, edited, *, now, once, trash_kept, deadline):  # noqa: ARG002  the port's
             raise Stale(edited)
 
     tasks = TaskService(Losing(), clock=clock)

@@ -96,6 +96,20 @@ async def test_a_batch_wakes_once_and_one_that_changes_nothing_wakes_nobody(list
             assert await mine.wait(0) is None
 
 
+async def test_restoring_a_task_wakes_and_what_does_not_move_the_counter_wakes_nobody(listeners, service):
+    kept, doomed = [(await service.create(ANN, title="x")).task for _ in range(2)]
+    for task in (kept, doomed):
+        await service.delete(ANN, task.id)
+    with listeners.enter(ANN, "stream") as mine:
+        await service.trash(ANN)
+        await service.discard(ANN, doomed.id)
+        assert await mine.wait(0) is None
+        await service.restore(ANN, kept.id)
+        assert await mine.wait(0) is not None
+        await service.empty_trash(ANN)
+        assert await mine.wait(0) is None
+
+
 async def test_a_write_that_fails_wakes_nobody(listeners, service):
     with listeners.enter(ANN, "stream") as mine:
         with pytest.raises(Exception, match="no such task"):

@@ -19,7 +19,7 @@ from todo_domain import (
     UserId,
 )
 from todo_domain.deadline import Deadline
-from todo_domain.service import utc_now
+from todo_domain.ports import utc_now
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ class Contended(MemoryTasks):
         super().__init__()
         self.rivals = rivals
 
-    async def replace(self, owner, edited, *, now, once, deadline):  # noqa: ARG002  the port's
+    async def replace(self, owner, edited, *, now, once, trash_kept, deadline):  # noqa: ARG002  the port's
         if self.rivals:
             self.rivals -= 1
             current = await self.get(owner, edited.id)

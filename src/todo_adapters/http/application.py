@@ -13,6 +13,7 @@ from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.ops import ops_router
 from todo_adapters.http.endpoints.portability import EraseController, ExportController
 from todo_adapters.http.endpoints.tasks import TaskController
+from todo_adapters.http.endpoints.trash import TrashController
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.authentication import Authentication
@@ -93,6 +94,7 @@ def http_application(
         route_handlers=[
             TaskController,
             BatchController,
+            TrashController,
             ChangesController,
             EventsController,
             ExportController,

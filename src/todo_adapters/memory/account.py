@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import NamedTuple, TypeVar
 
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Changeset
-from todo_domain.errors import Gone, KeyReused, NotFound, Stale
+from todo_domain.errors import Gone, KeyReused, NotFound, QuotaReached, Stale
 from todo_domain.naming import Key
-from todo_domain.ports import KEYS_KEPT, Once, purge_is_due, retention
+from todo_domain.ports import Once
+from todo_domain.retention import KEYS_KEPT, purge_is_due, retention
 from todo_domain.task import Task
+from todo_domain.trash import trash_since
 
 _Change = TypeVar("_Change", Task, Tombstone)
 
@@ -29,16 +31,18 @@ class _Answer(NamedTuple):
 class Account:
     """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends.
 
-    `ids` leads from a uid to the id of its task or tombstone.
+    `ids` leads from a uid to the id of its task or tombstone. `trash` is in the order of deletion; each task in it has
+    a tombstone.
     """
 
-    __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones")
+    __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones", "trash")
 
     def __init__(self, begins: int = 0) -> None:
         self.revision = begins
         self.horizon = begins
         self.tasks: dict[int, Task] = {}
         self.tombstones: dict[int, Tombstone] = {}
+        self.trash: dict[int, Task] = {}
         self.answers: dict[str, _Answer] = {}
         self.ids: dict[str, int] = {}
 
@@ -48,7 +52,7 @@ class Account:
         task = self.tasks.get(task_id)
         if task is None:
             if isinstance(key, str) and task_id:
-                raise Gone(self.tombstones[task_id])
+                raise Gone(self.tombstones[task_id], restorable=task_id in self.trash)
             raise NotFound
         if expected is not None and task.revision not in expected:
             raise Stale(task)
@@ -63,20 +67,35 @@ class Account:
             raise KeyReused
         return answer
 
-    def put(self, task: Task, *, now: datetime, once: Once | None) -> Task:
+    def put(self, task: Task, *, now: datetime, once: Once | None, trash_kept: timedelta) -> Task:
         """Keep a task that has the next revision, and return it."""
         self.tasks.pop(task.id, None)
         self.tasks[task.id] = task
         if task.uid is not None:
             self.ids[task.uid] = task.id
-        self._advance(task.id, now, once)
+        self._advance(task.id, now, once, trash_kept)
         return task
 
-    def remove(self, task: Task, *, now: datetime, once: Once | None) -> None:
-        """Remove a task and leave its tombstone."""
-        del self.tasks[task.id]
-        self.tombstones[task.id] = Tombstone(task.id, task.uid, self.revision + 1, now)
-        self._advance(task.id, now, once)
+    def remove(self, task: Task, *, now: datetime, once: Once | None, trash_kept: timedelta) -> None:
+        """Move a task to the trash, if there is one, and leave its tombstone."""
+        self._bury(task._replace(revision=self.revision + 1), now, trash_kept)
+        self._advance(task.id, now, once, trash_kept)
+
+    def restore(self, key: Key, *, now: datetime, quota: int, trash_kept: timedelta) -> Task:
+        """Put a task of the trash back. Raises NotFound and QuotaReached."""
+        task = self.trash[self.trashed(key, trash_since(now, trash_kept)).id]
+        if len(self.tasks) >= quota:
+            raise QuotaReached(quota)
+        del self.trash[task.id], self.tombstones[task.id]
+        restored = task._replace(revision=self.revision + 1, updated_at=max(task.updated_at, now))
+        return self.put(restored, now=now, once=None, trash_kept=trash_kept)
+
+    def trashed(self, key: Key, since: datetime) -> Tombstone:
+        """Return the tombstone of a task in the trash that was deleted after `since`, or raise NotFound."""
+        task_id = self.ids.get(key, 0) if isinstance(key, str) else key
+        if task_id not in self.trash or self.tombstones[task_id].deleted_at <= since:
+            raise NotFound
+        return self.tombstones[task_id]
 
     def fits(self, changes: Changeset) -> bool:
         """Return whether everything that the changes depend on is still so."""
@@ -90,7 +109,7 @@ class Account:
             )
         )
 
-    def apply(self, changes: Changeset, ids: dict[str, int], *, now: datetime) -> None:
+    def apply(self, changes: Changeset, ids: dict[str, int], *, now: datetime, trash_kept: timedelta) -> None:
         """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
         further = self.revision - changes.revision
         self.ids |= ids
@@ -100,31 +119,41 @@ class Account:
             self.tasks[id_] = task._replace(id=id_, revision=task.revision + further)
         for task in changes.deleted:
             id_ = task.id or ids[task.uid or ""]
-            self.tasks.pop(id_, None)
-            self.tombstones[id_] = Tombstone(id_, task.uid, task.revision + further, now)
+            self._bury(task._replace(id=id_, revision=task.revision + further), now, trash_kept)
         self.revision += changes.writes
         if purge_is_due(self.revision, changes.writes):
-            self._purge(now)
+            self._purge(now, trash_kept)
 
-    def _advance(self, task_id: int, now: datetime, once: Once | None) -> None:
+    def _bury(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
+        self.tasks.pop(task.id, None)
+        self.tombstones[task.id] = Tombstone(task.id, task.uid, task.revision, now)
+        if trash_kept:
+            self.trash[task.id] = task
+
+    def _advance(self, task_id: int, now: datetime, once: Once | None, trash_kept: timedelta) -> None:
         """Take the next revision, which is this task's, and remember the key of the write, if it has one."""
         self.revision += 1
         if once is not None:
             self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
             self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision, now)
         if purge_is_due(self.revision):
-            self._purge(now)
+            self._purge(now, trash_kept)
 
-    def _purge(self, now: datetime) -> None:
-        keys_since, tombstones_since, kept, at_most = retention(now)
-        beyond = len(self.answers) - kept
-        for number, (key, answer) in enumerate(list(islice(self.answers.items(), at_most))):
-            if number < beyond or answer.created_at <= keys_since:
+    def _purge(self, now: datetime, trash_kept: timedelta) -> None:
+        due = retention(now, trash_kept)
+        beyond = len(self.answers) - due.kept
+        for number, (key, answer) in enumerate(list(islice(self.answers.items(), due.at_most))):
+            if number < beyond or answer.created_at <= due.keys_since:
                 del self.answers[key]
-        beyond = len(self.tombstones) - kept
-        for number, tombstone in enumerate(list(islice(self.tombstones.values(), at_most))):
-            if number < beyond or tombstone.deleted_at <= tombstones_since:
+        beyond = len(self.trash) - due.trashed
+        for number, task_id in enumerate(list(islice(self.trash, due.at_most))):
+            if number < beyond or self.tombstones[task_id].deleted_at <= due.trash_since:
+                del self.trash[task_id]
+        beyond = len(self.tombstones) - due.kept
+        for number, tombstone in enumerate(list(islice(self.tombstones.values(), due.at_most))):
+            if number < beyond or tombstone.deleted_at <= due.tombstones_since:
                 del self.tombstones[tombstone.id]
+                self.trash.pop(tombstone.id, None)
                 if tombstone.uid is not None:
                     del self.ids[tombstone.uid]
                 self.horizon = max(self.horizon, tombstone.revision)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Final
 
@@ -12,7 +13,7 @@ from todo_adapters.memory.account import Account, after
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, QuotaReached, Repeated
+from todo_domain.errors import Exists, Gone, NotFound, QuotaReached, Repeated
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.ports import Created, Once
@@ -20,6 +21,7 @@ from todo_domain.query import Page, Query, filter_of, page_of
 from todo_domain.room import Room
 from todo_domain.room import count as count_memory
 from todo_domain.task import Members, Task, new_task
+from todo_domain.trash import TRASH_KEPT, Trashed, TrashPage, trash_since
 
 _SLICE: Final = 100
 """Tasks that are looked at before the event loop serves others: some milliseconds of long descriptions."""
@@ -51,6 +53,7 @@ class MemoryTasks:
         quota: int,
         once: Once | None,
         uid: str | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
         """Keep a new task, or give the answer of an earlier create again."""
@@ -66,7 +69,7 @@ class MemoryTasks:
             raise QuotaReached(quota)
         task = new_task(members, id=next(self._ids), uid=uid, owner=owner, revision=account.revision + 1, now=now)
         self._accounts[owner] = account
-        return Created(account.put(task, now=now, once=once), replayed=False)
+        return Created(account.put(task, now=now, once=once, trash_kept=trash_kept), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
         """Return the task."""
@@ -99,20 +102,34 @@ class MemoryTasks:
         return self._account_for_write(owner, once, now).task(key)
 
     async def replace(
-        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        edited: Task,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Keep `edited` in the place of the same task at `edited.revision`."""
         account = self._account_for_write(owner, once, now)
         account.task(edited.id, expected={edited.revision})
-        return account.put(edited._replace(revision=account.revision + 1), now=now, once=once)
+        return account.put(edited._replace(revision=account.revision + 1), now=now, once=once, trash_kept=trash_kept)
 
     async def toggle(
-        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         """Complete an open task or reopen a complete one."""
         account = self._account_for_write(owner, once, now)
         toggled = account.task(key).toggled(now)
-        return account.put(toggled._replace(revision=account.revision + 1), now=now, once=once)
+        return account.put(toggled._replace(revision=account.revision + 1), now=now, once=once, trash_kept=trash_kept)
 
     async def delete(
         self,
@@ -122,11 +139,12 @@ class MemoryTasks:
         now: datetime,
         expected: Collection[int] | None,
         once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Remove the task and leave a tombstone."""
+        """Move the task to the trash and leave a tombstone."""
         account = self._account_for_write(owner, once, now)
-        account.remove(account.task(key, expected), now=now, once=once)
+        account.remove(account.task(key, expected), now=now, once=once, trash_kept=trash_kept)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
         """Return what a batch of these keys needs to know."""
@@ -134,10 +152,16 @@ class MemoryTasks:
         ids = dict.fromkeys(account.ids.get(key, 0) if isinstance(key, str) else key for key in keys)
         tasks = [account.tasks[id_] for id_ in ids if id_ in account.tasks]
         tombstones = [account.tombstones[id_] for id_ in ids if id_ in account.tombstones]
-        return Snapshot(account.revision, len(account.tasks), tasks, tombstones)
+        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, account.trash.keys() & ids)
 
     async def apply(
-        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        changes: Changeset,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Kept | None:
         """Keep all the changes, unless what they depend on is no longer so."""
         account = self._account(owner, begins=first_counter(now))
@@ -145,7 +169,7 @@ class MemoryTasks:
             return None
         begun, ids = account.revision, {uid: next(self._ids) for uid in changes.made}
         self._accounts[owner] = account
-        account.apply(changes, ids, now=now)
+        account.apply(changes, ids, now=now, trash_kept=trash_kept)
         return Kept(begun, ids)
 
     async def changes(
@@ -172,6 +196,62 @@ class MemoryTasks:
         """Remove everything of the owner but the counter, which is advanced."""
         if (account := self._accounts.get(owner)) is not None:
             self._accounts[owner] = Account(account.revision + 1)
+
+    async def trash(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        """Return a page of the trash."""
+        account, since = self._account(owner), trash_since(now, trash_kept)
+        found = [
+            Trashed(task, deleted_at, deleted_at + trash_kept)
+            for task in reversed(account.trash.values())
+            if (deleted_at := account.tombstones[task.id].deleted_at) > since
+            and (before is None or task.revision < before)
+        ]
+        page = found[:limit]
+        count_memory((each.task for each in page), room)
+        return TrashPage(page, more=len(found) > len(page))
+
+    async def restore(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        quota: int,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        """Put a task of the trash back."""
+        account = self._account(owner)
+        with suppress(NotFound, Gone):
+            return account.task(key)
+        return account.restore(key, now=now, quota=quota, trash_kept=trash_kept)
+
+    async def discard(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> None:
+        """Remove a task from the trash for good."""
+        account = self._account(owner)
+        del account.trash[account.trashed(key, trash_since(now, trash_kept)).id]
+
+    async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything from the trash for good."""
+        self._account(owner).trash.clear()
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return: memory can always serve."""

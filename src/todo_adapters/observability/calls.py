@@ -35,4 +35,8 @@ class Wrapped:
         self.apply = wrap("apply", tasks.apply)
         self.changes = wrap("changes", tasks.changes)
         self.erase = wrap("erase", tasks.erase)
+        self.trash = wrap("trash", tasks.trash)
+        self.restore = wrap("restore", tasks.restore)
+        self.discard = wrap("discard", tasks.discard)
+        self.empty_trash = wrap("empty_trash", tasks.empty_trash)
         self.check = wrap("check", tasks.check) if checks else tasks.check

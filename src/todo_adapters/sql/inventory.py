@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import sqlalchemy as sa
+
 from todo_adapters.sql.schema import (
     BASE,
     FORMER_VERSION_TABLE,
+    REVISIONS,
     UNRELEASED,
     VERSION_TABLE,
     MigrationError,
     UnreleasedError,
     head,
+    is_of,
 )
-from todo_adapters.sql.tables import metadata
+from todo_adapters.sql.tables import SINCE_REVISION, metadata
 
 TABLES: Final = tuple(metadata.tables)
 
@@ -33,7 +37,7 @@ def lacking(found: Columns, revision: str) -> list[str]:
     if revision == BASE:
         return []
     missing = []
-    for name, table in metadata.tables.items():
+    for name, table in _tables_of(revision).items():
         if name not in found:
             missing.append(name)
             continue
@@ -62,13 +66,19 @@ def require_released(found: Columns) -> None:
     """
     ours = all(
         {"revision", *table.primary_key.columns.keys()} <= set(found.get(name, ()))
-        for name, table in metadata.tables.items()
+        for name, table in _tables_of(REVISIONS[0]).items()
     )
     if ours and FORMER_VERSION_TABLE in found:
         raise UnreleasedError
 
 
-def reserved_names() -> list[str]:
-    """Return every name that the schema takes: its tables and their indexes."""
-    indexes = [str(index.name) for table in metadata.tables.values() for index in table.indexes]
-    return sorted([*TABLES, *(f"{name}_pkey" for name in TABLES), *indexes])
+def reserved_names(found: str = BASE) -> list[str]:
+    """Return every name that the schema takes beyond those of the revision `found`: its tables and their indexes."""
+    there = _tables_of(found) if found != BASE else {}
+    new = [table for name, table in metadata.tables.items() if name not in there]
+    indexes = [str(index.name) for table in new for index in table.indexes]
+    return sorted([*(table.name for table in new), *(f"{table.name}_pkey" for table in new), *indexes])
+
+
+def _tables_of(revision: str) -> dict[str, sa.Table]:
+    return {name: table for name, table in metadata.tables.items() if is_of(table.info.get(SINCE_REVISION), revision)}

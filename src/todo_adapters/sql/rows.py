@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from sys import getsizeof
 from typing import Any, Final, NamedTuple, TypedDict
 
@@ -13,8 +13,9 @@ from todo_domain.errors import KeyReused
 from todo_domain.extra import EMPTY
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
-from todo_domain.ports import KEYS_KEPT, Once, retention
+from todo_domain.ports import Once
 from todo_domain.query import Query
+from todo_domain.retention import KEYS_KEPT, retention
 from todo_domain.room import Room
 from todo_domain.task import Members, Priority, Task, new_task
 from todo_domain.text import fold
@@ -135,11 +136,18 @@ def keyed(once: Once | None, now: datetime, forms: Forms) -> Values:
     return {"key": once.key, "fingerprint": once.fingerprint, "keys_since": since, "now": moment}
 
 
-def expired(owner: UserId, now: datetime, forms: Forms) -> Values:
-    """Return the parameters that say which keys and tombstones a purge removes."""
-    keys_since, tombstones_since, kept, most = retention(now)
-    since = {"keys_since": forms.instant(keys_since), "tombstones_since": forms.instant(tombstones_since)}
-    return {"owner": owner, **since, "kept": kept, "most": most}
+def expired(owner: UserId, now: datetime, trash_kept: timedelta, forms: Forms) -> Values:
+    """Return the parameters that say which keys, tombstones and trashed tasks a purge removes."""
+    due = retention(now, trash_kept)
+    return {
+        "owner": owner,
+        "keys_since": forms.instant(due.keys_since),
+        "tombstones_since": forms.instant(due.tombstones_since),
+        "trash_since": forms.instant(due.trash_since),
+        "kept": due.kept,
+        "trashed": due.trashed,
+        "most": due.at_most,
+    }
 
 
 _STEP: Final = 262_144

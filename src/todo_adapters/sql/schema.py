@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-REVISIONS: Final = ("0003",)
+REVISIONS: Final = ("0003", "0004")
 """The revisions that this release knows, oldest first; it needs the last one."""
 
 UNRELEASED: Final = ("0001", "0002")
@@ -82,6 +82,14 @@ def is_known(revision: str) -> bool:
 def is_behind(revision: str | None) -> bool:
     """Return whether a database at this revision, None for none, lacks what this release needs."""
     return revision is None or revision in (BASE, *UNRELEASED, *REVISIONS[:-1])
+
+
+def is_of(since: str | None, revision: str) -> bool:
+    """Return whether what the revision `since` adds, None for the baseline, is part of the schema at `revision`.
+
+    A revision that only a newer release knows has everything.
+    """
+    return since is None or revision not in (BASE, *REVISIONS) or since not in missing(revision, head())
 
 
 def missing(found: str, target: str) -> list[str]:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.type_api import TypeEngine
 
 from todo_adapters.sql.rows import Columns
-from todo_adapters.sql.tables import INSTANT, idempotency_keys, tasks, tombstones, users
+from todo_adapters.sql.tables import INSTANT, idempotency_keys, tasks, tombstones, trash, users
 from todo_domain.task import Task
 
 
@@ -38,6 +38,8 @@ MOST: Final = parameter("most", sa.Integer)
 KEY: Final = parameter("key", sa.Text)
 KEYS_SINCE: Final = parameter("keys_since", INSTANT)
 TOMBSTONES_SINCE: Final = parameter("tombstones_since", INSTANT)
+TRASH_SINCE: Final = parameter("trash_since", INSTANT)
+TRASHED: Final = parameter("trashed", sa.Integer)
 KEPT: Final = parameter("kept", sa.Integer)
 
 TASK: Final = [tasks.c[name] for name in Task._fields]
@@ -54,12 +56,21 @@ remembered: Final = sa.and_(
     idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == KEY, idempotency_keys.c.created_at > KEYS_SINCE
 )
 
+in_trash: Final = sa.exists(
+    sa.select(ONE).where(trash.c.user_id == OWNER, trash.c.task_id == tombstones.c.task_id).correlate(tombstones)
+)
+"""Whether the trash holds the task of a tombstone, expired or not."""
+
 get: Final = sa.select(*TASK).where(this_task)
 get_by_uid: Final = sa.select(*TASK).where(this_name)
 tombstone_by_uid: Final = sa.select(
-    tombstones.c.task_id, tombstones.c.uid, tombstones.c.revision, tombstones.c.deleted_at
+    tombstones.c.task_id,
+    tombstones.c.uid,
+    tombstones.c.revision,
+    tombstones.c.deleted_at,
+    in_trash,
 ).where(this_deleted_name)
-"""The tombstone of a uid, its columns in the order of `todo_domain.changes.Tombstone`."""
+"""The tombstone of a uid, in the order of `todo_domain.changes.Tombstone`, and whether the trash holds its task."""
 
 counter: Final = sa.select(users.c.revision).where(this_user)
 standing: Final = sa.select(users.c.revision, users.c.task_count).where(this_user)
@@ -93,15 +104,25 @@ def next_number(table: sa.Table) -> sa.ColumnElement[int]:
     return sa.func.coalesce(_latest_number(table), ZERO) + ONE
 
 
-def _oldest(table: sa.Table, expired: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Match those of the user's `most` oldest rows, by revision, that are expired or have `kept` newer ones."""
+def _oldest(table: sa.Table, expired: sa.ColumnElement[bool], beyond: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Match those of the user's `most` oldest rows, by revision, that are expired or beyond a number of newer ones."""
     hers = table.c.user_id == OWNER
-    beyond = table.c.number <= _latest_number(table) - KEPT
     oldest = at_most(sa.select(table.c.revision).where(hers).order_by(table.c.revision)).subquery("oldest")
     # A bound, which is looked up once: of IN, PostgreSQL may make a scan of all rows of the user.
     return sa.and_(
         hers, expired | beyond, table.c.revision <= sa.select(sa.func.max(oldest.c.revision)).scalar_subquery()
     )
+
+
+def _newer(table: sa.Table, count: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Match the user's rows of which there are so many newer ones, by revision."""
+    newest = sa.select(table.c.revision).where(table.c.user_id == OWNER).order_by(table.c.revision.desc())
+    return table.c.revision <= newest.limit(ONE).offset(count).scalar_subquery()
+
+
+def _numbered_newer(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Match the user's rows after which `kept` others came, whether or not those are still there."""
+    return table.c.number <= _latest_number(table) - KEPT
 
 
 def _state() -> sa.Select[Any]:
@@ -152,9 +173,19 @@ def _changes() -> sa.Select[Any]:
     )
 
 
-expired_keys: Final = _oldest(idempotency_keys, idempotency_keys.c.created_at <= KEYS_SINCE)
-expired_tombstones: Final = _oldest(tombstones, tombstones.c.deleted_at <= TOMBSTONES_SINCE)
-"""What a purge removes: see `todo_domain.ports.Retention`."""
+expired_keys: Final = _oldest(
+    idempotency_keys, idempotency_keys.c.created_at <= KEYS_SINCE, _numbered_newer(idempotency_keys)
+)
+expired_tombstones: Final = _oldest(
+    tombstones,
+    tombstones.c.deleted_at <= TOMBSTONES_SINCE,
+    # Tombstones of restored tasks leave gaps in the numbers, so these only say when it is worth counting.
+    sa.case((_numbered_newer(tombstones), _newer(tombstones, KEPT)), else_=sa.false()),
+)
+expired_trash: Final = _oldest(
+    trash, trash.c.deleted_at <= TRASH_SINCE, _newer(trash, parameter("trashed", sa.Integer))
+)
+"""What a purge removes: see `todo_domain.retention.Retention`."""
 
 state: Final = _state()
 changes: Final = _changes()

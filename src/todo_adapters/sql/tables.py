@@ -8,7 +8,7 @@ On PostgreSQL a check of one column belongs to the column's domain; here it is t
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -26,7 +26,10 @@ FOLDED: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 metadata: Final = sa.MetaData()
 
-DOMAINS: Final = {
+SINCE_REVISION: Final = "since revision"
+"""In the `info` of a table that the baseline lacks: the revision that adds it."""
+
+_DOMAINS: Final = {
     "users.id": "todo_user_id",
     "users.revision": "todo_counter",
     "users.task_count": "todo_task_count",
@@ -44,7 +47,6 @@ DOMAINS: Final = {
     "idempotency_keys.key": "todo_key",
     "idempotency_keys.fingerprint": "todo_fingerprint",
 }
-"""The domain of each column that has one on PostgreSQL; its check is the one that the column has below."""
 
 _EMPTY: Final = Either(postgresql=sa.text("'{}'"), sqlite=sa.text("'[]'"))
 _OF_A_USER: Final = "users.id"
@@ -75,6 +77,46 @@ def _number() -> sa.Column[int]:
     return sa.Column("number", sa.BigInteger, nullable=False)
 
 
+def _of_a_task() -> list[sa.Column[Any]]:
+    """Return the columns of a task, but for its user and its id."""
+    return [
+        sa.Column("title", sa.Text, nullable=False),
+        sa.Column("description", sa.Text),
+        sa.Column("completed_at", INSTANT),
+        sa.Column("title_key", FOLDED, nullable=False),
+        sa.Column("description_key", FOLDED),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("updated_at", INSTANT, nullable=False),
+        sa.Column("priority", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+        sa.Column("due_date", DATE),
+        sa.Column("tags", TEXTS, nullable=False, server_default=_EMPTY),
+        sa.Column("tags_key", TEXTS, nullable=False, server_default=_EMPTY),
+        sa.Column("uid", FOLDED),
+        sa.Column("position", FOLDED),
+        sa.Column("extra", sa.Text),
+    ]
+
+
+def _checks_of_a_task(table: str) -> list[sa.CheckConstraint]:
+    return [
+        sa.CheckConstraint("length(title) BETWEEN 1 AND 255", name=f"{table}_title_length"),
+        sa.CheckConstraint("length(description) <= 5000", name=f"{table}_description_length"),
+        # Folding makes a text at most three times as long.
+        sa.CheckConstraint("length(title_key) BETWEEN 1 AND 765", name=f"{table}_title_key_length"),
+        sa.CheckConstraint("length(description_key) <= 15000", name=f"{table}_description_key_length"),
+        sa.CheckConstraint("revision >= 1", name=f"{table}_revision_range"),
+        sa.CheckConstraint("priority BETWEEN 0 AND 3", name=f"{table}_priority_range"),
+        sa.CheckConstraint(_count("tags") <= sa.literal_column("20"), name=f"{table}_tags_count"),
+        sa.CheckConstraint(_count("tags_key") <= sa.literal_column("20"), name=f"{table}_tags_key_count"),
+        sa.CheckConstraint("length(uid) BETWEEN 10 AND 128", name=f"{table}_uid_length"),
+        sa.CheckConstraint("length(position) BETWEEN 1 AND 64", name=f"{table}_position_length"),
+        sa.CheckConstraint(
+            _bytes("extra").between(sa.literal_column("3"), sa.literal_column("4096")), name=f"{table}_extra_length"
+        ),
+    ]
+
+
 users: Final = sa.Table(
     "users",
     metadata,
@@ -97,39 +139,13 @@ tasks: Final = sa.Table(
     "tasks",
     metadata,
     _owner("tasks"),
+    # A task that is restored keeps its id.
     sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=_LARGEST_ID), nullable=False),
-    sa.Column("title", sa.Text, nullable=False),
-    sa.Column("description", sa.Text),
-    sa.Column("completed_at", INSTANT),
-    sa.Column("title_key", FOLDED, nullable=False),
-    sa.Column("description_key", FOLDED),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("created_at", INSTANT, nullable=False),
-    sa.Column("updated_at", INSTANT, nullable=False),
-    sa.Column("priority", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
-    sa.Column("due_date", DATE),
-    sa.Column("tags", TEXTS, nullable=False, server_default=_EMPTY),
-    sa.Column("tags_key", TEXTS, nullable=False, server_default=_EMPTY),
-    sa.Column("uid", FOLDED),
-    sa.Column("position", FOLDED),
-    sa.Column("extra", sa.Text),
+    *_of_a_task(),
     sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
     # On PostgreSQL the sequence ends there.
     sa.CheckConstraint(f"id BETWEEN 1 AND {_LARGEST_ID}", name="tasks_id_range").ddl_if(dialect="sqlite"),
-    sa.CheckConstraint("length(title) BETWEEN 1 AND 255", name="tasks_title_length"),
-    sa.CheckConstraint("length(description) <= 5000", name="tasks_description_length"),
-    # Folding makes a text at most three times as long.
-    sa.CheckConstraint("length(title_key) BETWEEN 1 AND 765", name="tasks_title_key_length"),
-    sa.CheckConstraint("length(description_key) <= 15000", name="tasks_description_key_length"),
-    sa.CheckConstraint("revision >= 1", name="tasks_revision_range"),
-    sa.CheckConstraint("priority BETWEEN 0 AND 3", name="tasks_priority_range"),
-    sa.CheckConstraint(_count("tags") <= sa.literal_column("20"), name="tasks_tags_count"),
-    sa.CheckConstraint(_count("tags_key") <= sa.literal_column("20"), name="tasks_tags_key_count"),
-    sa.CheckConstraint("length(uid) BETWEEN 10 AND 128", name="tasks_uid_length"),
-    sa.CheckConstraint("length(position) BETWEEN 1 AND 64", name="tasks_position_length"),
-    sa.CheckConstraint(
-        _bytes("extra").between(sa.literal_column("3"), sa.literal_column("4096")), name="tasks_extra_length"
-    ),
+    *_checks_of_a_task("tasks"),
     sa.Index("tasks_newest", "user_id", sa.desc("created_at"), sa.desc("id")),
     sa.Index("tasks_revision", "user_id", "revision", unique=True),
     _by_uid("tasks"),
@@ -151,6 +167,28 @@ tombstones: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+trash: Final = sa.Table(
+    "trash",
+    metadata,
+    # Its user is the tombstone's.
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("task_id", sa.BigInteger, nullable=False),
+    *_of_a_task(),
+    sa.Column("deleted_at", INSTANT, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "task_id", name="trash_pkey"),
+    sa.ForeignKeyConstraint(
+        ["user_id", "task_id"],
+        ["tombstones.user_id", "tombstones.task_id"],
+        name="trash_tombstone_fkey",
+        ondelete="CASCADE",
+    ),
+    *_checks_of_a_task("trash"),
+    sa.Index("trash_revision", "user_id", "revision", unique=True),
+    _by_uid("trash"),
+    info={SINCE_REVISION: "0004"},
+    sqlite_with_rowid=False,
+)
+
 idempotency_keys: Final = sa.Table(
     "idempotency_keys",
     metadata,
@@ -167,6 +205,13 @@ idempotency_keys: Final = sa.Table(
     sa.Index("idempotency_keys_revision", "user_id", "revision", unique=True),
     sqlite_with_rowid=False,
 )
+
+DOMAINS: Final = _DOMAINS | {
+    f"trash.{column}": domain
+    for table, _, column, domain in ((*name.partition("."), domain) for name, domain in _DOMAINS.items())
+    if table == "tasks"
+}
+"""The domain of each column that has one on PostgreSQL; its check is the one that the column has above."""
 
 sqlite_metadata: Final = sa.MetaData()
 """What SQLite needs besides: it numbers no column of a composite key."""

@@ -14,7 +14,7 @@ from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
-from todo_adapters.http.protocol.schemas import ExportOut, instant
+from todo_adapters.http.protocol.schemas import ExportOut, instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_domain import Deadline, Unavailable
@@ -97,4 +97,4 @@ def _fragments(format_: str, owner: UserId, everything: Everything) -> Iterator[
         return calendar.components(everything.tasks)
     empty = ExportOut("todo/1", owner, everything.revision, instant(everything.exported_at), [], [])
     before, tasks, after = encode(empty).partition(b'"tasks":[')
-    return chain([before, tasks], json_items(everything.tasks), [after])
+    return chain([before, tasks], json_items(everything.tasks, task_out), [after])

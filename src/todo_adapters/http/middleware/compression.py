@@ -26,7 +26,7 @@ PIECE: Final = 65_536
 
 VARY: Final = b"Accept-Encoding"
 
-_VARIES: Final = re.compile(rb"/api/[^/]+/(?:tasks|changes|export)|/openapi\.json")
+_VARIES: Final = re.compile(rb"/api/[^/]+/(?:tasks|changes|trash|export)|/openapi\.json")
 
 _LEVEL: Final = 1
 """Of zlib. A list of 20 tasks becomes a quarter in 36 µs; the usual level 6 takes 66 µs for 4% less."""

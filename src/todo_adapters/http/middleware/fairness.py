@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from todo_adapters.observability.calls import Wrapped
-from todo_domain import Changes, Deadline, Page, Query, Tasks, Unavailable, UserId
+from todo_domain import Changes, Deadline, Page, Query, Tasks, TrashPage, Unavailable, UserId
 from todo_domain.query import SHORT_PAGE
+from todo_domain.trash import TRASH_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime, timedelta
 
     from todo_domain.room import Room
 
@@ -31,6 +33,7 @@ class FairTasks(Wrapped):
         self._tasks = tasks
         self._reading: WeakValueDictionary[UserId, asyncio.Lock] = WeakValueDictionary()
         self.page = self._page
+        self.trash = self._trash
         self.changes = self._changes
 
     async def _page(
@@ -76,6 +79,29 @@ class FairTasks(Wrapped):
                 if not page.more:
                     return Changes(sorted(page.tasks, key=attrgetter("revision")), [], page.revision, has_more=False)
                 del page
+            return await read(limit=limit, room=room)
+
+    async def _trash(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        deadline = deadline or Deadline.within()
+        read = partial(self._tasks.trash, owner, now=now, trash_kept=trash_kept, before=before, deadline=deadline)
+        if limit is not None and limit <= SHORT_PAGE:
+            return await read(limit=limit)
+        async with self._turn(owner, deadline):
+            if limit is None:
+                beginning = await read(limit=SHORT_PAGE)
+                if not beginning.more:
+                    return beginning
+                del beginning
             return await read(limit=limit, room=room)
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.portability import ERASE, EXPORT
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
+from todo_adapters.http.openapi.trash import DISCARD, EMPTY_TRASH, LIST_TRASH, RESTORE
 from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT
 from todo_adapters.http.protocol.response import encode
 from todo_domain.owner import DEFAULT_QUOTA
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 OPERATIONS: Final = (
     *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, BATCH, CHANGES, EVENTS, EXPORT, ERASE),
+    *(LIST_TRASH, RESTORE, DISCARD, EMPTY_TRASH),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
 """What is routed, and therefore documented: a test compares."""
 
 _TAGS: Final = [
     {"name": "tasks", "description": "One user's tasks."},
+    {"name": "trash", "description": "Deleted tasks, as long as they can be restored."},
     {"name": "sync", "description": "Keeping a copy without reading everything again."},
     {"name": "data", "description": "A user's data as a whole."},
     {"name": "operations", "description": "For operators and tools; no token."},

@@ -256,7 +256,10 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
             "`current` is the task as it is now.",
             {"stale": Stale(GROCERIES), "exists": Exists(GROCERIES)},
         ),
-        "Gone": refused("The task of this uid was deleted; `deleted` is what is left of it.", {"gone": Gone(DELETED)}),
+        "Gone": refused(
+            "The task of this uid was deleted; `deleted` is what is left of it.",
+            {"gone": Gone(DELETED, restorable=True)},
+        ),
         "BatchTooLarge": refused(
             f"The body has more than {batch_limit:,} bytes.",
             {"too_large": lambda: check_size(bytes(batch_limit + 1), batch_limit)},

@@ -11,7 +11,7 @@ from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.batches import parse_batch
 from todo_adapters.http.protocol.errors import JSON_TYPES
 from todo_domain import Exists, Gone, OperationFailed, Stale
-from todo_domain.batch import MOST_OPERATIONS
+from todo_domain.operations import MOST_OPERATIONS
 
 _QUEUE: Final[ex.Example] = {
     "operations": [
@@ -65,8 +65,8 @@ BATCH: Final = Operation(
         "410": refused(
             "An operation of an atomic batch failed: the task of its uid was deleted. Nothing was written.",
             {
-                "gone": OperationFailed(0, Gone(ex.DELETED), known=True),
-                "deleted_before": OperationFailed(1, Gone(ex.DELETED), known=False),
+                "gone": OperationFailed(0, Gone(ex.DELETED, restorable=True), known=True),
+                "deleted_before": OperationFailed(1, Gone(ex.DELETED, restorable=True), known=False),
             },
         ),
         "412": refused(

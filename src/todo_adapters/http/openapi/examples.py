@@ -26,13 +26,15 @@ from todo_adapters.http.protocol.schemas import (
     put_of,
     task_out,
 )
-from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, user_id
+from todo_adapters.http.protocol.trash_schemas import trashed_out
+from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, Trashed, user_id
 from todo_domain.batch import plan, settled
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.extra import EMPTY
 from todo_domain.owner import DEFAULT_QUOTA, first_counter
 from todo_domain.put import checked_put, judge_put
 from todo_domain.task import check, check_new, new_task
+from todo_domain.trash import TRASH_KEPT
 
 Example = dict[str, Any]
 Named = dict[str, dict[str, Any]]
@@ -61,6 +63,26 @@ RENT: Final = Task(
     updated_at=THEN,
 )
 DELETED: Final = Tombstone(id=41, uid="0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa", revision=_BEGAN + 16, deleted_at=THEN)
+TRASHED: Final = Trashed(
+    Task(
+        id=DELETED.id,
+        uid=DELETED.uid,
+        user_id=OWNER,
+        title="Return the drill",
+        description=None,
+        completed_at=None,
+        priority=Priority.NONE,
+        due_date=None,
+        tags=(),
+        position=None,
+        extra=EMPTY,
+        revision=DELETED.revision,
+        created_at=THEN,
+        updated_at=THEN,
+    ),
+    deleted_at=THEN,
+    expires_at=THEN + TRASH_KEPT,
+)
 GROCERIES: Final = Task(
     id=42,
     uid="0199c3a9-0b52-7e1c-8d1f-52a1f0c3b6d7",
@@ -91,6 +113,16 @@ def as_json(struct: object) -> Example:
 def shown(task: Task) -> Example:
     """Return the task as an answer has it."""
     return as_json(task_out(task))
+
+
+def trashed() -> Example:
+    """Return the deleted task as the trash has it."""
+    return as_json(trashed_out(TRASHED))
+
+
+def restored() -> Example:
+    """Return the deleted task after it was restored."""
+    return shown(TRASHED.task._replace(revision=COUNTER + 1, updated_at=NOW))
 
 
 def created(body: Example) -> Example:
@@ -130,7 +162,7 @@ def changes(limit: int = LARGEST_PAGE) -> Example:
 def batched(body: Example) -> Example:
     """Return the results of a batch in the account."""
     operations = parse_batch(encode(body)).operations
-    snapshot = Snapshot(COUNTER, 2, [RENT, GROCERIES], [DELETED])
+    snapshot = Snapshot(COUNTER, 2, [RENT, GROCERIES], [DELETED], {DELETED.id})
     planned = plan(operations, snapshot, owner=OWNER, quota=DEFAULT_QUOTA, now=NOW)
     ids = {uid: NEXT_ID + place for place, uid in enumerate(planned.changes.made)}
     return as_json(batch_results(settled(planned, Kept(COUNTER, ids))))

@@ -89,6 +89,15 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
 
 _PAGE: Final = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE}
 
+PAGE_PARAMETERS: Final = [
+    _query("limit", "The most tasks in one page. Without it: the whole list.", _PAGE, examples=named(first_page=1)),
+    _query(
+        "cursor",
+        "Where the page begins: from the `Link` of the page before, with the same other parameters. Needs `limit`.",
+        {"type": "string", "minLength": 1},
+    ),
+]
+
 LIST_PARAMETERS: Final = [
     _query(
         "status",
@@ -137,12 +146,7 @@ LIST_PARAMETERS: Final = [
         {"type": "string", "enum": list(SORTS), "default": "-created_at", "x-enum-varnames": _SORT_NAMES},
         examples=named(searched="-due_date"),
     ),
-    _query("limit", "The most tasks in one page. Without it: the whole list.", _PAGE, examples=named(first_page=1)),
-    _query(
-        "cursor",
-        "Where the page begins: from the `Link` of the page before, with the same other parameters. Needs `limit`.",
-        {"type": "string", "minLength": 1},
-    ),
+    *PAGE_PARAMETERS,
 ]
 
 CHANGES_PARAMETERS: Final = [

@@ -29,12 +29,13 @@ from todo_adapters.http.protocol.schemas import (
     TaskPatch,
     TaskPut,
 )
+from todo_adapters.http.protocol.trash_schemas import Nothing, TrashedOut
 from todo_domain import Exists, Gone, Stale, Status
 
 _PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut, BatchProblemOut)
 _OPERATIONS: Final = (PutOperation, PatchOperation, DeleteOperation)
-_BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Batch, *_OPERATIONS)
-_STRUCTS: Final = (TaskOut, ChangesOut, BatchResults, ExportOut, *_BODIES, *_PROBLEMS, Health)
+_BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Nothing, Batch, *_OPERATIONS)
+_STRUCTS: Final = (TaskOut, TrashedOut, ChangesOut, BatchResults, ExportOut, *_BODIES, *_PROBLEMS, Health)
 
 _TWINS_AGREE: Final = {
     "not": {

@@ -184,6 +184,7 @@ DELETE: Final = Operation(
     | invalid(bad_condition=lambda: if_match(b"17"))
     | common("KeyReused")
     | CONDITIONAL,
+    "It goes to the trash, from where it can be restored for a while.",
     parameters=[shared("IfMatch"), shared("IdempotencyKey")],
 )
 

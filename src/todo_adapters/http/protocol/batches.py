@@ -23,7 +23,7 @@ from todo_adapters.http.protocol.schemas import (
     task_out,
 )
 from todo_domain import DeleteTask, Done, Invalid, Key, Operation, PatchTask, PutTask, Refused
-from todo_domain.batch import MOST_OPERATIONS, Result
+from todo_domain.operations import MOST_OPERATIONS, Result
 
 _NAMES: Final = {"put": "PutOperation", "patch": "PatchOperation", "delete": "DeleteOperation"}
 _OPERATION: Final = {

@@ -28,6 +28,7 @@ LONGEST_SEARCH: Final = 255
 LIST_PARAMETERS: Final = frozenset(
     {"status", "completed", "q", "priority", "tag", "due_before", "due_after", "due", "sort", "limit", "cursor"}
 )
+TRASH_PARAMETERS: Final = frozenset({"limit", "cursor"})
 CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
 EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
 EXPORT_PARAMETERS: Final = frozenset({"format"})
@@ -138,6 +139,9 @@ class Parameters:
         return [(given, value) for given, values in self._given.items() if given != name for value in values]
 
 
+_WITHOUT_LIMIT: Final = Invalid("cursor", "needs a limit")
+
+
 class ListRequest(NamedTuple):
     """The list that a query string asks for: a query, where to go on in it, and what of the string stays in links."""
 
@@ -174,11 +178,28 @@ def query_of(asked: ListRequest, owner: UserId) -> Query:
     if asked.cursor is None:
         return asked.query
     if asked.query.limit is None:
-        raise Invalid("cursor", "needs a limit")
+        raise _WITHOUT_LIMIT
     return asked.query._replace(after=decode(owner, asked.query, asked.cursor))
 
 
-def next_link(asked: ListRequest, cursor: str) -> bytes:
+class TrashRequest(NamedTuple):
+    """The page of the trash that a query string asks for, and what of the string stays in links."""
+
+    limit: int | None
+    cursor: str | None
+    kept: str
+
+
+def parse_trash_query(query_string: bytes) -> TrashRequest:
+    """Return what the query string of the trash asks for."""
+    given = Parameters(query_string, TRASH_PARAMETERS)
+    limit, cursor = given.one("limit", _limit), given.one("cursor", lambda _, text: text)
+    if cursor is not None and limit is None:
+        raise _WITHOUT_LIMIT
+    return TrashRequest(limit, cursor, urlencode(given.without("cursor"), quote_via=quote))
+
+
+def next_link(asked: ListRequest | TrashRequest, cursor: str) -> bytes:
     """Return the value of `Link` for the next page (RFC 8288), relative to the request's URL (RFC 3986, 5.2).
 
     A query alone leads to the same path, whatever the client's spelling of it and the prefix that a proxy removed.

@@ -56,7 +56,7 @@ class GoneProblemOut(Struct, kw_only=True):
     error: Sentence
     code: Annotated[Literal["gone"], about("What was wrong, for programs.")]
     deleted: Annotated[TombstoneOut, about("What is left of the task.")]
-    restorable: Annotated[bool, about("Whether the task can be restored.")]
+    restorable: Annotated[bool, about("Whether the task lies in the trash, from where it can be restored.")]
     index: Index | UnsetType = UNSET
     request_id: RequestId
 

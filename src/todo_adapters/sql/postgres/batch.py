@@ -7,14 +7,14 @@ text of a statement does not depend on their number.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSON
 
-from todo_adapters.sql.rows import Forms, Values, columns, text_of_instant
+from todo_adapters.sql.rows import Forms, Row, Values, columns, text_of_instant
 from todo_adapters.sql.statements import (
     MEMBERS,
     NOW,
@@ -22,12 +22,14 @@ from todo_adapters.sql.statements import (
     OWNER,
     ZERO,
     gone_changes,
+    in_trash,
     live_changes,
     next_number,
     parameter,
     this_user,
 )
-from todo_adapters.sql.tables import FOLDED, INSTANT, NUMBERS, TEXTS, tasks, tombstones, users
+from todo_adapters.sql.tables import FOLDED, INSTANT, NUMBERS, TEXTS, tasks, tombstones, trash, users
+from todo_adapters.sql.trash import CARRIED
 from todo_domain.changeset import Changeset
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
@@ -56,10 +58,11 @@ def _member_columns() -> list[sa.ColumnClause[Any]]:
 
 def _snapshot() -> sa.Select[Any]:
     """Find the tasks of these ids and uids and the tombstones of these uids, each beside the user's two numbers."""
+    alive, dead = live_changes().add_columns(sa.false()), gone_changes().add_columns(in_trash)
     branches = (
-        live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
-        live_changes().where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
-        gone_changes().where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
+        alive.where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
+        alive.where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
+        dead.where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
     )
     change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
     return (
@@ -127,7 +130,7 @@ def _apply() -> sa.Select[Any]:
         )
         .cte("edited")
     )
-    deletion = _rows("deleted")
+    deletion = _rows("deleted", *_member_columns(), sa.column("created_at", INSTANT), sa.column("updated_at", INSTANT))
     removed = (
         sa.delete(tasks)
         .where(
@@ -137,27 +140,41 @@ def _apply() -> sa.Select[Any]:
         )
         .cte("removed")
     )
+    task_id = sa.func.coalesce(sa.func.nullif(deletion.c.id, ZERO), made.c.id)
     tombstone = {
         "user_id": OWNER,
-        "task_id": sa.func.coalesce(sa.func.nullif(deletion.c.id, ZERO), made.c.id),
+        "task_id": task_id,
         "uid": deletion.c.uid,
         "revision": turn.c.begun + deletion.c.step,
         "deleted_at": NOW,
         "number": next_number(tombstones) + sa.func.row_number().over(order_by=deletion.c.step) - ONE,
     }
     its_own = sa.and_(deletion.c.id == ZERO, made.c.uid == deletion.c.uid)
+    deletions = deletion.join(turn, sa.true()).outerjoin(made, its_own)
     buried = (
         sa.insert(tombstones)
-        .from_select(
-            list(tombstone),
-            sa.select(*tombstone.values()).select_from(deletion.join(turn, sa.true()).outerjoin(made, its_own)),
-        )
+        .from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
         .cte("buried")
+    )
+    trash_row = {
+        "user_id": OWNER,
+        "task_id": task_id,
+        "revision": turn.c.begun + deletion.c.step,
+        **{name: deletion.c[name] for name in CARRIED},
+        "deleted_at": NOW,
+    }
+    trashed = (
+        sa.insert(trash)
+        .from_select(
+            list(trash_row),
+            sa.select(*trash_row.values()).select_from(deletions).where(parameter("to_trash", sa.Boolean)),
+        )
+        .cte("trashed")
     )
     return (
         sa.select(turn.c.begun, made.c.uid, made.c.id)
         .select_from(turn.outerjoin(made, sa.true()))
-        .add_cte(edited, removed, buried)
+        .add_cte(edited, removed, buried, trashed)
     )
 
 
@@ -179,7 +196,12 @@ def snapshot_values(owner: UserId, keys: Collection[Key]) -> Values:
     return {"owner": owner, "ids": ids or "{}", "uids": [key for key in keys if isinstance(key, str)] or "{}"}
 
 
-def apply_values(owner: UserId, changes: Changeset, now: datetime) -> Values:
+def trashed_ids(rows: Sequence[Row]) -> set[int]:
+    """Return the ids of the tombstones in the rows of `snapshot` whose tasks the trash holds."""
+    return {row[0] for row in rows if row[-3]}
+
+
+def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: bool) -> Values:
     """Return the parameters of `apply` and of the statements around it."""
     begun = changes.revision
     places = {uid: place for place, uid in enumerate(changes.made)}
@@ -194,10 +216,20 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime) -> Values:
         for task in changes.tasks
         if task.id
     ]
-    deleted = [_row(task, begun) for task in changes.deleted]
+    deleted = [
+        _row(
+            task,
+            begun,
+            **columns(task, _IN_JSON),
+            created_at=text_of_instant(task.created_at),
+            updated_at=text_of_instant(task.updated_at),
+        )
+        for task in changes.deleted
+    ]
     return {
         "owner": owner,
         "now": now,
+        "to_trash": to_trash,
         "begins": first_counter(now),
         "quota": len(changes.made),  # nobody is provisioned for a batch that makes nothing
         "writes": changes.writes,

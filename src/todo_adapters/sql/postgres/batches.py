@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from todo_adapters.sql import lists, statements
+from todo_adapters.sql import lists, statements, trash
 from todo_adapters.sql.postgres import batch, writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain.query import Query
@@ -28,7 +28,20 @@ DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
 DELETE_BY_UID: Final = Transaction(
     writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
 )
-BY_UID: Final = {GET: GET_BY_UID, TOGGLE: TOGGLE_BY_UID, DELETE: DELETE_BY_UID}
+TRASH: Final = Transaction(trash.page)
+LONG_TRASH: Final = Transaction(trash.page, alone=True)
+RESTORE: Final = Transaction(statements.get, writes.restore, trash.found, writes=True)
+RESTORE_BY_UID: Final = Transaction(statements.get_by_uid, writes.restore_by_uid, trash.found_by_uid, writes=True)
+DISCARD: Final = Transaction(trash.discard, writes=True)
+DISCARD_BY_UID: Final = Transaction(trash.discard_by_uid, writes=True)
+EMPTY_TRASH: Final = Transaction(trash.empty, writes=True)
+BY_UID: Final = {
+    GET: GET_BY_UID,
+    TOGGLE: TOGGLE_BY_UID,
+    DELETE: DELETE_BY_UID,
+    RESTORE: RESTORE_BY_UID,
+    DISCARD: DISCARD_BY_UID,
+}
 """For each batch about a task of an id the one that does the same with a uid."""
 
 ONCE: Final = {
@@ -84,6 +97,13 @@ def all_batches() -> dict[str, Transaction]:
         "snapshot": SNAPSHOT,
         "apply": APPLY,
         "apply and purge": APPLY_AND_PURGE,
+        "trash": TRASH,
+        "long trash": LONG_TRASH,
+        "restore": RESTORE,
+        "restore by uid": RESTORE_BY_UID,
+        "discard": DISCARD,
+        "discard by uid": DISCARD_BY_UID,
+        "empty trash": EMPTY_TRASH,
         "purge": PURGE,
         "erase": ERASE,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
@@ -14,12 +14,12 @@ from todo_adapters.sql.postgres.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.schema import VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
-from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, users
+from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, trash, users
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
-_TABLES: Final = (users, tasks, tombstones, idempotency_keys)
+_TABLES: Final = (users, tasks, tombstones, trash, idempotency_keys)
 _NAMES: Final = (VERSION_TABLE, *(table.name for table in _TABLES))
 
 _SCHEMAS: Final = (
@@ -42,6 +42,14 @@ _FACTS: Final = Transaction(
     )
 )
 _OTHER: Final = parameter("other", sa.Text)
+_TASK_OF_ANOTHER: Final[dict[str, sa.ColumnElement[Any]]] = {
+    "user_id": _OTHER,
+    "title": _OTHER,
+    "title_key": _OTHER,
+    "revision": ONE,
+    "created_at": sa.func.now(),
+    "updated_at": sa.func.now(),
+}
 _TRESPASSES: Final = tuple(
     # Without RETURNING, which a policy for reading might refuse. The error at the end undoes an insert that succeeded.
     Transaction(
@@ -52,17 +60,8 @@ _TRESPASSES: Final = tuple(
     for table, values in (
         (users, {"id": _OTHER, "revision": ZERO, "task_count": ZERO, "horizon": ZERO, "created_at": sa.func.now()}),
         (tombstones, {"user_id": _OTHER, "task_id": ONE, "revision": ONE, "deleted_at": sa.func.now(), "number": ONE}),
-        (
-            tasks,
-            {
-                "user_id": _OTHER,
-                "title": _OTHER,
-                "title_key": _OTHER,
-                "revision": ONE,
-                "created_at": sa.func.now(),
-                "updated_at": sa.func.now(),
-            },
-        ),
+        (tasks, _TASK_OF_ANOTHER),
+        (trash, _TASK_OF_ANOTHER | {"task_id": ONE, "deleted_at": sa.func.now()}),
         (
             idempotency_keys,
             {

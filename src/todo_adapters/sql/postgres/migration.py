@@ -91,7 +91,8 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
             try:
                 if needed(found):
                     if found == BASE:
-                        _require_room(connection)
+                        _require_place(connection)
+                    _require_free_names(connection, found)
                     connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
                     change(connection)
                 else:
@@ -134,14 +135,19 @@ def _standing(connection: sa.Connection) -> str:
     return BASE
 
 
-def _require_room(connection: sa.Connection) -> None:
-    """Raise MigrationError if the tables cannot be made here: the encoding, no schema, or a name that is taken."""
+def _require_place(connection: sa.Connection) -> None:
+    """Raise MigrationError if the tables cannot be made here: the encoding, or no schema."""
     if connection.scalar(sa.text("SELECT current_setting('server_encoding')")) != "UTF8":
         raise MigrationError(ENCODING)
-    schema = connection.scalar(sa.select(sa.func.current_schema()))
-    if schema is None:
+    if connection.scalar(sa.select(sa.func.current_schema())) is None:
         raise MigrationError("the search_path names no schema that exists: create it, or correct the search_path")
-    if (name := connection.scalar(_TAKEN, {"names": [*reserved_names(), *DOMAINS.values()]})) is not None:
+
+
+def _require_free_names(connection: sa.Connection, found: str) -> None:
+    """Raise MigrationError if a name is taken that the schema needs beyond what it has at the revision `found`."""
+    names = [*reserved_names(found), *(DOMAINS.values() if found == BASE else ())]
+    if (name := connection.scalar(_TAKEN, {"names": names})) is not None:
+        schema = connection.scalar(sa.select(sa.func.current_schema()))
         raise MigrationError(
             f"the schema {schema} has a {name} already, which is not ours: give todo a schema or a database of its own"
         )

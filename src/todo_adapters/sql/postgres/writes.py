@@ -27,6 +27,7 @@ from todo_adapters.sql.statements import (
     erased,
     expired_keys,
     expired_tombstones,
+    expired_trash,
     next_number,
     parameter,
     remembered,
@@ -35,7 +36,8 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, users
+from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.trash import CARRIED, this_trashed, this_trashed_name
 from todo_domain.task import Task
 
 Conditions = Sequence[sa.ColumnElement[bool]]
@@ -130,12 +132,15 @@ def _changing(
 
 
 def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.Insert:
-    """Put a tombstone in the place of the task that matches, if `expected` is null or holds its revision."""
+    """Put a tombstone in the place of the task that matches, if `expected` is null or holds its revision.
+
+    With `to_trash`, the trash gets the task.
+    """
     expected = parameter("expected", NUMBERS)
     gone = (
         sa.delete(tasks)
         .where(matches, expected.is_(None) | (tasks.c.revision == sa.func.any(expected)), *new)
-        .returning(tasks.c.id, tasks.c.uid)
+        .returning(tasks.c.id, *(tasks.c[name] for name in CARRIED))
         .cte("gone")
     )
     turn = (
@@ -156,22 +161,67 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
     inserted = sa.insert(tombstones).from_select(
         list(tombstone_row), sa.select(*tombstone_row.values()).select_from(gone.join(turn, sa.true()))
     )
-    return inserted.returning(tombstones.c.revision, tombstones.c.task_id.label("id")).add_cte(turn)
+    trash_row: dict[str, sa.ColumnElement[Any]] = {
+        "user_id": OWNER,
+        "task_id": gone.c.id,
+        "revision": turn.c.revision,
+        **{name: gone.c[name] for name in CARRIED},
+        "deleted_at": NOW,
+    }
+    trashed = sa.insert(trash).from_select(
+        list(trash_row),
+        sa.select(*trash_row.values()).select_from(gone.join(turn, sa.true())).where(parameter("to_trash", sa.Boolean)),
+    )
+    return inserted.returning(tombstones.c.revision, tombstones.c.task_id.label("id")).add_cte(
+        turn, trashed.cte("trashed")
+    )
+
+
+def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
+    """Put the trashed task that matches back under its id, and return it; nothing at all beyond the quota."""
+    room = (
+        sa.update(users)
+        .where(this_user, users.c.task_count < QUOTA, sa.exists(sa.select(ONE).where(lies_there)))
+        .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
+        .returning(users.c.revision)
+        .cte("room")
+    )
+    taken = (
+        sa.delete(trash)
+        .where(lies_there, sa.exists(sa.select(ONE).select_from(room)))
+        .returning(trash.c.task_id, *(trash.c[name] for name in CARRIED))
+        .cte("taken")
+    )
+    tombstone = sa.delete(tombstones).where(
+        tombstones.c.user_id == OWNER, tombstones.c.task_id == sa.select(taken.c.task_id).scalar_subquery()
+    )
+    task: dict[str, sa.ColumnElement[Any]] = {
+        "user_id": OWNER,
+        "id": taken.c.task_id,
+        "revision": room.c.revision,
+        **{name: taken.c[name] for name in CARRIED},
+        "updated_at": sa.func.greatest(taken.c.updated_at, NOW),
+    }
+    put_back = sa.insert(tasks).from_select(
+        list(task), sa.select(*task.values()).select_from(taken.join(room, sa.true()))
+    )
+    return put_back.returning(*TASK).add_cte(tombstone.cte("tombstone"))
 
 
 def _purge() -> sa.Update:
     """Forget what has expired, and raise the horizon over the tombstones.
 
-    See `todo_domain.ports.Retention`. The work is bounded, whatever there is.
+    See `todo_domain.retention.Retention`. The work is bounded, whatever there is.
     """
     forgotten = sa.delete(idempotency_keys).where(expired_keys).cte("forgotten")
+    thrown_away = sa.delete(trash).where(expired_trash).cte("thrown_away")
     gone = sa.delete(tombstones).where(expired_tombstones).returning(tombstones.c.revision).cte("gone")
     highest = sa.select(sa.func.max(gone.c.revision)).scalar_subquery()
     return (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).select_from(gone)))
         .values(horizon=sa.func.greatest(users.c.horizon, highest))
-        .add_cte(forgotten)
+        .add_cte(forgotten, thrown_away)
     )
 
 
@@ -179,7 +229,7 @@ def _erase() -> sa.Update:
     """Delete every row of the user, and move the counter and the horizon past all that was known."""
     everything = [
         sa.delete(table).where(table.c.user_id == OWNER).cte(f"no_{table.name}")
-        for table in (tasks, tombstones, idempotency_keys)
+        for table in (tasks, trash, tombstones, idempotency_keys)
     ]
     return sa.update(users).where(this_user).values(**erased()).add_cte(*everything)
 
@@ -220,5 +270,7 @@ remove: Final = _remove(this_task)
 remove_by_uid: Final = _remove(this_name)
 remove_once: Final = _remembering(_remove(this_task, *_NEW).cte("made"), "revision")
 remove_by_uid_once: Final = _remembering(_remove(this_name, *_NEW).cte("made"), "revision")
+restore: Final = _restore(this_trashed)
+restore_by_uid: Final = _restore(this_trashed_name)
 purge: Final = _purge()
 erase: Final = _erase()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Values, columns, named, task_from_sqlite, text_of_instant
@@ -17,20 +17,24 @@ from todo_domain.owner import UserId, first_counter
 
 def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key]) -> Snapshot:
     """Return what `Tasks.snapshot` does."""
-    tasks, tombstones = {}, []
+    tasks, tombstones, trashed = {}, [], set()
     for key in keys:
         try:
             task = steps.get(connection, named(owner, key))
             tasks[task.id] = task
         except Gone as gone:
             tombstones.append(gone.deleted)
+            if gone.restorable:
+                trashed.add(gone.deleted.id)
         except NotFound:
             pass
     revision, task_count = connection.execute(texts.STANDING, {"owner": owner}).fetchone() or (0, 0)
-    return Snapshot(revision, task_count, list(tasks.values()), tombstones)
+    return Snapshot(revision, task_count, list(tasks.values()), tombstones, trashed)
 
 
-def apply(connection: sqlite3.Connection, owner: UserId, changes: Changeset, now: datetime) -> Kept | None:
+def apply(
+    connection: sqlite3.Connection, owner: UserId, changes: Changeset, now: datetime, trash_kept: timedelta
+) -> Kept | None:
     """Do what `Tasks.apply` does."""
     values: Values = {
         "owner": owner,
@@ -57,7 +61,11 @@ def apply(connection: sqlite3.Connection, owner: UserId, changes: Changeset, now
         if task.id:
             connection.execute(texts.REMOVE, row)
         connection.execute(texts.INSERT_TOMBSTONE, row)
-    steps.purge(connection, owner, revision, now, changes.writes)
+        if trash_kept:
+            row |= columns(task, FORMS)
+            row |= {name: text_of_instant(getattr(task, name)) for name in ("created_at", "updated_at")}
+            connection.execute(texts.INSERT_TRASH, row)
+    steps.purge(connection, owner, revision, now, trash_kept, changes.writes)
     return Kept(begun, ids)
 
 

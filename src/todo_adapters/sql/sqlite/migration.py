@@ -54,9 +54,8 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
         with engine.begin() as transaction:
             found = _standing(connection)
             if needed(found):
-                if found == BASE:
-                    _require_free_names(connection)
-                elif _holds_data(connection):
+                _require_free_names(connection, found)
+                if found != BASE and _holds_data(connection):
                     _copy(path, found)
                 change(transaction)
             elif found != BASE:
@@ -86,9 +85,12 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", [table])}
 
 
-def _require_free_names(connection: sqlite3.Connection) -> None:
-    """Raise MigrationError if another program's table or index has one of our names, which ignore case here."""
-    names = json.dumps([*reserved_names(), *sqlite_metadata.tables])
+def _require_free_names(connection: sqlite3.Connection, found: str) -> None:
+    """Raise MigrationError if another program's table or index has a name that we need beyond those of `found`.
+
+    Names ignore case here.
+    """
+    names = json.dumps([*reserved_names(found), *(sqlite_metadata.tables if found == BASE else ())])
     if (taken := connection.execute(_TAKEN, [names]).fetchone()) is not None:
         raise MigrationError(f"the file has a {taken[0]} already, which is not ours: give todo a file of its own")
 

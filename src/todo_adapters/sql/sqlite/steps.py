@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from todo_adapters.sql.rows import SQLITE, Values, expired, task_from_sqlite
 from todo_adapters.sql.sqlite import texts
+from todo_adapters.sql.trash import CARRIED
 from todo_domain.changes import Tombstone
-from todo_domain.errors import Gone, KeyReused, NotFound, Repeated
+from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Stale
 from todo_domain.owner import UserId
-from todo_domain.ports import purge_is_due
+from todo_domain.retention import purge_is_due
 from todo_domain.task import Task
 
 
@@ -20,11 +21,11 @@ def require_new(connection: sqlite3.Connection, values: Values) -> None:
         raise Repeated if seen[0] == values["fingerprint"] else KeyReused
 
 
-def finish(connection: sqlite3.Connection, values: Values, now: datetime) -> None:
+def finish(connection: sqlite3.Connection, values: Values, now: datetime, trash_kept: timedelta) -> None:
     """Remember the key of a write, where it has one, and purge."""
     if "key" in values:
         connection.execute(texts.REMEMBER, values)
-    purge(connection, values["owner"], values["new_revision"], now)
+    purge(connection, values["owner"], values["new_revision"], now, trash_kept)
 
 
 def find(connection: sqlite3.Connection, values: Values) -> None:
@@ -46,15 +47,30 @@ def get(connection: sqlite3.Connection, values: Values) -> Task:
 def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
     """Raise Gone if there is a tombstone of the uid."""
     if (row := connection.execute(texts.TOMBSTONE_BY_UID, values).fetchone()) is not None:
-        task_id, uid, revision, deleted_at = row
-        raise Gone(Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at)))
+        task_id, uid, revision, deleted_at, in_trash = row
+        tombstone = Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at))
+        raise Gone(tombstone, restorable=bool(in_trash))
 
 
-def purge(connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime, writes: int = 1) -> None:
+def delete(connection: sqlite3.Connection, values: Values, *, to_trash: bool) -> None:
+    """Remove the task that the parameters name, leave its tombstone, and put it into the trash. Raises Stale."""
+    if (removed := connection.execute(texts.REMOVE, values).fetchone()) is None:
+        raise Stale(get(connection, values))
+    values |= zip(CARRIED, removed, strict=True)
+    (values["new_revision"],) = connection.execute(texts.DISMISS, values).fetchone()
+    connection.execute(texts.INSERT_TOMBSTONE, values)
+    if to_trash:
+        connection.execute(texts.INSERT_TRASH, values)
+
+
+def purge(
+    connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime, trash_kept: timedelta, writes: int = 1
+) -> None:
     """Purge if the last `writes` writes, which took the counter to `revision`, call for it."""
     if not purge_is_due(revision, writes):
         return
-    values = expired(owner, now, SQLITE)
+    values = expired(owner, now, trash_kept, SQLITE)
     connection.execute(texts.FORGET, values)
+    connection.execute(texts.THROW_AWAY, values)
     if gone := connection.execute(texts.PURGE_TOMBSTONES, values).fetchall():
         connection.execute(texts.RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})

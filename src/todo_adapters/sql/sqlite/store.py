@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection
-from datetime import datetime
-from operator import attrgetter
-from pathlib import Path
-from typing import Final
+from datetime import datetime, timedelta
 
 from todo_adapters.sql import lists
 from todo_adapters.sql.rows import SQLITE as FORMS
@@ -23,26 +20,23 @@ from todo_adapters.sql.rows import (
     task_from_sqlite,
     text_of_instant,
 )
-from todo_adapters.sql.schema import TOUCH
 from todo_adapters.sql.sqlite import batch, steps, texts
-from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
-from todo_adapters.sql.sqlite.file import File
+from todo_adapters.sql.sqlite.connections import NO_LIMIT
+from todo_adapters.sql.sqlite.trash import SqliteTrash
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
-from todo_domain.errors import Exists, NotFound, QuotaReached, Stale, Unavailable
+from todo_domain.errors import Exists, NotFound, QuotaReached, Stale
 from todo_domain.naming import Key
 from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
-
-_NO_LIMIT: Final = -1
-_SLOW_READERS: Final = 2
+from todo_domain.trash import TRASH_KEPT
 
 
-class SqliteTasks:
+class SqliteTasks(SqliteTrash):
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
     All writes of this process go through one thread and all short reads through another; reads that may take long have
@@ -50,25 +44,6 @@ class SqliteTasks:
     other. A write that has returned is on the disk.
     Methods: see `Tasks`.
     """
-
-    def __init__(self, path: Path | str) -> None:
-        file = File(Path(path))
-        self._writer = SqliteCalls(file, writes=True)
-        self._reader = SqliteCalls(file, writes=False)
-        self._slow_readers = [SqliteCalls(file, writes=False) for _ in range(_SLOW_READERS)]
-
-    async def open(self) -> None:
-        """Open the file, or raise Unavailable; without this call, the first use does so."""
-        await self._writer.run(lambda _: None)
-        await self._reader.run(lambda _: None)
-
-    async def aclose(self) -> None:
-        """Finish what has begun and close the file. Whatever comes later is Unavailable."""
-        for worker in (self._writer, self._reader, *self._slow_readers):
-            await worker.aclose()
-
-    def _reader_for(self, *, short: bool) -> SqliteCalls:
-        return self._reader if short else min(self._slow_readers, key=attrgetter("load"))
 
     async def create(
         self,
@@ -79,6 +54,7 @@ class SqliteTasks:
         quota: int,
         once: Once | None,
         uid: str | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
         draft = new_task(members, id=0, uid=uid, owner=owner, revision=0, now=now)
@@ -106,7 +82,7 @@ class SqliteTasks:
             values["new_revision"] = revision = admitted[0]
             (values["id"],) = connection.execute(texts.NEXT_ID).fetchone()
             connection.execute(texts.INSERT, values)
-            steps.finish(connection, values, now)
+            steps.finish(connection, values, now, trash_kept)
             return Created(draft._replace(id=values["id"], revision=revision), replayed=False)
 
         return await self._writer.run(work, deadline)
@@ -123,7 +99,7 @@ class SqliteTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        most = _NO_LIMIT if query.limit is None else query.limit + 1
+        most = NO_LIMIT if query.limit is None else query.limit + 1
         values = {"owner": owner, "most": most, **conditions(query, FORMS)}
         sql = texts.page(lists.shape_of(query))
 
@@ -149,7 +125,14 @@ class SqliteTasks:
         return await self._reader.run(work, deadline)
 
     async def replace(
-        self, owner: UserId, edited: Task, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        edited: Task,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values |= {"updated_at": text_of_instant(edited.updated_at), **keyed(once, now, FORMS)}
@@ -160,13 +143,20 @@ class SqliteTasks:
                 raise Stale(current)
             (values["new_revision"],) = connection.execute(texts.TURN, values).fetchone()
             connection.execute(texts.REPLACE, values)
-            steps.finish(connection, values, now)
+            steps.finish(connection, values, now, trash_kept)
             return edited._replace(revision=values["new_revision"])
 
         return await self._writer.run(work, deadline)
 
     async def toggle(
-        self, owner: UserId, key: Key, *, now: datetime, once: Once | None = None, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Task:
         values: Values = {**named(owner, key), "now": text_of_instant(now), **keyed(once, now, FORMS)}
 
@@ -178,7 +168,7 @@ class SqliteTasks:
             (values["new_revision"],) = turn
             if (row := connection.execute(texts.TOGGLE, values).fetchone()) is None:
                 raise NotFound
-            steps.finish(connection, values, now)
+            steps.finish(connection, values, now, trash_kept)
             return task_from_sqlite(row)
 
         return await self._writer.run(work, deadline)
@@ -191,6 +181,7 @@ class SqliteTasks:
         now: datetime,
         expected: Collection[int] | None,
         once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
         accepted = None if expected is None else FORMS.several(list(expected))
@@ -200,12 +191,8 @@ class SqliteTasks:
         def work(connection: sqlite3.Connection) -> None:
             steps.require_new(connection, values)
             steps.find(connection, values)
-            if (removed := connection.execute(texts.REMOVE, values).fetchone()) is None:
-                raise Stale(steps.get(connection, values))
-            (values["uid"],) = removed
-            (values["new_revision"],) = connection.execute(texts.DISMISS, values).fetchone()
-            connection.execute(texts.INSERT_TOMBSTONE, values)
-            steps.finish(connection, values, now)
+            steps.delete(connection, values, to_trash=bool(trash_kept))
+            steps.finish(connection, values, now, trash_kept)
 
         await self._writer.run(work, deadline)
 
@@ -213,9 +200,17 @@ class SqliteTasks:
         return await self._reader.run(lambda connection: batch.snapshot(connection, owner, keys), deadline)
 
     async def apply(
-        self, owner: UserId, changes: Changeset, *, now: datetime, deadline: Deadline | None = None
+        self,
+        owner: UserId,
+        changes: Changeset,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
     ) -> Kept | None:
-        return await self._writer.run(lambda connection: batch.apply(connection, owner, changes, now), deadline)
+        return await self._writer.run(
+            lambda connection: batch.apply(connection, owner, changes, now, trash_kept), deadline
+        )
 
     async def changes(
         self,
@@ -248,27 +243,3 @@ class SqliteTasks:
                 connection.execute(sql, values)
 
         await self._writer.run(work, deadline)
-
-    async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
-        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
-
-        def work(connection: sqlite3.Connection) -> dict[UserId, int]:
-            found = ((user, connection.execute(texts.COUNTER, {"owner": user}).fetchone()) for user in users)
-            return {user: row[0] if row else 0 for user, row in found}
-
-        return await self._reader.run(work)
-
-    async def version(self) -> int:
-        """Return a number that changes with each commit of any process; it costs some microseconds."""
-        return await self._reader.run(lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0]))
-
-    async def check(self, *, deadline: Deadline | None = None) -> None:
-        def behind(connection: sqlite3.Connection) -> bool:
-            if schema_is_behind(connection):
-                return True
-            connection.execute(TOUCH)
-            return False
-
-        # By the writer, because a locked file refuses its transaction.
-        if await self._writer.run(behind, deadline):
-            raise Unavailable(BEHIND)

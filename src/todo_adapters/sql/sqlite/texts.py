@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from todo_adapters.sql import lists, statements
+from todo_adapters.sql import lists, statements, trash
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.sqlite import writes
 
@@ -29,11 +29,22 @@ REPLACE: Final = text_of(writes.replace, SQLITE)
 TOGGLE: Final = text_of(writes.toggle, SQLITE)
 REMOVE: Final = text_of(writes.remove, SQLITE)
 INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
+INSERT_TRASH: Final = text_of(writes.insert_trash, SQLITE)
+TRASH: Final = text_of(trash.page, SQLITE)
+TRASHED: Final = text_of(trash.found, SQLITE)
+TRASHED_BY_UID: Final = text_of(trash.found_by_uid, SQLITE)
+RESTORE: Final = text_of(writes.restore, SQLITE)
+REMOVE_TOMBSTONE: Final = text_of(writes.remove_tombstone, SQLITE)
+DISCARD: Final = text_of(trash.discard, SQLITE)
+DISCARD_BY_UID: Final = text_of(trash.discard_by_uid, SQLITE)
+EMPTY_TRASH: Final = text_of(trash.empty, SQLITE)
+THROW_AWAY: Final = text_of(writes.throw_away, SQLITE)
 FORGET: Final = text_of(writes.forget, SQLITE)
 PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
 ERASE: Final = {
     "erase tasks": text_of(writes.erase_tasks, SQLITE),
+    "erase trash": EMPTY_TRASH,
     "erase tombstones": text_of(writes.erase_tombstones, SQLITE),
     "erase keys": text_of(writes.erase_keys, SQLITE),
     "begin anew": text_of(writes.begin_anew, SQLITE),
@@ -70,6 +81,16 @@ def all_texts() -> dict[str, str]:
         "toggle": TOGGLE,
         "remove": REMOVE,
         "insert_tombstone": INSERT_TOMBSTONE,
+        "insert trash": INSERT_TRASH,
+        "trash": TRASH,
+        "trashed": TRASHED,
+        "trashed by uid": TRASHED_BY_UID,
+        "restore": RESTORE,
+        "remove tombstone": REMOVE_TOMBSTONE,
+        "discard": DISCARD,
+        "discard by uid": DISCARD_BY_UID,
+        "empty trash": EMPTY_TRASH,
+        "throw away": THROW_AWAY,
         "forget": FORGET,
         "purge_tombstones": PURGE_TOMBSTONES,
         "raise horizon": RAISE_HORIZON,

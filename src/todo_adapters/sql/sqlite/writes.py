@@ -24,12 +24,14 @@ from todo_adapters.sql.statements import (
     erased,
     expired_keys,
     expired_tombstones,
+    expired_trash,
     next_number,
     parameter,
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, idempotency_keys, task_ids, tasks, tombstones, users
+from todo_adapters.sql.tables import NUMBERS, idempotency_keys, task_ids, tasks, tombstones, trash, users
+from todo_adapters.sql.trash import CARRIED, this_trashed
 
 _REVISION: Final = parameter("new_revision", sa.BigInteger)
 _BUMPED: Final = users.c.revision + ONE
@@ -120,12 +122,34 @@ remove: Final = (
         _expected.is_(None)
         | tasks.c.revision.in_(sa.select(sa.func.json_each(_expected).table_valued("value").c.value)),
     )
-    .returning(tasks.c.uid)
+    .returning(*(tasks.c[name] for name in CARRIED))
 )
 
 insert_tombstone: Final = sa.insert(tombstones).values(
     user_id=OWNER, task_id=ID, uid=UID, revision=_REVISION, deleted_at=NOW, number=next_number(tombstones)
 )
+
+insert_trash: Final = sa.insert(trash).values(
+    user_id=OWNER,
+    task_id=ID,
+    revision=_REVISION,
+    **{name: parameter(name, tasks.c[name].type) for name in CARRIED},
+    deleted_at=NOW,
+)
+
+_RESTORED: Final = {
+    "user_id": OWNER,
+    "id": trash.c.task_id,
+    "revision": _REVISION,
+    **{name: trash.c[name] for name in CARRIED},
+    "updated_at": sa.func.max(trash.c.updated_at, NOW),
+}
+restore: Final = (
+    sa.insert(tasks).from_select(list(_RESTORED), sa.select(*_RESTORED.values()).where(this_trashed)).returning(*TASK)
+)
+
+remove_tombstone: Final = sa.delete(tombstones).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == ID)
+"""Its row of the trash goes with it."""
 
 forget: Final = sa.delete(idempotency_keys).where(expired_keys)
 
@@ -135,6 +159,8 @@ erase_tasks: Final = sa.delete(tasks).where(tasks.c.user_id == OWNER)
 erase_tombstones: Final = sa.delete(tombstones).where(tombstones.c.user_id == OWNER)
 erase_keys: Final = sa.delete(idempotency_keys).where(idempotency_keys.c.user_id == OWNER)
 begin_anew: Final = sa.update(users).where(this_user).values(**erased())
+
+throw_away: Final = sa.delete(trash).where(expired_trash)
 
 raise_horizon: Final = (
     sa.update(users).where(this_user).values(horizon=sa.func.max(users.c.horizon, parameter("horizon", sa.BigInteger)))

@@ -1,0 +1,30 @@
+"""What travels of the trash."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from todo_adapters.http.protocol.member_types import instant_meta
+from todo_adapters.http.protocol.schemas import TaskOut, instant, task_out
+from todo_domain import Trashed
+
+
+class TrashedOut(TaskOut):
+    """A task in the trash. Its `revision` is that of its deletion; all else is as it was."""
+
+    deleted_at: Annotated[str, instant_meta("When it was deleted.")]
+    expires_at: Annotated[str, instant_meta("Until when it can be restored.")]
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """The body of a request that needs none: an empty object, or no body at all."""
+
+
+def trashed_out(trashed: Trashed) -> TrashedOut:
+    """Return a task in the trash as clients see it."""
+    task, deleted_at, expires_at = trashed
+    members = astuple(task_out(task))
+    return TrashedOut(*members, instant(deleted_at), instant(expires_at))  # type: ignore[call-arg]  # all of TaskOut's

@@ -1,0 +1,136 @@
+"""Calls of a PostgreSQL store: one transaction each, and what its rows and errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import psycopg
+
+from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.errors import NOT_ALLOWED
+from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
+from todo_adapters.sql.postgres.notifications import Notifications
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.url import libpq_url
+from todo_adapters.sql.rows import POSTGRESQL as FORMS
+from todo_adapters.sql.rows import Row, Values, expired, keyed, task_from_postgresql
+from todo_domain.changes import Tombstone
+from todo_domain.deadline import Deadline
+from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Unavailable
+from todo_domain.naming import Key
+from todo_domain.owner import UserId
+from todo_domain.ports import Once
+from todo_domain.retention import purge_is_due
+from todo_domain.room import Room
+from todo_domain.task import Task
+
+_PURGE_TIMEOUT: Final = 0.4
+"""Seconds of the write's deadline that a purge behind it may take; the answer waits for it."""
+
+
+class PostgresCalls:
+    """What the methods of the store share: the client, a transaction with or without a key, the purge behind a write.
+
+    Methods: see `Tasks`.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self._client = PostgresClient(libpq_url(url), pool_size=pool_size)
+
+    async def open(self) -> None:
+        """Do nothing: each connection is made when a call first needs it, and `check` reports whether it works."""
+
+    async def aclose(self) -> None:
+        """Close the connections. Whatever comes later is Unavailable."""
+        await self._client.aclose()
+
+    def connections(self) -> dict[str, int]:
+        """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
+        return self._client.connections()
+
+    async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
+        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+        found = await asyncio.gather(*(self._client.run(batches.COUNTER, {"owner": user}) for user in users))
+        return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
+
+    def notifications(
+        self,
+        urls: Sequence[str],
+        *,
+        heard: Callable[[str], None],
+        reconnected: Callable[[], None],
+        noted: Callable[[Literal["sent", "heard"], int], None],
+    ) -> Notifications:
+        """Return what tells other workers of writes and hears of theirs; `urls` say where to listen, the best first."""
+        infos = [libpq_url(url) for url in urls]
+        return Notifications(self._client, infos, heard=heard, reconnected=reconnected, noted=noted)
+
+    async def check(self, *, deadline: Deadline | None = None) -> None:
+        """See `Tasks`; serving needs row-level security in force."""
+        await check_isolation(self._client, deadline or Deadline.within())
+
+    async def prove_isolation(self) -> None:
+        """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
+        await prove_isolation(self._client)
+
+    async def _run(
+        self, batch: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
+    ) -> list[list[Row]]:
+        """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
+        try:
+            return await self._client.run(batch, values, deadline=deadline, room=room)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Unavailable(NOT_ALLOWED) from error
+
+    async def _run_once(
+        self, batch: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None
+    ) -> list[list[Row]]:
+        """Run a transaction, with the key if there is one. Raises Repeated or KeyReused if the key was used."""
+        if once is None:
+            return await self._run(batch, values, deadline=deadline)
+        values = {**values, **keyed(once, now, FORMS)}
+        seen, *results = await self._run(batches.ONCE[batch], values, deadline=deadline)
+        if seen:
+            raise Repeated if seen[0][0] == once.fingerprint else KeyReused
+        return results
+
+    async def _purge(
+        self,
+        owner: UserId,
+        revision: int,
+        now: datetime,
+        trash_kept: timedelta,
+        deadline: Deadline | None,
+        writes: int = 1,
+    ) -> None:
+        # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
+        if not purge_is_due(revision, writes):
+            return
+        with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
+            due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
+            await self._run(batches.PURGE, expired(owner, now, trash_kept, FORMS), deadline=due)
+
+
+def batch_for(batch: Transaction, key: Key) -> Transaction:
+    """Return the batch, or for a uid the one that does the same with it."""
+    return batches.BY_UID[batch] if isinstance(key, str) else batch
+
+
+def only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:
+    """Return the task in the one row, or raise what its absence means; `deleted` are the tombstones of its uid."""
+    if not rows:
+        require_not_gone(deleted)
+        raise NotFound
+    return task_from_postgresql(rows[0])
+
+
+def require_not_gone(deleted: Sequence[Row]) -> None:
+    """Raise Gone if there is a tombstone."""
+    if deleted:
+        *tombstone, in_trash = deleted[0]
+        raise Gone(Tombstone(*tombstone), restorable=in_trash)

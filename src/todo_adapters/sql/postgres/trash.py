@@ -1,0 +1,77 @@
+"""The trash in PostgreSQL: every call one round trip."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres.calls import PostgresCalls, batch_for
+from todo_adapters.sql.rows import POSTGRESQL as FORMS
+from todo_adapters.sql.rows import named, task_from_postgresql
+from todo_adapters.sql.trash import lying, page_of, page_values
+from todo_domain.deadline import Deadline
+from todo_domain.errors import NotFound, QuotaReached
+from todo_domain.naming import Key
+from todo_domain.owner import UserId
+from todo_domain.query import SHORT_PAGE
+from todo_domain.room import Room
+from todo_domain.task import Task
+from todo_domain.trash import TRASH_KEPT, TrashPage
+
+
+class PostgresTrash(PostgresCalls):
+    """The methods of the port `Tasks` about the trash. Methods: see `Tasks`."""
+
+    async def trash(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        most = None if limit is None else limit + 1
+        values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
+        short = limit is not None and limit <= SHORT_PAGE
+        (rows,) = await self._run(batches.TRASH if short else batches.LONG_TRASH, values, deadline=deadline, room=room)
+        return page_of(rows, limit, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
+
+    async def restore(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        quota: int,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        values = {**named(owner, key), "now": now, "quota": quota, **lying(now, trash_kept, FORMS)}
+        there, restored, trashed = await self._run(batch_for(batches.RESTORE, key), values, deadline=deadline)
+        if there:
+            return task_from_postgresql(there[0])
+        if not restored:
+            raise QuotaReached(quota) if trashed else NotFound
+        task = task_from_postgresql(restored[0])
+        await self._purge(owner, task.revision, now, trash_kept, deadline)
+        return task
+
+    async def discard(
+        self,
+        owner: UserId,
+        key: Key,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> None:
+        values = {**named(owner, key), **lying(now, trash_kept, FORMS)}
+        (discarded,) = await self._run(batch_for(batches.DISCARD, key), values, deadline=deadline)
+        if not discarded:
+            raise NotFound
+
+    async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        await self._run(batches.EMPTY_TRASH, {"owner": owner}, deadline=deadline)

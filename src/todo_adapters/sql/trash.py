@@ -1,0 +1,61 @@
+"""The statements about the trash that both engines share, and what their rows become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from todo_adapters.sql.rows import Forms, Row, Values
+from todo_adapters.sql.statements import ID, OWNER, TRASH_SINCE, UID, at_most, parameter
+from todo_adapters.sql.tables import tasks, trash
+from todo_domain.owner import LARGEST_ID
+from todo_domain.task import Task
+from todo_domain.trash import Trashed, TrashPage, trash_since
+
+CARRIED: Final = tuple(column.name for column in tasks.columns if column.name not in {"user_id", "id", "revision"})
+"""The columns of a task that its deletion carries into the trash as they are, beside its user and its id."""
+
+_TRASHED: Final = [trash.c.task_id.label("id") if name == "id" else trash.c[name] for name in Task._fields]
+_NOT_EXPIRED: Final = trash.c.deleted_at > TRASH_SINCE
+
+this_trashed: Final = sa.and_(trash.c.user_id == OWNER, trash.c.task_id == ID, _NOT_EXPIRED)
+this_trashed_name: Final = sa.and_(trash.c.user_id == OWNER, trash.c.uid == UID, _NOT_EXPIRED)
+
+page: Final = at_most(
+    sa.select(*_TRASHED, trash.c.deleted_at)
+    .where(trash.c.user_id == OWNER, trash.c.revision < parameter("before", sa.BigInteger), _NOT_EXPIRED)
+    .order_by(trash.c.revision.desc())
+)
+found: Final = sa.select(trash.c.task_id).where(this_trashed)
+found_by_uid: Final = sa.select(trash.c.task_id).where(this_trashed_name)
+discard: Final = sa.delete(trash).where(this_trashed).returning(trash.c.task_id)
+discard_by_uid: Final = sa.delete(trash).where(this_trashed_name).returning(trash.c.task_id)
+empty: Final = sa.delete(trash).where(trash.c.user_id == OWNER)
+
+
+def lying(now: datetime, kept: timedelta, forms: Forms) -> Values:
+    """Return the parameter that says what has not expired."""
+    return {"trash_since": forms.instant(trash_since(now, kept))}
+
+
+def page_values(before: int | None, most: int | None) -> Values:
+    """Return the other parameters of `page`, but for the owner."""
+    return {"before": LARGEST_ID + 1 if before is None else before, "most": most}
+
+
+def page_of(
+    rows: list[Row],
+    limit: int | None,
+    kept: timedelta,
+    task: Callable[[Row], Task],
+    instant: Callable[[Any], datetime],
+) -> TrashPage:
+    """Return the page in the rows of `page`, of which one more than `limit` says that there is more."""
+    trashed = []
+    for row in rows[:limit]:
+        deleted_at = instant(row[-1])
+        trashed.append(Trashed(task(row), deleted_at, deleted_at + kept))
+    return TrashPage(trashed, more=limit is not None and len(rows) > limit)

@@ -1,0 +1,72 @@
+"""What a user can do with their deleted tasks: one method each, the owner first."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from todo_domain.deadline import Deadline
+from todo_domain.errors import Gone
+from todo_domain.naming import Key
+from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
+from todo_domain.ports import Clock, Tasks, utc_now
+from todo_domain.room import Room
+from todo_domain.task import Task
+from todo_domain.trash import TRASH_KEPT, TrashPage, trash_since
+
+
+class TrashService:
+    """The part of `TaskService` about the trash. `trash_kept` is how long a deleted task lies there; 0 turns it off."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        *,
+        clock: Clock = utc_now,
+        quota: int = DEFAULT_QUOTA,
+        trash_kept: timedelta = TRASH_KEPT,
+    ) -> None:
+        self._tasks = tasks
+        self._clock = clock
+        self._quota = quota
+        self._trash_kept = trash_kept
+
+    async def trash(
+        self,
+        owner: UserId,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> TrashPage:
+        """Return the trash, the last deleted first; with `before`, what follows the task of that revision."""
+        page = await self._tasks.trash(
+            owner,
+            now=self._clock(),
+            trash_kept=self._trash_kept,
+            limit=limit,
+            before=before,
+            room=room,
+            deadline=deadline,
+        )
+        return page._replace(trashed=[each for each in page.trashed if each.task.user_id == owner])
+
+    async def restore(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
+        """Put a task of the trash back; a task that is not deleted stays as it is."""
+        restored = await self._tasks.restore(
+            owner, key, now=self._clock(), quota=self._quota, trash_kept=self._trash_kept, deadline=deadline
+        )
+        return require_owned(owner, restored)
+
+    async def discard(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> None:
+        """Remove a task from the trash for good."""
+        await self._tasks.discard(owner, key, now=self._clock(), trash_kept=self._trash_kept, deadline=deadline)
+
+    async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
+        """Remove everything from the trash for good."""
+        await self._tasks.empty_trash(owner, deadline=deadline)
+
+    def _gone(self, gone: Gone) -> Gone:
+        """Return the error of a store with what is true of `restorable` now."""
+        lies_there = gone.deleted.deleted_at > trash_since(self._clock(), self._trash_kept)
+        return Gone(gone.deleted, restorable=gone.restorable and lies_there)
