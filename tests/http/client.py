@@ -211,6 +211,7 @@ async def _read_answer(reader: asyncio.StreamReader, *, headless: bool) -> Answe
     if answer.header("transfer-encoding") == "chunked":
         while size := int(await reader.readline(), 16):
             answer.body += (await reader.readexactly(size + 2))[:-2]
+        assert await reader.readexactly(2) == b"\r\n"  # no trailers
     else:
         answer.body = await reader.readexactly(int(answer.header("content-length") or ""))
     return answer
