@@ -24,9 +24,16 @@ export function actions(live) {
       if (writes.length) queue(...writes);
     },
     setAll: (completed) => act.each((task) => task.completed !== completed, "edit", { completed }),
-    remove: (key) => queue(write("delete", key)),
-    clear: () => act.each((task) => task.completed, "delete"),
+    remove: (key) => act.discard((task) => keyOf(task) === key),
+    clear: () => act.discard((task) => task.completed),
+    // Moves tasks to the trash, and offers to take them back.
+    discard(which) {
+      const gone = board.tasks.filter(which);
+      if (gone.length) offerUndo(gone, () => act.restore(gone));
+      act.each(which, "delete");
+    },
     each: (which, op, task) => queue(...board.tasks.filter(which).map((one) => write(op, keyOf(one), task))),
+    restore: (tasks) => queue(...tasks.map((task) => write("restore", keyOf(task), task))),
     // Moves a task by so many places among those that are shown.
     move: inTurn(async (key, by) => {
       const shown = [...at("#list").children];
@@ -63,6 +70,12 @@ export function settled(transaction, { op, key, task }, verdict, answer) {
   if (verdict === "refused") {
     store("state").put(`${task.title ?? "A change"} was not saved: ${answer.error}`, "problem");
   }
+}
+
+function offerUndo(tasks, undo) {
+  at("#undo span").textContent = `${tasks.length === 1 ? tasks[0].title : `${tasks.length} tasks`}: in the trash.`;
+  at("#undo button").onclick = () => ((at("#undo").hidden = true), undo());
+  at("#undo").hidden = false;
 }
 
 // Returns the writes that put the task of a row before that of another, or after all that are shown.

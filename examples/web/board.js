@@ -2,6 +2,7 @@
 import { keyOf, load } from "./database.js";
 import { byPlace } from "./order.js";
 import { replay } from "./outbox.js";
+import { drawTrash } from "./trash.js";
 import { arrange, fillRow, fold, makeRow } from "./rows.js";
 
 export const at = (selector) => document.querySelector(selector);
@@ -37,6 +38,7 @@ async function redraw() {
   board.state = await load(board.db);
   board.tasks = [...replay(board.state.tasks, board.state.writes, fresh).values()].sort(byPlace);
   show();
+  if (location.hash === "#/trash") await drawTrash(board);
   const added = [...board.state.conflicts.keys()].some((key) => !known.has(key));
   if (added) announce("A title was changed elsewhere, too: choose which one stays");
 }
@@ -59,6 +61,8 @@ function show() {
   const edited = [...rows.values()].filter((row) => row.editing && !shown.includes(row));
   arrange(at("#list"), [...shown, ...edited]); // what is being typed is not lost
   drawTags(tag);
+  at("#list").hidden = at("#summary").hidden = location.hash === "#/trash";
+  at("#trash").hidden = location.hash !== "#/trash";
   at("#all").checked = tasks.length > 0 && tasks.every((task) => task.completed);
   at("#clear").hidden = !tasks.some((task) => task.completed);
   const left = tasks.filter((task) => !task.completed).length;

@@ -4,7 +4,8 @@
 // One tab at a time may call drain(): hold a Web Lock.
 
 // Returns a write to put into the store.
-// `op` is "create", "edit" or "delete", `key` the task's uid, or its id where it has none, `task` the members to write.
+// `op` is "create", "edit", "delete" or "restore", `key` the task's uid, or its id where it has none.
+// `task` has the members to write, for "restore" all of them, as they were.
 // An edit of text goes on from what was there: `base` has the members as they were, and `seen` the revision they had.
 // It is refused if somebody else has changed the same members. Without both, the last writer wins.
 export const write = (op, key, task = {}, base = null, seen = null) => ({
@@ -16,6 +17,7 @@ export function replay(tasks, writes, fresh) {
   const shown = new Map(tasks);
   for (const { op, key, task } of writes) {
     if (op === "delete") shown.delete(key);
+    else if (op === "restore") shown.set(key, task);
     else if (op === "create" && !shown.has(key)) shown.set(key, { ...fresh, ...task, uid: key });
     else if (op === "edit" && shown.has(key)) shown.set(key, { ...shown.get(key), ...task });
   }
@@ -32,7 +34,8 @@ export async function drain(db, send, settle, signal) {
   while (!signal.aborted) {
     const waiting = await got(db.transaction("outbox").objectStore("outbox").getAll(null, 100));
     if (waiting.length === 0) return null;
-    const { seconds, answers } = await deliver(waiting, send);
+    const alone = waiting.findIndex(({ op }) => op === "restore"); // a batch has no such operation
+    const { seconds, answers } = await deliver(waiting.slice(0, alone < 0 ? 100 : alone || 1), send);
     if (seconds) return seconds;
     const transaction = db.transaction(db.objectStoreNames, "readwrite");
     const stored = committed(transaction);
@@ -70,7 +73,7 @@ function request({ op, key, task, seen, once }, send) {
   const guard = seen === null ? {} : { "If-Match": `"${seen}"` };
   if (op === "create") return send("PUT", path, task, { "If-None-Match": "*" });
   if (op === "edit") return send("PATCH", path, task, { "Idempotency-Key": once, ...guard });
-  return send("DELETE", path);
+  return op === "delete" ? send("DELETE", path) : send("POST", path.replace("tasks", "trash") + "/restore");
 }
 
 function operation({ op, key, task, seen }) {

@@ -202,6 +202,56 @@ def test_all_tasks_are_ticked_and_the_completed_ones_cleared_by_one_batch_each(p
     assert page.run("return document.querySelector('#clear').hidden")
 
 
+def test_what_was_deleted_is_taken_back_at_once_or_from_the_trash_or_deleted_for_good(page, second, demo, user):
+    add(page, "one", "two", "three")
+    page.wait(SENT)
+    before = demo.tasks(user)
+    page.click(f"{row(2)} .destroy")
+    shows(page, "one", "three")
+    assert page.run("return document.activeElement.ariaLabel") == "Done: three"
+    assert "two: in the trash." in page.run("return document.querySelector('#undo').innerText")
+    page.click("#undo button")
+    shows(page, "one", "two", "three")
+    page.wait(SENT)
+    assert [task["id"] for task in demo.tasks(user)] == [task["id"] for task in before]
+    page.click("#all")
+    page.click("#clear")
+    shows(page)
+    page.wait(SENT)
+    sign_in(second, demo, user)
+    second.click("nav a[href='#/trash']")
+    second.wait("return document.querySelectorAll('#trash li').length === 3")
+    titles = "return [...document.querySelectorAll('#trash .title')].map((title) => title.textContent)"
+    assert sorted(second.run(titles)) == ["one", "three", "two"]
+    second.click("#trash [aria-label='Restore: one']")
+    shows(page, "one")
+    second.wait("return document.querySelectorAll('#trash li').length === 2")
+    assert second.run("return document.activeElement.closest('#trash li') !== null")
+    second.click("#trash [aria-label='Delete for good: two']")
+    second.wait("return document.querySelectorAll('#trash li').length === 1")
+    assert [task["title"] for task in demo.call("GET", "trash", user)] == ["three"]
+    second.click("#trash > button")
+    second.wait("return document.querySelector('#trash p').textContent === 'The trash is empty.'")
+    assert demo.call("GET", "trash", user) == []
+    assert complaints(second) == []
+
+
+def test_a_deletion_made_offline_is_taken_back_offline(page, demo, user):
+    add(page, "kept")
+    page.wait(SENT)
+    page.click("#offline")
+    page.click(f"{row(1)} .toggle")
+    page.click("#clear")
+    shows(page)
+    page.click("#undo button")
+    shows(page, "kept")
+    page.click("#offline")
+    page.wait(STATUS, "Live")
+    page.wait(SENT)
+    shows(page, "kept")
+    assert [(task["title"], task["completed"]) for task in demo.tasks(user)] == [("kept", True)]
+
+
 def test_a_task_ticked_and_renamed_twice_and_one_renamed_and_deleted_offline_are_no_conflicts(page, demo, user):
     add(page, "one", "two")
     page.wait(SENT)
@@ -337,7 +387,7 @@ def test_the_page_fits_small_and_large_windows_in_light_and_dark_and_every_contr
     page.click("#offline")
     page.wait("return !document.querySelector(arguments[0]).hidden", f"{row(2)} .conflict")
     page.wait(STATUS, "Live")
-    page.view(860, 560)
+    page.view(860, 590)
     # The README's picture is made by TODO_TEST_WEB_PICTURE=docs/web-page.png.
     if picture := os.environ.get("TODO_TEST_WEB_PICTURE"):
         page.click("h1")
