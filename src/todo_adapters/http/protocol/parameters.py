@@ -1,4 +1,4 @@
-"""Reading paths and query strings: one spelling for each thing, and no parameter that nobody reads."""
+"""Parsing of paths and query strings: each value has one spelling, and an unknown parameter is an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
 EXPORT_PARAMETERS: Final = frozenset({"format"})
 ERASE_PARAMETERS: Final = frozenset({"confirm"})
 _REPEATABLE: Final = frozenset({"tag", "priority"})
-_EMPTY_IS_ABSENT: Final = frozenset({"q"})  # what a search box that was emptied sends
+_EMPTY_IS_ABSENT: Final = frozenset({"q"})  # a cleared search box sends it
 
 FORMATS: Final = {name: name for name in ("json", "csv", "ics")}
 """What an export may be."""
@@ -52,7 +52,7 @@ SORTS: Final = {prefix + field: Sort(field, descending=prefix == "-") for field 
 
 
 def path_user(segment: str) -> str | None:
-    """Return the user id that a raw path segment spells, None if its bytes spell no text at all (RFC 3986, 2.1)."""
+    """Return the user id in a raw path segment, or None if the segment is not percent-encoded UTF-8 (RFC 3986, 2.1)."""
     if "%" not in segment:
         return segment if segment.isascii() else None
     try:
@@ -62,7 +62,7 @@ def path_user(segment: str) -> str | None:
 
 
 def decimal(field: str, text: str, least: int, most: int) -> int:
-    """Return the number that `text` spells in the one way there is, or raise Invalid."""
+    """Return the number in `text`, which must be in plain decimal and within the bounds. Raises Invalid."""
     if not _DECIMAL.fullmatch(text) or not least <= int(text) <= most:
         raise Invalid(field, f"must be a plain decimal from {least} to {most}")
     return int(text)
@@ -112,7 +112,7 @@ class Parameters:
                 raise Invalid(name, "is empty: give it a value or leave it out")
 
     def _parse(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str]) -> None:
-        # As Latin-1 each character is one byte: what they spell is looked at below, where it can be named.
+        # In Latin-1 each byte is one character. Below, the bytes are decoded as UTF-8: an error there has a name.
         for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
             if name not in known:
                 raise Invalid(
@@ -130,7 +130,7 @@ class Parameters:
         return self._given.get(name, [])
 
     def one(self, name: str, read: Callable[[str, str], T]) -> T | None:
-        """Return what `read(name, text)` makes of the parameter, None if it is not given."""
+        """Return `read(name, text)` for the parameter, None if it is not given."""
         given = self._given.get(name)
         return None if given is None else read(name, given[0])
 
@@ -143,16 +143,16 @@ _WITHOUT_LIMIT: Final = Invalid("cursor", "needs a limit")
 
 
 class ListRequest(NamedTuple):
-    """The list that a query string asks for: a query, where to go on in it, and what of the string stays in links."""
+    """The parsed query string of a list: the query, the cursor, and the parameters that links to other pages keep."""
 
     query: Query
     cursor: str | None
     kept: str
 
 
-@lru_cache(256)  # clients ask for the same few lists again and again
+@lru_cache(256)  # clients request the same few lists over and over
 def parse_list_query(query_string: bytes) -> ListRequest:
-    """Return what the query string of a list asks for."""
+    """Parse the query string of a list. Raises Invalid."""
     given = Parameters(query_string, LIST_PARAMETERS, repeatable=_REPEATABLE, optional=_EMPTY_IS_ABSENT)
     tags = given.all("tag")
     if len(tags) > MOST_TAGS:
@@ -174,7 +174,7 @@ def parse_list_query(query_string: bytes) -> ListRequest:
 
 
 def query_of(asked: ListRequest, owner: UserId) -> Query:
-    """Return the query for this owner: a cursor is good in the list of one user alone."""
+    """Return the query for this owner. Raises Invalid for a cursor of another user or list."""
     if asked.cursor is None:
         return asked.query
     if asked.query.limit is None:
@@ -202,13 +202,13 @@ def parse_trash_query(query_string: bytes) -> TrashRequest:
 def next_link(asked: ListRequest | TrashRequest, cursor: str) -> bytes:
     """Return the value of `Link` for the next page (RFC 8288), relative to the request's URL (RFC 3986, 5.2).
 
-    A query alone leads to the same path, whatever the client's spelling of it and the prefix that a proxy removed.
+    The link is a query alone, so it leads to the path that the client used, with any prefix that a proxy removed.
     """
     return f'<?{asked.kept}&cursor={cursor}>; rel="next"'.encode()
 
 
 class ChangesRequest(NamedTuple):
-    """The changes that a query string asks for; `wait` in seconds, None to answer at once."""
+    """The parsed query string of a request for changes; `wait` is in seconds, None to answer at once."""
 
     since: int
     limit: int
@@ -216,7 +216,7 @@ class ChangesRequest(NamedTuple):
 
 
 def parse_changes_query(query_string: bytes) -> ChangesRequest:
-    """Return what the query string of a request for changes asks for."""
+    """Parse the query string of a request for changes. Raises Invalid."""
     given = Parameters(query_string, CHANGES_PARAMETERS)
     since = given.one("since", _revision)
     wait = given.one("wait", lambda name, text: decimal(name, text, 1, LONGEST_WAIT))
@@ -232,13 +232,13 @@ def parse_events_query(query_string: bytes) -> tuple[str | None, int | None]:
 
 
 def parse_export_query(query_string: bytes) -> str:
-    """Return the format of the export that a query string asks for."""
+    """Parse the query string of an export, and return its format. Raises Invalid."""
     given = Parameters(query_string, EXPORT_PARAMETERS)
     return given.one("format", lambda name, text: _choice(name, text, FORMATS)) or "json"
 
 
 def require_confirmed(query_string: bytes, owner: UserId) -> None:
-    """Raise Invalid unless `confirm` is the user id itself; `me` is one only for a user of this name."""
+    """Raise Invalid unless `confirm` is the user id. `me` does not count, except for a user with that id."""
     if Parameters(query_string, ERASE_PARAMETERS).one("confirm", lambda _, text: text) != owner:
         raise Invalid("confirm", "must be your user id, which says that everything of it is to be erased")
 

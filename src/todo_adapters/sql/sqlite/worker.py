@@ -1,4 +1,4 @@
-"""How calls take their turn at a SQLite file: a thread with one connection does together what waits together."""
+"""Group commit for a SQLite file: one thread with one connection runs all waiting calls in one transaction."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 _GRACE: Final = 0.2
-"""Seconds before the deadline at which waiting for locks ends; at the deadline a call is given up although its thread
-has not answered."""
+"""Seconds before the deadline at which the thread stops waiting for locks. At the deadline the caller gives up, even if
+the thread has not answered."""
 
 _JOINING: Final = 0.02
-"""Seconds for which one transaction takes in more writes, so that the first of them does not wait long for the last."""
+"""Seconds for which a transaction takes more writes: the first write waits no longer than this for the last."""
 
 _SNAPSHOT: Final = 0.002
-"""Seconds after which those who share a snapshot are answered, and the next get another."""
+"""Seconds for which reads share a snapshot. Then their callers get their answers, and the next read a new snapshot."""
 
 _OPCODES: Final = 20_000
-"""Steps of SQLite's machine, about a millisecond, after which a read whose deadline has passed ends."""
+"""Steps of SQLite's virtual machine, about a millisecond, between two checks of a read's deadline."""
 
 _PASSING: Final = {
     sqlite3.SQLITE_BUSY,
@@ -38,44 +38,44 @@ _PASSING: Final = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_INTERRUPT,
 }
-"""After any other error of SQLite's own the connection is made anew."""
+"""Errors after which the connection is kept; after any other error of SQLite it is replaced."""
 
 
 class _Ending(NamedTuple):
-    """What became of a job: an error, or else a result."""
+    """How a job ended: with an error, or else with a result."""
 
     error: Exception | None
     result: Any = None
 
 
 class _Job:
-    """Work that a caller waits for. Each of its locks is taken once and never released: whoever has it decides."""
+    """Work that a caller waits for. Each of its two locks is taken once and never released: its holder decides."""
 
     __slots__ = ("begin", "deadline", "ending", "keep", "over", "told", "work")
 
     def __init__(self, work: Work[Any], told: asyncio.Future[_Ending], deadline: Deadline) -> None:
         self.work = work
         self.told = told
-        self.over = False  # whether there is nothing more to tell
+        self.over = False  # whether the caller has been told how the job ended
         self.deadline = deadline.at - _GRACE
-        self.ending = _Ending(None)  # the thread's own until it is told
-        self.begin = threading.Lock()  # for the thread, or for a caller who does not want it done any more
-        self.keep = threading.Lock()  # for the thread when the work has returned, or for a caller who gives up
+        self.ending = _Ending(None)  # only the thread uses it until the caller is told
+        self.begin = threading.Lock()  # taken by the thread to start the work, or by the caller to cancel it
+        self.keep = threading.Lock()  # taken by the thread to keep what the work did, or by a caller that gives up
 
 
 _Tell = Callable[[list[_Job]], None]
 
 
 class SqliteWorker:
-    """One thread with one connection, which does what it is given in the order it was given.
+    """One thread with one connection, which runs the work of its callers in the order of their calls.
 
-    A writing lane makes one transaction of what waits at the same time. Each piece of work in it is kept if it returns
-    and undone if it raises, and nobody hears of either before all of it is on the disk. A reading lane shows one
-    snapshot to what waits at the same time. Trouble with the file is Unavailable, by the deadline, for everybody who
-    shares the transaction.
+    A worker that `writes` runs all waiting work in one transaction. Work that returns is kept, work that raises is
+    undone alone, and each caller gets its answer once the transaction is on the disk. A worker that reads runs all
+    waiting work in one snapshot. If the file cannot be used, every caller of the transaction gets Unavailable, by its
+    deadline.
 
-    Work whose caller is cancelled is not done if it has not begun, and is finished if it has. All calls come from one
-    event loop.
+    If a caller is cancelled, its work is dropped if it has not begun, and a write that has begun is finished. All calls
+    must come from one event loop.
     """
 
     def __init__(self, file: File, *, writes: bool) -> None:
@@ -83,20 +83,23 @@ class SqliteWorker:
         self._writes = writes
         self._given = 0  # counted by the event loop
         self._done = 0  # counted by the thread
-        self._gives_up_at = 0.0  # the deadline of the read that the thread is at
+        self._gives_up_at = 0.0  # the deadline of the read that is running
         self._connection: sqlite3.Connection | None = None
-        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None: there will be no more
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._closing = False
         self._closed = asyncio.Event()
 
     @property
     def load(self) -> int:
-        """How many calls wait or are being worked on."""
+        """How many calls are waiting or running."""
         return self._given - self._done
 
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
-        """Return what `work` returns when it is given the connection, by the deadline; without one, ANSWER_WITHIN."""
+        """Run `work` with the connection and return its result, by the deadline or else within ANSWER_WITHIN.
+
+        Raises what `work` raises, and Unavailable if the deadline passes or the worker is closing.
+        """
         deadline = deadline or Deadline.within()
         if self._closing:
             raise Unavailable("the service is stopping")
@@ -115,7 +118,7 @@ class SqliteWorker:
             begun = not job.begin.acquire(blocking=False)
             if begun and self._writes and not job.over:
                 job.told = loop.create_future()
-                await job.told  # what has begun is finished: whoever cancelled may know that it is decided
+                await job.told  # a write that has begun is finished, so its outcome is settled when this call ends
             raise
         finally:
             timer.cancel()
@@ -129,19 +132,19 @@ class SqliteWorker:
         _tell(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
 
     async def aclose(self) -> None:
-        """Finish what has been given, close the connection and end the thread."""
+        """Finish the calls that were made, close the connection and end the thread."""
         if not self._closing:
             self._closing = True
             self._waiting.put(None)
         if self._thread is not None:
             await self._closed.wait()
 
-    # Everything from here on is done by the thread.
+    # The methods below run in the thread.
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
         def tell(jobs: list[_Job]) -> None:
-            self._done += len(jobs)  # before its callers go on, who may ask for the load
-            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            self._done += len(jobs)  # before the callers continue, because they may read the load
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(_tell_all, jobs)
 
         do = self._write if self._writes else self._read
@@ -150,7 +153,7 @@ class SqliteWorker:
                 do(first, tell)
             else:
                 self._done += 1
-            del first  # with its result, which may be long
+            del first  # frees its result, which may be long, before the wait for the next job
         self._discard()
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._closed.set)
@@ -184,7 +187,7 @@ class SqliteWorker:
             finally:
                 self._roll_back()
             self._file.require_same()
-        except Exception as error:  # noqa: BLE001  whatever it is, those who wait are told
+        except Exception as error:  # noqa: BLE001  each caller gets the error
             self._discard_after(error)
             for job in jobs:
                 written = committing and job.ending.error is None
@@ -192,7 +195,7 @@ class SqliteWorker:
         tell(jobs)
 
     def _read(self, first: _Job, tell: _Tell) -> None:
-        # All of them asked before the snapshot is taken, so it shows every write they can know of.
+        # The snapshot is taken after all of these calls were made, so it shows every write that their callers know of.
         jobs = [first, *self._more()]
         done, until = 0, time.monotonic() + _SNAPSHOT
         for number, job in enumerate(jobs, 1):
@@ -200,8 +203,8 @@ class SqliteWorker:
                 self._gives_up_at = job.deadline + _GRACE
                 job.ending = _Ending(None, _do(job, self._snapshot()))
             except NoRoom as full:
-                job.ending = _Ending(full.with_traceback(None))  # whose frames would keep the rows
-            except Exception as error:  # noqa: BLE001  whatever it is, the one who waits is told
+                job.ending = _Ending(full.with_traceback(None))  # the frames would keep the rows in memory
+            except Exception as error:  # noqa: BLE001  the caller gets the error
                 self._discard_after(error)
                 job.ending = _Ending(_refusal(error, committing=False))
             if number == len(jobs) or time.monotonic() > until:
@@ -249,7 +252,7 @@ def _do(job: _Job, connection: sqlite3.Connection) -> object:
 
 
 def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
-    """Do it so that it alone is undone if it raises. Trouble that ends the whole transaction is raised."""
+    """Run a job in a savepoint, so that it is undone alone if it raises. Errors that end the transaction are raised."""
     connection.execute("SAVEPOINT job")
     try:
         result = _do(job, connection)
@@ -267,9 +270,9 @@ def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
 
 
 def _refusal(error: Exception, *, committing: bool) -> Exception:
-    """Return what one of those who share an error is told of it."""
+    """Return the error for one caller of a transaction that failed."""
     if isinstance(error, sqlite3.Error) and (sentence := explain(error)):
-        # Only a failing disk leaves it open whether the commit is in the log.
+        # Only after a disk error is it unknown whether the log holds the commit.
         refusal = Unavailable(sentence, outcome_unknown=committing and code_of(error) == sqlite3.SQLITE_IOERR)
     elif isinstance(error, Unavailable):
         refusal = Unavailable(str(error), outcome_unknown=committing)
