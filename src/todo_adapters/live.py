@@ -1,7 +1,7 @@
-"""Who listens for a user's changes, and what wakes them.
+"""The listeners for users' changes, and what wakes them.
 
-A wake is a hint. A listener reads the changes after its own position, so a wake that is lost, doubled or early costs a
-read and nothing else: nothing is missed, sent twice or sent out of order.
+A wake is a hint. A listener reads the changes after its own position, so a wake that is lost, repeated or early costs
+one read at most: no change is missed, sent twice or sent out of order.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ Kind = Literal["stream", "wait"]
 class Listener:
     """One stream or one wait of one user.
 
-    `position` is the revision up to which the client knows everything; the listener's owner keeps it current, and a
+    `position` is the revision that the client has reached; the code that entered the listener keeps it current, and a
     counter that differs from it wakes the listener. `leaves_at` is the time of the event loop at which the listener
-    has to end because the service stops, None while it does not.
+    has to end because the service stops, None while the service goes on.
     """
 
     __slots__ = ("_future", "_woken", "_woken_at", "leaves_at", "position")
@@ -72,12 +72,12 @@ class Listener:
             self._future.set_result(None)
 
     def dismiss(self, at: float) -> None:
-        """Have the listener end at this time of the event loop; its owner finds it in `leaves_at`."""
+        """Set `leaves_at`, a time of the event loop, and wake the listener."""
         self.leaves_at = at
         self.wake()
 
     async def wait(self, until: float) -> float | None:
-        """Wait for a wake, `until` a time of the event loop; return how many seconds ago it came, None without one."""
+        """Wait for a wake until a time of the event loop. Return how many seconds ago it came, None if none came."""
         loop = asyncio.get_running_loop()
         if not self._woken:
             self._future = loop.create_future()
@@ -99,9 +99,9 @@ class Listener:
 
 
 class Listeners:
-    """The listeners of one worker, by user. All calls come from one event loop.
+    """The listeners of one worker, by user: at most `most`, and at most `most_per_user` of one user.
 
-    At most `most` in all and `most_per_user` of each user.
+    All calls must come from one event loop.
     """
 
     def __init__(self, *, most: int = MOST_LISTENERS, most_per_user: int = MOST_PER_USER) -> None:
@@ -110,12 +110,12 @@ class Listeners:
         self._by_user: dict[UserId, set[Listener]] = {}
         self._by_digest: dict[str, UserId] = {}
         self.counts: dict[Kind, int] = {"stream": 0, "wait": 0}
-        """How many there are of each kind."""
+        """The number of listeners of each kind."""
         self._present = asyncio.Event()
         self._leaves_by: float | None = None
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of listeners."""
         return sum(self.counts.values())
 
     @property
@@ -154,7 +154,7 @@ class Listeners:
         await self._present.wait()
 
     def wake(self, user: UserId) -> None:
-        """Wake the listeners of a user: something of theirs has changed."""
+        """Wake the listeners of a user, because the user's data has changed."""
         for listener in self._by_user.get(user, ()):
             listener.wake()
 
@@ -171,15 +171,15 @@ class Listeners:
                     listener.wake()
 
     def wake_all(self) -> None:
-        """Wake every listener: wakes may have been lost."""
+        """Wake every listener, because wakes may have been lost."""
         for listeners in self._by_user.values():
             for listener in listeners:
                 listener.wake()
 
     def leave(self, within: float) -> None:
-        """Have every listener end at a moment of its own in the next `within` seconds, those that come later too.
+        """Dismiss every listener at a random moment of the next `within` seconds, and so each new one.
 
-        The moments differ so that the clients do not all come back at once.
+        The moments differ so that the clients do not all reconnect at once.
         """
         if self._leaves_by is not None:
             return
@@ -189,7 +189,7 @@ class Listeners:
                 self._dismiss(listener)
 
     def waking(self, tasks: Tasks, *, written: Callable[[UserId], None] | None = None) -> Tasks:
-        """Return the store with a wake of the user after every write that succeeds; `written` is told of it too."""
+        """Return the store so wrapped that each successful write wakes its user's listeners and calls `written`."""
 
         def wrap(operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
             if operation in _SILENT:
@@ -211,33 +211,33 @@ class Listeners:
     def _dismiss(self, listener: Listener) -> None:
         now = asyncio.get_running_loop().time()
         left = max((self._leaves_by or now) - now, 0.0)
-        moment = now + random.uniform(0, left)  # noqa: S311  spreads the clients' return  # nosec B311
+        moment = now + random.uniform(0, left)  # noqa: S311  spreads the reconnections  # nosec B311
         listener.dismiss(moment)
 
 
 def digest_of(user: UserId) -> str:
-    """Return 16 characters that stand for a user where their id should not be read, as in a notification."""
+    """Return 16 characters that stand for a user where the id itself must not appear, as in a notification."""
     return urlsafe_b64encode(sha256(user.encode()).digest()[:12]).decode()
 
 
 @runtime_checkable
 class Counters(Protocol):
-    """A store that reads many users' counters faster than through the port."""
+    """A store that reads the counters of many users in one call."""
 
     async def counters(self, users: Collection[UserId]) -> Mapping[UserId, int]:
-        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+        """Return the counter of each user, read with that user's rights; 0 for a user who never wrote."""
 
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A store that says in microseconds whether anything was written since it was last asked."""
+    """A store that finds out within microseconds whether anything was written since the last call."""
 
     async def version(self) -> int:
-        """Return a number that changes with each commit of anybody's."""
+        """Return a number that changes with every commit."""
 
 
 class Poll:
-    """Reads the counters of the users who are listened for, in rounds, and wakes the listeners that are behind.
+    """Reads the counters of all users with listeners, in rounds, and wakes the listeners that are behind.
 
     It needs nothing but the store, so it works through every pooler. A round begins `every()` seconds after the one
     before, later if the rounds would otherwise take more than a twentieth of the time, at the latest after
@@ -250,10 +250,10 @@ class Poll:
         self._versioned = tasks if isinstance(tasks, Versioned) else None
         self._every = every
         self.round_seconds = 0.0
-        """How long the latest round and the pause behind it take: what a listener waits for at most."""
+        """Seconds that the latest round and the pause after it take: the longest that a listener waits."""
 
     async def run(self) -> None:
-        """Poll until cancelled. A store that is out of reach is asked again in the next round."""
+        """Poll until cancelled. If the store is unavailable, the next round tries again."""
         version: int | None = None
         while True:
             await self._listeners.present()
