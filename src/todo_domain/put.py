@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from todo_domain.changes import Tombstone
 from todo_domain.errors import Exists, Gone, Invalid, NotFound, Stale
-from todo_domain.naming import Key
+from todo_domain.naming import Key, checked_uid
 from todo_domain.owner import UserId
 from todo_domain.task import Members, Task, check, new_task
 
@@ -46,8 +46,8 @@ def judge_put(put: Put, found: Task | Tombstone | None, *, owner: UserId, key: K
     """Return the task as the PUT leaves it, given what is under its key. `put` is what `checked_put` returned.
 
     It is `found` itself if nothing changes. A task that the PUT creates has id 0 and revision 0, which the store gives.
-    Raises Invalid if the client put back another task's id, uid or user; Gone for a tombstone; NotFound if there is
-    neither a task nor one to create; Stale and Exists if a condition fails.
+    Raises Invalid if the client put back another task's id, uid or user, or if a new name is no uid; Gone for a
+    tombstone; NotFound if there is neither a task nor one to create; Stale and Exists if a condition fails.
     """
     if isinstance(found, Task):
         _require_own(put, id_=found.id, uid=found.uid, user_id=found.user_id)
@@ -63,7 +63,7 @@ def judge_put(put: Put, found: Task | Tombstone | None, *, owner: UserId, key: K
     if not put.may_create:
         raise NotFound
     _require_own(put, id_=None, uid=key, user_id=owner)
-    return new_task(put.members, id=0, uid=key, owner=owner, revision=0, now=now)
+    return new_task(put.members, id=0, uid=checked_uid("key", key), owner=owner, revision=0, now=now)
 
 
 def _require_own(put: Put, *, id_: int | None, uid: str | None, user_id: UserId) -> None:

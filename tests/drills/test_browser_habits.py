@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -45,11 +46,25 @@ class LosingProxy:
                 service.sendall(request)
                 answer = message(service)
                 self.patches += request.startswith(b"PATCH")
-                if kept and request.startswith(b"PATCH") and not self.lost:
+                if self._loses(request, kept=kept):
                     self.lost += 1
                     return
                 client.sendall(answer)
                 kept = True
+
+    def _loses(self, request, *, kept):
+        return kept and request.startswith(b"PATCH") and not self.lost
+
+
+class EveryThird(LosingProxy):
+    """Loses every third answer, of whatever request, and closes its connection."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._answers = count(1)
+
+    def _loses(self, request, *, kept):  # noqa: ARG002  of whatever request
+        return next(self._answers) % 3 == 0
 
 
 FETCH = """
@@ -145,3 +160,47 @@ def test_chromium_sends_a_patch_again_when_a_kept_connection_breaks(served, page
         )
     assert (status, proxy.lost, proxy.patches) == (200, 1, 2)
     assert json.loads(text)["completed"] is completed
+
+
+CLICKS = """
+const [api, token, tasks, clicks] = arguments;
+async function send(method, path, headers, body) {
+  for (;;) {
+    const answer = await fetch(api + path, {
+      method, body, headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
+    }).catch(() => null); // the answer was lost, and Chromium did not send the request again by itself
+    if (answer?.ok) return;
+    if (answer && answer.status !== 503) throw new Error(`${method} ${path}: ${answer.status}`);
+  }
+}
+async function click() {
+  const shown = tasks.map(() => false);
+  for (let number = 0; number < clicks; number++) {
+    const which = number % tasks.length;
+    const key = (action) => ({ "Idempotency-Key": `${action}-${number}` });
+    shown[which] = !shown[which];
+    const set = Math.floor(number / tasks.length) % 2 ? JSON.stringify({ completed: shown[which] }) : undefined;
+    await send("PATCH", `/${tasks[which]}/complete`, set ? {} : key("click"), set);
+    await send("POST", "", key("make"), JSON.stringify({ title: `made ${number}` }));
+  }
+  return shown;
+}
+window.clicked = null;
+click().then((shown) => { window.clicked = shown; }, (error) => { window.clicked = String(error); });
+"""
+
+
+def test_clicks_and_creates_through_a_network_that_loses_every_third_answer_end_as_clicked(served, page):
+    token = served.token("ann")
+    tasks = [served.request("POST", "/api/me/tasks", token, {"title": "clicked"}).body["id"] for _ in range(7)]
+    with EveryThird(served.port) as proxy:
+        page.run(CLICKS, f"http://127.0.0.1:{proxy.port}/api/me/tasks", token, tasks, 200)
+        shown = page.wait("return window.clicked", seconds=120)
+    assert isinstance(shown, list), shown
+    assert proxy.lost > 130  # of 400 requests and their repetitions, preflights included
+    listed = served.request("GET", "/api/me/tasks", token).body
+    completed = {task["id"]: task["completed"] for task in listed}
+    assert [completed[task] for task in tasks] == shown
+    assert sorted(task["title"] for task in listed if task["id"] not in tasks) == sorted(
+        f"made {number}" for number in range(200)
+    )

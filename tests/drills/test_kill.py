@@ -8,6 +8,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from servers.todo import Served
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -103,3 +105,58 @@ def test_a_create_whose_answer_was_lost_to_a_kill_is_made_once_by_its_retry(tmp_
     assert len(listed) == 6
     revisions = sorted(task["revision"] for task in listed)
     assert revisions == list(range(revisions[0], revisions[0] + 6))
+
+
+WRITES = {
+    "a create by uid": ("PUT", "/api/me/tasks/{name}", {"title": "once"}, {"If-None-Match": "*"}),
+    "a toggle with a key": ("PATCH", "/api/me/tasks/{name}/complete", None, {"Idempotency-Key": "{name}"}),
+    "a batch": (
+        "POST",
+        "/api/me/batch",
+        {"operations": [{"op": "put", "key": "{name}", "task": {"title": "once"}}]},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_write_whose_answer_was_lost_to_a_kill_is_done_once_by_its_repetition(tmp_path, what):
+    rounds = [f"the-name-of-round-{number}" for number in range(6)]
+    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+        token = served.token("ann")
+        if what == "a toggle with a key":
+            for name in rounds:
+                served.request("PUT", f"/api/me/tasks/{name}", token, {"title": "once"})
+        before = served.request("GET", "/api/me/changes", token).body["revision"]
+    for number, name in enumerate(rounds):
+        method, path, body, headers = _named(what, name)
+        sent = json.dumps(body).encode() if body else b""
+        with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+            head = "".join(f"{header}: {value}\r\n" for header, value in headers.items())
+            head = (
+                f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{head}"
+                f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+            )
+            with socket.create_connection(("127.0.0.1", served.port)) as connection:
+                connection.sendall(head.encode() + sent)
+                time.sleep(number * 0.0008)
+                served.process.kill()
+    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+        for name in rounds:
+            method, path, body, headers = _named(what, name)
+            first, again = (served.request(method, path, token, body, headers) for _ in range(2))
+            assert {first.status, again.status} <= {200, 201, 412}
+            assert again.status == (412 if method == "PUT" else 200)
+        changes = served.request("GET", "/api/me/changes", token).body
+    made = len(rounds) if what != "a toggle with a key" else 0
+    assert sorted(task["uid"] for task in changes["tasks"]) == rounds
+    assert all(task["completed"] == (not made) for task in changes["tasks"])
+    revisions = sorted(task["revision"] for task in changes["tasks"])
+    assert revisions == list(range(revisions[0], revisions[0] + len(rounds)))
+    assert changes["revision"] == (revisions[-1] if made else before + len(rounds))
+
+
+def _named(what, name):
+    """The write of this name."""
+    method, path, body, headers = json.loads(json.dumps(WRITES[what]).replace("{name}", name))
+    return method, path, body, headers

@@ -71,6 +71,13 @@ class Naming:
             Tombstone(task.id, UID, task.revision + 1, clock.now)
         ]
 
+    async def test_a_new_name_that_is_no_uid_is_invalid_and_nothing_is_made(self, tasks, ann):
+        for name in ("short", "0123456789", "x" * 129, "with a space", "undefined"):
+            with pytest.raises(Invalid) as refused:
+                await tasks.put(ann, name, Put({"title": "x"}))
+            assert refused.value.field == "key"
+        assert await tasks.counter(ann) == 0
+
     async def test_a_repeated_put_changes_nothing_and_one_that_only_creates_says_that_it_is_there(self, tasks, ann):
         first = (await tasks.put(ann, UID, TITLE)).task
         assert await tasks.put(ann, UID, TITLE) == Written(first, created=False)

@@ -1,0 +1,191 @@
+"""An atomic batch, cut off at every step of it: all of it is there, or nothing, and its repetition does it once."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import aclosing, suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from servers.processes import LOOPBACK
+from support.killed_batch import BATCH, DOOMED, MADE, OLD, PLACES
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_domain import Done, Exists, TaskService, Unavailable, user_id
+
+CHILD = """
+import asyncio, os, signal, sqlite3, sys
+sys.path.insert(0, sys.argv[1])
+from support.killed_batch import BATCH
+from todo_adapters.sql.sqlite.store import SqliteTasks
+from todo_domain import TaskService, user_id
+
+steps, begun, connect = 0, False, sqlite3.connect
+
+def step(_):
+    global steps
+    steps += begun
+    if steps == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def connecting(*how, **more):
+    connection = connect(*how, **more)
+    connection.set_trace_callback(step)
+    return connection
+
+async def main():
+    global begun
+    sqlite3.connect = connecting
+    store = SqliteTasks(sys.argv[2])
+    await store.open()
+    begun = True
+    await TaskService(store).batch(user_id(f"ann-{sys.argv[3]}"), BATCH, atomic=True)
+
+asyncio.run(main())
+"""
+"""Kills itself when SQLite begins the statement of the number that it is given, BEGIN and COMMIT included."""
+
+
+class Batched:
+    """A user with two tasks, whose batch may be there or not."""
+
+    def __init__(self, store, name):
+        self.tasks = TaskService(store)
+        self.owner = user_id(name)
+
+    async def prepare(self):
+        for key in (OLD, DOOMED):
+            await self.tasks.put(self.owner, key, PLACES[key])
+        self.before = await self._state()
+        return self
+
+    async def is_done(self):
+        """Return whether the whole batch is there; any other state but that before it is wrong."""
+        titles, revision = found = await self._state()
+        if found == self.before:
+            return False
+        assert titles == {OLD: "edited", **dict.fromkeys(MADE, "made")}
+        assert revision == self.before[1] + len(BATCH)
+        return True
+
+    async def repeat(self):
+        """Send the batch again, which does it unless it is done."""
+        done = await self.is_done()
+        results = await self.tasks.batch(self.owner, BATCH)
+        for result in results[: len(MADE)]:
+            assert isinstance(result, Exists) if done else result.created
+        assert [isinstance(result, Done) for result in results[len(MADE) :]] == [True, not done, True, True]
+        assert await self.is_done()
+
+    async def _state(self):
+        changes = await self.tasks.changes(self.owner)
+        return {task.uid: task.title for task in changes.tasks}, changes.revision
+
+
+async def test_on_sqlite_a_batch_killed_before_each_statement_is_there_whole_or_not_at_all(sqlite_place):
+    outcomes = []
+    async with sqlite_place.open() as store:
+        for step in count(1):
+            batched = await Batched(store, f"ann-{step}").prepare()
+            command = [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(sqlite_place._path), str(step)]
+            child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+            assert child.returncode in {0, -signal.SIGKILL}, child.stderr
+            outcomes.append(await batched.is_done())
+            await batched.repeat()
+            if not child.returncode:
+                break
+    assert outcomes[-1]
+    assert outcomes == sorted(outcomes)  # nothing of it until a step, and all of it from then on
+    assert len(outcomes) > 20  # a statement for each row, at least
+
+
+class CuttingProxy:
+    """Passes bytes on; `cut` says after how many of those of one direction every connection is closed."""
+
+    def __init__(self, port):
+        self.passed = {"sent": 0, "got": 0}
+        self._left = {"sent": None, "got": None}
+        self._target = (LOOPBACK, port)
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def cut(self, direction, after):
+        with self._lock:
+            self._left = {"sent": None, "got": None, direction: after}
+
+    def mend(self):
+        self.cut("sent", None)
+
+    def _accept(self):
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client, socket.create_connection(self._target) as server:
+            answers = threading.Thread(target=self._pass, args=("got", server, client), daemon=True)
+            answers.start()
+            self._pass("sent", client, server)
+            answers.join()
+
+    def _pass(self, direction, source, target):
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                with self._lock:
+                    left = self._left[direction]
+                    if left is not None:
+                        data = data[:left]
+                        self._left[direction] = left - len(data)
+                    self.passed[direction] += len(data)
+                target.sendall(data)
+                if left is not None and left <= len(data):
+                    break
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("direction", ["sent", "got"])
+async def test_on_postgresql_a_batch_cut_off_within_its_bytes_is_there_whole_or_not_at_all(
+    postgres_databases, postgres_database, direction
+):
+    outcomes = []
+    with CuttingProxy(postgres_databases.server.port) as proxy:
+        login = (PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD)
+        url = postgres_databases.server.url(postgres_database, *login, port=proxy.port)
+        async with aclosing(PostgresTasks(url, pool_size=3)) as store:
+            whole = 0
+            for cut in range(33):  # the first is not cut, and says how many bytes there are
+                batched = await Batched(store, f"cut-{direction}-{cut}").prepare()
+                begun = proxy.passed[direction]
+                if cut:
+                    proxy.cut(direction, whole * cut // 33)
+                try:
+                    await batched.tasks.batch(batched.owner, BATCH, atomic=True)
+                    ended = None
+                except Unavailable as outage:
+                    ended = outage
+                proxy.mend()
+                whole = whole or proxy.passed[direction] - begun
+                done = await batched.is_done()
+                assert done or ended is not None
+                assert not done or ended is None or ended.outcome_unknown
+                outcomes.append((done, ended is not None))
+                await batched.repeat()
+    assert outcomes[0] == (True, False)
+    assert ((False, True) if direction == "sent" else (True, True)) in outcomes
