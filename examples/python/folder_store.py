@@ -43,6 +43,7 @@ from todo_domain import (
 )
 from todo_domain.changes import page_of_changes, require_known
 from todo_domain.owner import first_counter
+from todo_domain.portability import Everything, everything_of
 from todo_domain.query import select
 from todo_domain.retention import KEYS_KEPT, Retention, purge_is_due, retention
 from todo_domain.room import Room, count
@@ -381,6 +382,20 @@ class FolderTasks:
         page = found[:limit]
         count((each.task for each in page), room)
         return TrashPage(page, more=len(found) > len(page))
+
+    async def export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        """Return everything of the owner."""
+        account = self._read(owner)
+        trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
+        return everything_of(account.tasks, trash, account.revision, now, room)
 
     async def restore(
         self,

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from todo_domain.room import Room, count
 from todo_domain.task import Task
+from todo_domain.trash import Trashed
 
 
 class Everything(NamedTuple):
-    """All that there is of one user at one moment, the oldest task first; `revision` is the user's counter."""
+    """All that there is of one user at one moment: the tasks, the trash, and the user's counter."""
 
     tasks: list[Task]
+    trash: list[Trashed]
     revision: int
     exported_at: datetime
+
+
+def everything_of(
+    tasks: Iterable[Task], trash: Iterable[Trashed], revision: int, now: datetime, room: Room | None = None
+) -> Everything:
+    """Return it in order: both by ascending id. `room` counts the memory of the tasks, if there is one."""
+    everything = Everything(
+        sorted(tasks, key=lambda task: task.id), sorted(trash, key=lambda each: each.task.id), revision, now
+    )
+    count([*everything.tasks, *(each.task for each in everything.trash)], room)
+    return everything

@@ -11,6 +11,7 @@ from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
+from todo_domain.portability import Everything
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task
@@ -238,6 +239,20 @@ class Tasks(Protocol):
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove everything from the trash for good; the tombstones and the counter stay."""
+
+    async def export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        """Return all tasks and the whole trash, each by ascending id, and the counter: one snapshot, taken `now`.
+
+        `room` is as in `page`.
+        """
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove the owner's tasks, trash, tombstones and keys, in one transaction that advances the counter by one.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from operator import attrgetter
 from typing import Unpack
 
 from todo_domain.batch import first_failure, plan, settled
@@ -216,10 +215,14 @@ class TaskService(TrashService):
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
     async def export(self, owner: UserId, *, room: Room | None = None, deadline: Deadline | None = None) -> Everything:
-        """Return all tasks of the user, from one moment. `room` counts the memory that they take."""
-        changes = await self.changes(owner, room=room, deadline=deadline)
-        changes.tasks.sort(key=attrgetter("id"))
-        return Everything(changes.tasks, changes.revision, self._clock())
+        """Return all tasks and the trash of the user, from one moment. `room` counts the memory that they take."""
+        everything = await self._tasks.export(
+            owner, now=self._clock(), trash_kept=self._trash_kept, room=room, deadline=deadline
+        )
+        return everything._replace(
+            tasks=[task for task in everything.tasks if task.user_id == owner],
+            trash=[each for each in everything.trash if each.task.user_id == owner],
+        )
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove everything of the user but the user id and the counter; every revision from before is stale."""

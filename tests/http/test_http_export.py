@@ -47,6 +47,8 @@ async def test_json_is_everything_of_the_user(ann: Caller, bob: Caller):
     exported = answer.json()
     assert list(exported) == ["format", "user_id", "revision", "exported_at", "tasks", "trash"]
     assert (exported["format"], exported["user_id"], exported["tasks"]) == ("todo/1", ann.id, tasks)
+    assert exported["trash"] == (await ann("GET", "/trash")).json()
+    assert len(exported["trash"]) == 1
     assert exported["revision"] == (await ann.state())["revision"]
     assert (await ann("GET", "/export?format=json")).json()["tasks"] == tasks
 

@@ -97,6 +97,7 @@ SENT = {  # units, and the statements in them with the context of each
     "empty trash": (1, 2),
     "batch of a hundred creates": (2, 7),
     "batch of a hundred edits": (2, 7),
+    "export": (1, 2),
     "erase": (1, 2),
 }
 
@@ -149,6 +150,7 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "batch of a hundred edits": tasks.batch(
                 ann, [PatchTask(f"{UID}-{number}", {"title": "y"}) for number in range(3, 103)]
             ),
+            "export": tasks.export(ann),
             "erase": tasks.erase(ann),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)

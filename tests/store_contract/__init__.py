@@ -10,6 +10,7 @@ A place whose data outlives the stores over it takes `durability.DurableStoreCon
 from store_contract.batches import Batches
 from store_contract.changes import Changes
 from store_contract.erasing import Erasing
+from store_contract.exporting import Exporting
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
 from store_contract.lists import Lists
@@ -21,7 +22,9 @@ from store_contract.trash import Trash
 from store_contract.writes import Writes
 
 
-class StoreContract(Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Trash, Erasing):
+class StoreContract(
+    Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Trash, Erasing, Exporting
+):
     """The promises of `Tasks`."""
 
 

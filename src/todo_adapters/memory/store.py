@@ -16,6 +16,7 @@ from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, NotFound, QuotaReached, Repeated
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
+from todo_domain.portability import Everything, everything_of
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query, filter_of, page_of
 from todo_domain.room import Room
@@ -219,6 +220,20 @@ class MemoryTasks:
         page = found[:limit]
         count_memory((each.task for each in page), room)
         return TrashPage(page, more=len(found) > len(page))
+
+    async def export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        """Return everything of the owner."""
+        account = self._account(owner)
+        trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
+        return everything_of(account.tasks.values(), trash, account.revision, now, room)
 
     async def restore(
         self,

@@ -34,6 +34,7 @@ class Wrapped:
         self.snapshot = wrap("snapshot", tasks.snapshot)
         self.apply = wrap("apply", tasks.apply)
         self.changes = wrap("changes", tasks.changes)
+        self.export = wrap("export", tasks.export)
         self.erase = wrap("erase", tasks.erase)
         self.trash = wrap("trash", tasks.trash)
         self.restore = wrap("restore", tasks.restore)

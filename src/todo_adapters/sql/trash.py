@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from todo_adapters.sql.rows import Forms, Row, Values
-from todo_adapters.sql.statements import ID, OWNER, TRASH_SINCE, UID, at_most, parameter
-from todo_adapters.sql.tables import tasks, trash
+from todo_adapters.sql.statements import ID, OWNER, TASK, TRASH_SINCE, UID, at_most, parameter, this_user
+from todo_adapters.sql.tables import tasks, trash, users
 from todo_domain.owner import LARGEST_ID
+from todo_domain.portability import Everything, everything_of
 from todo_domain.task import Task
 from todo_domain.trash import Trashed, TrashPage, trash_since
 
@@ -34,6 +35,44 @@ found_by_uid: Final = sa.select(trash.c.task_id).where(this_trashed_name)
 discard: Final = sa.delete(trash).where(this_trashed).returning(trash.c.task_id)
 discard_by_uid: Final = sa.delete(trash).where(this_trashed_name).returning(trash.c.task_id)
 empty: Final = sa.delete(trash).where(trash.c.user_id == OWNER)
+
+
+def _everything() -> sa.Select[Any]:
+    """All tasks of the user and the whole trash, each beside the counter; one row of nulls beside it if there are none.
+
+    One statement, hence one snapshot: between two, a task could be deleted, and then be in both or in neither.
+    """
+    deleted_at = trash.c.deleted_at.type
+    live = sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at")).where(tasks.c.user_id == OWNER)
+    lies = sa.select(*_TRASHED, trash.c.deleted_at).where(trash.c.user_id == OWNER, _NOT_EXPIRED)
+    branches = (live.subquery("live"), lies.subquery("lies"))
+    kept = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("kept")
+    return (
+        sa.select(*kept.c, users.c.revision.label("counter"))
+        .select_from(users.outerjoin(kept, sa.true()))
+        .where(this_user)
+    )
+
+
+everything: Final = _everything()
+
+
+def everything_in(
+    rows: Sequence[Row],
+    now: datetime,
+    kept: timedelta,
+    task: Callable[[Row], Task],
+    instant: Callable[[Any], datetime],
+) -> Everything:
+    """Return what the rows of `everything` hold."""
+    trashed = [
+        Trashed(task(row), deleted_at, deleted_at + kept)
+        for row in rows
+        if row[-2] is not None
+        for deleted_at in [instant(row[-2])]
+    ]
+    live = (task(row) for row in rows if row[0] is not None and row[-2] is None)
+    return everything_of(live, trashed, rows[0][-1] if rows else 0, now)
 
 
 def lying(now: datetime, kept: timedelta, forms: Forms) -> Values:

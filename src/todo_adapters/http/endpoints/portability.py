@@ -14,9 +14,10 @@ from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
-from todo_adapters.http.protocol.schemas import ExportOut, instant, task_out
+from todo_adapters.http.protocol.schemas import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
+from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
 from todo_domain import Deadline, Unavailable
 
 if TYPE_CHECKING:
@@ -96,5 +97,7 @@ def _fragments(format_: str, owner: UserId, everything: Everything) -> Iterator[
 
         return calendar.components(everything.tasks)
     empty = ExportOut("todo/1", owner, everything.revision, instant(everything.exported_at), [], [])
-    before, tasks, after = encode(empty).partition(b'"tasks":[')
-    return chain([before, tasks], json_items(everything.tasks, task_out), [after])
+    before, tasks, rest = encode(empty).partition(b'"tasks":[')
+    between, trash, after = rest.partition(b'"trash":[')
+    in_order = ([before, tasks], json_items(everything.tasks, task_out), [between, trash])
+    return chain(*in_order, json_items(everything.trash, trashed_out), [after])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime, timedelta
 
+    from todo_domain.portability import Everything
     from todo_domain.room import Room
 
 
@@ -35,6 +36,7 @@ class FairTasks(Wrapped):
         self.page = self._page
         self.trash = self._trash
         self.changes = self._changes
+        self.export = self._export
 
     async def _page(
         self,
@@ -103,6 +105,19 @@ class FairTasks(Wrapped):
                     return beginning
                 del beginning
             return await read(limit=limit, room=room)
+
+    async def _export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        deadline = deadline or Deadline.within()
+        async with self._turn(owner, deadline):
+            return await self._tasks.export(owner, now=now, trash_kept=trash_kept, room=room, deadline=deadline)
 
     @asynccontextmanager
     async def _turn(self, owner: UserId, deadline: Deadline) -> AsyncIterator[None]:

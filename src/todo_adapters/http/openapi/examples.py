@@ -17,7 +17,6 @@ from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.errors import error_answer
 from todo_adapters.http.protocol.response import encode
 from todo_adapters.http.protocol.schemas import (
-    ExportOut,
     NewTask,
     TaskPut,
     changes_out,
@@ -26,7 +25,7 @@ from todo_adapters.http.protocol.schemas import (
     put_of,
     task_out,
 )
-from todo_adapters.http.protocol.trash_schemas import trashed_out
+from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
 from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, Trashed, user_id
 from todo_domain.batch import plan, settled
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
@@ -171,7 +170,7 @@ def batched(body: Example) -> Example:
 def export() -> Example:
     """Return the export of the account."""
     tasks = [task_out(RENT), task_out(GROCERIES)]
-    return as_json(ExportOut("todo/1", OWNER, COUNTER, instant(NOW), tasks, []))
+    return as_json(ExportOut("todo/1", OWNER, COUNTER, instant(NOW), tasks, [trashed_out(TRASHED)]))
 
 
 def error_of(raised: TodoError | Callable[[], object]) -> TodoError:

@@ -40,7 +40,8 @@ ERASE: Final = Operation(
     {"204": answer("It is gone; of a user who never wrote, too.")}
     | invalid(not_confirmed=lambda: require_confirmed(b"confirm=me", ex.OWNER))
     | BELOW_API,
-    "In one transaction, tasks, deletions and keys go; the user id and the counter remain. The counter is moved, so "
-    "every revision, every `ETag` and every `since` from before is stale. It may take 30 s; one at a time, else 429.",
+    "In one transaction, tasks, trash, deletions and keys go; the user id and the counter remain. The counter is "
+    "moved, so every revision, every `ETag` and every `since` from before is stale. It may take 30 s; one at a "
+    "time, else 429.",
     ERASE_PARAMETERS,
 )

@@ -21,7 +21,6 @@ from todo_adapters.http.protocol.schemas import (
     ABSENT_IF_NULL,
     ChangesOut,
     Completion,
-    ExportOut,
     Health,
     NewTask,
     Settable,
@@ -29,7 +28,7 @@ from todo_adapters.http.protocol.schemas import (
     TaskPatch,
     TaskPut,
 )
-from todo_adapters.http.protocol.trash_schemas import Nothing, TrashedOut
+from todo_adapters.http.protocol.trash_schemas import ExportOut, Nothing, TrashedOut
 from todo_domain import Exists, Gone, Stale, Status
 
 _PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut, BatchProblemOut)

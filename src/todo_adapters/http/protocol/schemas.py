@@ -72,17 +72,6 @@ class ChangesOut(Struct):
     has_more: Annotated[bool, about("Whether there is more after this page: ask again at once.")]
 
 
-class ExportOut(Struct):
-    """Everything of one user."""
-
-    format: Annotated[Literal["todo/1"], about("The form of this file.")]
-    user_id: Annotated[str, about("Whose data it is: the token's `sub`.")]
-    revision: Annotated[int, number_meta("The user's counter.", least=0)]
-    exported_at: Annotated[str, instant_meta("When it was read.")]
-    tasks: Annotated[list[TaskOut], about("All tasks, the oldest first.")]
-    trash: Annotated[list[TaskOut], about("The deleted tasks that can be restored.")]
-
-
 class Settable(Struct, forbid_unknown_fields=True):
     """The members a client may set; each may be left out.
 

@@ -1,13 +1,13 @@
-"""What travels of the trash."""
+"""What travels of the trash, and of everything."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from todo_adapters.http.protocol.member_types import instant_meta
+from todo_adapters.http.protocol.member_types import about, instant_meta, number_meta
 from todo_adapters.http.protocol.schemas import TaskOut, instant, task_out
 from todo_domain import Trashed
 
@@ -17,6 +17,17 @@ class TrashedOut(TaskOut):
 
     deleted_at: Annotated[str, instant_meta("When it was deleted.")]
     expires_at: Annotated[str, instant_meta("Until when it can be restored.")]
+
+
+class ExportOut(Struct):
+    """Everything of one user."""
+
+    format: Annotated[Literal["todo/1"], about("The form of this file.")]
+    user_id: Annotated[str, about("Whose data it is: the token's `sub`.")]
+    revision: Annotated[int, number_meta("The user's counter.", least=0)]
+    exported_at: Annotated[str, instant_meta("When it was read.")]
+    tasks: Annotated[list[TaskOut], about("All tasks, the oldest first.")]
+    trash: Annotated[list[TrashedOut], about("The deleted tasks that can be restored, the oldest first.")]
 
 
 class Nothing(Struct, forbid_unknown_fields=True):

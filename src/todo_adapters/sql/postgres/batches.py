@@ -30,6 +30,7 @@ DELETE_BY_UID: Final = Transaction(
 )
 TRASH: Final = Transaction(trash.page)
 LONG_TRASH: Final = Transaction(trash.page, alone=True)
+EVERYTHING: Final = Transaction(trash.everything, alone=True)
 RESTORE: Final = Transaction(statements.get, writes.restore, trash.found, writes=True)
 RESTORE_BY_UID: Final = Transaction(statements.get_by_uid, writes.restore_by_uid, trash.found_by_uid, writes=True)
 DISCARD: Final = Transaction(trash.discard, writes=True)
@@ -99,6 +100,7 @@ def all_batches() -> dict[str, Transaction]:
         "apply and purge": APPLY_AND_PURGE,
         "trash": TRASH,
         "long trash": LONG_TRASH,
+        "everything": EVERYTHING,
         "restore": RESTORE,
         "restore by uid": RESTORE_BY_UID,
         "discard": DISCARD,

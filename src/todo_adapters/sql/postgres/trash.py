@@ -8,11 +8,12 @@ from todo_adapters.sql.postgres import batches
 from todo_adapters.sql.postgres.calls import PostgresCalls, batch_for
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import named, task_from_postgresql
-from todo_adapters.sql.trash import lying, page_of, page_values
+from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
+from todo_domain.portability import Everything
 from todo_domain.query import SHORT_PAGE
 from todo_domain.room import Room
 from todo_domain.task import Task
@@ -38,6 +39,19 @@ class PostgresTrash(PostgresCalls):
         short = limit is not None and limit <= SHORT_PAGE
         (rows,) = await self._run(batches.TRASH if short else batches.LONG_TRASH, values, deadline=deadline, room=room)
         return page_of(rows, limit, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
+
+    async def export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        values = {"owner": owner, **lying(now, trash_kept, FORMS)}
+        (rows,) = await self._run(batches.EVERYTHING, values, deadline=deadline, room=room)
+        return everything_in(rows, now, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
     async def restore(
         self,

@@ -31,6 +31,7 @@ REMOVE: Final = text_of(writes.remove, SQLITE)
 INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
 INSERT_TRASH: Final = text_of(writes.insert_trash, SQLITE)
 TRASH: Final = text_of(trash.page, SQLITE)
+EVERYTHING: Final = text_of(trash.everything, SQLITE)
 TRASHED: Final = text_of(trash.found, SQLITE)
 TRASHED_BY_UID: Final = text_of(trash.found_by_uid, SQLITE)
 RESTORE: Final = text_of(writes.restore, SQLITE)
@@ -83,6 +84,7 @@ def all_texts() -> dict[str, str]:
         "insert_tombstone": INSERT_TOMBSTONE,
         "insert trash": INSERT_TRASH,
         "trash": TRASH,
+        "everything": EVERYTHING,
         "trashed": TRASHED,
         "trashed by uid": TRASHED_BY_UID,
         "restore": RESTORE,

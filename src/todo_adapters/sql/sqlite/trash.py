@@ -9,11 +9,12 @@ from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Values, counted, named, task_from_sqlite, text_of_instant
 from todo_adapters.sql.sqlite import steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
-from todo_adapters.sql.trash import lying, page_of, page_values
+from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
+from todo_domain.portability import Everything
 from todo_domain.query import SHORT_PAGE
 from todo_domain.room import Room
 from todo_domain.task import Task
@@ -43,6 +44,23 @@ class SqliteTrash(SqliteConnections):
 
         short = limit is not None and limit <= SHORT_PAGE
         return await self._reader_for(short=short).run(work, deadline)
+
+    async def export(
+        self,
+        owner: UserId,
+        *,
+        now: datetime,
+        trash_kept: timedelta = TRASH_KEPT,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Everything:
+        values = {"owner": owner, **lying(now, trash_kept, FORMS)}
+
+        def work(connection: sqlite3.Connection) -> Everything:
+            rows = list(counted(connection.execute(texts.EVERYTHING, values), room))
+            return everything_in(rows, now, trash_kept, task_from_sqlite, datetime.fromisoformat)
+
+        return await self._reader_for(short=False).run(work, deadline)
 
     async def restore(
         self,
