@@ -139,7 +139,7 @@ class Attack:
     ) -> httpx.Response:
         title = {"title": user.mark if user else self._mark}
         body: object = title if operation.method in {"post", "put", "patch"} else None
-        if operation.template.endswith("/complete"):
+        if operation.template.endswith(("/complete", "/restore")):
             body = {}
         if _is_batch(operation):
             body = {"operations": [{"op": "patch", "key": one.task["id"], "task": title} for one in self._users]}
