@@ -35,10 +35,10 @@ class Traced:
         settings = read_settings(chosen, environment={})
         self._client = InProcess(application(settings, store=store or MemoryTasks(), tracing=tracing))
 
-    async def __call__(self, method, target, *, sub="ann", headers=(), **how):
+    async def __call__(self, method, target, *, sub="ann", seconds=60, headers=(), **how):
         """Send a request in a task of its own, as a server does; return the answer and the spans of it."""
         self._spans.clear()
-        token = jwt.encode({"sub": sub, "exp": int(time.time()) + 60}, SECRET, "HS256")
+        token = jwt.encode({"sub": sub, "exp": int(time.time()) + seconds}, SECRET, "HS256")
         asking = self._client.request(method, target, token=token, headers=headers, **how)
         answer = await asyncio.create_task(asking)
         return answer, self.spans
@@ -102,6 +102,21 @@ async def test_every_call_of_the_store_has_its_name(service):
         names.append([span.name for span in spans[:-1]])
     expected = [["create"], ["get"], ["page"], ["get", "replace"], ["toggle"], ["page"], ["changes"], ["delete"]]
     assert names == expected
+
+
+async def test_a_stream_and_a_wait_are_one_span_each_with_their_reads_as_children(service):
+    created, _ = await service("POST", "/api/me/tasks", json={"title": "x"})
+    revision = json.loads(created.body)["revision"]
+    for below, reads in (
+        (f"events?since={revision - 1}", {"page", "changes"}),
+        (f"changes?since={revision}&wait=1", {"changes"}),
+    ):
+        answer, (*calls, request) = await service("GET", f"/api/me/{below}", seconds=6)
+        assert answer.status == 200
+        assert request.name == f"GET /api/{{user_id}}/{below.partition('?')[0]}"
+        assert request.status.status_code is StatusCode.UNSET
+        assert {call.name for call in calls} == reads
+        assert {call.parent.span_id for call in calls} == {request.context.span_id}
 
 
 async def test_a_request_within_a_callers_trace_is_a_child_of_the_callers_span(service):
