@@ -100,7 +100,7 @@ def test_a_page_with_tracing_headers_is_let_through(pages):
 @pytest.mark.parametrize(
     ("method", "path", "size", "status", "code"),
     [
-        ("GET", "/api/nope", None, 404, "not_found"),
+        ("GET", "/api/me/nope", None, 404, "not_found"),
         ("POST", "/api/me/tasks", 70_000, 413, "too_large"),
         ("POST", "/api/me/tasks", 2_000_000, 413, "too_large"),
         ("GET", "/metrics", None, 404, "not_found"),
