@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from todo_adapters.http.openapi.answers import HEADERS, common_answers
+from todo_adapters.http.openapi.answers import common_answers
 from todo_adapters.http.openapi.batch import BATCH
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.events import EVENTS
+from todo_adapters.http.openapi.headers import HEADERS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
