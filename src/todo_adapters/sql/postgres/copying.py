@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from todo_adapters.sql.postgres.connecting import connect
-from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
-from todo_adapters.sql.postgres.wall import WalledError, without_wall
+from todo_adapters.sql.postgres.wall import failures, without_wall
 from todo_adapters.sql.rows import SQLITE, Row
 from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.tables import DATE, INSTANT, TEXTS, metadata
@@ -111,23 +110,12 @@ def filling(url: str) -> Iterator[PostgresCopy]:
 
 @contextmanager
 def _transaction(url: str) -> Iterator[psycopg.Connection]:
-    try:
-        with closing(connect(url)) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            with connection.transaction():
-                connection.execute(_SETTINGS)
-                with without_wall(connection, list(metadata.tables)):
-                    yield connection
-    except WalledError:
-        raise SqlError(_LOGIN) from None
-    except psycopg.Error as error:
-        if error.sqlstate == NO_PRIVILEGE:
-            raise SqlError(_LOGIN) from error
-        if error.sqlstate == LOCK_NOT_AVAILABLE:
-            raise SqlError("the tables are in use: stop the service, then run todo copy again") from error
-        if (sentence := sentence_for(error)) is None:
-            raise
-        raise SqlError(sentence) from error
+    with failures("todo copy", _LOGIN, SqlError), closing(connect(url)) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with connection.transaction():
+            connection.execute(_SETTINGS)
+            with without_wall(connection, list(metadata.tables)):
+                yield connection
 
 
 def _names(table: sa.Table) -> sql.Composed:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Final
 
-import psycopg
-
 from todo_adapters.sql.postgres.connecting import connect
-from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
-from todo_adapters.sql.postgres.wall import WalledError, without_wall
+from todo_adapters.sql.postgres.wall import failures, without_wall
 from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
 
 _SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0"
@@ -28,7 +24,11 @@ def renew(url: str, counter: int) -> Renewed:
 
     Raises CannotRenewError unless the login owns the tables or bypasses row-level security; nothing is changed then.
     """
-    with _failures(), closing(connect(url)) as connection, connection.transaction():
+    with (
+        failures("todo renew", _LOGIN, CannotRenewError),
+        closing(connect(url)) as connection,
+        connection.transaction(),
+    ):
         connection.execute(_SETTINGS)
         if connection.execute(_IS_THERE).fetchone() == (None,):
             raise CannotRenewError(NOTHING)
@@ -38,19 +38,3 @@ def renew(url: str, counter: int) -> Renewed:
             users = connection.execute(_MOVE, [counter, counter]).rowcount
         connection.execute(_IDS, [IDS_SKIPPED])
         return Renewed(users, ahead[0] if ahead else 0)
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    try:
-        yield
-    except WalledError:
-        raise CannotRenewError(_LOGIN) from None
-    except psycopg.Error as error:
-        if error.sqlstate == NO_PRIVILEGE:
-            raise CannotRenewError(_LOGIN) from error
-        if error.sqlstate == LOCK_NOT_AVAILABLE:
-            raise CannotRenewError("the tables are in use: stop the service, then run todo renew again") from error
-        if (sentence := sentence_for(error)) is None:
-            raise
-        raise CannotRenewError(sentence) from error

@@ -1,4 +1,4 @@
-"""Row-level security out of the way of a command that works on the rows of all users."""
+"""Commands that work on the rows of all users: row-level security out of their way, and their errors in a sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Final
 
 import psycopg
 from psycopg import sql
+
+from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
+from todo_adapters.sql.schema import SqlError
 
 _WALLS: Final = """
 SELECT relname, relforcerowsecurity, pg_has_role(relowner, 'USAGE')
@@ -19,6 +22,23 @@ SEES_ALL: Final = "SET LOCAL row_security = off"
 
 class WalledError(Exception):
     """The login neither owns the tables nor bypasses row-level security."""
+
+
+@contextmanager
+def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
+    """Raise what goes wrong within the block as this `error` of a command; `login` says which login it needs."""
+    try:
+        yield
+    except WalledError:
+        raise error(login) from None
+    except psycopg.Error as failure:
+        if failure.sqlstate == NO_PRIVILEGE:
+            raise error(login) from failure
+        if failure.sqlstate == LOCK_NOT_AVAILABLE:
+            raise error(f"the tables are in use: stop the service, then run {command} again") from failure
+        if (sentence := sentence_for(failure)) is None:
+            raise
+        raise error(sentence) from failure
 
 
 @contextmanager
