@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.processes import LOOPBACK
+from servers.tampering import TamperingProxy
 from support.killed_batch import BATCH, DOOMED, MADE, OLD, PLACES
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres.store import PostgresTasks
@@ -21,6 +21,7 @@ from todo_domain import Done, Exists, TaskService, Unavailable, user_id
 CHILD = """
 import asyncio, os, signal, sqlite3, sys
 sys.path.insert(0, sys.argv[1])
+from servers.tampering import TamperingProxy
 from support.killed_batch import BATCH
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import TaskService, user_id
@@ -104,24 +105,14 @@ async def test_on_sqlite_a_batch_killed_before_each_statement_is_there_whole_or_
     assert len(outcomes) > 20  # a statement for each row, at least
 
 
-class CuttingProxy:
+class CuttingProxy(TamperingProxy):
     """Passes bytes on; `cut` says after how many of those of one direction every connection is closed."""
 
     def __init__(self, port):
+        super().__init__(port)
         self.passed = {"sent": 0, "got": 0}
         self._left = {"sent": None, "got": None}
-        self._target = (LOOPBACK, port)
         self._lock = threading.Lock()
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.port = self._listener.getsockname()[1]
-
-    def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
     def cut(self, direction, after):
         with self._lock:
@@ -130,14 +121,8 @@ class CuttingProxy:
     def mend(self):
         self.cut("sent", None)
 
-    def _accept(self):
-        with suppress(OSError):  # closed
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with client, socket.create_connection(self._target) as server:
+    def serve(self, client):
+        with client, socket.create_connection(self.target) as server:
             answers = threading.Thread(target=self._pass, args=("got", server, client), daemon=True)
             answers.start()
             self._pass("sent", client, server)

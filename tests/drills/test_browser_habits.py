@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 from contextlib import suppress
 from itertools import count
 
@@ -11,36 +10,21 @@ import pytest
 from servers import browser
 from servers.browser import Browser
 from servers.pages import another_origin
+from servers.tampering import TamperingProxy
 from servers.todo import Served
 from servers.upstream import message
 
 
-class LosingProxy:
+class LosingProxy(TamperingProxy):
     """Passes requests on; loses the answer of the next PATCH on a kept connection, and closes that connection."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(port)
         self.patches = 0
         self.lost = 0
-        self._target = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
 
-    def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self):
-        with suppress(OSError):  # closed
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with suppress(OSError), client, socket.create_connection(self._target) as service:
+    def serve(self, client):
+        with suppress(OSError), client, socket.create_connection(self.target) as service:
             kept = False
             while request := message(client):
                 service.sendall(request)
