@@ -1,4 +1,4 @@
-"""A proxy that tampers with what passes: it has a thread for each connection, and a subclass says what the thread does."""
+"""A proxy that tampers with what passes: a thread for each connection does what the subclass says."""
 
 from __future__ import annotations
 
