@@ -1,4 +1,4 @@
-"""Client connections: how many there may be, what each may make the server keep, and how a connection ends."""
+"""Client connections: how many there may be, how much memory each may take, and how a connection ends."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ if TYPE_CHECKING:
     from todo_domain import TodoError
 
 ARRIVAL: Final = 15
-"""Seconds. A request that is still incomplete when it was looked at twice, this far apart, is not waited for: so one
-has between 15 and 30 seconds to arrive."""
+"""Seconds between two checks of a connection. A request that is incomplete at two checks in a row is dropped, so a
+request has between 15 and 30 seconds to arrive."""
 
 LINGER: Final = 1.0
-"""Seconds that an idle connection may still send a request while the server stops; the answer says that it closes."""
+"""Seconds in which an idle connection may still send a request while the server stops; its answer has `Connection:
+close`."""
 
 LINGERING_CLOSE: Final = 2.0
-"""Seconds in which a client may still send what it had begun to send when the server had said its last word."""
+"""Seconds for which the server still reads from a client after the last answer."""
 
 MOST: Final = 8_000
-"""Connections of one process, where it may open as many files."""
+"""The most connections of one process, if its limit of open files allows them."""
 
 _OTHER_FILES: Final = 100
-"""What a process opens beside connections: the database, logs, numbers, libraries."""
+"""Files that a process opens beside connections: the database, logs, metrics, libraries."""
 
 
 class ServerConfig(uvicorn.Config):
-    """uvicorn's configuration for such connections, with what else a server of ours has to know.
+    """uvicorn's configuration with `Connection` as its protocol and the settings of `Server`.
 
-    `drain_seconds` is how long it goes on serving after SIGTERM, `most_connections` how many it holds; pages of the
-    `cors_origins` may read its own refusals, too.
+    `drain_seconds` is how long it serves after SIGTERM, `most_connections` how many connections it holds. The refusals
+    of the server itself have CORS headers for the `cors_origins`, too.
     """
 
     def __init__(
@@ -66,21 +67,22 @@ class ServerConfig(uvicorn.Config):
 class Connection(RequestReader):
     """uvicorn's connection, bounded.
 
-    * More than `most_connections` are told 503 and closed.
-    * A target, a header section or a trailer section over LIMIT is 431, counted as it arrives. What RFC 9112 has
-      refused is 400. Both are our error shape, and the connection closes: nobody knows where the next request begins.
-    * The next request is not parsed before the one before it is answered, so READ bytes of it are kept at most.
+    * A connection beyond `most_connections` gets 503 and is closed.
+    * A target, a header section or a trailer section over LIMIT is 431; its bytes are counted as they arrive. A request
+      that RFC 9112 requires a server to refuse is 400. Both have the error shape of the API, and the connection closes,
+      because the start of the next request is unknown.
+    * A request is parsed after the previous one is answered, so at most READ bytes of it are buffered.
     * Upgrades are ignored and trailers dropped (RFC 9110, sections 7.8 and 6.5.1).
-    * A client that does not finish its request, or does not read its answer, is let go without a word.
+    * A client that does not finish its request, or does not read its answer, is disconnected without an answer.
     """
 
     config: ServerConfig
-    _look_again: asyncio.TimerHandle | None = None
+    _check_timer: asyncio.TimerHandle | None = None
     _awaited: object = None
     _long_head: tuple[LongHead, HeadersTooLarge] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
-        """Take the connection, or refuse it."""
+        """Accept the connection, or refuse it if there are too many."""
         super().connection_made(transport)
         self._answer_transport = AnswerTransport(transport, self._end)
         if len(self.connections) > self.config.most_connections:
@@ -88,17 +90,17 @@ class Connection(RequestReader):
             self._closing = True
             transport.close()
         else:
-            self._look_again = self.loop.call_later(ARRIVAL, self._look)
+            self._check_timer = self.loop.call_later(ARRIVAL, self._check_progress)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        if self._look_again is not None:
-            self._look_again.cancel()
+        """Cancel the timer and release the transport."""
+        if self._check_timer is not None:
+            self._check_timer.cancel()
         super().connection_lost(exc)
-        self._answer_transport.close = nothing  # a circle less for the garbage collector
+        self._answer_transport.close = nothing  # breaks a reference cycle
 
     def shutdown(self) -> None:
-        """Answer what is being asked, wait a moment for what may be on its way, and close."""
+        """Answer the current request, wait `linger` seconds for a request that may be on its way, and close."""
         self._keep_alive = False
         if self.config.linger and (self.cycle is None or self.cycle.response_complete):
             self.loop.call_later(self.config.linger, super().shutdown)
@@ -106,17 +108,17 @@ class Connection(RequestReader):
             super().shutdown()
 
     def _refuse(self, error: TodoError, rest: bytes) -> None:
-        """Refuse what came last: it is no request, or belongs to one whose body cannot be read."""
+        """Refuse the bytes that came last: they are not a valid request, or belong to a body that cannot be read."""
         cycle = self.cycle
         self._closing = True
         self._unparsed = b""
         if cycle is not None and not cycle.response_complete:
-            if cycle.response_started:  # it ends with the answer
+            if cycle.response_started:  # the connection closes after the answer
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-            self._say(error)
+            self._send_refusal(error)
         elif not self._framing.in_head:
             self._linger()
         elif isinstance(error, HeadersTooLarge) and self.config.cors.varies:
@@ -125,20 +127,20 @@ class Connection(RequestReader):
             self.loop.call_later(REST_OF_HEAD, self._refuse_long_head)
             self._dropped(rest)
         else:
-            self._say(error)
+            self._send_refusal(error)
 
     def _dropped(self, data: bytes) -> None:
-        """Refuse a head that is too long where it ends, with the headers that its page needs to read the refusal."""
+        """Refuse a head that is too long once it ends; the CORS headers let its page read the refusal."""
         if self._long_head is not None and self._long_head[0].ends_in(data):
             self._refuse_long_head()
 
     def _refuse_long_head(self) -> None:
         if self._long_head is not None and not self.transport.is_closing():
             (head, error), self._long_head = self._long_head, None
-            self._say(error, [*self.config.cors.headers(head.origin), (b"vary", b"Origin")])
+            self._send_refusal(error, [*self.config.cors.headers(head.origin), (b"vary", b"Origin")])
 
-    def _say(self, error: TodoError, headers: Iterable[Header] = ()) -> None:
-        """Answer with this error, and end the connection."""
+    def _send_refusal(self, error: TodoError, headers: Iterable[Header] = ()) -> None:
+        """Send this error and end the connection."""
         self.transport.write(refusal(error, [*self.server_state.default_headers, *headers]))
         self._linger()
 
@@ -150,9 +152,9 @@ class Connection(RequestReader):
             self.transport.close()
 
     def _linger(self) -> None:
-        """Send no more, and close when the client has done so too, or LINGERING_CLOSE later (RFC 9112, section 9.6).
+        """Close for sending, then wholly when the client closes or after LINGERING_CLOSE (RFC 9112, section 9.6).
 
-        To close a socket on bytes that nobody has read resets the connection, and the answer may be lost.
+        Closing a socket with unread bytes resets the connection, and the client may lose the answer.
         """
         self._closing = True
         self._unparsed = b""
@@ -160,19 +162,19 @@ class Connection(RequestReader):
         self.transport.write_eof()
         self.loop.call_later(LINGERING_CLOSE, self.transport.close)
 
-    def _look(self) -> None:
-        awaited = self._waits_for()
+    def _check_progress(self) -> None:
+        awaited = self._awaited_progress()
         if awaited is not None and awaited == self._awaited:
             self.transport.abort()
             return
         self._awaited = awaited
-        self._look_again = self.loop.call_later(ARRIVAL, self._look)
+        self._check_timer = self.loop.call_later(ARRIVAL, self._check_progress)
 
-    def _waits_for(self) -> object:
-        """Return something that stays the same while one thing is awaited of the client; None if nothing is."""
+    def _awaited_progress(self) -> object:
+        """Return a value that changes with the client's progress; None if the server does not wait for the client."""
         cycle = self.cycle
         if (unread := self.transport.get_write_buffer_size()) or self.transport.is_closing():
-            # A long answer is written as it is read, so what is unread may be as much as before after any progress.
+            # A long answer is written as the client reads it, so the unread size alone does not show progress.
             return (self._answer_transport.written - unread, "to read on")
         if cycle is None or cycle.response_complete:
             return None if self.timeout_keep_alive_task else (cycle, "the next request")
@@ -180,12 +182,12 @@ class Connection(RequestReader):
 
 
 def connect(config: ServerConfig, **parts: Any) -> Socket:  # noqa: ANN401  uvicorn's own
-    """Return a new connection, as what a transport of asyncio reports to."""
+    """Return the protocol of a new connection for asyncio's transport."""
     return Socket(Connection(config, **parts), config.read_buffer)
 
 
 def most_connections() -> int:
-    """Return how many connections a process may hold, having let it open more files if it needs to and may."""
+    """Raise this process's limit of open files if necessary and allowed; return how many connections it may hold."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

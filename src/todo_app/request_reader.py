@@ -1,4 +1,4 @@
-"""Reading requests from a connection's bytes: what the parser may keep, in which order, and what is no request."""
+"""Reads requests from a connection's bytes, one at a time and bounded, and refuses malformed ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import asyncio
 
 READ_AHEAD: Final = 16_384
-"""Bytes of a body that wait for the application before no more of it are parsed."""
+"""Bytes of a body that are parsed ahead of the application."""
 
 
 class RequestReader(HttpToolsProtocol):
-    """uvicorn's protocol, which here reads one request after the other.
+    """uvicorn's protocol, changed to read one request after the other.
 
-    The next request is not parsed before the one before it is answered, so READ bytes of it are kept at most. A
-    target, a header section or a trailer section over LIMIT is refused as it arrives, and so is what RFC 9112 has
-    refused. Trailers are dropped and upgrades are ignored (RFC 9110, sections 6.5.1 and 7.8).
+    A request is parsed after the previous one is answered, so at most READ bytes of it are buffered. A target, a header
+    section or a trailer section over LIMIT is refused as it arrives, and so is a request that RFC 9112 requires a
+    server to refuse. Trailers are dropped and upgrades are ignored (RFC 9110, sections 6.5.1 and 7.8).
     """
 
     flow: Flow
@@ -39,7 +39,7 @@ class RequestReader(HttpToolsProtocol):
     _closing: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
-        """Begin to read."""
+        """Start reading."""
         super().connection_made(transport)
         self.flow = Flow(transport, self._parse)
         self._reading = FlowControl(transport)
@@ -47,26 +47,26 @@ class RequestReader(HttpToolsProtocol):
         self._framing_fields: list[tuple[bytes, bytes]] = []
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was read."""
+        """Discard the unparsed bytes."""
         super().connection_lost(exc)
         self._closing = True
         self._unparsed = b""
-        self.flow.parse = nothing  # a circle less for the garbage collector
+        self.flow.parse = nothing  # breaks a reference cycle
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived, as far as a request may be taken."""
+        """Parse the bytes that arrived, as far as the next request may begin."""
         if self._closing:
             self._dropped(data)
             return
         self._unset_keepalive_if_required()
         self._unparsed = self._unparsed + data if self._unparsed else data
         self._parse()
-        if len(data) >= READ and not self._closing:  # there is more, but it is the turn of the other connections
+        if len(data) >= READ and not self._closing:  # there is more, but other connections come first
             self._reading.pause_reading()
             self.loop.call_soon(self._parse)
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Parse the next request, or wait for one."""
         self.server_state.total_requests += 1
         if self._closing or self.transport.is_closing() or self.cycle is None:
             return
@@ -95,13 +95,13 @@ class RequestReader(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the head is to be refused, or read again without its wish for another protocol."""
+        """Pass the request on, unless its head is refused, or parsed again without its `Upgrade` field."""
         self._check_excess()
         version = self.parser.get_http_version()
         length = body_length(version, self._framing_fields)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise Invalid("request", "must not be CONNECT: this is no proxy")
+                raise Invalid("request", "must not be CONNECT: this server is not a proxy")
             self._upgrade = True
             return
         if not self.url.startswith(b"/"):
@@ -109,11 +109,11 @@ class RequestReader(HttpToolsProtocol):
         if version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
         super().on_headers_complete()
-        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # there is one by now
-        cycle.transport = self._answer_transport  # type: ignore[assignment]  # it asks no more of it than that
+        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
+        cycle.transport = self._answer_transport  # type: ignore[assignment]  # it uses no other methods
         self._keep_alive = cycle.keep_alive
         if self.expect_100_continue:
-            cycle.keep_alive = False  # until the body comes, which the client may not send after a refusal
+            cycle.keep_alive = False  # until the body comes: a client may leave it out after a refusal
         self._framing_fields.clear()
         self._section = 0
         self._framing.head_ended(length)
@@ -124,11 +124,11 @@ class RequestReader(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Know that the request is complete, answered or not."""
+        """Note that the request is complete, and wait for the next one if it is answered."""
         if self._upgrade:
             return
         self._check_excess()
-        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # there is one by now
+        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
         cycle.more_body = False
         if self.expect_100_continue and not cycle.response_started:
             cycle.keep_alive = self._keep_alive
@@ -140,7 +140,7 @@ class RequestReader(HttpToolsProtocol):
             self._wait_for_the_next()
 
     def _parse(self) -> None:
-        """Give the parser what was read, as far as a request may be taken; read on once all of it is parsed."""
+        """Parse the buffered bytes as far as the next request may begin; pause reading while any are left."""
         data, at = self._unparsed, 0
         if self._closing:
             return
@@ -163,7 +163,7 @@ class RequestReader(HttpToolsProtocol):
             self._reading.resume_reading()
 
     def _may_parse(self) -> bool:
-        """Tell whether a request may begin, or more of the current one be taken."""
+        """Return whether a request may begin, or more of the current body may be parsed."""
         cycle = self.cycle
         return cycle is None or cycle.response_complete or (cycle.more_body and len(cycle.body) < READ_AHEAD)
 
@@ -191,16 +191,16 @@ class RequestReader(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _refuse(self, error: TodoError, rest: bytes) -> None:
-        """Refuse a request in which, or before, `rest` was read."""
+        """Refuse the current request; `rest` is unparsed."""
         raise NotImplementedError
 
     def _dropped(self, data: bytes) -> None:
-        """Take notice of what was read after that."""
+        """Handle bytes that arrive after a refusal."""
 
 
 def _reason(problem: httptools.HttpParserError) -> TodoError:
-    """Return why the parser stopped; raises what is no fault of the client's."""
-    cause = problem.__context__  # what one of our callbacks raised
+    """Return the client's error that stopped the parser; raise any other."""
+    cause = problem.__context__  # raised by one of our callbacks
     if cause is None or isinstance(cause, httptools.HttpParserError):
         return Invalid("request", "must be HTTP/1.1")
     if isinstance(cause, TodoError):

@@ -1,4 +1,4 @@
-"""The server of the only process, and of each of several workers: whom it lets in, and how it leaves."""
+"""The server of each process: how it accepts connections, and how it shuts down."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("todo")
 
 SHORTEST_SPREAD: Final = 2.0
-"""Seconds over which streams and waits end, where the drain window is shorter: their clients come back one by one."""
+"""Seconds over which streams and waits end if the drain window is shorter, so that clients reconnect spread out."""
 
 _YOUNG: Final = (50_000, 20, 100)
-"""When Python looks for garbage in cycles, of which a request makes none: with hundreds of requests in hand the usual
-(700, 10, 10) is a third of all work."""
+"""The thresholds of the garbage collector. A request makes no reference cycles; with hundreds of requests in flight,
+the default (700, 10, 10) takes a third of the CPU time."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which leaves in this order: readiness, the door, the connections, the requests in flight.
+    """uvicorn's server, which shuts down in this order: readiness, new connections, idle ones, requests in flight.
 
-    On SIGTERM readiness turns to 503 and everything else goes on for `drain_seconds`, until whoever sends requests here
-    has seen that. Then no new connection is taken, each answer says `Connection: close`, and a connection without a
-    request is closed a second later. A second SIGTERM changes nothing, because a process manager and the supervisor may
-    both send one. SIGINT, a person's Ctrl-C, waits for requests in flight only; the next one not even for those.
+    On SIGTERM, readiness turns to 503 and all other requests are served for `drain_seconds`, so that load balancers
+    notice. Then the port closes, each answer has `Connection: close`, and an idle connection is closed after one more
+    second. A second SIGTERM has no effect, because a process manager and the supervisor may both send one. SIGINT
+    (Ctrl-C) waits for the requests in flight only; a second SIGINT cuts them off.
     """
 
     config: ServerConfig
@@ -50,20 +50,20 @@ class Server(uvicorn.Server):
         self._leave_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to leave. Unlike uvicorn's, SIGTERM is not raised once more at the end: the exit status is 0."""
+        """Begin to shut down. Unlike uvicorn, do not raise SIGTERM again at the end: the exit status is 0."""
         if sig != signal.SIGTERM:
             self.config.linger = 0
             if self.should_exit:
-                log.warning("leaving at once: the requests in flight are cut off")
-                logging.disable()  # each of them, and the lifespan, would be told as a failure with a stack
-            if self.started:  # before, there are neither streams nor the state that knows of them
+                log.warning("stopping at once: the requests in flight are cut off")
+                logging.disable()  # each of them, and the lifespan, would be logged as a failure with a stack trace
+            if self.started:  # before, there are no streams, and no state to end them by
                 self._leave_streams(0)
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and take all that is there by then for permanent."""
+        """Start, and exempt all objects that exist by then from garbage collection."""
         await super().startup(sockets)
         self._listeners = sockets or []
         for listener in self._listeners:
@@ -73,24 +73,24 @@ class Server(uvicorn.Server):
         gc.set_threshold(*_YOUNG)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second, let in who waits at the door, and tell whether to stop.
+        """Every 100 ms: accept the pending connections; return whether to stop.
 
-        uvloop lets one in each time it goes round. Busy with hundreds of others that takes it long, and a newcomer, who
-        may be the probe of our health, would wait for seconds.
+        uvloop accepts one connection in each iteration of its loop. Under load an iteration is long, so a new
+        connection, such as a health probe, would wait for seconds.
         """
-        await self._take(self._waiting())
+        await self._attach(self._accept_pending())
         if self._leave_at is not None:
             if LEAVING not in self.lifespan.state:
-                self.lifespan.state[LEAVING] = True  # of which each request from now on has a copy
+                self.lifespan.state[LEAVING] = True  # each later request gets a copy of this state
                 self._leave_streams(max(self.config.drain_seconds, SHORTEST_SPREAD))
-                log.info("leaving: not ready any more; the port closes in %d s", self.config.drain_seconds)
+                log.info("shutting down: readiness is 503; the port closes in %d s", self.config.drain_seconds)
             self.should_exit = self.should_exit or time.monotonic() >= self._leave_at
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door behind those who are in it already, then serve what is left."""
+        """Accept the connections in the kernel's backlog, close the port, answer the requests in flight."""
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        taking = asyncio.create_task(self._take(self._waiting(), leaving=True))
+        taking = asyncio.create_task(self._attach(self._accept_pending(), leaving=True))
         await super().shutdown(sockets)
         await taking
 
@@ -99,26 +99,26 @@ class Server(uvicorn.Server):
         if leave is not None:
             leave(within)
 
-    def _waiting(self) -> list[socket.socket]:
-        """Return those who the kernel has let in and nobody has met yet; closing the listener would reset them."""
+    def _accept_pending(self) -> list[socket.socket]:
+        """Accept the connections in the kernel's backlog, which closing the listener would reset."""
         clients = []
         for listener in self._listeners:
-            with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+            with contextlib.suppress(OSError):  # BlockingIOError: the backlog is empty
                 while True:
                     clients.append(listener.accept()[0])
         return clients
 
-    async def _take(self, clients: list[socket.socket], *, leaving: bool = False) -> None:
+    async def _attach(self, clients: list[socket.socket], *, leaving: bool = False) -> None:
         loop = asyncio.get_running_loop()
         for client in clients:
             client.settimeout(0)
-        met = await asyncio.gather(
+        attached = await asyncio.gather(
             *[loop.connect_accepted_socket(self._connection, client) for client in clients],
-            return_exceptions=True,  # some have gone away again
+            return_exceptions=True,  # some clients have disconnected
         )
-        for one in met:
-            if leaving and not isinstance(one, BaseException):
-                one[1].connection.shutdown()
+        for result in attached:
+            if leaving and not isinstance(result, BaseException):
+                result[1].connection.shutdown()
 
     def _connection(self) -> Socket:
         return connect(self.config, server_state=self.server_state, app_state=self.lifespan.state)
