@@ -129,6 +129,18 @@ async def test_a_refused_path_is_told_with_the_verified_subject(api, heard):
     assert len(heard.events) == 1
 
 
+async def test_a_preflight_of_an_origin_that_is_not_configured_is_told_with_the_origin(heard):
+    listed, other = "https://app.example", "http://localhost:5173"
+    asked = ("Access-Control-Request-Method", "GET")
+    with in_memory(audit=heard, cors_origins=[listed]) as api:
+        for headers in ([asked, ("Origin", listed)], [asked], [asked, ("Origin", "")], [("Origin", other)]):
+            await api.request("OPTIONS", "/api/me/tasks", headers=headers)
+        assert heard.events == []
+        await api.request("OPTIONS", "/api/me/tasks", headers=[asked, ("Origin", other)])
+    (event,) = heard.events
+    assert (event["event"], event["reason"], event["origin"]) == ("origin_refused", "not_configured", other)
+
+
 async def test_a_task_that_the_caller_does_not_have_is_one_event_whoever_has_it(api, heard):
     ann, bob = api.user(), api.user()
     of_bob = (await bob.task())["id"]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from todo_adapters.http.protocol.response import Header
 
@@ -42,24 +42,24 @@ class Cors:
             return []
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
-    def preflight(self, origin: bytes | None, headers: Iterable[Header]) -> list[Header] | None:
+    def preflight(self, origin: bytes | None, headers: Sequence[Header]) -> list[Header] | None:
         """Return the further headers that answer a preflight; None if an OPTIONS with these headers is none.
 
         A page of a configured origin may use every method, and send every header whose name it spells well, because
         the token guards what a request can do and a list of headers does not.
         """
-        if origin not in self._origins:
+        if origin not in self._origins or not is_preflight(origin, headers):
             return None
-        given = dict.fromkeys((b"access-control-request-method", b"access-control-request-headers"), b"")
-        for name, value in headers:
-            if name in given:
-                given[name] = given[name] + b"," + value if given[name] else value
-        if not given[b"access-control-request-method"]:
-            return None
+        asked = b",".join(value for name, value in headers if name == b"access-control-request-headers")
         allowed = [(b"access-control-allow-methods", _METHODS), (b"access-control-max-age", _MAX_AGE)]
-        if names := _well_formed(given[b"access-control-request-headers"]):
+        if names := _well_formed(asked):
             allowed.append((b"access-control-allow-headers", names))
         return allowed
+
+
+def is_preflight(origin: bytes | None, headers: Iterable[Header]) -> bool:
+    """Return whether an OPTIONS of this origin with these headers is a browser's preflight."""
+    return bool(origin) and any(name == b"access-control-request-method" and value for name, value in headers)
 
 
 def _well_formed(names: bytes) -> bytes:

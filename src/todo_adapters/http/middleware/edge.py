@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from todo_adapters.http.middleware import compression
+from todo_adapters.http.middleware.cors import is_preflight
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
 from todo_adapters.http.protocol.errors import HeadersTooLarge, NoSuchRoute
 from todo_adapters.http.protocol.response import PRIVATE
@@ -71,7 +72,7 @@ class Edge:
         SERVED.set(context)
         common: list[Header] = [(b"x-request-id", context.request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
         common += _VARY[self._cors.varies, compression.varies(http["raw_path"])]
-        preflight = self._cors.preflight(origin, http["headers"]) if http["method"] == "OPTIONS" else None
+        preflight = self._preflight(context, origin, http["headers"]) if http["method"] == "OPTIONS" else None
         common += preflight or ()
         headless = context.method == "HEAD"
         status = 0
@@ -101,6 +102,12 @@ class Edge:
             context.route = http.get("path_template")
             if status and not context.listening:
                 self._metrics.answered(context.method, context.route, status, perf_counter() - begun)
+
+    def _preflight(self, context: RequestContext, origin: bytes | None, headers: list[Header]) -> list[Header] | None:
+        allowed = self._cors.preflight(origin, headers)
+        if allowed is None and origin is not None and is_preflight(origin, headers):
+            self._refusals.note_origin(context, origin)
+        return allowed
 
     def _with_state(self, scope: Scope) -> Scope:
         if "state" in scope:

@@ -39,6 +39,12 @@ class Refusals:
         asked = Asked(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
         return error_answer(error, context.request_id, asked)
 
+    def note_origin(self, context: RequestContext, origin: bytes) -> None:
+        """Record a preflight of an origin that is not configured: its page reports the refusal in the browser only."""
+        self._audit.record(
+            "origin_refused", reason="not_configured", origin=origin.decode("latin-1"), **context.details()
+        )
+
     def _note(self, context: RequestContext, error: TodoError) -> None:
         """Record a 401, 403 or 429, a task that the caller does not have, and a store without its wall."""
         if isinstance(error, Unauthenticated):
