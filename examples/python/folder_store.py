@@ -133,6 +133,8 @@ class Account(msgspec.Struct):
             changes.least <= len(self.tasks) <= changes.most
             and (counter == changes.revision or not changes.exact)
             and all(revisions.get(id_) == revision for id_, revision in changes.expected.items())
+            and changes.tombstones.items() <= {each.id: each.revision for each in self.tombstones}.items()
+            and {each.task.id for each in self.trash}.issuperset(changes.restored)
             and uids.isdisjoint(changes.absent)
         )
 
@@ -146,6 +148,8 @@ class Account(msgspec.Struct):
             task._replace(id=task.id or ids[task.uid or ""], revision=task.revision + further)
             for task in changes.deleted
         ]
+        self.tombstones = [each for each in self.tombstones if each.id not in changes.tombstones]
+        self.trash = [each for each in self.trash if each.task.id not in changes.tombstones]
         touched = {task.id for task in (*tasks, *deleted)}
         self.tasks = [*(task for task in self.tasks if task.id not in touched), *tasks]
         for task in deleted:
@@ -310,8 +314,8 @@ class FolderTasks:
         """Return what a batch of these keys needs to know."""
         account = self._read(owner)
         tasks = [task for task in account.tasks if task.id in keys or task.uid in keys]
-        tombstones = [tombstone for tombstone in account.tombstones if tombstone.uid in keys]
-        trashed = {each.task.id for each in account.trash}
+        trashed = {each.task.id: each.task for each in account.trash if {each.task.id, each.task.uid} & set(keys)}
+        tombstones = [each for each in account.tombstones if each.uid in keys or each.id in trashed]
         return Snapshot(account.revision, len(account.tasks), tasks, tombstones, trashed)
 
     async def apply(

@@ -169,6 +169,7 @@ class _Judge:
             made=self._made,
             tasks=[each for each in written if isinstance(each, Task)],
             deleted=self._deleted,
+            tombstones={},
             expected={task.id: task.revision for task in self._snapshot.tasks},
             absent=[key for key in named if isinstance(key, str) and key not in self._found],
             least=self._least,

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from todo_domain.changes import Tombstone
 from todo_domain.task import Task
+
+_NOTHING: Final[Mapping[int, Task]] = MappingProxyType({})
 
 
 class Snapshot(NamedTuple):
     """The user's counter and number of tasks, and what there is under the keys of a batch, all at one moment.
 
-    A user who never wrote has counter 0. Tombstones are needed under uids only: by id a deleted task is NotFound.
-    `trashed` are the ids of those tombstones whose tasks the trash holds, expired or not.
+    A user who never wrote has counter 0. `trashed` are the tasks that the trash holds, expired or not, by id; each has
+    its tombstone among `tombstones`. Of other deleted tasks the tombstones are needed under uids only.
     """
 
     revision: int
     task_count: int
     tasks: Sequence[Task]
     tombstones: Sequence[Tombstone]
-    trashed: Collection[int] = ()
+    trashed: Mapping[int, Task] = _NOTHING
 
 
 class Changeset(NamedTuple):
@@ -30,10 +33,14 @@ class Changeset(NamedTuple):
     `deleted` go to the trash and leave a tombstone. A task has the revision of the last operation that changed or
     deleted it, and both sequences are in ascending order of revision. A task that the batch makes has id 0 and a uid,
     also if the batch deletes it. The store adds to each revision how far its counter is beyond `revision`, and gives
-    the uids in `made` their ids in this order.
+    the uids in `made` their ids in this order. All else of a task is kept as it is here, `created_at` too.
 
-    It may be kept only while each task of `expected` is at its revision, no uid of `absent` has a task or a tombstone,
-    the number of tasks is from `least` to `most`, and, if `exact`, the counter is still `revision`.
+    `tombstones` are those that are removed, by id, each with its revision; the horizon stays. What the trash holds of
+    one goes with it. A task in `tasks` of such an id is restored: it is inserted under that id.
+
+    It may be kept only while each task of `expected` and each of `tombstones` is at its revision, the trash holds each
+    task that is restored, no uid of `absent` has a task or a tombstone, the number of tasks is from `least` to `most`,
+    and, if `exact`, the counter is still `revision`.
     """
 
     revision: int
@@ -41,6 +48,7 @@ class Changeset(NamedTuple):
     made: Sequence[str]
     tasks: Sequence[Task]
     deleted: Sequence[Task]
+    tombstones: Mapping[int, int]
     expected: Mapping[int, int]
     absent: Sequence[str]
     least: int
@@ -48,9 +56,15 @@ class Changeset(NamedTuple):
     exact: bool
 
     @property
+    def restored(self) -> list[int]:
+        """The ids of the tasks that come back from the trash."""
+        return [task.id for task in self.tasks if task.id in self.tombstones]
+
+    @property
     def growth(self) -> int:
         """By how many tasks the user has more afterwards."""
-        return sum(task.id == 0 for task in self.tasks) - sum(task.id != 0 for task in self.deleted)
+        made = sum(task.id == 0 for task in self.tasks)
+        return made + len(self.restored) - sum(task.id != 0 for task in self.deleted)
 
 
 class Kept(NamedTuple):

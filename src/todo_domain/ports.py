@@ -162,7 +162,7 @@ class Tasks(Protocol):
         """
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        """Return what a batch of these keys, at most 100, needs to know, all of it from one moment."""
+        """Return what a batch of these keys, at most 200, needs to know, all of it from one moment."""
 
     async def apply(
         self,

@@ -9,6 +9,7 @@ A place whose data outlives the stores over it takes `durability.DurableStoreCon
 
 from store_contract.batches import Batches
 from store_contract.changes import Changes
+from store_contract.changesets import Changesets
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
 from store_contract.isolation import Isolation
@@ -23,7 +24,20 @@ from store_contract.writes import Writes
 
 
 class StoreContract(
-    Isolation, Writes, Naming, Races, Batches, Retries, Keys, Lists, Changes, Purging, Trash, Erasing, Exporting
+    Isolation,
+    Writes,
+    Naming,
+    Races,
+    Batches,
+    Changesets,
+    Retries,
+    Keys,
+    Lists,
+    Changes,
+    Purging,
+    Trash,
+    Erasing,
+    Exporting,
 ):
     """The promises of `Tasks`."""
 

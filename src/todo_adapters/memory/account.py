@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import NamedTuple, TypeVar
@@ -103,26 +103,35 @@ class Account:
             changes.least <= len(self.tasks) <= changes.most
             and (self.revision == changes.revision or not changes.exact)
             and self.ids.keys().isdisjoint(changes.absent)
-            and all(
-                (task := self.tasks.get(id_)) is not None and task.revision == revision
-                for id_, revision in changes.expected.items()
-            )
+            and _are_at(changes.expected, self.tasks)
+            and _are_at(changes.tombstones, self.tombstones)
+            and self.trash.keys() >= set(changes.restored)
         )
 
     def apply(self, changes: Changeset, ids: dict[str, int], *, now: datetime, trash_kept: timedelta) -> None:
         """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
         further = self.revision - changes.revision
+        for id_ in changes.tombstones:
+            self._forget(self.tombstones[id_])
         self.ids |= ids
         for task in changes.tasks:
             id_ = task.id or ids[task.uid or ""]
             self.tasks.pop(id_, None)
             self.tasks[id_] = task._replace(id=id_, revision=task.revision + further)
+            if task.uid is not None:
+                self.ids[task.uid] = id_
         for task in changes.deleted:
             id_ = task.id or ids[task.uid or ""]
             self._bury(task._replace(id=id_, revision=task.revision + further), now, trash_kept)
         self.revision += changes.writes
         if purge_is_due(self.revision, changes.writes):
             self._purge(now, trash_kept)
+
+    def _forget(self, tombstone: Tombstone) -> None:
+        del self.tombstones[tombstone.id]
+        self.trash.pop(tombstone.id, None)
+        if tombstone.uid is not None:
+            del self.ids[tombstone.uid]
 
     def _bury(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
         self.tasks.pop(task.id, None)
@@ -152,13 +161,15 @@ class Account:
         beyond = len(self.tombstones) - due.kept
         for number, tombstone in enumerate(list(islice(self.tombstones.values(), due.at_most))):
             if number < beyond or tombstone.deleted_at <= due.tombstones_since:
-                del self.tombstones[tombstone.id]
-                self.trash.pop(tombstone.id, None)
-                if tombstone.uid is not None:
-                    del self.ids[tombstone.uid]
+                self._forget(tombstone)
                 self.horizon = max(self.horizon, tombstone.revision)
 
 
 def after(since: int, kept: dict[int, _Change]) -> list[_Change]:
     """Return the tasks or tombstones of a later revision than `since`."""
     return list(takewhile(lambda change: change.revision > since, reversed(kept.values())))[::-1]
+
+
+def _are_at(revisions: Mapping[int, int], kept: Mapping[int, _Change]) -> bool:
+    """Return whether each of these tasks or tombstones is there, and at this revision."""
+    return all(id_ in kept and kept[id_].revision == revision for id_, revision in revisions.items())

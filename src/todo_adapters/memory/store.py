@@ -153,7 +153,8 @@ class MemoryTasks:
         ids = dict.fromkeys(account.ids.get(key, 0) if isinstance(key, str) else key for key in keys)
         tasks = [account.tasks[id_] for id_ in ids if id_ in account.tasks]
         tombstones = [account.tombstones[id_] for id_ in ids if id_ in account.tombstones]
-        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, account.trash.keys() & ids)
+        trashed = {id_: account.trash[id_] for id_ in ids if id_ in account.trash}
+        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, trashed)
 
     async def apply(
         self,

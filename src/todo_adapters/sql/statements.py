@@ -72,6 +72,8 @@ tombstone_by_uid: Final = sa.select(
 ).where(this_deleted_name)
 """The tombstone of a uid, in the order of `todo_domain.changes.Tombstone`, and whether the trash holds its task."""
 
+tombstone: Final = sa.select(tombstones.c.revision).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == ID)
+
 counter: Final = sa.select(users.c.revision).where(this_user)
 standing: Final = sa.select(users.c.revision, users.c.task_count).where(this_user)
 

@@ -25,10 +25,13 @@ _NOT_EXPIRED: Final = trash.c.deleted_at > TRASH_SINCE
 this_trashed: Final = sa.and_(trash.c.user_id == OWNER, trash.c.task_id == ID, _NOT_EXPIRED)
 this_trashed_name: Final = sa.and_(trash.c.user_id == OWNER, trash.c.uid == UID, _NOT_EXPIRED)
 
+whole: Final = sa.select(*_TRASHED, trash.c.deleted_at).where(trash.c.user_id == OWNER)
+"""The whole trash, what has expired too: the columns of `statements.TASK`, and the time of the deletion."""
+
+lies: Final = whole.where(trash.c.task_id == ID)
+lies_by_uid: Final = whole.where(trash.c.uid == UID)
 page: Final = at_most(
-    sa.select(*_TRASHED, trash.c.deleted_at)
-    .where(trash.c.user_id == OWNER, trash.c.revision < parameter("before", sa.BigInteger), _NOT_EXPIRED)
-    .order_by(trash.c.revision.desc())
+    whole.where(trash.c.revision < parameter("before", sa.BigInteger), _NOT_EXPIRED).order_by(trash.c.revision.desc())
 )
 found: Final = sa.select(trash.c.task_id).where(this_trashed)
 found_by_uid: Final = sa.select(trash.c.task_id).where(this_trashed_name)
@@ -44,8 +47,7 @@ def _everything() -> sa.Select[Any]:
     """
     deleted_at = trash.c.deleted_at.type
     live = sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at")).where(tasks.c.user_id == OWNER)
-    lies = sa.select(*_TRASHED, trash.c.deleted_at).where(trash.c.user_id == OWNER, _NOT_EXPIRED)
-    branches = (live.subquery("live"), lies.subquery("lies"))
+    branches = (live.subquery("live"), whole.where(_NOT_EXPIRED).subquery("lies"))
     kept = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("kept")
     return (
         sa.select(*kept.c, users.c.revision.label("counter"))

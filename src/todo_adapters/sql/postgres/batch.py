@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSON
 
-from todo_adapters.sql.rows import Forms, Row, Values, columns, text_of_instant
+from todo_adapters.sql.rows import Forms, Row, Values, changed, columns, task_from_postgresql, text_of_instant
 from todo_adapters.sql.statements import (
     MEMBERS,
     NOW,
@@ -22,21 +22,23 @@ from todo_adapters.sql.statements import (
     OWNER,
     ZERO,
     gone_changes,
-    in_trash,
     live_changes,
     next_number,
     parameter,
     this_user,
 )
-from todo_adapters.sql.tables import FOLDED, INSTANT, NUMBERS, TEXTS, tasks, tombstones, trash, users
-from todo_adapters.sql.trash import CARRIED
-from todo_domain.changeset import Changeset
+from todo_adapters.sql.tables import FOLDED, NUMBERS, TEXTS, tasks, tombstones, trash, users
+from todo_adapters.sql.trash import CARRIED, whole
+from todo_domain.changeset import Changeset, Snapshot
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.task import Task
 
 _IN_JSON: Final = Forms(instant=text_of_instant, day=lambda day: day.isoformat(), several=list)
 
+_WHOLE: Final = (*MEMBERS, "created_at", "updated_at")
+_TOMBSTONES: Final = parameter("tombstones", NUMBERS)
+_RESTORED: Final = parameter("restored_ids", NUMBERS)
 _IDS: Final = parameter("ids", NUMBERS)
 _UIDS: Final = parameter("uids", TEXTS)
 _ABSENT: Final = parameter("absent", TEXTS)
@@ -52,17 +54,27 @@ def _rows(name: str, *own: sa.ColumnClause[Any]) -> sa.TableValuedAlias:
     return rows.render_derived(name=f"{name}_row", with_types=True)
 
 
-def _member_columns() -> list[sa.ColumnClause[Any]]:
-    return [sa.column(name, tasks.c[name].type) for name in MEMBERS]
+def _whole_columns() -> list[sa.ColumnClause[Any]]:
+    return [sa.column(name, tasks.c[name].type) for name in _WHOLE]
+
+
+def _task_row(rows: sa.TableValuedAlias, turn: sa.CTE) -> dict[str, sa.ColumnElement[Any]]:
+    """Return the values of a task that is inserted, but for its id."""
+    values = {name: rows.c[name] for name in _WHOLE}
+    return {"user_id": OWNER, "uid": rows.c.uid, "revision": turn.c.begun + rows.c.step, **values}
 
 
 def _snapshot() -> sa.Select[Any]:
-    """Find the tasks of these ids and uids and the tombstones of these uids, each beside the user's two numbers."""
-    alive, dead = live_changes().add_columns(sa.false()), gone_changes().add_columns(in_trash)
+    """Find the tasks of these ids and uids, the trashed ones of them, and the tombstones of these uids.
+
+    Each is beside the user's two numbers.
+    """
     branches = (
-        alive.where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
-        alive.where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
-        dead.where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
+        live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
+        live_changes().where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
+        gone_changes().where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
+        whole.where(trash.c.task_id == sa.func.any(_IDS)).subquery("lies"),
+        whole.where(trash.c.uid == sa.func.any(_UIDS)).subquery("lies_named"),
     )
     change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
     return (
@@ -88,6 +100,23 @@ def _apply() -> sa.Select[Any]:
         .where(tasks.c.user_id == OWNER)
         .scalar_subquery()
     )
+    leaving = (
+        sa.func.unnest(_TOMBSTONES, parameter("tombstone_revisions", NUMBERS))
+        .table_valued(sa.column("id", sa.BigInteger), sa.column("revision", sa.BigInteger))
+        .render_derived(name="leaving")
+    )
+    at_revision = sa.and_(tombstones.c.task_id == leaving.c.id, tombstones.c.revision == leaving.c.revision)
+    still_there = (
+        sa.select(sa.func.count())
+        .select_from(tombstones.join(leaving, at_revision))
+        .where(tombstones.c.user_id == OWNER)
+        .scalar_subquery()
+    )
+    lying = (
+        sa.select(sa.func.count())
+        .where(trash.c.user_id == OWNER, trash.c.task_id == sa.func.any(_RESTORED))
+        .scalar_subquery()
+    )
     named = sa.select(ONE).where(tasks.c.user_id == OWNER, tasks.c.uid == sa.func.any(_ABSENT))
     deleted_name = sa.select(ONE).where(tombstones.c.user_id == OWNER, tombstones.c.uid == sa.func.any(_ABSENT))
     turn = (
@@ -97,6 +126,8 @@ def _apply() -> sa.Select[Any]:
             users.c.task_count.between(parameter("count_least", sa.Integer), parameter("count_most", sa.Integer)),
             _EXACT.is_(None) | (users.c.revision == _EXACT),
             unchanged == sa.func.cardinality(parameter("expected_ids", NUMBERS)),
+            still_there == sa.func.cardinality(_TOMBSTONES),
+            lying == sa.func.cardinality(_RESTORED),
             ~sa.exists(named),
             ~sa.exists(deleted_name),
         )
@@ -104,33 +135,41 @@ def _apply() -> sa.Select[Any]:
         .returning((users.c.revision - _WRITES).label("begun"))
         .cte("turn")
     )
-    new = _rows("made", sa.column("place", sa.BigInteger), *_member_columns())
-    row = {
-        "user_id": OWNER,
-        "uid": new.c.uid,
-        "revision": turn.c.begun + new.c.step,
-        **{name: new.c[name] for name in MEMBERS},
-        "created_at": NOW,
-        "updated_at": NOW,
-    }
+    new = _rows("made", sa.column("place", sa.BigInteger), *_whole_columns())
+    row = _task_row(new, turn)
     made = (
         sa.insert(tasks)
         .from_select(list(row), sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.place))
         .returning(tasks.c.id, tasks.c.uid)
         .cte("made")
     )
-    edit = _rows("edited", *_member_columns(), sa.column("updated_at", INSTANT))
+    unburied = (
+        sa.delete(tombstones)
+        .where(
+            tombstones.c.user_id == OWNER,
+            tombstones.c.task_id == sa.func.any(_TOMBSTONES),
+            sa.exists(sa.select(ONE).select_from(turn)),
+        )
+        .cte("unburied")
+    )
+    back = _rows("restored", *_whole_columns())
+    back_row = {**_task_row(back, turn), "id": back.c.id}
+    restored = (
+        sa.insert(tasks)
+        .from_select(list(back_row), sa.select(*back_row.values()).select_from(back.join(turn, sa.true())))
+        .cte("put_back")
+    )
+    edit = _rows("edited", *_whole_columns())
     edited = (
         sa.update(tasks)
         .where(tasks.c.user_id == OWNER, tasks.c.id == edit.c.id)
         .values(
             revision=turn.c.begun + edit.c.step,
-            **{name: edit.c[name] for name in MEMBERS},
-            updated_at=edit.c.updated_at,
+            **{name: edit.c[name] for name in _WHOLE},
         )
         .cte("edited")
     )
-    deletion = _rows("deleted", *_member_columns(), sa.column("created_at", INSTANT), sa.column("updated_at", INSTANT))
+    deletion = _rows("deleted", *_whole_columns())
     removed = (
         sa.delete(tasks)
         .where(
@@ -174,7 +213,7 @@ def _apply() -> sa.Select[Any]:
     return (
         sa.select(turn.c.begun, made.c.uid, made.c.id)
         .select_from(turn.outerjoin(made, sa.true()))
-        .add_cte(edited, removed, buried, trashed)
+        .add_cte(edited, removed, buried, trashed, unburied, restored)
     )
 
 
@@ -196,9 +235,14 @@ def snapshot_values(owner: UserId, keys: Collection[Key]) -> Values:
     return {"owner": owner, "ids": ids or "{}", "uids": [key for key in keys if isinstance(key, str)] or "{}"}
 
 
-def trashed_ids(rows: Sequence[Row]) -> set[int]:
-    """Return the ids of the tombstones in the rows of `snapshot` whose tasks the trash holds."""
-    return {row[0] for row in rows if row[-3]}
+def snapshot_of(rows: Sequence[Row]) -> Snapshot:
+    """Return the snapshot in the rows of `snapshot`; there are none for a user who never wrote."""
+    found, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
+    revision, task_count = rows[0][-2:] if rows else (0, 0)
+    dead = {tombstone.id: tombstone for tombstone in deleted}
+    live = {task.id: task for task in found if task.id not in dead}
+    trashed = {task.id: task for task in found if task.id in dead}
+    return Snapshot(revision, task_count, list(live.values()), list(dead.values()), trashed)
 
 
 def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: bool) -> Values:
@@ -206,26 +250,11 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: 
     begun = changes.revision
     places = {uid: place for place, uid in enumerate(changes.made)}
     passing = [task for task in changes.deleted if task.id == 0]
-    made = [
-        _row(task, begun, **columns(task, _IN_JSON), place=places[task.uid or ""])
-        for task in (*changes.tasks, *passing)
-        if task.id == 0
-    ]
-    edited = [
-        _row(task, begun, **columns(task, _IN_JSON), updated_at=text_of_instant(task.updated_at))
-        for task in changes.tasks
-        if task.id
-    ]
-    deleted = [
-        _row(
-            task,
-            begun,
-            **columns(task, _IN_JSON),
-            created_at=text_of_instant(task.created_at),
-            updated_at=text_of_instant(task.updated_at),
-        )
-        for task in changes.deleted
-    ]
+    restored = changes.restored
+    made = [_row(task, begun, place=places[task.uid or ""]) for task in (*changes.tasks, *passing) if task.id == 0]
+    edited = [_row(task, begun) for task in changes.tasks if task.id and task.id not in changes.tombstones]
+    back = [_row(task, begun) for task in changes.tasks if task.id in changes.tombstones]
+    deleted = [_row(task, begun) for task in changes.deleted]
     return {
         "owner": owner,
         "now": now,
@@ -239,8 +268,12 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: 
         "exact": begun if changes.exact else None,
         "expected_ids": list(changes.expected) or "{}",
         "expected_revisions": list(changes.expected.values()) or "{}",
+        "tombstones": list(changes.tombstones) or "{}",
+        "tombstone_revisions": list(changes.tombstones.values()) or "{}",
+        "restored_ids": restored or "{}",
         "absent": list(changes.absent) or "{}",
         "made": _json(made),
+        "restored": _json(back),
         "edited": _json(edited),
         "deleted": _json(deleted),
         "deleted_ids": [task.id for task in changes.deleted if task.id] or "{}",
@@ -249,7 +282,8 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: 
 
 
 def _row(task: Task, begun: int, **more: object) -> Mapping[str, object]:
-    return {"id": task.id, "uid": task.uid, "step": task.revision - begun, **more}
+    times = {name: text_of_instant(getattr(task, name)) for name in ("created_at", "updated_at")}
+    return {"id": task.id, "uid": task.uid, "step": task.revision - begun, **columns(task, _IN_JSON), **times, **more}
 
 
 def _json(rows: Iterable[Mapping[str, object]]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from todo_adapters.sql import lists
 from todo_adapters.sql.postgres import batches
-from todo_adapters.sql.postgres.batch import apply_values, snapshot_values, trashed_ids
+from todo_adapters.sql.postgres.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.calls import batch_for, only, require_not_gone
 from todo_adapters.sql.postgres.trash import PostgresTrash
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
@@ -156,11 +156,7 @@ class PostgresTasks(PostgresTrash):
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
         (rows,) = await self._run(batches.SNAPSHOT, snapshot_values(owner, keys), deadline=deadline)
-        found, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
-        counter, task_count = rows[0][-2:] if rows else (0, 0)
-        return Snapshot(
-            counter, task_count, list({task.id: task for task in found}.values()), deleted, trashed_ids(rows)
-        )
+        return snapshot_of(rows)
 
     async def apply(
         self,

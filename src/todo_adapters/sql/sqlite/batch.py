@@ -9,27 +9,36 @@ from datetime import datetime, timedelta
 from todo_adapters.sql.rows import SQLITE as FORMS
 from todo_adapters.sql.rows import Values, columns, named, task_from_sqlite, text_of_instant
 from todo_adapters.sql.sqlite import steps, texts
+from todo_domain.changes import Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.errors import Gone, NotFound
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
+from todo_domain.task import Task
 
 
 def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key]) -> Snapshot:
     """Return what `Tasks.snapshot` does."""
-    tasks, tombstones, trashed = {}, [], set()
+    tasks, tombstones, trashed = {}, {}, {}
     for key in keys:
+        values = named(owner, key)
         try:
-            task = steps.get(connection, named(owner, key))
+            task = steps.get(connection, values)
             tasks[task.id] = task
+            continue
         except Gone as gone:
-            tombstones.append(gone.deleted)
-            if gone.restorable:
-                trashed.add(gone.deleted.id)
+            tombstones[gone.deleted.id] = gone.deleted
+            if not gone.restorable:
+                continue
         except NotFound:
-            pass
+            if isinstance(key, str):
+                continue
+        if (row := connection.execute(texts.LYING[type(key)], values).fetchone()) is not None:
+            *_, deleted_at = row
+            task = trashed[row[0]] = task_from_sqlite(row)
+            tombstones[task.id] = Tombstone(task.id, task.uid, task.revision, datetime.fromisoformat(deleted_at))
     revision, task_count = connection.execute(texts.STANDING, {"owner": owner}).fetchone() or (0, 0)
-    return Snapshot(revision, task_count, list(tasks.values()), tombstones, trashed)
+    return Snapshot(revision, task_count, list(tasks.values()), list(tombstones.values()), trashed)
 
 
 def apply(
@@ -50,21 +59,30 @@ def apply(
     (revision,) = connection.execute(texts.ADVANCE, values).fetchone()
     begun = revision - changes.writes
     ids = {uid: connection.execute(texts.NEXT_ID).fetchone()[0] for uid in changes.made}
+    for id_ in changes.tombstones:
+        connection.execute(texts.REMOVE_TOMBSTONE, {"owner": owner, "id": id_})
+
+    def row(task: Task) -> Values:
+        return {
+            **values,
+            **columns(task, FORMS),
+            "id": task.id or ids[task.uid or ""],
+            "uid": task.uid,
+            "new_revision": task.revision - changes.revision + begun,
+            "created_at": text_of_instant(task.created_at),
+            "updated_at": text_of_instant(task.updated_at),
+        }
+
     for task in changes.tasks:
-        row = {**values, **columns(task, FORMS), "id": task.id or ids[task.uid or ""], "uid": task.uid}
-        row |= {"new_revision": task.revision - changes.revision + begun, "expected": changes.expected.get(task.id)}
-        row["updated_at"] = text_of_instant(task.updated_at)
-        connection.execute(texts.REPLACE if task.id else texts.INSERT, row)
+        is_new = task.id == 0 or task.id in changes.tombstones
+        connection.execute(texts.INSERT if is_new else texts.REWRITE, row(task))
     for task in changes.deleted:
-        row = {**values, "id": task.id or ids[task.uid or ""], "uid": task.uid, "expected": None}
-        row["new_revision"] = task.revision - changes.revision + begun
+        deleted = row(task)
         if task.id:
-            connection.execute(texts.REMOVE, row)
-        connection.execute(texts.INSERT_TOMBSTONE, row)
+            connection.execute(texts.REMOVE, {**deleted, "expected": None})
+        connection.execute(texts.INSERT_TOMBSTONE, deleted)
         if trash_kept:
-            row |= columns(task, FORMS)
-            row |= {name: text_of_instant(getattr(task, name)) for name in ("created_at", "updated_at")}
-            connection.execute(texts.INSERT_TRASH, row)
+            connection.execute(texts.INSERT_TRASH, deleted)
     steps.purge(connection, owner, revision, now, trash_kept, changes.writes)
     return Kept(begun, ids)
 
@@ -80,7 +98,13 @@ def _fits(connection: sqlite3.Connection, values: Values, changes: Changeset) ->
         row = connection.execute(texts.GET, {"owner": owner, "id": id_}).fetchone()
         if row is None or task_from_sqlite(row).revision != expected:
             return False
-    return not any(
+    for id_, expected in changes.tombstones.items():
+        row = connection.execute(texts.TOMBSTONE, {"owner": owner, "id": id_}).fetchone()
+        if row is None or row[0] != expected:
+            return False
+    return all(
+        connection.execute(texts.LYING[int], {"owner": owner, "id": id_}).fetchone() for id_ in changes.restored
+    ) and not any(
         connection.execute(text, {"owner": owner, "uid": uid}).fetchone()
         for uid in changes.absent
         for text in (texts.GET_BY_UID, texts.TOMBSTONE_BY_UID)

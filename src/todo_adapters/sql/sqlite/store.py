@@ -64,6 +64,8 @@ class SqliteTasks(SqliteTrash):
             "quota": quota,
             "begins": first_counter(now),
             "uid": uid,
+            "created_at": text_of_instant(now),
+            "updated_at": text_of_instant(now),
             **columns(draft, FORMS),
             **keyed(once, now, FORMS),
         }

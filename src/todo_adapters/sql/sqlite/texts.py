@@ -8,10 +8,12 @@ from typing import Final
 from todo_adapters.sql import lists, statements, trash
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.sqlite import writes
+from todo_domain.naming import Key
 
 GET: Final = text_of(statements.get, SQLITE)
 GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
 TOMBSTONE_BY_UID: Final = text_of(statements.tombstone_by_uid, SQLITE)
+TOMBSTONE: Final = text_of(statements.tombstone, SQLITE)
 COUNTER: Final = text_of(statements.counter, SQLITE)
 STANDING: Final = text_of(statements.standing, SQLITE)
 SEEN: Final = text_of(statements.seen, SQLITE)
@@ -26,12 +28,16 @@ NEXT_ID: Final = text_of(writes.next_id, SQLITE)
 INSERT: Final = text_of(writes.insert, SQLITE)
 REMEMBER: Final = text_of(writes.remember, SQLITE)
 REPLACE: Final = text_of(writes.replace, SQLITE)
+REWRITE: Final = text_of(writes.rewrite, SQLITE)
 TOGGLE: Final = text_of(writes.toggle, SQLITE)
 REMOVE: Final = text_of(writes.remove, SQLITE)
 INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
 INSERT_TRASH: Final = text_of(writes.insert_trash, SQLITE)
 TRASH: Final = text_of(trash.page, SQLITE)
 EVERYTHING: Final = text_of(trash.everything, SQLITE)
+LYING: Final[dict[type[Key], str]] = {int: text_of(trash.lies, SQLITE), str: text_of(trash.lies_by_uid, SQLITE)}
+"""For each kind of key, what finds its task in the trash, expired or not."""
+
 TRASHED: Final = text_of(trash.found, SQLITE)
 TRASHED_BY_UID: Final = text_of(trash.found_by_uid, SQLITE)
 RESTORE: Final = text_of(writes.restore, SQLITE)
@@ -65,6 +71,7 @@ def all_texts() -> dict[str, str]:
         "get": GET,
         "get by uid": GET_BY_UID,
         "tombstone by uid": TOMBSTONE_BY_UID,
+        "tombstone": TOMBSTONE,
         "counter": COUNTER,
         "standing": STANDING,
         "seen": SEEN,
@@ -79,12 +86,15 @@ def all_texts() -> dict[str, str]:
         "insert": INSERT,
         "remember": REMEMBER,
         "replace": REPLACE,
+        "rewrite": REWRITE,
         "toggle": TOGGLE,
         "remove": REMOVE,
         "insert_tombstone": INSERT_TOMBSTONE,
         "insert trash": INSERT_TRASH,
         "trash": TRASH,
         "everything": EVERYTHING,
+        "lying": LYING[int],
+        "lying by uid": LYING[str],
         "trashed": TRASHED,
         "trashed by uid": TRASHED_BY_UID,
         "restore": RESTORE,

@@ -30,7 +30,7 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, idempotency_keys, task_ids, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import INSTANT, NUMBERS, idempotency_keys, task_ids, tasks, tombstones, trash, users
 from todo_adapters.sql.trash import CARRIED, this_trashed
 
 _REVISION: Final = parameter("new_revision", sa.BigInteger)
@@ -72,9 +72,8 @@ advance: Final = (
 
 next_id: Final = sa.update(task_ids).values(last=task_ids.c.last + ONE).returning(task_ids.c.last)
 
-insert: Final = sa.insert(tasks).values(
-    user_id=OWNER, id=ID, uid=UID, revision=_REVISION, **MEMBERS, created_at=NOW, updated_at=NOW
-)
+_TIMES: Final = {name: parameter(name, INSTANT) for name in ("created_at", "updated_at")}
+insert: Final = sa.insert(tasks).values(user_id=OWNER, id=ID, uid=UID, revision=_REVISION, **MEMBERS, **_TIMES)
 
 remember: Final = (
     upsert(idempotency_keys)
@@ -101,6 +100,9 @@ replace: Final = (
     .where(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
     .values(revision=_REVISION, **MEMBERS, updated_at=parameter("updated_at", tasks.c.updated_at.type))
 )
+
+rewrite: Final = sa.update(tasks).where(this_task).values(revision=_REVISION, **MEMBERS, **_TIMES)
+"""Does what `replace` does for a batch, which has looked at the revisions and may set `created_at`."""
 
 toggle: Final = (
     sa.update(tasks)
