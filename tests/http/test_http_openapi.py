@@ -104,7 +104,7 @@ def test_what_is_documented_is_what_is_routed():
     )
     routed = {
         (route.path_format, method.lower())
-        for route in app._app.routes
+        for route in app._app._app.routes
         for method in route.methods
         if method != "OPTIONS"
     }

@@ -18,7 +18,7 @@ from todo_adapters.http.live import LEAVE_STREAMS
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.authentication import Authentication
 from todo_adapters.http.middleware.cors import Cors
-from todo_adapters.http.middleware.direct_calls import require_direct_calls
+from todo_adapters.http.middleware.direct_calls import DirectCalls
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
@@ -107,8 +107,9 @@ def http_application(
         openapi_config=None,
         logging_config=None,
     )
-    require_direct_calls(app)
-    routed = admission.before(app) if admission else app
+    routed: ASGIApp = DirectCalls(app, authentication)
+    if admission is not None:
+        routed = admission.before(routed)
     return Edge(routed, refusals, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})
 
 

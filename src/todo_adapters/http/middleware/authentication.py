@@ -15,21 +15,27 @@ from todo_domain import Caller, TokenVerifier, Unauthenticated, Unavailable, Use
 from todo_domain.owner import require_own_place
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from litestar.types import ASGIApp, Receive, Scope, Send
 
     from todo_adapters.http.middleware.rate_limit import Rate
     from todo_adapters.http.protocol.context import Parts, RequestContext
     from todo_adapters.observability.metrics import Metrics
 
+    Handler = Callable[[TaskRequest], Awaitable[ASGIApp]]
+    """A handler of `/api`."""
+
 PUBLIC: Final = "public"
 """The option of a route that needs no token."""
 
 
 class Authentication(ASGIMiddleware):
-    """Answers OPTIONS, passes public routes on, and lets authenticated callers through to their own tasks.
+    """Lets authenticated callers through to their own tasks.
 
-    The handler is called right here: what Litestar would do in between (building arguments, building a response)
-    costs more than reading a task does, and no handler of `/api` needs it. They run the same without this shortcut.
+    Handlers of `/api` are called right here: what Litestar would do in between (building arguments, building a
+    response) costs more than reading a task does, and none of them needs it. As a middleware of Litestar it also
+    answers OPTIONS, and passes public routes on.
 
     It belongs to the application, not to a router: Litestar copies a router with all that hangs on it, stores included.
 
@@ -53,17 +59,21 @@ class Authentication(ASGIMiddleware):
         self._refused_rate = refused_rate
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Serve one request, or raise why it is refused."""
+        """Serve a request that Litestar has routed, or raise why it is refused."""
         if scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]  # HTTP only
             await options_answer(scope)(scope, receive, send)
             return
-        context = context_of(scope)
-        if context.method == "HEAD" and not has_head(scope["path"]):
-            raise MethodNotAllowed(allow(scope["path"], ["GET"]))
         handler: Any = scope["route_handler"]
         if PUBLIC in handler.opt:
             await next_app(scope, receive, send)
-            return
+        else:
+            await self.call(handler.fn, scope, receive, send)
+
+    async def call(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that leads to this handler, or raise why it is refused."""
+        context = context_of(scope)
+        if context.method == "HEAD" and not has_head(scope["path"]):
+            raise MethodNotAllowed(allow(scope["path"], ["GET"]))
         context.caller = caller = await self._verified(context)
         if self._user_rate is not None:
             self._user_rate.spend(caller.user)
@@ -71,7 +81,7 @@ class Authentication(ASGIMiddleware):
         context.parts = self._parts
         request = TaskRequest(scope, receive, send)
         try:
-            answer = await handler.fn(request)
+            answer = await handler(request)
         finally:
             request.release_body()
         await answer(scope, receive, send)

@@ -1,16 +1,24 @@
-"""What the direct call of a handler would ignore: with it, the application does not start."""
+"""Handlers of `/api` are called directly: a table leads to them, made at the start from the routes of Litestar."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from litestar.routes import HTTPRoute
 from litestar.types import Empty
 
 from todo_adapters.http.middleware.authentication import PUBLIC, Authentication
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
     from litestar import Litestar
     from litestar.handlers import HTTPRouteHandler
+    from litestar.routes import BaseRoute
+    from litestar.types import Receive, Scope, Send
+
+    from todo_adapters.http.middleware.authentication import Handler
 
 _IGNORED: Final = (
     "after_request",
@@ -35,6 +43,112 @@ _IGNORED_BELOW: Final = (*_IGNORED, "middleware", "request_max_body_size")
 """The same for a controller, a router or a handler; the application has the middleware that calls handlers."""
 
 
+class Found(NamedTuple):
+    """Where a path and a method lead: the handler, the template of its path, and what the path has in place of names.
+
+    The values are segments of the path as it came, undecoded.
+    """
+
+    handler: Handler
+    template: str
+    path_params: dict[str, str]
+
+
+class DirectCalls:
+    """An ASGI application before Litestar's, which calls the handlers of `/api` without it.
+
+    To find a handler and to prepare its call costs Litestar more time than to read a task takes. The table is made
+    once, from the routes that Litestar has: the controllers declare them. Litestar serves what is not in the table:
+    public routes, OPTIONS, and paths and methods that do not exist.
+
+    Raises TypeError for an application with something that a direct call ignores.
+    """
+
+    def __init__(self, app: Litestar, authentication: Authentication) -> None:
+        require_direct_calls(app)
+        self._app = app
+        self._call = authentication.call
+        self._shapes: dict[int, list[_Shape]] = {}
+        for route in app.routes:
+            if isinstance(route, HTTPRoute) and _has_a_place(route, app.routes):
+                self._add(route)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one request, or raise why it is refused; a lifespan is Litestar's."""
+        http: Any = scope
+        found = self.find(http["method"], http["path"]) if http["type"] == "http" else None
+        if found is None:
+            return self._app(scope, receive, send)
+        handler, http["path_template"], http["path_params"] = found
+        return self._call(handler, scope, receive, send)
+
+    def find(self, method: str, path: str) -> Found | None:
+        """Return where Litestar leads a request with this method to this path; None if only Litestar knows."""
+        segments = path.split("/")[1:]
+        for shape in self._shapes.get(len(segments), ()):
+            if (route := shape.routes.get(shape.fixed(segments))) is not None:
+                handler = route.handlers.get(method)
+                path_params = {name: segments[at] for name, at in route.names}
+                return Found(handler, route.template, path_params) if handler and all(path_params.values()) else None
+        return None
+
+    def _add(self, route: HTTPRoute) -> None:
+        handlers: dict[str, Handler] = {method: each.fn for each in _direct(route) for method in each.http_methods}
+        if not handlers:
+            return
+        names = [(part.name, at) for at, part in enumerate(route.path_components) if not isinstance(part, str)]
+        fixed = tuple(at for at, part in enumerate(route.path_components) if isinstance(part, str))
+        shapes = self._shapes.setdefault(len(route.path_components), [])
+        shape = next((each for each in shapes if each.places == fixed), None)
+        if shape is None:
+            shapes.append(shape := _Shape(fixed, itemgetter(*fixed), {}))
+        shape.routes[shape.fixed(route.path_components)] = _Route(route.path_format, names, handlers)
+
+
+class _Route(NamedTuple):
+    """The handlers of one path by method; `names` are those in the template, each with its place among the segments."""
+
+    template: str
+    names: list[tuple[str, int]]
+    handlers: dict[str, Handler]
+
+
+class _Shape(NamedTuple):
+    """The routes of one length that have fixed segments in the same places, by these segments, which `fixed` takes."""
+
+    places: tuple[int, ...]
+    fixed: Callable[[Sequence[Any]], Any]
+    routes: dict[Any, _Route]
+
+
+def _has_a_place(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
+    """Return whether a route is in the table: all its names are for any text, and no other route goes before it.
+
+    Another route goes before this one where it has a fixed segment in the place of a name, and the same up to there:
+    Litestar leads every path with that segment to the other, whatever follows.
+    """
+    return all(part.type is str for part in route.path_parameters.values()) and not any(
+        _goes_before(other.path_components, route.path_components) for other in routes
+    )
+
+
+def _goes_before(other: Iterable[object], own: Iterable[object]) -> bool:
+    """Return whether the first place in which two routes differ is fixed in the other and a name in ours."""
+    for theirs, ours in zip(other, own, strict=False):
+        if isinstance(theirs, str) != isinstance(ours, str):
+            return isinstance(theirs, str)
+        if isinstance(theirs, str) and theirs != ours:
+            return False
+    return False
+
+
+def _direct(route: HTTPRoute) -> Iterator[HTTPRouteHandler]:
+    """Yield the handlers of a route that are called directly."""
+    for handler in route.route_handlers:
+        if PUBLIC not in handler.opt and "OPTIONS" not in handler.http_methods:
+            yield handler
+
+
 def require_direct_calls(app: Litestar) -> None:
     """Raise TypeError if a handler of `/api` relies on something that its direct call ignores.
 
@@ -44,8 +158,8 @@ def require_direct_calls(app: Litestar) -> None:
     if not app.middleware or not isinstance(app.middleware[-1], Authentication):
         raise TypeError("Authentication must be the last middleware: what comes behind it does not run")
     for route in app.routes:
-        for handler in getattr(route, "route_handlers", ()):
-            if PUBLIC not in handler.opt and "OPTIONS" not in handler.http_methods:
+        if isinstance(route, HTTPRoute):
+            for handler in _direct(route):
                 _check(handler)
 
 

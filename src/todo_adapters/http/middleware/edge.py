@@ -93,6 +93,7 @@ class Edge:
         try:
             await self._pick(http["raw_path"], size)(http, receive, send_on)
         except Exception as error:
+            context.route = http.get("path_template")
             answer = self._refusals.answer(context, http["path"], error)
             if status:
                 raise

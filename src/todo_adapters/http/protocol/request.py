@@ -34,11 +34,14 @@ _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 class TaskRequest(Request[UserId, None, Any]):
     """What a handler asks of a request; each method raises Invalid for what breaks the contract.
 
-    Authentication has put the caller and the parts of the application into its context.
+    Authentication has put the caller and the parts of the application into its context. Of Litestar's request it has
+    `scope`, `receive` and `send` alone: to make the rest, which no handler needs, takes 3 µs.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive, send)
+        self.scope = scope  # type: ignore[assignment]  # HTTP only
+        self.receive = receive
+        self.send = send
         self.context = context = context_of(scope)
         caller = context.caller
         if caller is None:
