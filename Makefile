@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ test: .venv/dev-installed ## every rule is held: before a commit; the tests brin
 	@$(PYTEST)
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
-	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills tests/integration/test_byte_streams.py tests/integration/test_hostile_valid.py
+	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 

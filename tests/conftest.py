@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copyfile
@@ -13,6 +14,7 @@ from hypothesis import settings
 from support.places import MemoryPlace
 
 if TYPE_CHECKING:
+    from servers.pgbouncer import PgBouncer
     from servers.postgres import PostgresServer
     from support.sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
 
@@ -22,6 +24,11 @@ pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
 # On a busy machine an example may take a second without meaning anything.
 settings.register_profile("unhurried", parent=settings(), deadline=None)
 settings.load_profile("unhurried")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors, because many tests wait; five at most."""
+    return min((os.cpu_count() or 1) + 1, 5)
 
 
 @pytest.fixture
@@ -79,3 +86,22 @@ def postgres_place(postgres_databases: PostgresDatabases, postgres_database: str
 
     url = postgres_databases.url(postgres_database)
     return PostgresPlace(postgres_databases.server, postgres_database, url)
+
+
+@pytest.fixture(scope="module")
+def pooler(postgres_databases: PostgresDatabases, postgres_database: str) -> Iterator[PgBouncer]:
+    """PgBouncer in transaction mode, with fewer connections to the server than a store has to it."""
+    from servers import pgbouncer
+
+    pgbouncer.require()
+    logins = {postgres_databases.LOGIN: postgres_databases.PASSWORD}
+    with pgbouncer.PgBouncer(postgres_databases.server, postgres_database, pool_size=2, logins=logins) as pooler:
+        yield pooler
+
+
+@pytest.fixture
+def pgbouncer_place(postgres_databases: PostgresDatabases, postgres_database: str, pooler: PgBouncer) -> PostgresPlace:
+    """That database behind PgBouncer."""
+    from support.sql_places import PostgresPlace
+
+    return PostgresPlace(postgres_databases.server, postgres_database, pooler.url(postgres_databases.LOGIN))

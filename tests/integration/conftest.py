@@ -1,16 +1,14 @@
-"""Fixtures of the tests that migrate, which need databases without a schema, and a database behind PgBouncer."""
+"""Fixtures of the tests that migrate, which need databases without a schema."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
-from servers import pgbouncer
-from servers.pgbouncer import PgBouncer
 from support.next_migration import add_next_migration
-from support.sql_places import PostgresDatabases, PostgresPlace
+from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.sqlite.store import SqliteTasks
 
@@ -53,18 +51,3 @@ def next_migration(tmp_path_factory, monkeypatch):
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request):
     return request.getfixturevalue({"sqlite": "sqlite_database", "postgres": "empty_postgres"}[request.param])
-
-
-@pytest.fixture(scope="module")
-def pooler(postgres_databases, postgres_database) -> Iterator[PgBouncer]:
-    """PgBouncer in transaction mode, with fewer connections to the server than a store has to it."""
-    pgbouncer.require()
-    logins = {PostgresDatabases.LOGIN: PostgresDatabases.PASSWORD}
-    with PgBouncer(postgres_databases.server, postgres_database, pool_size=2, logins=logins) as pooler:
-        yield pooler
-
-
-@pytest.fixture
-def pgbouncer_place(postgres_databases: PostgresDatabases, postgres_database: str, pooler: PgBouncer) -> PostgresPlace:
-    """A database behind PgBouncer."""
-    return PostgresPlace(postgres_databases.server, postgres_database, pooler.url(PostgresDatabases.LOGIN))

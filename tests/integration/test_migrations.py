@@ -3,8 +3,6 @@
 import asyncio
 import re
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -328,32 +326,7 @@ def test_the_printed_sql_can_lead_down(database, next_migration):
     assert "DROP TABLE tasks" in migrations.offline_sql(database.url, "base", NEWEST)
 
 
-# Several at once
-
-
-# Ten processes, made by one that has imported everything.
-TEN = """
-import os, sys
-from todo_adapters.sql import migrations
-from todo_adapters.sql.postgres import migration
-from todo_adapters.sql.sqlite import migration
-
-ten = []
-for _ in range(10):
-    if not (child := os.fork()):
-        os.write(1, migrations.upgrade(sys.argv[1]).encode() + b"\\n")
-        os._exit(0)
-    ten.append(child)
-sys.exit(any([os.waitpid(child, 0)[1] for child in ten]))
-"""
-
-
-def test_ten_at_once_on_an_empty_database_all_succeed_and_one_does_it(database):
-    run = subprocess.run(
-        [sys.executable, "-c", TEN, database.url], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert (run.returncode, run.stdout.split()) == (0, [schema.head()] * 10), run.stderr
-    assert in_a_store(database, lambda tasks: tasks.create(ANN, title="x")).task.id == 1
+# Several at once; processes: tests/drills/test_migrations_at_once.py
 
 
 @pytest.mark.usefixtures("next_migration")
@@ -595,19 +568,3 @@ def test_a_login_that_owns_nothing_may_not_migrate(bare_server):
     bare_server.create_role("guest", "pw")
     with pytest.raises(MigrationError, match=r"migrate as the owner|administrator"):
         migrations.upgrade(bare_server.url("bare4", "guest", "pw"))
-
-
-def test_databases_of_one_server_may_be_migrated_at_once(bare_server):
-    names = [f"at_once_{number}" for number in range(4)]
-    for name in names:
-        bare_server.create_database(name)
-    reached = []
-    threads = [
-        threading.Thread(target=lambda name=name: reached.append(migrations.upgrade(bare_server.url(name))))
-        for name in names
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert reached == [schema.head()] * 4

@@ -36,10 +36,10 @@ class Lives:
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory):
     directory = tmp_path_factory.mktemp("newcomer")
-    with Served(directory, new_process=True) as served:
+    with Served(directory) as served:
         line = next(line for line in served.process.stdout.splitlines() if line.startswith("curl "))
         ran = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True, timeout=20)
-        token = processes.todo("token", "--user", "ann", cwd=directory).stdout.strip()
+        token = todo("token", "--user", "ann", cwd=directory).stdout.strip()
         made = served.request("POST", "/api/ann/tasks", token, {"title": "Buy groceries"})
     mode = stat.S_IMODE((directory / "todo.db.secret").stat().st_mode)
     with Served(directory, new_process=True) as served:

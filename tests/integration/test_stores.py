@@ -1,4 +1,7 @@
-"""SQLite and PostgreSQL keep the contract of every store, PostgreSQL through PgBouncer as well."""
+"""SQLite and PostgreSQL keep the contract of every store, PostgreSQL through PgBouncer as well.
+
+All of the contract through PgBouncer is `tests/drills/test_pooled_store.py`.
+"""
 
 import re
 import sqlite3
@@ -11,7 +14,12 @@ import psycopg
 import pytest
 
 import store_contract
-from store_contract.durability import DurableStoreContract
+from store_contract.batches import Batches
+from store_contract.durability import Durability, DurableStoreContract
+from store_contract.erasing import Erasing
+from store_contract.exporting import Exporting
+from store_contract.isolation import Isolation
+from store_contract.races import Races
 
 
 class TestSqlite(DurableStoreContract):
@@ -30,7 +38,9 @@ class TestPostgres(DurableStoreContract):
         return postgres_place
 
 
-class TestPostgresThroughPgBouncer(DurableStoreContract):
+class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting, Durability):
+    """What can differ where connections are shared: whose context it is, locks, transactions, long answers."""
+
     refusal = psycopg.errors.CheckViolation
 
     @pytest.fixture
@@ -76,7 +86,7 @@ class WrappedPlace:
 
 
 class TestAStoreOfAnotherProject:
-    """What the folder store, on which `test_python_page` runs the contract, cannot show: it has no constraints."""
+    """What the folder store, on which `test_own_store` runs the contract, cannot show: it has no constraints."""
 
     refusal = RowRefused
     test_a_row_that_it_refuses_leaves_no_trace = (

@@ -132,7 +132,7 @@ class ServerProcess:
 
     def wait_for_http(self, url: str, *, seconds: float = 60) -> None:
         """Return once a GET of this http:// URL answers 200."""
-        self.wait_until(lambda: _answers_200(url), seconds=seconds)
+        self.wait_until(lambda: answers_200(url), seconds=seconds)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to the process alone; one that has ended is no error."""
@@ -185,8 +185,8 @@ def accepts(port: int, host: str = LOOPBACK) -> bool:
     return True
 
 
-def _answers_200(url: str) -> bool:
-    # Not urllib.request, which would ask the proxy named in the environment.
+def answers_200(url: str) -> bool:
+    """Whether a GET of this http:// URL answers 200 right now, without the proxy that the environment names."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.netloc, timeout=1)
     try:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 import jwt
 
 from servers.forked import READ_BY_PYTHON, ForkedProcess, read_by_python
-from servers.processes import ServerProcess, accepts, free_port
+from servers.processes import ServerProcess, accepts, answers_200, free_port
+from servers.terminal import Terminal
 from support.log import error_lines
 
 TODO = Path(sys.executable).with_name("todo")
@@ -61,6 +62,24 @@ def todo(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedPro
         timeout=60,
         check=False,
     )
+
+
+def on_terminal(*command: str | Path, cwd: Path, **settings: str) -> tuple[Terminal, int]:
+    """Start a command that serves on a terminal of its own; return the terminal and the port, a free one by default."""
+    port = int(settings.setdefault("TODO_PORT", str(free_port())))
+    env = environment(**settings)
+    env.pop("MAKEFLAGS", None)  # of a make that runs the tests
+    env.pop("MAKELEVEL", None)
+    return Terminal(command, cwd=cwd, env=env), port
+
+
+def wait_until_ready(port: int) -> None:
+    """Return once the service on this port is ready; TimeoutError after a minute."""
+    deadline = time.monotonic() + 60
+    while not answers_200(f"http://127.0.0.1:{port}/health/ready"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing on port {port} became ready")
+        time.sleep(0.05)
 
 
 class Served:

@@ -13,8 +13,8 @@ from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.retention import PURGE_EVERY
 
 
-class DurableStoreContract(StoreContract):
-    """The promises of `Tasks`, kept over restarts and between several stores at once."""
+class Durability:
+    """What `DurableStoreContract` adds to the promises of every store."""
 
     refusal: ClassVar[type[Exception] | None] = None
     """What the store raises where constraints of its own refuse a row; None if it has no constraints."""
@@ -107,3 +107,7 @@ class DurableStoreContract(StoreContract):
 
             deleted = await at_once(*(services[number % 2].delete(ann, task.id) for number in range(10)))
             assert kinds(deleted) == {type(None): 1, NotFound: 9}
+
+
+class DurableStoreContract(StoreContract, Durability):
+    """The promises of `Tasks`, kept over restarts and between several stores at once."""
