@@ -21,17 +21,16 @@ from todo_domain import Done, Exists, TaskService, Unavailable, user_id
 CHILD = """
 import asyncio, os, signal, sqlite3, sys
 sys.path.insert(0, sys.argv[1])
-from servers.tampering import TamperingProxy
 from support.killed_batch import BATCH
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import TaskService, user_id
 
-steps, begun, connect = 0, False, sqlite3.connect
+steps, begun, connect, last = 0, False, sqlite3.connect, 0
 
 def step(_):
     global steps
     steps += begun
-    if steps == int(sys.argv[3]):
+    if steps == last:
         os.kill(os.getpid(), signal.SIGKILL)
 
 def connecting(*how, **more):
@@ -45,11 +44,19 @@ async def main():
     store = SqliteTasks(sys.argv[2])
     await store.open()
     begun = True
-    await TaskService(store).batch(user_id(f"ann-{sys.argv[3]}"), BATCH, atomic=True)
+    await TaskService(store).batch(user_id(f"ann-{last}"), BATCH, atomic=True)
+    await store.aclose()
 
-asyncio.run(main())
+for line in sys.stdin:
+    last = int(line)
+    child = os.fork()
+    if not child:
+        asyncio.run(main())
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Kills itself when SQLite begins the statement of the number that it is given, BEGIN and COMMIT included."""
+"""For each number that it reads: a fork that kills itself when SQLite begins the statement of that number, BEGIN and
+COMMIT included."""
 
 
 class Batched:
@@ -88,17 +95,31 @@ class Batched:
         return {task.uid: task.title for task in changes.tasks}, changes.revision
 
 
-async def test_on_sqlite_a_batch_killed_before_each_statement_is_there_whole_or_not_at_all(sqlite_place):
+@pytest.fixture
+def killed_at(sqlite_place):
+    """Sends the batch of a step's user in a process that dies at that step, and returns how it ended."""
+    command = [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(sqlite_place._path)]
+    program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ending(step):
+        program.stdin.write(f"{step}\n")
+        program.stdin.flush()
+        return int(program.stdout.readline())
+
+    yield ending
+    program.communicate(timeout=20)
+
+
+async def test_on_sqlite_a_batch_killed_before_each_statement_is_there_whole_or_not_at_all(sqlite_place, killed_at):
     outcomes = []
     async with sqlite_place.open() as store:
         for step in count(1):
             batched = await Batched(store, f"ann-{step}").prepare()
-            command = [sys.executable, "-c", CHILD, str(Path(__file__).parents[1]), str(sqlite_place._path), str(step)]
-            child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
-            assert child.returncode in {0, -signal.SIGKILL}, child.stderr
+            ending = await asyncio.to_thread(killed_at, step)
+            assert ending in {0, -signal.SIGKILL}
             outcomes.append(await batched.is_done())
             await batched.repeat()
-            if not child.returncode:
+            if not ending:
                 break
     assert outcomes[-1]
     assert outcomes == sorted(outcomes)  # nothing of it until a step, and all of it from then on

@@ -1,4 +1,7 @@
-"""Migrations while both releases serve: ten instances at once, and no request fails. `pytest -s` shows the figures."""
+"""Migrations while both releases serve: several instances at once, ten in the long form, and no request fails.
+
+`pytest -s` shows the figures.
+"""
 
 import re
 import sqlite3
@@ -13,6 +16,7 @@ import pytest
 from servers.postgres import PostgresServer
 from servers.todo import TODO, Served, environment
 from support.faulty import SECRET, require_shape, token_of
+from support.length import LONG
 from support.next_migration import add_next_migration
 from support.previous import NOW, PreviousOnPostgres, PreviousOnSqlite
 from todo_adapters.sql import migrations, schema
@@ -20,7 +24,7 @@ from todo_adapters.sql import migrations, schema
 LOCK_TIMEOUT = 0.2
 OLD = schema.REVISIONS[-2]
 """The release before this one: what it sends is in `support.previous`."""
-TEN = 10
+AT_ONCE = 10 if LONG else 4
 SETTINGS = {"TODO_JWT_SECRET": SECRET, "TODO_AUDIT_LOG": "audit.log"}
 
 
@@ -106,7 +110,7 @@ def longest_wait_for_a_lock(server, migrations):
     return max((float(ms) / 1000 for pid, mode, ms in waits if mode not in migrations), default=0.0)
 
 
-def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_hold_nobody_up(
+def test_migrations_at_once_under_the_previous_release_fail_no_request_and_hold_nobody_up(
     server, old_database, tmp_path, the_next
 ):
     clients = [PreviousOnPostgres(old_database, f"user-{number}") for number in (1, 2, 3, 3)]
@@ -114,7 +118,7 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
     actions |= {"writer": clients[1].write, "second writer": clients[3].write}
     with using(**actions) as uses:
         time.sleep(0.3)
-        ten = [
+        several = [
             subprocess.Popen(
                 [TODO, "migrate"],
                 cwd=tmp_path,
@@ -122,9 +126,9 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
-            for _ in range(TEN)
+            for _ in range(AT_ONCE)
         ]
-        endings = [process.communicate(timeout=60) for process in ten]
+        endings = [process.communicate(timeout=60) for process in several]
         changes_of_the_revision = server.execute(
             "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'todo_alembic_version'", database="live"
         )
@@ -133,11 +137,12 @@ def test_ten_migrations_at_once_under_the_previous_release_fail_no_request_and_h
             time.sleep(0.2)
     for client in clients:
         client.close()
-    assert [process.returncode for process in ten] == [0] * TEN, endings
+    assert [process.returncode for process in several] == [0] * AT_ONCE, endings
     assert {out.strip() for out, _ in endings} == {f"at {schema.head()}".encode()}
     # A share lock on the tables is a user's; the migration's own waits are for the exclusive one, which it gives up.
     waited = longest_wait_for_a_lock(server, {"AccessExclusiveLock", "ShareUpdateExclusiveLock"})
-    print(f"\nPostgreSQL {server.major}, ten migrations: {told(uses)}; longest wait for a lock {waited * 1000:.0f} ms")  # noqa: T201  the figures, for -s
+    waits = f"longest wait for a lock {waited * 1000:.0f} ms"
+    print(f"\nPostgreSQL {server.major}, {AT_ONCE} migrations: {told(uses)}; {waits}")  # noqa: T201  the figures, for -s
     assert not [use.failures for use in uses.values() if use.failures]
     assert waited <= LOCK_TIMEOUT + 0.05
     assert changes_of_the_revision == [(len(schema.missing(OLD, schema.head())),)]
@@ -207,19 +212,17 @@ def old_file(tmp_path):
     return path
 
 
-def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_request(
-    old_file, tmp_path, the_next
-):
+def test_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_request(old_file, tmp_path, the_next):
     clients = [PreviousOnSqlite(old_file, f"user-{number}") for number in (1, 2)]
     with using(reader=clients[0].read, writer=clients[1].write) as uses:
         time.sleep(0.2)
-        ten = [Served(tmp_path, TODO_DATABASE_URL=f"sqlite:///{old_file}", **the_next) for _ in range(TEN)]
+        several = [Served(tmp_path, TODO_DATABASE_URL=f"sqlite:///{old_file}", **the_next) for _ in range(AT_ONCE)]
         try:
-            for service in ten:
+            for service in several:
                 service.process.wait_for_http(f"{service.origin}/health/ready", seconds=60)
-            made = [service.request("POST", "/api/me/tasks", token_of("ann"), {"title": "x"}) for service in ten]
+            made = [service.request("POST", "/api/me/tasks", token_of("ann"), {"title": "x"}) for service in several]
         finally:
-            for service in ten:
+            for service in several:
                 service.process.stop()
         copies = [path.name for path in tmp_path.glob("todo.db.at-*")]
         for revision in (OLD, "head"):
@@ -227,9 +230,9 @@ def test_ten_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail
             time.sleep(0.2)
     for client in clients:
         client.close()
-    print(f"\nSQLite {sqlite3.sqlite_version}, ten services: {told(uses)}")  # noqa: T201  the figures, for -s
+    print(f"\nSQLite {sqlite3.sqlite_version}, {AT_ONCE} services: {told(uses)}")  # noqa: T201  the figures, for -s
     revisions = [answer.body["revision"] for answer in made]
-    assert revisions == list(range(revisions[0], revisions[0] + TEN))
+    assert revisions == list(range(revisions[0], revisions[0] + AT_ONCE))
     assert not [use.failures for use in uses.values() if use.failures]
     assert max(uses["reader"].seconds) < 1  # a reader of SQLite's log waits for nobody; the rest is this machine
     assert max(uses["writer"].seconds) < 2.4

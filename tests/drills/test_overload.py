@@ -1,7 +1,7 @@
 """Ten times the load that the service is busiest with: it goes on at its pace, stays ready, and recovers at once.
 
-Two hundred connections that create without a pause give the peak, two thousand the overload. `pytest -s` shows the
-figures.
+Two hundred connections that create without a pause give the peak, two thousand the overload: half as long in the short
+form as in the long one. `pytest -s` shows the figures.
 """
 
 import asyncio
@@ -16,8 +16,10 @@ from servers import wrk
 from servers.todo import Served, token_for
 from servers.wrk import Wrk
 from support.leaving import in_flight
+from support.length import LONG
 
 SECRET = "0123456789abcdef0123456789abcdef"
+SECONDS = 2 if LONG else 1
 
 
 class Load(NamedTuple):
@@ -93,9 +95,9 @@ def test_at_ten_times_the_load_most_of_the_peak_is_still_done_and_it_recovers_in
     load(served, token, 200, 1)
     tries = []
     for _ in range(3):  # the best of them, because others use this machine too
-        before, beyond = load(served, token, 200, 2), load(served, token, 2_000, 4)
+        before, beyond = load(served, token, 200, SECONDS), load(served, token, 2_000, 2 * SECONDS)
         recovered = recovery(served, token)
-        after = load(served, token, 200, 2)
+        after = load(served, token, 200, SECONDS)
         peak, thrift = max(before.good, after.good), max(before.thrift, after.thrift)
         print(  # noqa: T201  the figures, for -s
             f"peak {peak:.0f}/s, {thrift:.0f} a second of processor time; ten times the load: "
@@ -131,7 +133,7 @@ async def newcomers(served):
 def test_newcomers_are_met_however_busy_the_connections_are_that_are_there(served):
     """uvloop alone takes one each time it has been through all the others: the last of a hundred waits for seconds."""
     request = wrk.message("GET", "/api/me/tasks", token_for("ann", SECRET))
-    with busy(served, 2_500, 10, request) as process:
+    with busy(served, 2_500, 5 * SECONDS, request) as process:
         served.process.wait_until(lambda: in_flight(served) > 100)
         waited = asyncio.run(newcomers(served))
         assert process.running
