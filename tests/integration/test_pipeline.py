@@ -159,7 +159,8 @@ async def test_a_pooler_that_is_not_noticed_at_once_is_known_by_what_it_does_not
             users = [user_id(f"{ann} {number}") for number in range(8)]
             made = [(await tasks.create(user, title="x")).task for user in users]
             for _ in range(20):
-                await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made))
+                lists = (tasks.list(user) for user in users)  # each on a connection of its own, beside the writes
+                await asyncio.gather(*(tasks.toggle(task.user_id, task.id) for task in made), *lists)
                 found = await asyncio.gather(*(tasks.get(task.user_id, task.id) for task in made))
                 assert [(task.user_id, task.id) for task in found] == [(task.user_id, task.id) for task in made]
             connections = [slot.connection for pool in store._client._pools for slot in pool._slots if slot.connection]

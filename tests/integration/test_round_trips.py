@@ -109,11 +109,15 @@ async def delete_and_discard(tasks, owner, task_id):
 
 async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_database, ann, monkeypatch):
     sent = []
-    send = PipelineConnection.send
+    send, send_group = PipelineConnection.send, PipelineConnection.send_group
 
     def counted(wire, batch, values, **how):
         sent.append(len(batch.statements))
         return send(wire, batch, values, **how)
+
+    def counted_group(wire, group, **how):
+        sent.append(sum(len(batch.statements) for batch, _ in group))
+        return send_group(wire, group, **how)
 
     async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as store:
         tasks = TaskService(store, clock=FakeClock())
@@ -154,6 +158,7 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
             "erase": tasks.erase(ann),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)
+        monkeypatch.setattr(PipelineConnection, "send_group", counted_group)
         found = {}
         for name, operation in operations.items():
             sent.clear()

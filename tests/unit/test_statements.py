@@ -172,7 +172,7 @@ def test_a_batch_begins_by_saying_who_is_acting(name):
         assert setting in CONTEXT
         assert setting in LOCK
     assert "pg_advisory_xact_lock(hashtextextended(%(owner)s::VARCHAR, " in LOCK
-    assert "'lock_timeout', %(timeout)s" in LOCK
+    assert "'lock_timeout', %(lock_timeout)s" in LOCK
 
 
 def test_a_batch_knows_whether_it_writes():

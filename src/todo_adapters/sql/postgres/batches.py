@@ -16,17 +16,17 @@ COUNTER: Final = Transaction(statements.counter)
 STATE: Final = Transaction(statements.state, alone=True)
 CHANGES: Final = Transaction(statements.changes)
 LONG_CHANGES: Final = Transaction(statements.changes, alone=True)
-CREATE: Final = Transaction(writes.create, writes=True)
+CREATE: Final = Transaction(writes.create, grouped=True)
 CREATE_BY_UID: Final = Transaction(
-    statements.get_by_uid, statements.tombstone_by_uid, writes.create_by_uid, writes=True
+    statements.get_by_uid, statements.tombstone_by_uid, writes.create_by_uid, grouped=True
 )
-CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, writes=True)
-REPLACE: Final = Transaction(writes.replace, statements.get, writes=True)
-TOGGLE: Final = Transaction(writes.toggle, writes=True)
-TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, writes=True)
-DELETE: Final = Transaction(writes.remove, statements.get, writes=True)
+CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, grouped=True)
+REPLACE: Final = Transaction(writes.replace, statements.get, grouped=True)
+TOGGLE: Final = Transaction(writes.toggle, grouped=True)
+TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, grouped=True)
+DELETE: Final = Transaction(writes.remove, statements.get, grouped=True)
 DELETE_BY_UID: Final = Transaction(
-    writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+    writes.remove_by_uid, statements.get_by_uid, statements.tombstone_by_uid, grouped=True
 )
 TRASH: Final = Transaction(trash.page)
 LONG_TRASH: Final = Transaction(trash.page, alone=True)
@@ -53,14 +53,14 @@ ONCE: Final = {
         statements.get_by_uid,
         statements.tombstone_by_uid,
         writes.create_by_uid_once,
-        writes=True,
+        grouped=True,
     ),
-    REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, writes=True),
-    TOGGLE: Transaction(statements.seen, writes.toggle_once, writes=True),
-    TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, writes=True),
-    DELETE: Transaction(statements.seen, writes.remove_once, statements.get, writes=True),
+    REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, grouped=True),
+    TOGGLE: Transaction(statements.seen, writes.toggle_once, grouped=True),
+    TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, grouped=True),
+    DELETE: Transaction(statements.seen, writes.remove_once, statements.get, grouped=True),
     DELETE_BY_UID: Transaction(
-        statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, writes=True
+        statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, grouped=True
     ),
 }
 """For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""

@@ -18,23 +18,17 @@ from todo_adapters.sql.postgres.errors import (
     sentence_for,
     why_out_of_reach,
 )
-from todo_adapters.sql.postgres.in_flight import NotSentError, OverdueError
+from todo_adapters.sql.postgres.in_flight import NotRunError, NotSentError, OverdueError, milliseconds_left
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
 from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.write_groups import WriteGroups
 from todo_adapters.sql.rows import Row, Values, counted
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 from todo_domain.room import Room
 
-_ROOM: Final = 0.3
-"""Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
-
-_LEAST: Final = 0.05
-"""Seconds that a statement must have; with less left, it is not sent."""
-
 _ATTEMPTS: Final = 5
-
 
 _MOST_READS: Final = 1_000
 """Short reads on the connection that they share. At some 50 µs each, the next one would wait too long."""
@@ -48,7 +42,8 @@ class PostgresClient:
     """The connections, and the rules for each failure on the way.
 
     `pool_size`, at least 3, is how many connections there may be: one that short reads share, half of the others for
-    writes, and the rest for reads that may take long: each of those has a connection to itself.
+    writes, and the rest for reads that may take long: each of those has a connection to itself. Short writes run in
+    groups, each on one of the connections for writes, unless a pooler is in between: see `WriteGroups`.
     """
 
     def __init__(self, info: str, *, pool_size: int) -> None:
@@ -57,6 +52,7 @@ class PostgresClient:
         self._reads = Pool(info, size=1, depth=_MOST_READS)
         self._writes = Pool(info, size=max(1, pool_size - 1 - slow), depth=_MOST_WRITES)
         self._slow = Pool(info, size=slow)
+        self._groups = WriteGroups(self._writes)
 
     async def run(
         self, batch: Transaction, values: Values, *, deadline: Deadline | None = None, room: Room | None = None
@@ -76,6 +72,8 @@ class PostgresClient:
         attempt = 1
         while True:
             try:
+                if batch.grouped and not self._writes.pooled:
+                    return await self._grouped(batch, values, give_up)
                 return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up, room)
             except OverdueError:
                 raise Unavailable(TOO_SLOW, outcome_unknown=batch.writes) from None
@@ -96,7 +94,8 @@ class PostgresClient:
     def connections(self) -> dict[str, int]:
         """Return how many connections are `busy` and `idle`, their `limit`, and how many callers are `waiting`."""
         found = [pool.connections() for pool in self._pools]
-        return {name: sum(each[name] for each in found) for name in found[0]}
+        total = {name: sum(each[name] for each in found) for name in found[0]}
+        return total | {"waiting": total["waiting"] + self._groups.waiting}
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -113,23 +112,32 @@ class PostgresClient:
             return self._slow
         return min(self._reads, self._slow, key=lambda pool: pool.crowd) if self._reads.pooled else self._reads
 
+    async def _grouped(self, batch: Transaction, values: Values, give_up: float) -> list[list[Row]]:
+        """Do what `_once` does, together with the writes of others if that succeeds."""
+        write = self._groups.enter(batch, values, give_up)
+        try:
+            return await write.answer
+        except NotRunError:
+            return await self._once(self._writes, batch, values, give_up, None)
+        except asyncio.CancelledError:  # the canceller may rely on the outcome being final
+            await write.ended()
+            raise
+        finally:
+            self._groups.leave(write)
+
     async def _once(
         self, pool: Pool, batch: Transaction, values: Values, give_up: float, room: Room | None
     ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
         slot, connection = pool.at_hand() or await _turn(pool, give_up)
         done = partial(pool.give, slot)
-        left = give_up - _ROOM - asyncio.get_running_loop().time()
-        if left < _LEAST:
-            done()
-            raise Unavailable(TOO_SLOW)
-        values["timeout"] = str(int(left * 1000))
         long: list[Row] = []
         take = None
         if room is not None:
             room.empty()
             take = partial(_extend, long, room)
         try:
+            values["timeout"] = values["lock_timeout"] = str(milliseconds_left(give_up))
             sent = connection.send(batch, values, deadline=give_up, done=done, take=take)
         except BaseException:
             done()

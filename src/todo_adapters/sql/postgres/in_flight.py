@@ -10,10 +10,33 @@ from psycopg import Error, OperationalError, errors
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from todo_adapters.sql.postgres.errors import TOO_SLOW
 from todo_adapters.sql.rows import Row
-from todo_domain.errors import NoRoom
+from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.errors import NoRoom, Unavailable
 
 _FAILED: Final = ExecStatus.FATAL_ERROR
+
+_ROOM: Final = 0.3
+"""Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
+
+_SILENCE: Final = ANSWER_WITHIN
+"""Seconds after which a connection is closed if the first batch on the way is still not answered: the server ends every
+statement sooner."""
+
+_LEAST: Final = 0.05
+"""Seconds that a statement must have; with less left, it is not sent."""
+
+
+def milliseconds_left(give_up: float) -> int:
+    """Return the timeout of a transaction that is sent now, whose caller waits until `give_up`.
+
+    That is a time of the event loop. Raises Unavailable if too little is left to send anything.
+    """
+    left = give_up - _ROOM - asyncio.get_running_loop().time()
+    if left < _LEAST:
+        raise Unavailable(TOO_SLOW)
+    return int(left * 1000)
 
 
 class OverdueError(OperationalError):
@@ -34,24 +57,23 @@ class InFlight:
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
     waiting, `silence` when the connection is closed if this answer is the next one and still missing; both are times of
     the event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and if it
-    raises NoRoom, so does `answer`, at once.
+    raises NoRoom, so does `answer`, at once. The results may be those of a failure: see `require_success`.
     """
 
     __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size", "take")
 
     def __init__(
         self,
-        answer: asyncio.Future[list[PGresult]],
         size: int,
         deadline: float,
-        silence: float,
         done: Callable[[], None] | None = None,
         take: Callable[[list[Row]], None] | None = None,
     ) -> None:
-        self.answer = answer
+        loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[list[PGresult]] = loop.create_future()
         self.size = size
         self.deadline = deadline
-        self.silence = silence
+        self.silence = loop.time() + _SILENCE
         self.last = False
         self.take = take
         self._done = done
@@ -81,8 +103,6 @@ class InFlight:
         """Report the outcome to the caller, and to those that wait in `ended`."""
         self._settled = True
         if not self.answer.done():
-            if isinstance(outcome, list) and outcome[-1].status >= _FAILED:
-                outcome = _failure(outcome)
             if isinstance(outcome, list):
                 self.answer.set_result(outcome)
             else:
@@ -93,8 +113,10 @@ class InFlight:
             self._ended.set_result(None)
 
 
-def _failure(results: list[PGresult]) -> Error:
-    for result in results:
-        if result.status == _FAILED:
-            return errors.error_from_result(result)
-    return NotRunError("another statement of the same transaction failed")
+def require_success(results: list[PGresult]) -> None:
+    """Raise the error of the statement that failed, if one did; NotRunError if that is one of another transaction."""
+    if results[-1].status >= _FAILED:  # the last is not run if any before it fails
+        for result in results:
+            if result.status == _FAILED:
+                raise errors.error_from_result(result)
+        raise NotRunError("another statement of the same transaction failed")

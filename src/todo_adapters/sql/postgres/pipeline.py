@@ -3,15 +3,17 @@
 The batches that are sent in one turn of the event loop are a *group*: they leave in one write, closed by one Sync, and
 PostgreSQL runs them as one transaction (see "Pipelining" in its manual's chapter on the protocol). Each batch begins
 with its own context, which replaces the context of the batch before it; if any statement fails, none behind it is run.
-Each statement sees what was committed when it began.
+Each statement sees what was committed when it began. Reads form such groups by themselves; for writes see
+`write_groups.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Self
 
@@ -20,17 +22,14 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError
+from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError, require_success
 from todo_adapters.sql.postgres.loading import CHUNKS, ROWS, Instant, ask_for_chunks
+from todo_adapters.sql.postgres.prepared import PreparedStatements
 from todo_adapters.sql.postgres.session import prepare
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
-from todo_domain.deadline import ANSWER_WITHIN
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
-_SILENCE: Final = ANSWER_WITHIN
-"""Seconds after which a connection is closed if the first batch on the way is still not answered: the server ends every
-statement sooner."""
 
 
 class PipelineConnection:
@@ -52,9 +51,7 @@ class PipelineConnection:
         self._socket = self._pg.socket
         self._glance = select.poll()
         self._glance.register(self._socket, select.POLLIN)
-        self._known: set[bytes] = set()
-        self._ready: set[Transaction] = set()
-        self._generation = b""
+        self._prepared = PreparedStatements()
         self._in_flight: deque[InFlight] = deque()
         self._results: list[PGresult] = []
         self._closing = False
@@ -99,25 +96,12 @@ class PipelineConnection:
     ) -> InFlight:
         """Send a batch. Its answer will hold a result for each of its statements.
 
-        The answer fails with the error of PostgreSQL, or with OverdueError if there is none by `deadline`, a time of
-        the event loop. `done` is called when the batch has run to its end. `take`, for a batch that travels alone, is
-        called with the rows of its last statement, some at a time as they arrive. Raises NotSentError, and then calls
-        neither, if the batch cannot be sent: none of it will run.
+        The answer fails with OverdueError if there is none by `deadline`, a time of the event loop. `done` is called
+        when the batch has run to its end. `take`, for a batch that travels alone, is called with the rows of its last
+        statement, some at a time as they arrive. Raises NotSentError, and then calls neither, if the batch cannot be
+        sent: none of it will run.
         """
-        if self.pooled and self._in_flight:
-            raise NotSentError("a pooled connection takes one batch at a time")
-        try:
-            self._enqueue(batch, values, deadline)
-        except OperationalError as lost:
-            self.close(lost)
-            raise NotSentError(str(lost)) from lost
-        except BaseException:  # half a batch was sent, and nothing may follow it
-            self.close()
-            raise
-        silence = self._loop.time() + _SILENCE
-        sent = InFlight(self._loop.create_future(), len(batch.statements), deadline, silence, done, take)
-        self._in_flight.append(sent)
-        self._look_at(min(deadline, silence))
+        sent = self._send([(batch, values)], deadline, done, take)
         if batch.writes:  # a transaction of its own: no failure of another batch undoes it
             self._close_group()
         elif not self._closing:
@@ -125,15 +109,26 @@ class PipelineConnection:
             self._loop.call_soon(self._close_group)
         return sent
 
+    def send_group(self, group: Sequence[tuple[Transaction, Values]], *, done: Callable[[], None]) -> InFlight:
+        """Send batches that write as one transaction: all of them happen, or none.
+
+        The answer holds the results of all statements. It has no deadline. Otherwise see `send`.
+        """
+        sent = self._send(group, math.inf, done)
+        self._close_group()
+        return sent
+
     def rows(self, results: list[PGresult]) -> list[list[Row]]:
-        """Return the rows of each statement behind the context; an empty list for one that returns no rows."""
+        """Return the rows of each statement behind the context; an empty list for one that returns no rows.
+
+        Raises the error of PostgreSQL if one of the statements failed.
+        """
+        require_success(results)
         return [self._loaded(result) for result in results[1:]]
 
     def forget(self) -> None:
-        """Prepare every statement again under another name: after a migration, an older plan may fail."""
-        self._known.clear()
-        self._ready.clear()
-        self._generation += b"'"
+        """Prepare every statement again: after a migration, an older plan may fail."""
+        self._prepared.forget()
 
     async def rest(self) -> None:
         """Return once nothing is on the way."""
@@ -154,38 +149,55 @@ class PipelineConnection:
         for place, sent in enumerate(lost):
             sent.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
 
-    def _enqueue(self, batch: Transaction, values: Values, deadline: float) -> None:
+    def _send(
+        self,
+        group: Sequence[tuple[Transaction, Values]],
+        deadline: float,
+        done: Callable[[], None] | None,
+        take: Callable[[list[Row]], None] | None = None,
+    ) -> InFlight:
+        if self.pooled and self._in_flight:
+            raise NotSentError("a pooled connection takes one batch at a time")
+        try:
+            if group[0][0].writes:
+                self._sync()
+            for batch, _ in group:
+                if not self.pooled and not self._prepared.has(batch):
+                    self._prepare(batch, deadline)
+            for batch, values in group:
+                self._enqueue(batch, values)
+        except OperationalError as lost:
+            self.close(lost)
+            raise NotSentError(str(lost)) from lost
+        except BaseException:  # half a batch was sent, and nothing may follow it
+            self.close()
+            raise
+        sent = InFlight(sum(len(batch.statements) for batch, _ in group), deadline, done, take)
+        self._in_flight.append(sent)
+        self._look_at(min(deadline, sent.silence))
+        return sent
+
+    def _enqueue(self, batch: Transaction, values: Values) -> None:
         dumped = self._shapes.dump_sequence(
             [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
         )
-        if batch.writes:
-            self._sync()
-        if not self.pooled and batch not in self._ready:
-            self._prepare(batch, deadline)
         for statement in batch.statements:
             arguments = [dumped[place] for place in statement.places]
             if self.pooled:
                 self._pg.send_query_params(statement.text, arguments)
             else:
-                self._pg.send_query_prepared(statement.name + self._generation, arguments)
+                self._pg.send_query_prepared(self._prepared.name(statement), arguments)
 
     def _prepare(self, batch: Transaction, deadline: float) -> None:
         """Prepare the statements that are new here, each in a group of its own: no failure undoes another one."""
-        for statement in batch.statements:
-            if statement.name not in self._known:
-                self._known.add(statement.name)
-                self._sync()
-                self._pg.send_prepare(statement.name + self._generation, statement.text)
-                preparation = InFlight(self._loop.create_future(), 1, deadline, self._loop.time() + _SILENCE)
-                preparation.answer.add_done_callback(partial(self._prepared, statement.name))
-                self._in_flight.append(preparation)
-                self._sync()
-        self._ready.add(batch)
-
-    def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
-        if answer.exception() is not None:
-            self._known.discard(name)
-            self._ready.clear()
+        for statement in self._prepared.missing(batch):
+            self._sync()
+            self._pg.send_prepare(self._prepared.name(statement), statement.text)
+            sent = InFlight(1, deadline)
+            self._prepared.watch(statement, sent.answer)
+            self._in_flight.append(sent)
+            self._sync()
+        self._prepared.ready(batch)
 
     def _sync(self) -> None:
         """End the group of the batches sent so far, if there is one."""

@@ -14,6 +14,7 @@ from todo_adapters.sql.statements import OWNER, parameter
 from todo_adapters.sql.tables import ROLE
 
 _TIMEOUT: Final = parameter("timeout", sa.Text)
+_LOCK_TIMEOUT: Final = parameter("lock_timeout", sa.Text)
 _LOCKS: Final = sa.literal_column("1953457263", sa.BigInteger)
 """Tells our locks from those of others: "todo" in ASCII."""
 
@@ -36,7 +37,7 @@ _LEFT: Final = sa.func.greatest(
 
 _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
-    _set("lock_timeout", _TIMEOUT),
+    _set("lock_timeout", _LOCK_TIMEOUT),
     sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
     # Set once more behind the wait, or the next statement could wait for a row as long again, beyond the deadline.
     _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
@@ -64,16 +65,21 @@ class Statement(NamedTuple):
 class Transaction:
     """A context and some statements. All share one set of named parameters.
 
-    Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement. `writes` says
-    whether running it twice would differ from running it once; `alone` whether it may take long, and so must not have
-    others behind it. Raises TypeError for a statement with a value of its own.
+    Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement; of one that writes
+    also `lock_timeout`, for each wait for a lock. `writes` says whether running it twice would differ from running it
+    once; `alone` whether it may take long, and so must not have others behind it; `grouped` whether it is a short
+    write, which may run in one PostgreSQL transaction with those of other users. Raises TypeError for a statement with
+    a value of its own.
     """
 
-    def __init__(self, *statements: sa.ClauseElement, writes: bool = False, alone: bool = False) -> None:
-        self.writes = writes
+    def __init__(
+        self, *statements: sa.ClauseElement, writes: bool = False, alone: bool = False, grouped: bool = False
+    ) -> None:
+        self.writes = writes or grouped
         self.alone = alone
+        self.grouped = grouped
         names: dict[str, int] = {}
-        self.statements = tuple(_travelling(each, names) for each in (_LOCK if writes else _CONTEXT, *statements))
+        self.statements = tuple(_travelling(each, names) for each in (_LOCK if self.writes else _CONTEXT, *statements))
         self.parameters = tuple(names)
 
 

@@ -1,0 +1,55 @@
+"""Which statements a connection has prepared, and by which names."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from psycopg import Error
+from psycopg.pq.abc import PGresult
+
+from todo_adapters.sql.postgres.in_flight import require_success
+from todo_adapters.sql.postgres.transaction import Statement, Transaction
+
+
+class PreparedStatements:
+    """The statements that one connection was told to prepare. A name is that of the statement and of a generation."""
+
+    def __init__(self) -> None:
+        self._known: set[bytes] = set()
+        self._ready: set[Transaction] = set()
+        self._generation = b""
+
+    def has(self, batch: Transaction) -> bool:
+        """Whether all statements of the batch have been sent to be prepared."""
+        return batch in self._ready
+
+    def missing(self, batch: Transaction) -> list[Statement]:
+        """Return the statements of the batch that are still to be prepared."""
+        return [each for each in batch.statements if each.name not in self._known]
+
+    def ready(self, batch: Transaction) -> None:
+        """Note that all statements of the batch have been sent to be prepared."""
+        self._ready.add(batch)
+        self._known.update(statement.name for statement in batch.statements)
+
+    def watch(self, statement: Statement, answer: asyncio.Future[list[PGresult]]) -> None:
+        """Have the statement prepared again if this answer says that it could not be."""
+        answer.add_done_callback(partial(self._prepared, statement.name))
+
+    def name(self, statement: Statement) -> bytes:
+        """Return the name under which the statement is prepared."""
+        return statement.name + self._generation
+
+    def forget(self) -> None:
+        """Prepare every statement again under another name."""
+        self._known.clear()
+        self._ready.clear()
+        self._generation += b"'"
+
+    def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
+        try:
+            require_success(answer.result())
+        except Error:
+            self._known.discard(name)
+            self._ready.clear()

@@ -1,0 +1,237 @@
+"""Short writes of several users that run as one transaction: they share its commit, and with it the wait for the disk.
+
+The writes that come while a group is on its way form the next one. Each has its own context, and so its own row-level
+security, and takes the lock of its user. Groups take these locks in the order of the users, so that no two groups wait
+for each other. If one write fails, none of its group has happened: that one then runs alone, where it gets its own
+answer, and the others go into another group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import psycopg
+from psycopg.pq.abc import PGresult
+
+from todo_adapters.sql.postgres.errors import TOO_SLOW, why_out_of_reach
+from todo_adapters.sql.postgres.in_flight import (
+    InFlight,
+    NotRunError,
+    OverdueError,
+    milliseconds_left,
+    require_success,
+)
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.pool import Pool, PoolSlot
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.rows import Row, Values
+from todo_domain.errors import Unavailable
+
+_MOST: Final = 16
+"""Writes in a group. If its connection breaks, the outcome of all of them is unknown."""
+
+_LOCK_TIMEOUT: Final = 50
+"""Milliseconds that a group waits for a lock. So long a session that keeps one holds up the writes of other users."""
+
+_TRIES: Final = 2
+"""Groups that may fail through other writes before a write runs alone."""
+
+_LONGEST_QUEUE: Final = 1_000
+"""Writes that may wait for their group. The next one is refused at once, not after seconds."""
+
+
+class GroupedWrite:
+    """A write that waits for its group, or is on its way with it. A caller may stop waiting for `answer`.
+
+    The answer is the rows of each statement, or NotRunError if the write has not happened and has to run alone.
+    """
+
+    __slots__ = ("answer", "batch", "give_up", "group", "owner", "timer", "tries", "values")
+
+    def __init__(self, batch: Transaction, values: Values, give_up: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.batch = batch
+        self.values = values
+        self.owner: str = values["owner"]
+        self.give_up = give_up
+        self.answer: asyncio.Future[list[list[Row]]] = loop.create_future()
+        self.timer = loop.call_at(give_up, self._overdue)
+        self.group: InFlight | None = None
+        self.tries = 0
+
+    def fail(self, error: Exception) -> None:
+        """Report an error to the caller, who may have gone."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    async def ended(self) -> None:
+        """Return once the group that the write is on its way with has ended."""
+        if self.group is not None:
+            await self.group.ended()
+
+    def _overdue(self) -> None:
+        self.fail(Unavailable(TOO_SLOW) if self.group is None else OverdueError("no answer in time"))
+
+
+class WriteGroups:
+    """Forms the groups, one at a time, and sends each on a connection of the pool; through a pooler, sends none."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: deque[GroupedWrite] = deque()
+        self._alone: dict[str, GroupedWrite] = {}
+        """By user, the write that made its group fail. It runs alone."""
+        self._held: dict[str, list[GroupedWrite]] = {}
+        """The other writes of these users. They wait for that one, because they may need what it waits for."""
+        self._busy = False
+        self._due = False
+        self._taking: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for their group to be sent."""
+        held = (write for writes in self._held.values() for write in writes)
+        return sum(not write.answer.done() for write in (*self._waiting, *held))
+
+    def enter(self, batch: Transaction, values: Values, give_up: float) -> GroupedWrite:
+        """Put a write into the next group, at the end of this turn of the event loop if none is on its way.
+
+        `give_up` is when the caller stops waiting. The caller must call `leave`. Raises Unavailable if too many wait.
+        """
+        if len(self._waiting) >= _LONGEST_QUEUE:
+            raise Unavailable("too many are waiting for the database: try again")
+        write = GroupedWrite(batch, values, give_up)
+        self._waiting.append(write)
+        self._wake()
+        return write
+
+    def leave(self, write: GroupedWrite) -> None:
+        """End a write, whatever became of it."""
+        write.timer.cancel()
+        if self._alone.get(write.owner) is write:
+            del self._alone[write.owner]
+            self._waiting.extendleft(reversed(self._held.pop(write.owner, [])))
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting and not self._busy and not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._go)
+
+    def _go(self) -> None:
+        self._due = False
+        if self._busy or not self._waiting:
+            return
+        self._busy = True
+        if (at_hand := self._pool.at_hand()) is not None:
+            self._send(*at_hand)
+        else:
+            self._taking = asyncio.get_running_loop().create_task(self._take())
+
+    async def _take(self) -> None:
+        try:
+            slot, connection = await self._pool.take()
+        except (psycopg.Error, Unavailable) as error:
+            sentence = str(error) if isinstance(error, Unavailable) else why_out_of_reach(error)
+            self._busy = False
+            while self._waiting:
+                self._waiting.popleft().fail(Unavailable(sentence))
+        else:
+            self._send(slot, connection)
+
+    def _send(self, slot: PoolSlot, connection: PipelineConnection) -> None:
+        group = sorted(self._next(connection), key=lambda write: write.owner)
+        release = partial(self._pool.give, slot)
+        sent = None if connection.pooled or not group else _sent(group, connection, release)
+        if sent is None:
+            release()
+            self._busy = False
+            for write in group:
+                write.fail(NotRunError("the group was not sent"))
+            self._wake()
+            return
+        for write in group:
+            write.group = sent
+        sent.answer.add_done_callback(partial(self._ended, group, connection))
+
+    def _next(self, connection: PipelineConnection) -> list[GroupedWrite]:
+        """Return the writes of the next group, the longest waiting first; all that wait if there are no groups."""
+        group: list[GroupedWrite] = []
+        most = math.inf if connection.pooled else _MOST
+        while self._waiting and len(group) < most:
+            write = self._waiting.popleft()
+            if write.answer.done():
+                continue
+            if write.owner in self._alone:
+                self._held.setdefault(write.owner, []).append(write)
+                continue
+            try:
+                milliseconds_left(write.give_up)
+            except Unavailable as late:
+                write.fail(late)
+            else:
+                group.append(write)
+        return group
+
+    def _ended(
+        self, group: list[GroupedWrite], connection: PipelineConnection, answer: asyncio.Future[list[PGresult]]
+    ) -> None:
+        self._busy = False
+        if (lost := answer.exception()) is not None:
+            for write in group:
+                write.fail(psycopg.OperationalError(str(lost)))
+        else:
+            self._report(group, connection, answer.result())
+        self._go()
+
+    def _report(self, group: list[GroupedWrite], connection: PipelineConnection, results: list[PGresult]) -> None:
+        begin = 0
+        parts = []
+        for write in group:
+            end = begin + len(write.batch.statements)
+            parts.append(results[begin:end])
+            begin = end
+        for write, part in zip(group, parts, strict=True):
+            try:
+                require_success(part)
+            except psycopg.Error as failure:
+                if isinstance(failure, psycopg.errors.FeatureNotSupported):
+                    connection.forget()
+                self._break_up(group, write)
+                return
+        for write, part in zip(group, parts, strict=True):
+            if not write.answer.done():
+                try:
+                    write.answer.set_result(connection.rows(part))
+                except Unavailable as unreadable:
+                    write.fail(unreadable)
+
+    def _break_up(self, group: list[GroupedWrite], failed: GroupedWrite) -> None:
+        """Have the write that failed run alone, and the others in another group: nothing of this one has happened."""
+        again = []
+        for write in group:
+            write.group = None
+            write.tries += write is not failed
+            if write is failed and not write.answer.done():
+                self._alone[write.owner] = write
+            if write is failed or write.tries == _TRIES:
+                write.fail(NotRunError("a write of its group failed"))
+            else:
+                again.append(write)
+        self._waiting.extendleft(reversed(again))
+
+
+def _sent(group: list[GroupedWrite], connection: PipelineConnection, release: Callable[[], None]) -> InFlight | None:
+    """Send the group, or return None if it cannot be sent. `release` is called when it has ended."""
+    try:
+        timeout = milliseconds_left(min(write.give_up for write in group)) // 2  # the rest is for a second try
+        for write in group:
+            write.values |= {"timeout": str(timeout), "lock_timeout": str(min(timeout, _LOCK_TIMEOUT))}
+        return connection.send_group([(write.batch, write.values) for write in group], done=release)
+    except Exception:  # noqa: BLE001  each write finds out alone
+        return None

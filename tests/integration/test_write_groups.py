@@ -1,0 +1,247 @@
+"""Writes of several users in one transaction: each keeps its own user, its own answer and its own deadline."""
+
+import asyncio
+import itertools
+import time
+from contextlib import aclosing
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from servers.delay import DelayProxy
+from support.clock import FakeClock
+from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_domain import QuotaReached, Stale, TaskService, Unavailable, user_id
+from todo_domain.deadline import Deadline
+
+WHO = Transaction(
+    sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text"), grouped=True
+)
+FAILS = Transaction(sa.text("SELECT 1 / 0"), grouped=True)
+SLEEPS = Transaction(sa.text("SELECT pg_sleep(1.5)"), grouped=True)
+OUR_LOCKS = int.from_bytes(b"todo", "big")
+MOST = 16
+
+
+@pytest.fixture
+def url(postgres_databases, postgres_database):
+    return postgres_databases.url(postgres_database)
+
+
+@pytest.fixture
+async def store(url):
+    async with aclosing(PostgresTasks(url)) as opened:
+        await opened._client.run(WHO, {"owner": "warms up"})
+        yield opened
+
+
+@pytest.fixture
+def tasks(store):
+    return TaskService(store, clock=FakeClock())
+
+
+@pytest.fixture
+def users(ann):
+    """Many users, in an order that is not that of their names."""
+    return [user_id(f"{ann} {number * 7 % 20:02}") for number in range(20)]
+
+
+async def asleep(store, owner):
+    await store._client.run(SLEEPS, {"owner": owner}, deadline=Deadline.within(10))
+
+
+async def revisions(tasks, users):
+    return [(await tasks.list(user)).revision for user in users]
+
+
+async def test_writes_of_one_turn_share_a_transaction_and_each_is_its_own_user_in_it(store):
+    names = [f"user{number * 7 % 40}" for number in range(40)]
+    answers = await asyncio.gather(*(store._client.run(WHO, {"owner": name}) for name in names))
+    found = [row for ((row,),) in answers]
+    assert [(user, role) for user, role, _ in found] == [(name, "todo_app") for name in names]
+    sizes = [len(list(group)) for _, group in itertools.groupby(transaction for _, _, transaction in found)]
+    assert sizes == [MOST, MOST, 8]
+
+
+async def test_writes_of_one_user_in_one_group_are_done_in_the_order_in_which_they_came(tasks, ann):
+    made = await asyncio.gather(*(tasks.create(ann, title=f"{number}") for number in range(MOST)))
+    assert [created.task.revision for created in made] == list(range(1, MOST + 1))
+    assert [created.task.title for created in made] == [f"{number}" for number in range(MOST)]
+
+
+@pytest.mark.parametrize("places", [{0}, {7}, {MOST - 1}, {0, 1, 2, 3}, {3, 9, 14}])
+async def test_a_write_that_fails_changes_no_answer_but_its_own(store, tasks, users, places):
+    for round_ in range(1, 4):
+        names = users[:MOST]
+        asked = [
+            store._client.run(FAILS, {"owner": user}) if place in places else tasks.create(user, title="x")
+            for place, user in enumerate(names)
+        ]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        for place, outcome in enumerate(found):
+            if place in places:
+                assert isinstance(outcome, psycopg.errors.DivisionByZero)
+            else:
+                assert (outcome.task.user_id, outcome.task.revision) == (names[place], round_)
+        assert await revisions(tasks, names) == [0 if place in places else round_ for place in range(MOST)]
+
+
+async def test_what_the_database_refuses_a_user_it_refuses_nobody_else_in_the_group(store, users):
+    full = TaskService(store, clock=FakeClock(), quota=1)
+    tasks = TaskService(store, clock=FakeClock())
+    first, second, third, fourth, fifth = users[:5]
+    old = (await tasks.create(first, title="x")).task
+    await tasks.toggle(first, old.id)
+    await tasks.create(second, title="x")
+    untitled = {"owner": third, "now": None, "begins": 0, "quota": 9} | dict.fromkeys(writes.MEMBERS)
+    found = await asyncio.gather(
+        tasks.delete(first, old.id, if_match=[old.revision]),
+        full.create(second, title="one too many"),
+        store._client.run(Transaction(writes.create, grouped=True), untitled),
+        tasks.create(fourth, title="fine"),
+        tasks.create(fifth, title="fine"),
+        return_exceptions=True,
+    )
+    refused, kept = found[:3], found[3:]
+    assert [type(error) for error in refused] == [Stale, QuotaReached, psycopg.errors.NotNullViolation]
+    assert [created.task.title for created in kept] == ["fine", "fine"]
+    assert await revisions(tasks, users[:5]) == [2, 1, 0, 1, 1]
+
+
+async def test_groups_of_two_workers_never_wait_for_each_other(url, postgres_server, postgres_database, users):
+    query = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+
+    async def work(order):
+        async with aclosing(PostgresTasks(url)) as store:
+            tasks = TaskService(store, clock=FakeClock())
+            mine = {user: (await tasks.create(user, title="x")).task.id for user in users}
+            for _ in range(60):
+                await asyncio.gather(*(tasks.toggle(user, mine[user]) for user in order))
+
+    def worker(order):  # an event loop of its own, as a worker process has it
+        asyncio.run(work(order))
+
+    before = postgres_server.execute(query, database=postgres_database)
+    await asyncio.gather(asyncio.to_thread(worker, users), asyncio.to_thread(worker, users[::-1]))
+    assert postgres_server.execute(query, database=postgres_database) == before
+    async with aclosing(PostgresTasks(url)) as store:
+        assert await revisions(TaskService(store), users) == [2 * 61] * len(users)
+
+
+HELD = {
+    "lock": "SELECT pg_advisory_xact_lock(hashtextextended(%(user)s, %(ours)s))",
+    "row": "SELECT FROM users WHERE id = %(user)s FOR UPDATE",
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+async def test_a_user_whose_lock_or_row_is_held_holds_up_no_other_user(
+    postgres_server, postgres_database, tasks, users, held
+):
+    kept, *others = users
+    await asyncio.gather(*(tasks.create(user, title="there") for user in users))
+    shares = []
+    while len(shares) < 5 and min(shares, default=1) > 0.4:  # on a busy machine everything takes its time
+        with psycopg.connect(postgres_server.url(postgres_database)) as session:
+            session.execute(HELD[held], {"user": kept, "ours": OUR_LOCKS})
+            began = time.monotonic()
+            blocked = [asyncio.create_task(tasks.create(kept, title="x")) for _ in range(40)]
+            for _ in range(3):
+                await asyncio.gather(*(tasks.create(user, title="x") for user in others))
+            took = time.monotonic() - began
+            endings = await asyncio.gather(*blocked, return_exceptions=True)
+            shares.append(took / (time.monotonic() - began))
+        assert all(isinstance(ending, Unavailable) and not ending.outcome_unknown for ending in endings)
+    assert shares[-1] <= 0.4
+    assert await revisions(tasks, users) == [1, *[1 + 3 * len(shares)] * len(others)]
+
+
+async def test_a_user_whose_lock_is_held_for_long_has_one_connection_at_most(
+    postgres_server, postgres_database, store, tasks, ann
+):
+    with psycopg.connect(postgres_server.url(postgres_database), autocommit=True) as session:
+        session.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", [ann, OUR_LOCKS])
+        blocked = [asyncio.create_task(tasks.create(ann, title="x")) for _ in range(20)]
+        busy = set()
+        while not any(writing.done() for writing in blocked):
+            busy.add(sum(slot.load for slot in store._client._writes._slots))
+            await asyncio.sleep(0.01)
+        assert max(busy) == 1
+        endings = await asyncio.gather(*blocked, return_exceptions=True)
+        assert all(isinstance(ending, Unavailable) and not ending.outcome_unknown for ending in endings)
+    assert store.connections()["waiting"] == 0
+    assert (await tasks.create(ann, title="afterwards")).task.revision == 1
+
+
+async def test_of_a_group_that_was_cut_off_nothing_is_known_and_the_next_one_is_sent(
+    postgres_server, postgres_database, store, users
+):
+    with DelayProxy(postgres_server.port, round_trip=0.001) as proxy:
+        login, password = PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD
+        url = postgres_server.url(postgres_database, login, password, port=proxy.port)
+        async with aclosing(PostgresTasks(url)) as far_away:
+            tasks = TaskService(far_away, clock=FakeClock())
+            await tasks.create(users[0], title="connects")
+            proxy.freeze()
+            writing = [asyncio.create_task(tasks.create(user, title="x")) for user in users]
+            while far_away.connections()["waiting"] != len(users) - MOST:  # noqa: ASYNC110  nothing tells
+                await asyncio.sleep(0)
+            proxy.cut()
+            proxy.restore()
+            endings = await asyncio.gather(*writing, return_exceptions=True)
+            sent, waited = endings[:MOST], endings[MOST:]
+            assert [(type(error), error.outcome_unknown) for error in sent] == [(Unavailable, True)] * MOST
+            assert [created.task.user_id for created in waited] == users[MOST:]
+            assert await revisions(TaskService(store), users) == [1, *[0] * (MOST - 1), *[1] * len(waited)]
+
+
+async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann, bob):
+    sleeping = asyncio.create_task(asleep(store, ann))
+    await asyncio.sleep(0.05)
+    waiting = asyncio.create_task(tasks.create(bob, title="x"))
+    await asyncio.sleep(0.05)
+    assert store.connections()["waiting"] == 1
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert not sleeping.done()
+    await sleeping
+    assert (await tasks.create(bob, title="y")).task.revision == 1
+    assert store.connections()["waiting"] == 0
+
+
+async def test_a_write_that_is_cancelled_on_its_way_is_decided_when_the_cancellation_is_over(store, tasks, ann, bob):
+    sleeping = asyncio.create_task(asleep(store, ann))
+    writing = asyncio.create_task(tasks.create(bob, title="x", deadline=Deadline.within(10)))
+    await asyncio.sleep(0.05)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert (await tasks.list(bob)).revision == 1
+    await sleeping
+
+
+async def test_a_write_that_waits_for_its_group_until_its_deadline_has_not_happened(store, tasks, ann, bob):
+    sleeping = asyncio.create_task(asleep(store, ann))
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable) as caught:
+        await tasks.create(bob, title="x", deadline=Deadline.within(0.5))
+    assert not caught.value.outcome_unknown
+    assert not sleeping.done()
+    await sleeping
+    assert (await tasks.create(bob, title="y")).task.revision == 1
+
+
+async def test_a_slow_write_of_a_group_leaves_the_others_the_time_they_need(store, tasks, ann, bob):
+    slow = Transaction(sa.text("SELECT pg_sleep(1.6)"), grouped=True)
+    began = time.monotonic()
+    found = await asyncio.gather(
+        store._client.run(slow, {"owner": ann}), tasks.create(bob, title="x"), return_exceptions=True
+    )
+    assert time.monotonic() - began < 3
+    assert isinstance(found[0], Unavailable)
+    assert not found[0].outcome_unknown
+    assert found[1].task.revision == 1
