@@ -1,8 +1,8 @@
-"""`todo doctor --attack`: whether two users of a running deployment can reach each other's tasks.
+"""`todo doctor --attack`: checks that two users of a running deployment cannot reach each other's tasks.
 
 It reads the deployment's own OpenAPI document. It tries every operation on a user's path with one user's token on the
-other's path, and every operation on a task with a user's own token and path on the other's task. The tasks are its own,
-and it removes them.
+other's path, and every operation on a task with a user's own token and path on the other's task. It makes these tasks
+and removes them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
 
 _NEVER: Final = 2**53 - 1
-"""The id of a task that never was."""
+"""The id of a task that never existed."""
 
 _REFUSED: Final = {401, 429}
-"""What a request without a valid token may get; 429 where TODO_RATE_LIMIT_REFUSED is set."""
+"""The statuses that a request without a valid token may get; 429 if TODO_RATE_LIMIT_REFUSED is set."""
 
 
 @dataclass
 class User:
-    """One of the two: the token, and what was made for the attack."""
+    """One of the two users: the token, and the tasks made for the attack."""
 
     name: str
     token: str
@@ -41,12 +41,12 @@ class User:
     deleted: int = 0
 
     def task_for(self, operation: Operation) -> int:
-        """Return the task that an operation is tried on: operations on the trash need one that lies there."""
+        """Return the id of the task to try an operation on: a deleted one for operations on the trash."""
         return self.deleted if "/trash/" in operation.template else int(self.task["id"])
 
 
 class Attack:
-    """An attack on one deployment. `table` has a row for each operation, `problems` what did not hold."""
+    """An attack on one deployment. `table` has a row for each operation, `problems` a sentence for each failure."""
 
     def __init__(self, deployment: Deployment, tokens: tuple[str, str], *, destructive: bool) -> None:
         self._deployment = deployment
@@ -58,23 +58,23 @@ class Attack:
         self.problems: list[str] = []
 
     def prepare(self) -> None:
-        """Make the tasks of each user, or raise CannotAsk. With `destructive`, users must have none before."""
+        """Make the tasks of each user, or raise CannotAsk. With `destructive`, the users must have no tasks before."""
         for user in self._users:
             listed = self._deployment.send("get", "/api/me/tasks?limit=1", user.token)
             if listed.status_code != 200:
                 raise CannotAsk(f"{user.name} cannot list tasks: {said(listed)}")
             if self._destructive and listed.json():
-                raise CannotAsk(f"{user.name} has tasks, which --destructive would risk: use users without any")
+                raise CannotAsk(f"{user.name} has tasks, which --destructive could erase: use users without tasks")
         for user in self._users:
             user.task = members(self._send(Operation("post", "/api/me/tasks"), "me", 0, user))
             user.id = str(user.task["user_id"])
             user.deleted = int(members(self._send(Operation("post", "/api/me/tasks"), "me", 0, user))["id"])
             self._deployment.send("delete", f"/api/me/tasks/{user.deleted}", user.token)
         if self._users[0].id == self._users[1].id:
-            raise CannotAsk("both tokens are of one user: two are needed")
+            raise CannotAsk("both tokens are of one user: give the tokens of two users")
 
     def run(self, operations: list[Operation]) -> None:
-        """Try every operation in both directions, and look at the end whether each task is as it was."""
+        """Try every operation in both directions, then check that each task is unchanged."""
         one, two = self._users
         for operation in operations:
             if operation.on_user and not self._destructive:
@@ -87,10 +87,10 @@ class Attack:
         for user in self._users:
             after = self._deployment.send("get", f"/api/me/tasks/{user.task['id']}", user.token)
             if after.status_code != 200 or after.json() != user.task:
-                self.problems.append(f"the task of {user.name} is not as it was: {said(after)}")
+                self.problems.append(f"the task of {user.name} changed: {said(after)}")
 
     def clean_up(self) -> None:
-        """Remove what was made, also what an attack made where it should not have been able to."""
+        """Remove the tasks made for the attack, also those that it made wrongly for the other user."""
         for user in self._users:
             listed = self._deployment.send("get", "/api/me/tasks", user.token)
             tasks = listed.json() if listed.status_code == 200 else []
@@ -103,7 +103,7 @@ class Attack:
                 self.problems.append(f"tasks of {user.name} were not removed: search for {self._mark!r}")
 
     def _try(self, operation: Operation, attacker: User, victim: User) -> tuple[str, str]:
-        """Return the statuses on the victim's path and on the victim's task, and note what did not hold."""
+        """Return the statuses on the victim's path and on the victim's task; note failures."""
         task, place = victim.task_for(operation), _segment(victim.id)
         foreign = self._send(operation, place, task, attacker)
         held = foreign.status_code == 403 and victim.mark not in foreign.text
@@ -117,7 +117,7 @@ class Attack:
         if operation.on_task:
             never = _comparable(self._send(operation, "me", _NEVER, attacker))
             held = own.status_code == 404 and _comparable(own) == never
-            self._expect(operation, attacker, own, "the 404 of a task that never was", held=held)
+            self._expect(operation, attacker, own, "the 404 of a task that never existed", held=held)
             return str(foreign.status_code), str(own.status_code)
         if _is_batch(operation):
             status = members(own)["results"][self._users.index(victim)]["status"]
@@ -150,7 +150,7 @@ class Attack:
 
 
 def attack(settings: Settings, url: str, tokens: tuple[str, str], *, destructive: bool) -> bool:
-    """Attack the deployment at `url` with the tokens of two users, print what held, and return whether all did."""
+    """Attack the deployment at `url` with the tokens of two users; print the results; return whether all held."""
     if not re.match("https?://[^/]", url):
         print("FAIL  attack: the URL must be that of the service, such as https://todo.example.com")
         return False
@@ -190,7 +190,7 @@ def _is_batch(operation: Operation) -> bool:
 
 
 def _comparable(answer: httpx.Response) -> tuple[int, object, list[str]]:
-    """Return what two answers must have in common: everything but the request's id and the values of headers."""
+    """Return the parts that two answers must have in common: all but the request id and the values of headers."""
     try:
         body = answer.json()
     except ValueError:

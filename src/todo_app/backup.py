@@ -1,4 +1,4 @@
-"""`todo backup` and `todo renew`: a copy of the SQLite file while it is served, and what follows a restored copy."""
+"""`todo backup` and `todo renew`: copy the SQLite file while it is served, and renew the data after a restore."""
 
 from __future__ import annotations
 
@@ -21,27 +21,31 @@ if TYPE_CHECKING:
 
 
 class CannotBackUp(SqlError):
-    """What is in the way of a copy."""
+    """The copy cannot be made; `str()` is one sentence that says why."""
 
 
 def back_up(database: Database, target: Path) -> int:
-    """Copy the SQLite file as it is at one moment to `target`, which only its owner may read; return its bytes.
+    """Copy one snapshot of the SQLite file to `target`, which only its owner may read; return the copy's size in bytes.
 
-    Readers and writers go on meanwhile. The copy is one file, checked and on the disk before it has its name. Raises
-    CannotBackUp, and leaves nothing behind then.
+    Reads and writes continue meanwhile. The copy is one file; it is checked and synced to disk before it gets its name.
+    Raises CannotBackUp and then leaves no file behind.
     """
     if database.kind == "postgresql":
-        raise CannotBackUp("PostgreSQL is copied by pg_dump, with a role that row-level security does not bind")
+        raise CannotBackUp(
+            "todo backup copies SQLite only: use pg_dump for PostgreSQL, with a role that bypasses row-level security"
+        )
     if database.file is None:
-        raise CannotBackUp("memory: leaves nothing to copy")
+        raise CannotBackUp("memory: has no file to copy")
     if target.exists():
-        raise CannotBackUp(f"{target} is there already: choose another name")
+        raise CannotBackUp(f"{target} exists already: choose another name")
     part = target.with_name(target.name + ".part")
     with _failures(target):
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
         except FileExistsError:
-            raise CannotBackUp(f"{part} is in the way: another copy is being made, or was interrupted") from None
+            raise CannotBackUp(
+                f"{part} exists: another copy is running, or one was interrupted; then remove that file"
+            ) from None
         try:
             _copy(database.file, part)
             part.rename(target)
@@ -53,23 +57,23 @@ def back_up(database: Database, target: Path) -> int:
 
 
 def renew(address: str, now: datetime) -> str:
-    """Renew the data at a database URL after a restore, and return a sentence that says what was done.
+    """Renew the data at a database URL after a restore; return a sentence that reports the result.
 
-    Raises SqlError, and changes nothing then.
+    Raises SqlError and then changes nothing.
     """
     users, ahead = renew_data(address, first_counter(now))
-    done = f"{users} user(s) renewed: each device starts anew, and new tasks get ids that were never given out"
+    done = f"{users} user(s) renewed: each device fetches its data anew, and new tasks get ids that were never used"
     if not ahead:
         return done
-    return f"{done}; {ahead} of them had counters ahead of this machine's clock, which stay: check the clock"
+    return f"{done}; {ahead} of them have counters ahead of this machine's clock, which stay: check the clock"
 
 
 def _copy(source: Path, part: Path) -> None:
     with closing(connect(source)) as original, closing(sqlite3.connect(part)) as copy:
-        original.backup(copy)  # all pages in one step, hence of one moment
+        original.backup(copy)  # all pages in one step, so from one snapshot
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
         if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-            raise CannotBackUp(f"{source} is damaged, and so would be its copy")
+            raise CannotBackUp(f"{source} is damaged, so it was not copied: restore an earlier backup")
     _sync(part)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from todo_adapters.sql.schema import SqlError
 from todo_app.compose import audit_of
 from todo_app.identity_settings import FETCHING
-from todo_app.serving import CannotStart, note_migration, serve, tell
+from todo_app.serving import CannotStart, note_migration, report, serve
 from todo_app.settings import BadSetting, read_settings
 from todo_app.settings_table import rows
 from todo_domain import Invalid, user_id
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 1 after one sentence that says what is wrong."""
+    """Run one command; return its exit status: 0, or 1 after a sentence on standard error that says what is wrong."""
     arguments = _parser().parse_args(argv)
     overrides = {name: value for name, value in vars(arguments).items() if name.startswith("TODO_") and value}
     try:
-        # What suggests settings, or attacks a deployment elsewhere, must not need any.
+        # These two commands need no settings but those for fetching.
         elsewhere = getattr(arguments, "suggest", False) or getattr(arguments, "attack", None)
         only = FETCHING if elsewhere else None
         settings = read_settings(overrides, only=only)
@@ -41,14 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             _warn_of_a_password(settings)
         return int(arguments.run(settings, arguments) or 0)
     except (BadSetting, CannotStart, SqlError, Invalid) as problem:
-        return tell(problem)
+        return report(problem)
     except KeyboardInterrupt:
         return 130
 
 
 def _hand_on(name: str, value: str) -> None:
-    """Let worker processes, which read the environment again, see what the command line said."""
-    import os  # noqa: PLC0415  writing for children, not reading: settings.py alone reads
+    """Put an option into the environment, which worker processes read again."""
+    import os  # noqa: PLC0415  writes for child processes; only settings.py reads
 
     os.environ[name] = value
 
@@ -58,19 +58,19 @@ def _warn_of_a_password(settings: Settings) -> None:
 
     if settings.database.url and has_password(settings.database.url):
         print(
-            "todo: every user of this machine sees the password in --database-url in the list of processes (ps): "
+            "todo: every user of this machine sees the password of --database-url in the list of processes (ps): "
             "set TODO_DATABASE_URL instead",
             file=sys.stderr,
         )
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> None:
-    with suppress(KeyboardInterrupt):  # how a person ends it: no failure, of which make would print an error
+    with suppress(KeyboardInterrupt):  # Ctrl-C is no failure, for which make would print an error
         serve(settings)
 
 
 def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
-    from todo_adapters.sql import migrations, schema  # noqa: PLC0415  Alembic takes a while to import
+    from todo_adapters.sql import migrations, schema  # noqa: PLC0415  Alembic is slow to import
 
     database = settings.database
     if database.kind == "memory":
@@ -90,7 +90,7 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
-    from todo_app import tokens  # noqa: PLC0415  PyJWT takes a while to import
+    from todo_app import tokens  # noqa: PLC0415  PyJWT is slow to import
     from todo_app.machine_secret import machine_secret  # noqa: PLC0415  only here
 
     if arguments.suggest:
@@ -102,14 +102,14 @@ def _token(settings: Settings, arguments: argparse.Namespace) -> int:
         settings = replace(settings, jwt_secrets=(secret,))
         if made:
             print(
-                f"todo: there was no secret in {file.absolute()}, so a new one was made: "
-                "only a service that is started in this directory takes this token",
+                f"todo: {file.absolute()} did not exist, so a new secret was made: "
+                "only a service started in this directory accepts this token",
                 file=sys.stderr,
             )
     if arguments.explain:
         return 0 if tokens.explain(settings, sys.stdin.read()) else 1
     if not settings.jwt_secrets:
-        raise BadSetting("TODO_JWT_SECRET is not set, so tokens come from your provider, and todo token signs none")
+        raise BadSetting("TODO_JWT_SECRET is not set: todo token signs with it; get a token from your provider")
     if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
         raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
     print(tokens.sign(settings, user_id(arguments.user), arguments.ttl))
@@ -132,7 +132,7 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
 
     target = Path(arguments.file)
     print(f"{target}: {back_up(settings.database, target):,} bytes, a copy of {settings.database.file}, checked")
-    print("After a restore, run todo renew before anybody is served.")
+    print("After a restore, run todo renew before you start the service.")
 
 
 def _renew(settings: Settings, _: argparse.Namespace) -> None:
@@ -145,7 +145,7 @@ def _copy(settings: Settings, arguments: argparse.Namespace) -> None:
     from todo_app.copying import copy_data  # noqa: PLC0415  only this command needs it
 
     print(copy_data(arguments.origin, settings.direct_url or settings.database.address))
-    print("The copy goes on where the original ended: serve it, and do not serve the original again.")
+    print("The copy continues the original: serve the copy, and do not serve the original again.")
 
 
 def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -153,7 +153,7 @@ def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
 
     user = user_id(arguments.user)
     erase(settings, user)
-    print(f"erased: everything of {user!r} but the user id and the counter")
+    print(f"erased: all data of {user!r} except the user id and the counter")
 
 
 def _openapi(_: Settings, __: argparse.Namespace) -> None:
@@ -163,7 +163,7 @@ def _openapi(_: Settings, __: argparse.Namespace) -> None:
 
 
 def _settings_help() -> str:
-    """Return the table of settings as text for a terminal."""
+    """Return the table of settings for a terminal."""
     lines = ["settings, from the environment or a .env file:"]
     for row in rows().values():
         meaning = f"{row.help} ({row.default})".replace("`", "")
@@ -197,19 +197,23 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--workers", dest="TODO_WORKERS", help="processes (1)")
     command.set_defaults(run=_serve)
 
-    command = commands.add_parser("migrate", parents=[database], help="bring the database to this release's schema")
+    command = commands.add_parser("migrate", parents=[database], help="migrate the database to this release's schema")
     mode = command.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="only tell what is missing; exit 1 if anything is")
+    mode.add_argument("--check", action="store_true", help="only list the missing migrations; exit 1 if there are any")
     mode.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
-    command.add_argument("--to", default="head", metavar="REV", help="go to this revision, up or down (head)")
+    command.add_argument("--to", default="head", metavar="REV", help="migrate to this revision, up or down (head)")
     command.set_defaults(run=_migrate)
 
     command = commands.add_parser("token", parents=[database], help="sign a token, explain one, or suggest settings")
     mode = command.add_mutually_exclusive_group(required=True)
-    mode.add_argument("--user", help="sign one for this user id with the shared secret")
-    mode.add_argument("--explain", action="store_true", help="read one on standard input, tell which checks fail")
-    mode.add_argument("--suggest", action="store_true", help="read one on standard input, print settings that take it")
-    command.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="how long it is valid (3600)")
+    mode.add_argument("--user", help="sign a token for this user id with the shared secret")
+    mode.add_argument(
+        "--explain", action="store_true", help="read a token on standard input, print each check and its result"
+    )
+    mode.add_argument(
+        "--suggest", action="store_true", help="read a token on standard input, print settings that accept it"
+    )
+    command.add_argument("--ttl", type=int, default=3600, metavar="SECONDS", help="how long the token is valid (3600)")
     command.set_defaults(run=_token)
 
     command = commands.add_parser("doctor", parents=[database], help="check everything that serving needs")
@@ -217,18 +221,22 @@ def _parser() -> argparse.ArgumentParser:
         "--attack",
         nargs=3,
         metavar=("URL", "TOKEN_A", "TOKEN_B"),
-        help="try every operation of a running deployment across two of its users, on tasks made for that",
+        help="try every operation of a running deployment across two of its users, on tasks made for this",
     )
     command.add_argument(
-        "--destructive", action="store_true", help="with --attack: also what erases a user, for users without tasks"
+        "--destructive",
+        action="store_true",
+        help="with --attack: also try operations that erase a user's data; the users must have no tasks",
     )
     command.set_defaults(run=_doctor)
 
     command = commands.add_parser("backup", parents=[database], help="copy the SQLite file while it is served")
-    command.add_argument("file", help="the copy, which must not be there yet")
+    command.add_argument("file", help="the copy, which must not exist yet")
     command.set_defaults(run=_backup)
 
-    command = commands.add_parser("renew", parents=[database], help="after a restore: make every device start anew")
+    command = commands.add_parser(
+        "renew", parents=[database], help="after a restore: make every device fetch its data anew"
+    )
     command.set_defaults(run=_renew)
 
     command = commands.add_parser("copy", help="copy everything into another database, which must be empty")
@@ -238,8 +246,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_copy)
 
-    command = commands.add_parser("erase", parents=[database], help="erase everything of a user")
-    command.add_argument("--user", required=True, help="the user id, as tokens have it")
+    command = commands.add_parser("erase", parents=[database], help="erase all data of a user")
+    command.add_argument("--user", required=True, help="the user id, as in tokens")
     command.set_defaults(run=_erase)
 
     command = commands.add_parser("openapi", help="print the OpenAPI document")

@@ -1,4 +1,4 @@
-"""Settings in, application out: the one place that knows every adapter."""
+"""The composition root: makes the application from the settings; the one module that knows every adapter."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ log = logging.getLogger("todo")
 
 
 class Store(Tasks, Protocol):
-    """A store with a beginning and an end."""
+    """A store that is opened and closed."""
 
     async def open(self) -> None:
-        """Become ready to serve."""
+        """Get ready to serve."""
 
     async def aclose(self) -> None:
-        """Let go of every connection, file and thread."""
+        """Release every connection, file and thread."""
 
 
 def application(
@@ -59,7 +59,7 @@ def application(
     clock: Clock = utc_now,
     tracing: Tracing | None = None,
 ) -> ASGIApp:
-    """Return the ASGI application of a deployment; tests and other front doors may replace any part."""
+    """Return the ASGI application of a deployment. Tests and other programs may replace any part."""
     audit = audit or audit_of(settings)
     store = store or store_of(settings)
     verifier = verifier or verifier_of(settings, audit)
@@ -132,7 +132,7 @@ def application(
 
 
 def from_environment() -> ASGIApp:
-    """Return the application of this process's environment: what a worker process or another ASGI server calls."""
+    """Return the application that the environment describes; worker processes and other ASGI servers call this."""
     settings = read_settings()
     configure_logging(settings)
     return application(settings)
@@ -148,7 +148,7 @@ def audit_of(settings: Settings) -> AuditLines:
 
 
 def memory_of_quota(settings: Settings) -> list[str]:
-    """Return what a quota above the default one means for memory: the list of one user is read whole."""
+    """Return a sentence about the memory that a quota above the default needs: a user's list is read whole."""
     quota = settings.max_tasks_per_user
     if quota <= DEFAULT_QUOTA:
         return []
@@ -161,7 +161,7 @@ def memory_of_quota(settings: Settings) -> list[str]:
 
 
 async def _note_isolation(store: Store, audit: AuditLog) -> None:
-    """Tell the audit log if the database does not keep users apart; readiness tells whoever else asks."""
+    """Record in the audit log if the database does not isolate users; readiness reports it, too."""
     try:
         await store.check()
     except NotIsolated as problem:
@@ -179,11 +179,11 @@ def _rate(limit: str | None, reason: str) -> Rate | None:
 
 
 def tracing_of(settings: Settings) -> Tracing | None:
-    """Return what makes spans, if the settings ask for it and it is installed. BadSetting if it cannot be used."""
+    """Return the tracing of the settings, None if it is off or not installed. Raises BadSetting if it is unusable."""
     if not settings.tracing:
         return None
     try:
-        from todo_adapters.observability.tracing import Tracing  # noqa: PLC0415  needs an extra, and takes a while to import
+        from todo_adapters.observability.tracing import Tracing  # noqa: PLC0415  an extra, and slow to import
     except ModuleNotFoundError:
         log.warning("nothing is traced, because OpenTelemetry is not installed: pip install 'todo[otel]'")
         return None

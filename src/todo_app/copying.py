@@ -1,4 +1,4 @@
-"""`todo copy`: a deployment moves to another database."""
+"""`todo copy`: move a deployment to another database."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from todo_adapters.sql.copying import copy
 
 
 def copy_data(origin: str, target: str) -> str:
-    """Copy everything into an empty database, with a progress bar on a terminal; return what was copied, in sentences.
+    """Copy all data into an empty database, with a progress bar on a terminal; return a report of the copy.
 
-    Raises SqlError, and leaves the target without data then.
+    Raises SqlError and then leaves the target empty.
     """
     copied = copy(origin, target, _bar if sys.stderr.isatty() else _silent)
     numbers = ", ".join(f"{number:,} {name}" for name, number in copied.rows.items())
@@ -24,4 +24,4 @@ def _bar(step: str, done: int, total: int) -> None:
 
 
 def _silent(*_: object) -> None:
-    """Print nothing, where nobody looks."""
+    """Print nothing: standard error is not a terminal."""

@@ -1,4 +1,4 @@
-"""What `todo doctor` finds out about the database."""
+"""The checks of `todo doctor` that concern the database."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
 
 Check = tuple[str, Callable[[], Awaitable[str]]]
-"""A name, and what returns what was found, or raises what is wrong or Noted."""
+"""A name, and a function that returns a finding, or raises an error or Noted."""
 
 
 class Noted(Exception):
-    """A finding with which the service works, and what would make it work better."""
+    """A finding that does not keep the service from working, with advice."""
 
 
 def database_checks(settings: Settings) -> list[Check]:
-    """Return the checks in order; each assumes that those before it passed."""
+    """Return the checks in order; each assumes that the earlier ones passed."""
     database = settings.database
     if database.url is not None:
         checks: list[Check] = [("database", lambda: _connection(database.url))]
@@ -43,7 +43,7 @@ def database_checks(settings: Settings) -> list[Check]:
 
 
 def file_notes(settings: Settings) -> list[str]:
-    """Return a sentence for each file of a SQLite database that others than its owner may use."""
+    """Return a sentence for each file of a SQLite database that users other than its owner may access."""
     file = settings.database.file
     if file is None:
         return []
@@ -53,7 +53,7 @@ def file_notes(settings: Settings) -> list[str]:
         if (path := file.with_name(file.name + end)).exists()
     }
     return [
-        f"others than its owner may use {path} (mode {mode:04o}): run chmod 600 {path}"
+        f"users other than its owner may access {path} (mode {mode:04o}): run chmod 600 {path}"
         for path, mode in modes.items()
         if mode & 0o077
     ]
@@ -72,7 +72,7 @@ async def _connection(url: str | None) -> str:
 async def _schema(address: str) -> str:
     def ask() -> str:
         if migrations.current(address) == BASE:
-            raise MigrationError("nothing is migrated yet: run todo migrate")
+            raise MigrationError("the database is not migrated yet: run todo migrate")
         if behind := migrations.pending(address):
             raise MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
         return f"at {head()}"
@@ -114,14 +114,14 @@ async def _notifications(settings: Settings) -> str:
         await store.aclose()
     if heard is None:
         raise Noted(
-            "none arrives, so workers find each other's writes by a poll, once a second:"
+            "none arrived, so workers find each other's writes by a poll, once a second:"
             " set TODO_DATABASE_DIRECT_URL to a connection string that reaches PostgreSQL without a pooler"
         )
     return f"one arrived on {'TODO_DATABASE_DIRECT_URL' if heard < len(urls) - 1 else 'TODO_DATABASE_URL'}"
 
 
 def _ignore(*_: object) -> None:
-    """Do nothing with what is reported."""
+    """Ignore a report."""
 
 
 async def _nothing_yet(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""A running deployment as its client sees it: the operations of its OpenAPI document, and requests to it."""
+"""A client of a running deployment: the operations of its OpenAPI document, and requests to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 from todo_adapters.http.openapi import openapi_json
 
 PREFIX: Final = "/api/{user_id}"
-"""The paths of a user."""
+"""The template that all paths of a user begin with."""
 
 TIMEOUT: Final = 15.0
 """Seconds for one request; a deployment answers within 3."""
@@ -24,12 +24,12 @@ _LONGEST_PAUSE: Final = 5.0
 
 
 class CannotAsk(Exception):
-    """Why a deployment cannot be asked, in one sentence."""
+    """A deployment cannot be tested; `str()` is one sentence that says why."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A method and a path template of the document, PREFIX or below it."""
+    """A method and a path template of the document: PREFIX or a path below it."""
 
     method: str
     template: str
@@ -45,12 +45,12 @@ class Operation:
 
     @property
     def on_user(self) -> bool:
-        """Whether it writes to everything that a user has, which a deployment that does not hold would lose."""
+        """Whether it writes to all data of a user, which would be lost if the deployment does not refuse it."""
         writes = self.method not in {"get", "head"}
         return writes and not self.on_task and not self.template.endswith(("/tasks", "/batch"))
 
     def path(self, user: str, task: int) -> str:
-        """Return the path for this user, which is a path segment, and task."""
+        """Return the path for this user (a path segment) and task."""
         head, *rest = self.template.replace("{user_id}", user, 1).split("/{")
         path = head + "".join(f"/{task}{part.partition('}')[2]}" for part in rest)
         return f"{path}?confirm={user}" if (self.method, self.template) == ("delete", PREFIX) else path
@@ -64,10 +64,12 @@ class Deployment:
         self.requests = 0
 
     def operations(self) -> list[Operation]:
-        """Return the operations on a user's path, of its own document, or of this release's where it shows none."""
+        """Return the operations on a user's path, from the deployment's document, else from this release's."""
         answer = self.send("get", "/openapi.json")
         if answer.status_code == 404:
-            print("note  attack: it shows no OpenAPI document (TODO_DOCS=off), so that of this release is used")
+            print(
+                "note  attack: the deployment has no OpenAPI document (TODO_DOCS=off); the one of this release is used"
+            )
             document = json.loads(openapi_json())
         else:
             document = members(answer)
@@ -86,9 +88,9 @@ class Deployment:
         streams: bool = False,
         patient: bool = True,
     ) -> httpx.Response:
-        """Send one request, or raise CannotAsk. Of an answer that `streams` nothing is read.
+        """Send one request, or raise CannotAsk. The body of an answer that `streams` is not read.
 
-        A `patient` sender waits if the answer says so, a few times and briefly.
+        With `patient`, a request that gets 429 or 503 is repeated a few times, after its `Retry-After`.
         """
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         request = self._client.build_request(method.upper(), path, headers=headers, json=body)
@@ -106,7 +108,7 @@ class Deployment:
         try:
             answer = self._client.send(request, stream=True)
             try:
-                if streams and answer.is_success:  # it has no end
+                if streams and answer.is_success:  # the stream does not end
                     return httpx.Response(answer.status_code, headers=answer.headers, content=b"")
                 answer.read()
             finally:
@@ -117,7 +119,7 @@ class Deployment:
 
 
 def members(answer: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object of an answer that is a success, or raise CannotAsk."""
+    """Return the JSON object of a successful answer, or raise CannotAsk."""
     try:
         body = answer.json()
     except ValueError:
@@ -128,7 +130,7 @@ def members(answer: httpx.Response) -> dict[str, Any]:
 
 
 def said(answer: httpx.Response) -> str:
-    """Return the status of an answer, with its sentence if it is an error of ours."""
+    """Return the status of an answer, with its sentence if it is an error of the API."""
     try:
         return f"{answer.status_code} {answer.json()['error']!r}"
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""`todo doctor`: whether everything that serving needs works right now."""
+"""`todo doctor`: checks that everything that serving needs works."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def examine(settings: Settings) -> bool:
-    """Print each check with what it found, or with its remedy; return whether all passed."""
+    """Print each check with its finding or its remedy; return whether all passed."""
     return asyncio.run(_examine(settings))
 
 
@@ -30,7 +30,7 @@ async def _examine(settings: Settings) -> bool:
 
 
 async def _database(settings: Settings) -> bool:
-    """Check the database up to the first thing that is wrong: what follows would only repeat it in other words."""
+    """Check the database up to the first failure, which would make the later checks fail, too."""
     for name, run in database_checks(settings):
         if not await _check(name, run):
             return False

@@ -1,4 +1,4 @@
-"""`todo erase`: what `DELETE /api/{user_id}` does, for an operator."""
+"""`todo erase`: `DELETE /api/{user_id}` for an operator."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from todo_domain import UserId
 
 _WITHIN: Final = 600.0
-"""Seconds: nobody waits for an answer to a request."""
+"""Seconds; there is no HTTP request whose deadline applies."""
 
 
 def erase(settings: Settings, user: UserId) -> None:
-    """Erase everything of a user but the user id and the counter, and record that. The service may run meanwhile.
+    """Erase all data of a user except the user id and the counter, and record that. The service may run meanwhile.
 
-    Raises CannotStart if the user never wrote, or if the database does not let it be done.
+    Raises CannotStart if the user never wrote, or if the database fails.
     """
     if settings.database.kind == "memory":
-        raise CannotStart("memory: has no users when no service runs")
+        raise CannotStart("memory: has no data outside the running service")
     try:
         asyncio.run(_erase(settings, user))
     except TodoError as problem:
@@ -39,7 +39,7 @@ async def _erase(settings: Settings, user: UserId) -> None:
     try:
         await store.open()
         if not await tasks.counter(user, deadline=deadline):
-            raise CannotStart(f"{user!r} has never written anything here: look at the spelling of the user id")
+            raise CannotStart(f"{user!r} has never written to this database: check the spelling of the user id")
         await tasks.erase(user, deadline=deadline)
     finally:
         await store.aclose()

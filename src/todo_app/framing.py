@@ -1,4 +1,4 @@
-"""Message framing (RFC 9112): where the requests of a connection end, and how many bytes of them may be no content."""
+"""Message framing (RFC 9112): finds the end of each request, and bounds its bytes beside content."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LIMIT: Final = 16_384
-"""Bytes of a request target; of a header section, each field with its colon, space and line end; and of all that is
-neither content nor paid for by it in a chunked body: extensions, sizes, the trailer section."""
+"""The most bytes of a request target; of a header section, each field with its colon, space and line end; and of the
+framing of a chunked body (sizes, extensions, the trailer section) beyond the allowance for its content."""
 
 PIECE: Final = 16_384
-"""Bytes that the parser is given at once, at most."""
+"""The most bytes that the parser gets in one call."""
 
 _REQUEST_LINE: Final = 64
 """Bytes of the longest request line beside its target, and of the empty line that ends a header section."""
 
 _FRAMING_FOR_CONTENT: Final = 16
-"""Bytes of framing that each byte of a chunked body may bring along: as much as chunks of one byte need, and more."""
+"""Bytes of framing allowed for each byte of a chunked body: more than chunks of one byte need."""
 
 FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
-"""The header fields that `body_length` looks at."""
+"""The header fields that `body_length` reads."""
 
 _END: Final = b"\r\n\r\n"
 
 
 class Framing:
-    """Where the messages of one connection may end, and what the parser has taken in that is no content.
+    """Where the messages of one connection may end, and how many bytes beside content the parser has read.
 
-    The parser reports no positions, keeps a header section until it is complete, and skips some bytes without a word.
-    So it is given pieces. A message ends, if at all, at the end of a piece, where the caller can stop; and `excess`
-    counts what the parser may have kept or skipped. The parser alone decides what the bytes mean: a wrong cut would
+    The parser reports no positions, buffers a header section until it is complete, and skips some bytes silently.
+    Therefore it gets pieces. A message can only end at the end of a piece, where the caller can stop; `excess` counts
+    the bytes that the parser may have buffered or skipped. The parser alone interprets the bytes: a wrong cut would
     only stop it early or late.
     """
 
@@ -43,26 +43,26 @@ class Framing:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a message: its head is next."""
+        """Begin a message, whose head is next."""
         self.in_head = True
         self.excess = 0
         self._left: int | None = None
         self._tail = b""
 
     def head_ended(self, length: int | None) -> None:
-        """Go on to a body of `length` bytes, of chunks if that is None."""
+        """Begin a body of `length` bytes, or a chunked one if `length` is None."""
         self.in_head = False
         self.excess = 0
         self._left = length
         self._tail = b""
 
     def content(self, size: int) -> None:
-        """Count content that the parser has found in the piece."""
+        """Count content that the parser has reported."""
         if self._left is None:
             self.excess = max(0, self.excess - (1 + _FRAMING_FOR_CONTENT) * size)
 
     def next_piece(self, data: bytes, at: int) -> int:
-        """Return where the piece ends that begins at `at`, and count it."""
+        """Return the end of the piece that begins at `at`, and count its bytes."""
         most = min(len(data), at + PIECE)
         if self._left is not None:
             end = min(most, at + self._left)
@@ -73,11 +73,11 @@ class Framing:
         return end
 
     def exceeded(self, target: int) -> bool:
-        """Tell whether there is too much that is no content; in a head, beside the `target` of that many bytes."""
+        """Return whether there are too many bytes beside content; a head may have `target` bytes more."""
         return self.excess > (LIMIT + _REQUEST_LINE + target if self.in_head else LIMIT)
 
     def _end_of_section(self, data: bytes, at: int, most: int) -> int:
-        """Return where the next empty line ends, which is where heads and chunked bodies end; `most` without one."""
+        """Return the end of the next empty line, where heads and chunked bodies end; `most` if there is none."""
         if self._tail:
             for known in (3, 2, 1):
                 if self._tail.endswith(_END[:known]) and data.startswith(_END[known:], at):
@@ -92,11 +92,11 @@ class Framing:
 
 
 def body_length(version: str, fields: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """Return how many bytes of body follow a head with these fields, None if the body comes in chunks.
+    """Return how many bytes of body follow a head with these fields, None if the body is chunked.
 
-    Names are in lower case, and those outside FRAMING may be left out. The parser has refused lengths that are no
-    numbers, and two of them. Raises Invalid where RFC 9112 asks for a refusal: sections 2.3 (version), 3.2 (Host), 6.1
-    (transfer codings).
+    Names are in lower case, and those outside FRAMING may be left out. The parser has refused repeated lengths and
+    those that are not numbers. Raises Invalid where RFC 9112 requires a refusal: sections 2.3 (version), 3.2 (Host),
+    6.1 (transfer codings).
     """
     if version not in {"1.1", "1.0"}:
         raise Invalid("request", "must be HTTP/1.1 or HTTP/1.0")

@@ -1,4 +1,4 @@
-"""How hard a shared secret is to guess: enough to tell a random one from a placeholder, a phrase or a pattern."""
+"""Estimates how hard a shared secret is to guess, to tell a random one from a placeholder, a phrase or a pattern."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from math import log2
 from typing import Final
 
 ENOUGH: Final = 55.0
-"""Bits. Of 20,000 random secrets of 32 hexadecimal digits none has less than 78; what people type has less than 45."""
+"""Bits. Of 20,000 random secrets of 32 hexadecimal digits, none has less than 78; typed secrets have less than 45."""
 
 _READ: Final = 512
-"""Characters that are looked at."""
+"""Characters that are examined."""
 
 _SHORTEST_REPEAT: Final = 3
 _LONGEST_PERIOD: Final = 4
 
-# What placeholders and typed secrets are made of. Random words that are not here count in full, as in a passphrase.
+# Words of placeholders and typed secrets. Random words that are not listed count in full, as in a passphrase.
 _WORDS: Final = (  # noqa: SIM905  a paragraph is easier to read than 200 quotation marks
     "change changed changeme replace replaceme placeholder example sample insert default dummy fake mock please must "
     "secret secrets shared private public key keys token tokens jwt hmac hs256 sha256 signing sign auth oauth better "
@@ -38,11 +38,11 @@ _DISGUISES: Final = str.maketrans("013457@$", "oieastas")
 
 
 def bits(secret: str) -> float:
-    """Return about how many bits a guesser lacks who knows how people make up secrets.
+    """Return about how many bits are unknown to a guesser who knows how people make up secrets.
 
-    Known words, also in disguise (`s3cr3t`), letter case and separators tell nothing. Nor does a character that
-    continues a run (`abc`, `987`, `aaa`, `a1b2c3`), and of a repeat only the place counts. Each other character counts
-    by how many different ones there are.
+    Known words, also in disguise (`s3cr3t`), letter case and separators count nothing. A character that continues a run
+    (`abc`, `987`, `aaa`, `a1b2c3`) counts nothing; a repeat counts as one character. Each other character counts the
+    logarithm of the number of different ones.
     """
     text = _SEPARATORS.sub("", _without_known_words(secret[:_READ].lower()))
     unforeseen = []
@@ -65,7 +65,7 @@ def _without_known_words(text: str) -> str:
 
 
 def _repeat(text: str, place: int) -> int:
-    """Return how many characters from here on are a repeat of earlier ones; 0 if too few to count."""
+    """Return how many characters from `place` on repeat earlier ones; 0 if they are too few to count."""
     length = _SHORTEST_REPEAT
     while place + length <= len(text) and text.find(text[place : place + length], 0, place + length - 1) != -1:
         length += 1

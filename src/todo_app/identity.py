@@ -1,4 +1,4 @@
-"""Whom a deployment believes: the keys and the rules for tokens that its settings describe."""
+"""The keys and the rules for tokens that the settings describe."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 
 def verifier_of(settings: Settings, audit: AuditLog, named_key_sets: Mapping[str, JwksKeys] | None = None) -> Verifier:
-    """Return the verifier that the settings describe, or raise BadSetting if they describe none or a guessable secret.
+    """Return the verifier that the settings describe; raise BadSetting if they have no keys or a guessable secret.
 
-    `named_key_sets` are those of `key_sets_of`, for a caller who needs them as well.
+    `named_key_sets` is the result of `key_sets_of`, for a caller that needs it as well.
     """
     refuse_guessable(settings)
     key_sets = (key_sets_of(settings, audit) if named_key_sets is None else named_key_sets).values()
@@ -36,14 +36,14 @@ def verifier_of(settings: Settings, audit: AuditLog, named_key_sets: Mapping[str
     if not key_sets and not secrets:
         raise BadSetting(
             "TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, TODO_JWKS_URL, TODO_JWKS_FILE or TODO_JWT_SECRET must be set: "
-            "without one, nobody can prove who they are"
+            "without keys or a secret, no token can be verified"
         )
     sources: list[KeySource] = [*secrets, *key_sets]
     return Verifier(sources[0] if len(sources) == 1 else KeySources(sources), rules_of(settings))
 
 
 def rules_of(settings: Settings) -> ClaimRules:
-    """Return what the settings ask of a token's claims."""
+    """Return the rules of the settings for a token's claims."""
     without_audience = settings.jwt_audience == NO_AUDIENCE
     any_client = settings.jwt_clients == ANY_CLIENT
     return ClaimRules(
@@ -58,7 +58,7 @@ def rules_of(settings: Settings) -> ClaimRules:
 
 
 def key_sets_of(settings: Settings, audit: AuditLog) -> dict[str, JwksKeys]:
-    """Return the key sets that the settings name, each by what names it. Raises BadSetting."""
+    """Return the key sets of the settings by the variable or issuer that names each. Raises BadSetting."""
 
     def changed(keys: int, **details: str) -> None:
         audit.record("key_set_changed", keys=keys, **details)
@@ -80,7 +80,7 @@ def key_sets_of(settings: Settings, audit: AuditLog) -> dict[str, JwksKeys]:
 
 
 def fetcher_of(settings: Settings) -> Fetcher:
-    """Return what fetches keys, with the trust and the proxy of the settings. Raises BadSetting."""
+    """Return the fetcher of keys, with the trusted authorities and the proxy of the settings. Raises BadSetting."""
     from todo_adapters.auth.fetching import Fetcher, trusting  # noqa: PLC0415  a key file and secrets need no HTTP client
 
     tls = _named("SSL_CERT_FILE", partial(trusting, settings.ca_file)) if settings.ca_file else None
@@ -105,7 +105,7 @@ def _secrets(settings: Settings) -> SharedSecrets:
 
 
 def _named(variable: str, make: Callable[[], T]) -> T:
-    """Return what `make` makes, or raise BadSetting that names the variable."""
+    """Return the result of `make`; raise BadSetting with the variable's name for a ValueError."""
     try:
         return make()
     except ValueError as problem:

@@ -1,4 +1,4 @@
-"""The part of `todo doctor` about tokens: which keys there are, which are left out and why, and what to know."""
+"""The checks of `todo doctor` that concern tokens: the keys in use, those left out and why, and cautions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def check_identity(settings: Settings) -> bool:
-    """Print what tokens are verified with, or what is in the way; return whether every key set was had."""
+    """Print the keys that tokens are verified with, or the problem; return whether every key set was obtained."""
     if settings.needs_machine_secret:
         print(f"ok    identity: no secret is set; todo serve keeps one in {secret_file(settings)}")
         return True

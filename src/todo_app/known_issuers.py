@@ -1,4 +1,4 @@
-"""Issuers whose keys are not where a discovery document says, or who have none."""
+"""Issuers without a discovery document, or whose keys are in another place than it names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class KnownIssuer(NamedTuple):
-    """An issuer's name, and where its keys are: a URL, or None where no URL serves. `note` is for people."""
+    """An issuer's name, and the URL of its keys, None if they have none. `note` is for people."""
 
     name: str
     key_url: str | None = None
@@ -49,7 +49,7 @@ _KNOWN: Final = {
 
 
 def known_issuer(issuer: str) -> KnownIssuer | None:
-    """Return what is known of an issuer by its name."""
+    """Return the known issuer with this name, None if there is none."""
     for pattern, known in _KNOWN.items():
         if found := re.fullmatch(pattern, issuer):
             return known._replace(key_url=known.key_url and known.key_url.format(**found.groupdict()))

@@ -1,4 +1,4 @@
-"""How the service speaks to its operators: one line an event, for eyes on a terminal or as JSON."""
+"""Logging: one line for each record, readable on a terminal, else JSON."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
 
 SELDOM: Final = 60.0
-"""Seconds."""
+"""Seconds between two records of the same line of OpenTelemetry's code."""
 
 _OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
 
 
 class JsonLines(logging.Formatter):
-    """Each record as one JSON object: time, level, logger, message, what the caller added, and a stack if any."""
+    """Each record as one JSON object: time, level, logger, message, the caller's extra fields, and a stack if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a control character cannot break it."""
+        """Return the line; control characters are escaped."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -39,20 +39,20 @@ class JsonLines(logging.Formatter):
 
 
 class OfRequest(logging.Filter):
-    """Tells each record which request was being served: `request_id`, and `trace_id` and `span_id` if there are any."""
+    """Adds the current request to each record: `request_id`, and `trace_id` and `span_id` if there are any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add what the record does not have yet."""
+        """Add the fields that the record lacks."""
         for name, value in served().items():
             record.__dict__.setdefault(name, value)
         return True
 
 
 class Seldom(logging.Filter):
-    """Lets each line of OpenTelemetry's code speak once in SELDOM seconds, and not quote exceptions.
+    """Limits each line of OpenTelemetry's code to one record in SELDOM seconds, without the text of exceptions.
 
-    With its collector away it would say so several times a second; and the text of a failed connection holds the URL,
-    in which some collectors want a key.
+    While its collector is unreachable, OpenTelemetry logs several times a second; and the text of a connection error
+    has the URL, which contains a key for some collectors.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Seldom(logging.Filter):
         self._spoke: dict[tuple[str, int], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is to be written."""
+        """Return whether the record is written."""
         if not record.name.startswith("opentelemetry."):
             return True
         line, now = (record.name, record.lineno), time.monotonic()
@@ -74,7 +74,7 @@ class Seldom(logging.Filter):
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every log record to standard error, in the format and from the level that the settings say."""
+    """Send every log record to standard error, in the format and from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     terminal = sys.stderr.isatty()
     as_json = settings.log_format == "json" or (settings.log_format is None and not terminal)

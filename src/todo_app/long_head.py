@@ -1,4 +1,4 @@
-"""The rest of a head that is too long: not kept, but searched for the origin of a page that may read the refusal."""
+"""The rest of a head that is too long: it is searched for the page's origin, which the refusal's CORS headers need."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REST_OF_HEAD: Final = 0.5
-"""Seconds that such a head has to end. Browsers send it at once, with the origin near its end."""
+"""Seconds within which the head must end. Browsers send a head at once, with the origin near its end."""
 
 _END: Final = b"\r\n\r\n"
 _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]{1,255})[ \t]*\r\n", re.IGNORECASE)
 _KEPT: Final = 512
-"""Bytes of the end of what has been searched, so that a field is found that comes in two packets."""
+"""Bytes kept from the end of the searched part, so that a field that comes in two packets is found."""
 
 
 class LongHead:
-    """A head that nobody parses any more. `origin` is the value of its `Origin`, as far as it is known."""
+    """A head that is no longer parsed. `origin` is the value of its `Origin`, None until that is found."""
 
     __slots__ = ("_kept", "origin")
 
@@ -27,7 +27,7 @@ class LongHead:
         self._kept = b""
 
     def ends_in(self, data: bytes) -> bool:
-        """Search what has arrived, and tell whether the head ends in it."""
+        """Search the bytes that arrived; return whether the head ends in them."""
         text, end, _ = (self._kept + data).partition(_END)
         if self.origin is None and (found := _ORIGIN.search(text + end)):
             self.origin = found[1]

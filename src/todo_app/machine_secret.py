@@ -1,4 +1,4 @@
-"""The secret of a deployment without one, for trying things out: made for this machine, and kept in a file."""
+"""The secret of a deployment that has none configured, for trying the service out: made once and kept in a file."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class MachineSecret(NamedTuple):
 
 
 def secret_file(settings: Settings) -> Path:
-    """Return where the secret of a deployment without one is kept: beside the SQLite file, or here."""
+    """Return the file that keeps the secret: beside the SQLite file, or in the working directory."""
     file = settings.database.file
     return Path("todo.secret") if file is None else file.with_name(file.name + ".secret")
 
 
 def machine_secret(settings: Settings) -> MachineSecret:
-    """Return the secret made for this machine; the first call makes it, and only its owner may read the file.
+    """Return the secret made for this machine. The first call makes it, in a file that only its owner may read.
 
-    Raises BadSetting where a secret of the deployment's own is needed, on a host that others can reach, and for a file
-    that cannot be trusted.
+    Raises BadSetting if other machines can reach the host, because that needs a configured secret, and if the file is
+    unreadable or accessible to other users.
     """
     if not settings.loopback:
         raise BadSetting(
@@ -65,7 +65,7 @@ def machine_secret(settings: Settings) -> MachineSecret:
 
 
 def _make(path: Path) -> bool:
-    """Make the file with a new secret unless it is there, whole or not at all; return whether this call made it."""
+    """Make the file with a new secret, atomically, unless it exists; return whether this call made it."""
     if path.exists():
         return False
     part = path.with_name(f"{path.name}.{os.getpid()}")
@@ -84,7 +84,7 @@ def _make(path: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[str, os.stat_result]:
-    """Return the secret in the file, and whose file that is. Raises OSError and ValueError."""
+    """Return the secret in the file, and the file's owner and mode. Raises OSError and ValueError."""
     with path.open() as file:
         (secret,) = parsers.secrets(file.read())
         return secret, os.fstat(file.fileno())

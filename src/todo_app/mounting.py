@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 async def started(app: ASGIApp) -> AsyncIterator[None]:
     """Start the application on entry and stop it on exit, by ASGI's lifespan protocol.
 
-    A `Mount` passes requests on and no lifespan, so the outer application's lifespan enters this. Raises what kept the
-    application from starting.
+    A `Mount` passes requests on but not the lifespan, so the outer application's lifespan must enter this context.
+    Raises the error that kept the application from starting.
     """
     events: asyncio.Queue[Any] = asyncio.Queue()
     ready = asyncio.Event()
@@ -33,7 +33,7 @@ async def started(app: ASGIApp) -> AsyncIterator[None]:
     waiting.cancel()
     if not ready.is_set():
         await running
-        raise RuntimeError("the application ended before it had started")
+        raise RuntimeError("the application ended before it started")
     try:
         yield
     finally:

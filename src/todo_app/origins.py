@@ -1,4 +1,4 @@
-"""Web origins, in the one spelling that browsers send (RFC 6454, section 6.2)."""
+"""Web origins in the spelling that browsers send (RFC 6454, section 6.2)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _ORIGIN: Final = re.compile(
     r"(?::0*(?P<port>[1-9][0-9]{0,4}))?"
 )
 _ADDRESS: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
-"""A host that the URL standard takes for an IPv4 address: its last label is a number."""
+"""A host that the URL standard parses as an IPv4 address: its last label is a number."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _LARGEST_PORT: Final = 65_535
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Return the origins between white space, each once. Raises ValueError as every parser of a setting does.
+    """Return the origins between white space, each once. Raises ValueError like every parser of a setting.
 
-    Any scheme will do (`tauri://localhost`). Letter case, the default port and the spelling of an IPv6 address are
+    Any scheme is allowed (`tauri://localhost`). Letter case, the default port and the spelling of an IPv6 address are
     normalised. A path is refused, even `/`, because an origin has none.
     """
     return tuple(dict.fromkeys(_normalised(each) for each in text.split()))
@@ -42,7 +42,7 @@ def _normalised(text: str) -> str:
 
 
 def _host(text: str) -> str | None:
-    """Return the host as browsers write it, None for an address that is malformed or spelt otherwise."""
+    """Return the host as browsers write it, None for an IPv4 address that is malformed or spelt another way."""
     try:
         if text.startswith("["):
             return f"[{IPv6Address(text[1:-1]).compressed}]"

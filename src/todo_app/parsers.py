@@ -1,6 +1,6 @@
 """Parsers of settings: text in, value out.
 
-Each raises ValueError with the rest of a sentence that begins with the variable's name and holds no secret.
+Each raises ValueError with the rest of a sentence that begins with the variable's name; the sentence has no secret.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 Choice = TypeVar("Choice", bound=str)
 
 SHORTEST_SECRET: Final = 32
-"""Bytes of an HS256 secret at least (RFC 7518, section 3.2)."""
+"""The fewest bytes of an HS256 secret (RFC 7518, section 3.2)."""
 
 _SHARED_CLAIMS: Final = frozenset(
     "email emails phone_number preferred_username nickname name given_name family_name upn unique_name "  # noqa: SIM905  a list would take a line for each claim
     "iss aud azp client_id cid exp nbf iat auth_time scope scp role roles typ".split()
 )
-"""Claims that the issuer gives to somebody else later (OpenID Connect Core 5.7), or to everybody at once."""
+"""Claims whose value can later belong to another person (OpenID Connect Core 5.7), or to all users at once."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -35,7 +35,7 @@ def secrets(text: str) -> tuple[str, ...]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the names between white space; none of them has a comma or a quotation mark, which only separate."""
+    """Return the names between white space. Refuse commas and quotation marks, which a name does not contain."""
     for name in text.split():
         if "," in name or name[0] in "\"'" or name[-1] in "\"'":
             raise ValueError(f"must have a space between two, no comma and no quotation marks, not {name!r}")
@@ -43,7 +43,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def user_claim(text: str) -> str:
-    """Return the name of the claim that names the user, unless it can be the same for two people."""
+    """Return the name of the claim that names the user. Refuse claims that two people can share."""
     if text in _SHARED_CLAIMS:
         raise ValueError(f"must be a claim that the issuer never gives to two people, not {text!r}")
     if text.split() != [text]:
@@ -78,8 +78,8 @@ def _is_address(text: str) -> bool:
 
 
 def rate(text: str) -> str:
-    """Return a rate such as `100/minute` as it is spelt."""
-    from todo_adapters.http.middleware.rate_limit import parsed_limit  # noqa: PLC0415  the library is not needed without a limit
+    """Return a rate such as `100/minute` unchanged, after a check."""
+    from todo_adapters.http.middleware.rate_limit import parsed_limit  # noqa: PLC0415  only rate limits need its library
 
     parsed_limit(text)
     return text
@@ -97,7 +97,7 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
 
 def choice(*choices: Choice) -> Callable[[str], Choice]:
-    """Return a parser that takes these words alone."""
+    """Return a parser that accepts only these words."""
 
     def parse(text: str) -> Choice:
         for known in choices:
@@ -109,5 +109,5 @@ def choice(*choices: Choice) -> Callable[[str], Choice]:
 
 
 def switch(text: str) -> bool:
-    """Return whether the setting is `on` rather than `off`."""
+    """Return whether the setting is `on`; the other value is `off`."""
     return choice("on", "off")(text) == "on"

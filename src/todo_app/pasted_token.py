@@ -1,4 +1,4 @@
-"""A token as somebody pastes it: out of its wrapping, and known by sight where it is no signed JWT."""
+"""Pasted tokens: extracts the token from its wrapping, and recognises strings that are not signed JWTs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _NAMES: Final = ("access_token", "accessToken", "token", "jwt", "id_token", "idToken")
-"""Members of JSON that have a token, the best first."""
+"""JSON members that contain a token, in order of preference."""
 
 _WRAPPING: Final = " \t\r\n\"'`,;"
 
@@ -29,11 +29,11 @@ _BY_SIGHT: Final = {
     r"[^.]+": "This is an opaque token, which only its issuer can read: ASK. Name an audience or a resource where the "
     "provider asks for one.",
 }
-"""What strings that are no signed JWT look like, and what to do; ASK stands for _ACCESS."""
+"""Patterns of strings that are not signed JWTs, each with a sentence that says what to do; ASK stands for _ACCESS."""
 
 
 def pasted_token(text: str) -> str:
-    """Return the token in `text`: `Bearer …`, quotes, a header line, JSON and line breaks around it are taken off."""
+    """Return the token in `text` without `Bearer …`, quotes, a header line, JSON and line breaks around it."""
     text = text.strip(_WRAPPING)
     if text[:1] in {"{", "["}:
         try:
@@ -46,7 +46,7 @@ def pasted_token(text: str) -> str:
 
 
 def by_sight(token: str) -> str | None:
-    """Return what a string is that is no signed JWT, and what to do about it; None for three segments."""
+    """Return what kind of string this is, if not a signed JWT, and what to do; None for three segments."""
     if not token:
         return "There is no token: give it on standard input."
     for pattern, sentence in _BY_SIGHT.items():
@@ -56,7 +56,7 @@ def by_sight(token: str) -> str | None:
 
 
 def by_content(claims: Mapping[str, Any]) -> str | None:
-    """Return what kind of JWT this is, and what to do, if it is none for a service like this one."""
+    """Return what kind of JWT this is, and what to do, if it is not an access token."""
     if "session" in claims and "user" in claims:
         return "This is a session cookie of Better Auth: with its JWT plugin, fetch a JWT from /api/auth/token."
     if claims.get("role") in {"anon", "service_role"} and "sub" not in claims:
@@ -74,7 +74,7 @@ def by_content(claims: Mapping[str, Any]) -> str | None:
 
 
 def unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the header and the claims that a string of three segments says it has, None if it has none."""
+    """Return the unverified header and claims of a string of three segments, None if they are not JSON objects."""
     try:
         header, claims = (json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in token.split(".")[:2])
     except (ValueError, RecursionError):
@@ -94,7 +94,7 @@ def _id_token(claims: Mapping[str, Any]) -> str | None:
 
 
 def _in_json(value: object) -> str | None:
-    """Return the best token in JSON, whatever it is wrapped in."""
+    """Return the preferred token in a JSON value of any shape."""
     if isinstance(value, str):
         return value
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Refusals that the server gives below the application: an error of ours as the bytes of an HTTP/1.1 answer."""
+"""Refusals by the server itself, below the application: an error of the API as the bytes of an HTTP/1.1 answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def refusal(error: TodoError, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the answer that says this error and that the connection closes. It has a request id of its own."""
+    """Return the answer with this error, a new request id and `Connection: close`."""
     request_id = urandom(12).hex()
     answer = error_answer(error, request_id)
     headers = [

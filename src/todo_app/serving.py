@@ -1,4 +1,4 @@
-"""Starting the server: everything that can be wrong is said before the first request."""
+"""Starts the server; reports every problem that it can find before the first request."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from todo_domain import AuditLog
 
 SHUTDOWN_TIMEOUT: Final = 30
-"""Seconds that requests in flight get to finish; longer than any request is allowed to take."""
+"""Seconds that requests in flight get to finish; longer than the deadline of any request."""
 
 
 class CannotStart(Exception):
-    """What keeps the server from starting, and what to do about it, in one sentence."""
+    """The server cannot start; `str()` is one sentence that says why and what to do."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Raises BadSetting, CannotStart or MigrationError before anything is served."""
+    """Serve until a signal stops the server. Raises BadSetting, CannotStart or MigrationError before that."""
     configure_logging(settings)
     _find(settings.host, settings.port)
     keys = f"checked with {settings.public()['identity']}"
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
         keys = f"signed with the secret in {file}, because no TODO_JWT_SECRET is set"
         tried = tokens.sign(settings, user_id("demo"), settings.jwt_max_lifetime)
     with closing(audit_of(settings)) as audit:
-        verifier_of(settings, audit)  # what is wrong with it is said here, and not by each worker
+        verifier_of(settings, audit)  # raises BadSetting here, once, and not in each worker
         state = _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
     origin = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
@@ -60,7 +60,7 @@ def serve(settings: Settings) -> None:
     print(_try_it(origin, tried) if tried else f"health: {origin}/health/ready", flush=True)
     if (most := most_connections()) < MOST:
         print(
-            f"files:  a worker holds {most:,} connections instead of {MOST:,}, because it may open few files:"
+            f"files:  a worker holds {most:,} connections instead of {MOST:,}, because its limit of open files is low:"
             " raise the hard limit (ulimit -Hn)",
             flush=True,
         )
@@ -88,11 +88,11 @@ def serve(settings: Settings) -> None:
     server = Server(config)
     server.run(sockets=[listener])
     if not server.started:
-        raise CannotStart("the server stopped before it served: the line above says why")
+        raise CannotStart("the server stopped before it could serve: the log line above has the reason")
 
 
 def _prepare_database(settings: Settings, audit: AuditLog) -> str:
-    """Migrate a SQLite file, require a migrated PostgreSQL, and return what is to be said of it behind its name."""
+    """Migrate a SQLite file, or require a migrated PostgreSQL; return a note to print after the database's name."""
     database = settings.database
     if database.file is not None:
         try:
@@ -105,11 +105,11 @@ def _prepare_database(settings: Settings, audit: AuditLog) -> str:
         return ", made now" if moved.before == schema.BASE else f", migrated from {moved.before} to {moved.after}"
     if database.url is not None and (behind := migrations.pending(database.url)):
         raise CannotStart(f"the database lacks {len(behind)} migration(s): run todo migrate first")
-    return "" if database.url else ", which is lost at the end"
+    return "" if database.url else ", which is lost when the server stops"
 
 
 def note_migration(audit: AuditLog, moved: Moved) -> str:
-    """Record what a migration did, if it did anything, and return the revision that the database is at."""
+    """Record a migration in the audit log, if there was one; return the database's revision."""
     if moved.before != moved.after:
         audit.record("migration_applied", before=moved.before, after=moved.after)
     return moved.after
@@ -131,7 +131,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except PermissionError:
-        raise CannotStart(f"port {port} needs more rights than this user has: {_another(8000)}") from None
+        raise CannotStart(f"port {port} needs privileges that this user lacks: {_another(8000)}") from None
     except OSError as problem:
         reason = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be used ({problem.strerror})"
         raise CannotStart(
@@ -156,7 +156,7 @@ def _try_it(origin: str, token: str) -> str:
     )
 
 
-def tell(problem: Exception) -> int:
-    """Print what is wrong in one line, and return the exit status that says so."""
+def report(problem: Exception) -> int:
+    """Print the problem in one line on standard error; return exit status 1."""
     print(f"todo: {problem}", file=sys.stderr)
     return 1

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One row of the table. Of several `variables` the first that is set counts. `help` and `default` are Markdown."""
+    """One row of the table. The first of the `variables` that is set counts. `help` and `default` are Markdown."""
 
     variables: tuple[str, ...]
     parse: Callable[[str], object]
@@ -21,7 +21,7 @@ class Setting:
 
 
 def plain(value: object) -> str | int | None:
-    """Return a value as the `start` event shows it."""
+    """Return a value in the form of the `start` event."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
@@ -38,7 +38,7 @@ def setting(
     public: bool = True,
     shown: str | None = None,
 ) -> T:
-    """Declare a field of Settings. `shown` describes a default that does not speak for itself."""
+    """Declare a field of Settings. `shown` describes a default whose value explains little."""
     shown_plainly = plain(default)
     row = Setting(
         variables=tuple(variables.split()),

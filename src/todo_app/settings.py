@@ -1,4 +1,4 @@
-"""The settings of a deployment. The environment is read here and nowhere else."""
+"""The settings of a deployment. Only this module reads the environment."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def read_settings(
     *,
     only: Collection[str] | None = None,
 ) -> Settings:
-    """Return the settings: `overrides` before the environment before a `.env` file in the working directory.
+    """Return the settings from `overrides`, else the environment, else a `.env` file in the working directory.
 
-    `only` leaves every other field of the table at its default. Raises BadSetting for the first variable that cannot
-    be used. An empty variable counts as not set.
+    With `only`, every other field of the table keeps its default. An empty variable counts as not set. Raises
+    BadSetting for the first variable that cannot be used.
     """
     if environment is None:
         dotenv = {name: value for name, value in dotenv_values(".env").items() if value is not None}
@@ -50,7 +50,7 @@ def read_settings(
 
 
 def _traces_are_off(given: Mapping[str, str]) -> bool:
-    """Tell whether OpenTelemetry's own variables turn traces off; its SDK reads the rest of them itself."""
+    """Return whether OpenTelemetry's own variables turn traces off; its SDK reads the others itself."""
     disabled = given.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return disabled or given.get("OTEL_TRACES_EXPORTER", "").lower() == "none"
 
@@ -58,10 +58,10 @@ def _traces_are_off(given: Mapping[str, str]) -> bool:
 def _check_together(settings: Settings) -> None:
     if settings.database.kind == "memory" and settings.workers > 1:
         raise BadSetting(
-            "TODO_WORKERS must be 1 with memory: as the database, for each worker would have its own tasks"
+            "TODO_WORKERS must be 1 with the database memory: because each worker would have its own tasks"
         )
     if settings.direct_url and settings.database.kind != "postgresql":
-        raise BadSetting("TODO_DATABASE_DIRECT_URL only goes with a PostgreSQL TODO_DATABASE_URL")
+        raise BadSetting("TODO_DATABASE_DIRECT_URL needs a PostgreSQL TODO_DATABASE_URL")
     if settings.max_bodies_bytes < max(settings.max_body_bytes, settings.max_batch_bytes):
         raise BadSetting(
             "TODO_MAX_BODIES_BYTES must be at least TODO_MAX_BODY_BYTES and TODO_MAX_BATCH_BYTES, or the longest body "

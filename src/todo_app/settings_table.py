@@ -1,7 +1,7 @@
-"""The table of settings: a field of `Settings` is a setting.
+"""The table of settings: each field of `Settings` is a setting.
 
 Its declaration has the variable, the parser, the default, the help sentence, and whether the `start` event shows it
-(see `setting.py`). README's table, `todo serve --help` and the `start` event come from it.
+(see `setting.py`). README's table, `todo serve --help` and the `start` event are made from it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True, kw_only=True, repr=False, slots=True)
 class Settings:
-    """What a deployment can decide. Durations are in seconds, sizes in bytes."""
+    """The settings of a deployment. Durations are in seconds, sizes in bytes."""
 
     database: Database = setting(
         "TODO_DATABASE_URL DATABASE_URL",
@@ -44,7 +44,7 @@ class Settings:
         "TODO_DATABASE_DIRECT_URL",
         postgresql_url,
         None,
-        "PostgreSQL without a pooler in between, for migrations",
+        "PostgreSQL without a pooler in between, for migrations and notifications",
         public=False,
         shown="the same",
     )
@@ -59,29 +59,29 @@ class Settings:
         "TODO_JWT_SECRET",
         secrets,
         (),
-        "one or more random HS256 secrets of at least 32 bytes, with spaces between; the first signs `todo token`. One "
-        "that can be guessed only serves this machine alone",
+        "one or more random HS256 secrets of at least 32 bytes, with spaces between; the first signs `todo token`. A "
+        "guessable one is accepted on loopback only",
         public=False,
     )
     jwks_url: str | None = setting(
         "TODO_JWKS_URL",
         str,
         None,
-        "where your provider publishes its keys (EdDSA, ES256, ES384, ES512, PS256, RS256). Without it, a file or a "
-        "secret, the issuer's own discovery document says where",
+        "the URL of your provider's keys (EdDSA, ES256, ES384, ES512, PS256, RS256). Without it, a file or a secret, "
+        "the URL comes from the issuer's discovery document",
         public=False,
     )
     jwks_file: Path | None = setting(
-        "TODO_JWKS_FILE", Path, None, "a file with the keys in the place of a URL; it is read again when it changes"
+        "TODO_JWKS_FILE", Path, None, "a file with the keys, instead of a URL; it is read again when it changes"
     )
     jwks_http_hosts: tuple[str, ...] = setting(
         "TODO_JWKS_HTTP_HOSTS",
         hosts,
         (),
-        "hosts, such as a container's name, whose keys may come over plain http, with spaces between; loopback may",
+        "hosts whose keys may come over plain http, such as a container's name, with spaces between; loopback may",
     )
     ca_file: Path | None = setting(
-        "SSL_CERT_FILE", Path, None, "a file of PEM certificates: the authorities to trust for the keys, and no others"
+        "SSL_CERT_FILE", Path, None, "a file of PEM certificates: the only authorities to trust when keys are fetched"
     )
     https_proxy: str | None = setting(
         "HTTPS_PROXY https_proxy", str, None, "the proxy through which keys are fetched over https", public=False
@@ -93,27 +93,27 @@ class Settings:
         "TODO_JWT_ISSUER",
         names,
         (),
-        "what `iss` must be, to the letter; one or several, with spaces between; needed with a key set",
+        "the exact value of `iss`; one or several, with spaces between; required with a key set",
     )
     jwt_audience: tuple[str, ...] = setting(
         "TODO_JWT_AUDIENCE",
         names,
         (),
-        "what `aud` must be or have; one or several, with spaces between; needed with a key set; `none` takes only "
-        "tokens without an audience and needs `TODO_JWT_CLIENTS`",
+        "a value that `aud` must be or contain; one or several, with spaces between; required with a key set; `none` "
+        "accepts only tokens without an audience and requires `TODO_JWT_CLIENTS`",
     )
     jwt_clients: tuple[str, ...] = setting(
         "TODO_JWT_CLIENTS",
         names,
         (),
-        "the clients whose tokens are taken, with spaces between: each of `azp`, `client_id` and `cid` that a token "
-        "has must be one of them, and one must be there; `any` where the key set belongs to one application alone",
+        "the clients whose tokens are accepted, with spaces between: a token must have `azp`, `client_id` or `cid`, "
+        "and each that it has must name one of them; `any` if the key set belongs to one application alone",
     )
     jwt_user_claim: str = setting(
         "TODO_JWT_USER_CLAIM",
         user_claim,
         "sub",
-        "the claim that names the user: one that the issuer never gives to two people",
+        "the claim that names the user; the issuer must never give its value to two people",
     )
     jwt_max_lifetime: int = setting(
         "TODO_JWT_MAX_LIFETIME",
@@ -122,86 +122,90 @@ class Settings:
         "seconds; a token that is valid for longer is refused",
     )
     host: str = setting("TODO_HOST", str, "127.0.0.1", "the address to listen on")
-    port: int = setting(
-        "TODO_PORT PORT", number(0, 65_535), 8000, "the port to listen on; many platforms give it in `PORT`"
-    )
+    port: int = setting("TODO_PORT PORT", number(0, 65_535), 8000, "the port to listen on; many platforms set `PORT`")
     workers: int = setting("TODO_WORKERS", number(1, 256), 1, "processes that serve")
     keep_alive_seconds: int = setting(
         "TODO_KEEP_ALIVE_SECONDS",
         number(1, 3_600),
         65,
-        "seconds that an idle connection is kept: more than the proxy in front keeps it, or a request can meet its end",
+        "seconds that an idle connection is kept open: more than in the proxy, or a request can race with the close",
     )
     drain_seconds: int = setting(
         "TODO_DRAIN_SECONDS",
         number(0, 300),
         0,
-        "after SIGTERM, how long to go on serving while readiness already says 503",
+        "seconds after SIGTERM in which requests are still served while readiness is 503",
     )
     trusted_proxies: tuple[str, ...] = setting(
-        "TODO_TRUSTED_PROXIES", networks, (), "addresses or networks whose `X-Forwarded-For` is believed"
+        "TODO_TRUSTED_PROXIES", networks, (), "addresses or networks whose `X-Forwarded-For` is trusted"
     )
     cors_origins: tuple[str, ...] = setting(
         "TODO_CORS_ORIGINS",
         origins,
         (),
-        "exact origins such as `https://app.example.com` or `tauri://localhost`, with spaces between",
+        "origins whose pages may call the API, such as `https://app.example.com` or `tauri://localhost`, with spaces "
+        "between",
     )
     max_tasks_per_user: int = setting(
-        "TODO_MAX_TASKS_PER_USER", number(1, 1_000_000), DEFAULT_QUOTA, "a create beyond this many is 409"
+        "TODO_MAX_TASKS_PER_USER", number(1, 1_000_000), DEFAULT_QUOTA, "tasks of one user; a create beyond them is 409"
     )
     trash_days: int = setting(
         "TODO_TRASH_DAYS",
         number(0, LONGEST_TRASH_KEPT.days),
         TRASH_KEPT.days,
-        "how long a deleted task can be restored",
+        "days for which a deleted task can be restored",
     )
     max_body_bytes: int = setting(
-        "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "a longer request body is 413"
+        "TODO_MAX_BODY_BYTES", number(1_024, 16_777_216), DEFAULT_LIMIT, "bytes of a request body; a longer one is 413"
     )
     max_batch_bytes: int = setting(
-        "TODO_MAX_BATCH_BYTES", number(1_024, 16_777_216), DEFAULT_BATCH_LIMIT, "a longer body of a batch is 413"
+        "TODO_MAX_BATCH_BYTES",
+        number(1_024, 16_777_216),
+        DEFAULT_BATCH_LIMIT,
+        "bytes of the body of a batch; a longer one is 413",
     )
     max_bodies_bytes: int = setting(
         "TODO_MAX_BODIES_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_LIMIT_OF_ALL,
-        "request bodies that a worker holds at once; while there is no room for more, a body is 503",
+        "bytes of request bodies that a worker holds at once; a body for which there is no room is 503",
     )
     max_answers_bytes: int = setting(
         "TODO_MAX_ANSWERS_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_MOST,
-        "lists and changes that a worker holds at once, beside one of any size; without room, a long one waits, then "
-        "is 503",
+        "bytes of lists and changes that a worker holds at once, beside one of any size; a long one waits for room, "
+        "then is 503",
     )
     max_streams: int = setting(
         "TODO_MAX_STREAMS", number(1, 100_000), MOST_LISTENERS, "streams of `/events` and waits in one worker"
     )
     max_streams_per_user: int = setting(
-        "TODO_MAX_STREAMS_PER_USER", number(1, 1_000), MOST_PER_USER, "the same of one user in one worker"
+        "TODO_MAX_STREAMS_PER_USER", number(1, 1_000), MOST_PER_USER, "the same for one user in one worker"
     )
     rate_limit_user: str | None = setting(
         "TODO_RATE_LIMIT_USER",
         rate,
         None,
         "requests of one user, such as `100/minute`; more are 429. "
-        "Each worker counts for itself, so N workers let up to N times as many through",
+        "Each worker counts separately, so N workers allow up to N times as many",
     )
     rate_limit_refused: str | None = setting(
         "TODO_RATE_LIMIT_REFUSED",
         rate,
         None,
-        "requests without a valid token from one address (of IPv6, one /64), such as `20/minute`; more are 429 in the "
-        "place of 401, and a valid token is never held up. Each worker counts for itself",
+        "requests without a valid token from one address (of IPv6, one /64), such as `20/minute`; more are 429 "
+        "instead of 401; requests with a valid token are not limited. Each worker counts separately",
     )
     erase: bool = setting("TODO_ERASE", switch, True, "`off` makes erasing a user through the API 404")
-    audit_log: str = setting("TODO_AUDIT_LOG", str, "stderr", "or a file's path; one JSON line for each security event")
+    audit_log: str = setting(
+        "TODO_AUDIT_LOG", str, "stderr", "`stderr` or a file's path; one JSON line for each security event"
+    )
     log_format: Literal["console", "json"] | None = setting(
         "TODO_LOG_FORMAT",
         _log_format,
         None,
-        "how log lines are written: `console` or `json`",
+        "the format of log lines: `console` or `json`",
         public=False,
         shown="`console` on a terminal, else `json`",
     )
@@ -209,7 +213,7 @@ class Settings:
         "TODO_LOG_LEVEL",
         _log_level,
         None,
-        "the least level that is logged: `debug`, `info`, `warning` or `error`",
+        "the lowest level that is logged: `debug`, `info`, `warning` or `error`",
         public=False,
         shown="`warning` on a terminal, else `info`",
     )
@@ -218,7 +222,7 @@ class Settings:
         "OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         lambda _: True,
         False,
-        "where traces go, with the extra `otel`: see Tracing in docs/operations.md",
+        "where traces are sent, with the extra `otel`: see Tracing in docs/operations.md",
         shown="none",
     )
 
@@ -233,7 +237,7 @@ class Settings:
 
     @property
     def needs_machine_secret(self) -> bool:
-        """Whether nothing is configured that tokens could be verified with."""
+        """Whether neither secrets nor keys are configured to verify tokens with."""
         return not self.jwt_secrets and self.key_source is None
 
     @property
@@ -247,7 +251,7 @@ class Settings:
             return False
 
     def __repr__(self) -> str:
-        """Show what is in force, and no secret."""
+        """Show the settings in force, without secrets."""
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.public().items())})"
 
     def public(self) -> dict[str, str | int | None]:
@@ -260,5 +264,5 @@ class Settings:
 
 
 def rows() -> dict[str, Setting]:
-    """Return the table: the fields of Settings and what is declared of each."""
+    """Return the table: each field of Settings with its declaration."""
     return {each.name: each.metadata["setting"] for each in fields(Settings)}

@@ -1,4 +1,4 @@
-"""`todo token --suggest`: from one token to the settings that take it."""
+"""`todo token --suggest`: prints the settings that accept a given token."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
 
 DEADLINE: Final = 10.0
-"""Seconds for the one discovery document that is fetched."""
+"""Seconds for fetching the discovery document."""
 
 _FOREVER: Final = 366 * 86_400
-"""Seconds that no token may be valid for."""
+"""Seconds; TODO_JWT_MAX_LIFETIME must be less."""
 
 _USERS: Final = ("uid", "oid", "user_id", "userId", "uuid", "id")
-"""Claims that may name the user where `sub` does not."""
+"""Claims that may name the user if there is no `sub`."""
 
 
 def suggest(settings: Settings, text: str) -> bool:
-    """Print the settings for tokens like the one in `text`, with what to know; return whether there are any.
+    """Print the settings for tokens like the one in `text`, with comments; return whether such tokens can be accepted.
 
-    Lines that begin with # are for people, the others for a .env file. Nothing of the token is verified, and nothing is
-    fetched but the discovery document of its issuer, which is announced.
+    Lines that begin with # are for people, the others for a .env file. The token is not verified. Only the discovery
+    document of its issuer is fetched, after a line that announces it.
     """
     token = pasted_token(text)
     if (sight := by_sight(token)) is not None:
         print(f"# {sight}")
         return False
     if (read := unverified(token)) is None:
-        print("# This has three segments, but they are not the base64url of JSON objects: was it copied whole?")
+        print("# This has three segments, but they are not the base64url of JSON objects: copy the whole token.")
         return False
     header, claims = read
     fit = True
     for problem in _problems(header, claims):
-        print(f"# This token cannot be taken: {problem}")
+        print(f"# This token cannot be accepted: {problem}")
         fit = False
     if (kind := by_content(claims)) is not None:
         print(f"# {kind}")
@@ -63,7 +63,7 @@ def _problems(header: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[
     elif (problem := header_problem(header)) is not None:
         yield problem
     if not isinstance(claims.get("exp"), int | float):
-        yield "it has no exp, so it would be valid for ever"
+        yield "it has no exp, so it would be valid forever"
 
 
 def _keys(settings: Settings, header: Mapping[str, Any], claims: Mapping[str, Any]) -> Iterator[str]:
@@ -75,7 +75,7 @@ def _keys(settings: Settings, header: Mapping[str, Any], claims: Mapping[str, An
             yield _line("TODO_JWT_ISSUER", issuer)
         return
     if not isinstance(issuer, str):
-        yield "# The token has no iss, which a key set needs: let the provider put one in."
+        yield "# The token has no iss, which a key set needs: configure the provider to include one."
         return
     yield _line("TODO_JWT_ISSUER", issuer)
     plain = re.match("http://([^/:]+)", issuer)
@@ -116,7 +116,7 @@ def _claims(claims: Mapping[str, Any]) -> Iterator[str]:
     yield from _user(claims)
     begin, end = claims.get("iat"), claims.get("exp")
     if isinstance(begin, int | float) and isinstance(end, int | float) and LONGEST_LIFETIME < end - begin < _FOREVER:
-        yield "# The token is valid for long, and nobody can take it back before: shorter is better."
+        yield "# The token is valid for long and cannot be revoked before it expires: a shorter lifetime is safer."
         yield f"TODO_JWT_MAX_LIFETIME={int(end - begin) + 1}"
 
 
@@ -135,32 +135,32 @@ def _audience(claims: Mapping[str, Any]) -> Iterator[str]:
     if audiences:
         return
     clients = [claims[name] for name in CLIENT_CLAIMS if isinstance(claims.get(name), str)]
-    yield "# The token has no audience. It is better to let the provider put one in, so that tokens for other services"
-    yield "# are refused. Without one, the client that the token was issued to is checked in its place."
+    yield "# The token has no audience. It is better to configure one at the provider, so that tokens for others"
+    yield "# are refused. Without an audience, the service checks the client that the token was issued to."
     yield "TODO_JWT_AUDIENCE=none"
     if not clients:
-        yield "# It names no client either: any is right only if the keys belong to this one application alone."
+        yield "# It names no client either: any is safe only if the keys belong to this application alone."
     yield _line("TODO_JWT_CLIENTS", *(dict.fromkeys(clients) or ["any"]))
 
 
 def _user(claims: Mapping[str, Any]) -> Iterator[str]:
     subject = claims.get("sub")
     if isinstance(claims.get("uid"), str) and "cid" in claims:
-        yield "# Okta: sub is the login name, which somebody else may get later; uid never is given again."
+        yield "# Okta: sub is the login name, which another person may get later; a uid is never reused."
         yield "TODO_JWT_USER_CLAIM=uid"
     elif not isinstance(subject, str):
         other = [name for name in _USERS if isinstance(claims.get(name), str)]
-        yield "# The token has no sub. Which claim names the user, and is never given to two people?"
+        yield "# The token has no sub. Name a claim that identifies the user and is never given to two people."
         yield f"TODO_JWT_USER_CLAIM={other[0] if other else ''}"
     elif "@" in subject:
-        yield "# sub looks like an e-mail address, which somebody else may get later: is there a better claim?"
+        yield "# sub looks like an e-mail address, which another person may get later: prefer another claim."
 
 
 def _line(variable: str, *values: str) -> str:
-    """Return a line of a .env file, or a comment where a value could mean more than itself there or in a shell."""
+    """Return a line of a .env file, or a comment if a character of the value is special there or in a shell."""
     if all(re.fullmatch(r"[A-Za-z0-9._~:/?#@+=%-]+", value) for value in values):
         return f"{variable}={' '.join(values)}"
-    return f"# {variable} would be {', '.join(map(_word, values))}, which is not taken over: look at it closely."
+    return f"# {variable} would be {', '.join(map(_word, values))}; it has special characters, so check it first."
 
 
 def _word(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Tokens for trying things out: signed with the deployment's own secret, or with one made for this machine."""
+"""`todo token`: signs tokens with the shared secret, or with the one made for this machine, and explains tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def sign(settings: Settings, user: UserId, ttl: int) -> str:
     """Return an HS256 token for `user` that is valid for `ttl` seconds, signed with the first secret.
 
-    Its issuer, audience and client are the first of those that are configured.
+    Its issuer, audience and client are the first ones that are configured.
     """
     now = int(time.time())
     claims: dict[str, object] = {settings.jwt_user_claim: user, "iat": now, "exp": now + ttl}
@@ -38,9 +38,9 @@ def sign(settings: Settings, user: UserId, ttl: int) -> str:
 
 
 def explain(settings: Settings, text: str) -> bool:
-    """Print each check that the service makes of the token in `text`, and return whether all pass.
+    """Print each check that the service makes of the token in `text`; return whether all pass.
 
-    The token is never printed; of its claims, iss, aud and the client are, beside what is configured.
+    The token is never printed. Of its claims, iss, aud and the client are printed beside the configured values.
     """
     token = pasted_token(text)
     checks = asyncio.run(_checks(settings, token))
@@ -56,7 +56,7 @@ def explain(settings: Settings, text: str) -> bool:
 
 
 async def _checks(settings: Settings, token: str) -> list[Check]:
-    """Return the checks, with the cause where keys could not be had."""
+    """Return the checks, with the cause if keys could not be obtained."""
     key_sets = key_sets_of(settings, AuditLines("stderr"))
     verifier = verifier_of(settings, AuditLines("stderr"), key_sets)
     try:

@@ -1,4 +1,4 @@
-"""What stands between a connection and its transport: bounded reads, parsing before reading on, an end in order."""
+"""Between a connection and its transport: bounded reads, parsing before reading on, an orderly close."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 READ: Final = 16_384
-"""Bytes that are read from a socket at once: so many at most are kept unparsed while a request is being answered."""
+"""The most bytes read from a socket at once, and so the most kept unparsed while a request is being answered."""
 
 
 class Socket(asyncio.BufferedProtocol):
-    """The transport's side of a connection: it reads READ bytes at most at a time, where uvloop would read 256,000.
+    """The protocol that the transport calls: it reads at most READ bytes at a time, where uvloop would read 256,000.
 
-    All connections of a server read into one buffer, because each takes its bytes out before the next one reads.
+    All connections of a server share one buffer, because each copies its bytes before the next one reads.
     """
 
     def __init__(self, connection: HttpToolsProtocol, buffer: bytearray) -> None:
@@ -27,11 +27,11 @@ class Socket(asyncio.BufferedProtocol):
         self._buffer = memoryview(buffer)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's
-        """Return where to read to."""
+        """Return the buffer to read into."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Hand on what was read."""
+        """Pass the bytes on."""
         self.connection.data_received(bytes(self._buffer[:nbytes]))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,7 +43,7 @@ class Socket(asyncio.BufferedProtocol):
         self.connection.connection_lost(exc)
 
     def eof_received(self) -> None:
-        """Hand on: the transport closes."""
+        """Pass the end of input on; the transport closes."""
         self.connection.eof_received()
 
     def pause_writing(self) -> None:
@@ -56,19 +56,19 @@ class Socket(asyncio.BufferedProtocol):
 
 
 class Flow(FlowControl):
-    """uvicorn's flow control, for which to read on means to parse first what was read and not parsed yet."""
+    """uvicorn's flow control, which parses the buffered bytes before it resumes reading."""
 
     def __init__(self, transport: asyncio.Transport, parse: Callable[[], None]) -> None:
         super().__init__(transport)
         self.parse = parse
 
     def resume_reading(self) -> None:
-        """Parse on; that lets the transport read once all is parsed."""
+        """Parse the buffered bytes; the parser resumes reading once all are parsed."""
         self.parse()
 
 
 class AnswerTransport:
-    """The transport as an answer sees it, for which to close the connection is to end it in order.
+    """The transport of answers, whose `close` ends the connection in an orderly way.
 
     `written` counts the bytes of all answers.
     """
@@ -82,10 +82,10 @@ class AnswerTransport:
         self.written = 0
 
     def write(self, data: bytes) -> None:
-        """Send a piece of an answer when the client has read what is before it."""
+        """Send a piece of an answer, and count it."""
         self.written += len(data)
         self._write(data)
 
 
 def nothing() -> None:
-    """Do nothing: there is no connection any more."""
+    """Do nothing: the connection is closed."""

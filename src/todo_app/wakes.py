@@ -1,4 +1,4 @@
-"""How a worker's listeners hear of writes: its own at once, those of other workers by notification or by poll."""
+"""How a worker's listeners learn of writes: of its own at once, of other workers' by notification or by poll."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 log = logging.getLogger("todo")
 
 _EVERY: Final = 1.0
-"""Seconds between two rounds of the poll where nothing else says that something was written."""
+"""Seconds between two rounds of the poll if nothing else reports writes."""
 
 _EVERY_VERSIONED: Final = 0.1
-"""Seconds between two looks at the version of a SQLite file: 2.7 µs each."""
+"""Seconds between two reads of a SQLite file's version, which take 2.7 µs each."""
 
 _EVERY_NOTIFIED: Final = 15.0
-"""Seconds between two rounds while notifications arrive: the net below them."""
+"""Seconds between two rounds while notifications arrive, in case one is lost."""
 
 
 class Notifier(Protocol):
-    """What `todo_adapters.sql.postgres.notifications` promises."""
+    """The interface of `todo_adapters.sql.postgres.notifications`."""
 
     listening: bool
 
     def announce(self, digest: str) -> None:
-        """Name a user in the next notification."""
+        """Add a user to the next notification."""
 
     async def run(self) -> None:
         """Listen and notify until cancelled."""
 
     async def first_heard(self) -> int | None:
-        """Return the place of the first URL on which a notification arrives, None if on none."""
+        """Return the index of the first URL on which a notification arrives, None if there is none."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class Notifying(Protocol):
 
 
 def listen_urls(settings: Settings) -> list[str]:
-    """Return the connection strings of PostgreSQL to listen on, the best first: a pooler hears no notification."""
+    """Return PostgreSQL's connection strings to listen on, the direct one first: poolers drop notifications."""
     return [url for url in (settings.direct_url, settings.database.url) if url is not None]
 
 
@@ -70,7 +70,7 @@ class Wakes:
         self.listeners = Listeners(most=settings.max_streams, most_per_user=settings.max_streams_per_user)
         self._notifier = self._notifier_of(settings, store, metrics)
         self._versioned = isinstance(store, Versioned)
-        # Nobody else writes to this process's memory.
+        # Memory has one worker, so there are no other workers' writes.
         self._poll = None if isinstance(store, MemoryTasks) else Poll(self.listeners, store, every=self._every)
         counts = self.listeners.counts
         metrics.watch("todo_streams", "Open streams of /events.", lambda: counts["stream"])
@@ -87,8 +87,8 @@ class Wakes:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Listen for other workers' writes for the length of the block."""
-        log.info("live: other workers' writes are heard by %s", self._way())
+        """Listen for other workers' writes while the block runs."""
+        log.info("live: other workers' writes are found by %s", self._way())
         running = [asyncio.create_task(each.run()) for each in (self._notifier, self._poll) if each is not None]
         try:
             yield

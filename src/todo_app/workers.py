@@ -1,4 +1,4 @@
-"""Several worker processes, and the directory in which they leave their numbers for each other."""
+"""Several worker processes, and the directory through which they share their metrics."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 
 def run_workers(config: ServerConfig, listener: socket.socket) -> None:
-    """Run the workers until told to stop. Whichever of them is asked for `/metrics` answers for all."""
-    multiprocess.Process = _Worker  # type: ignore[misc]  # uvicorn's supervisor has no other place to say which
+    """Run the workers until a signal stops them. `/metrics` of any worker has the sums of all."""
+    multiprocess.Process = _Worker  # type: ignore[misc]  # uvicorn's supervisor has no other hook for it
     with TemporaryDirectory(prefix="todo-metrics-") as directory:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory  # the workers' prometheus_client reads it
         _Workers(config, [listener], directory).run()
 
 
 class _Worker(multiprocess.Process):
-    """uvicorn's worker, which serves and leaves as the only process would."""
+    """uvicorn's worker, which serves and shuts down like a single process."""
 
     config: ServerConfig
 
     @property
     def server(self) -> Server:
-        """The server, made where it runs."""
+        """The server, made in the worker process."""
         if self._server is None:
             self._server = Server(self.config)
-        return self._server  # type: ignore[return-value]  # nobody else sets it
+        return self._server  # type: ignore[return-value]  # set here only
 
 
 class _Workers(Multiprocess):
-    """uvicorn's supervisor, which moreover forgets what a worker that ended had in flight; what it counted stays."""
+    """uvicorn's supervisor, which also removes the gauges of a worker that ended; its counters stay."""
 
     def __init__(self, config: ServerConfig, sockets: list[socket.socket], directory: str) -> None:
         super().__init__(config, sockets)
@@ -55,7 +55,7 @@ class _Workers(Multiprocess):
         self._known = living
 
     def terminate_all(self) -> None:
-        """Tell the workers to leave. The port is closed once the last of them closes it, so not held open here."""
+        """Signal the workers to stop, and close the port here, so that it is closed once the last worker closes it."""
         super().terminate_all()
         for listener in self.sockets:
             listener.close()

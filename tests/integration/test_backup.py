@@ -107,7 +107,7 @@ def test_copies_made_while_others_write_are_whole(life):
 
 def test_a_copy_is_for_its_owner_only_and_says_what_a_restore_needs(life):
     assert stat.S_IMODE((life.directory / "copy.db").stat().st_mode) == 0o600
-    assert "run todo renew before anybody is served" in life.said
+    assert "run todo renew before you start the service" in life.said
     assert not (life.directory / "copy.db.part").exists()
 
 

@@ -188,7 +188,7 @@ def empty(postgres_databases):
 def test_an_empty_database_is_not_migrated_and_no_wall_has_fallen(run, empty):
     status, printed = run("doctor", empty)
     assert status == 1
-    assert "FAIL  schema: nothing is migrated yet: run todo migrate" in printed
+    assert "FAIL  schema: the database is not migrated yet: run todo migrate" in printed
     assert "row-level security" not in printed
 
 
@@ -199,7 +199,7 @@ def test_doctor_proves_that_a_notification_arrives_and_says_where(run, postgres_
     assert "ok    notifications: one arrived on TODO_DATABASE_URL\n" in printed
     status, printed = run("doctor", pooled)
     assert status == 0, printed
-    assert "note  notifications: none arrives, so workers find each other's writes by a poll" in printed
+    assert "note  notifications: none arrived, so workers find each other's writes by a poll" in printed
     assert "set TODO_DATABASE_DIRECT_URL" in printed
     status, printed = run("doctor", pooled, TODO_DATABASE_DIRECT_URL=direct)
     assert status == 0, printed

@@ -69,7 +69,7 @@ def test_what_keeps_it_from_attacking_is_said_in_one_sentence(served, tmp_path):
     for arguments, says in [
         ((one, one), "both tokens are of one user"),
         ((one, "nonsense"), "user B cannot list tasks: 401"),
-        ((one, other, "--destructive"), "user B has tasks, which --destructive would risk"),
+        ((one, other, "--destructive"), "user B has tasks, which --destructive could erase"),
     ]:
         ran = doctor(served, *arguments, cwd=tmp_path)
         assert ran.returncode == 1
@@ -96,7 +96,7 @@ def test_a_deployment_without_a_document_is_attacked_with_that_of_this_release(t
     with Served(tmp_path, TODO_JWT_SECRET=SECRET, TODO_DOCS="off") as served:
         ran = doctor(served, *two(), cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout
-    assert ran.stdout.startswith("note  attack: it shows no OpenAPI document")
+    assert ran.stdout.startswith("note  attack: the deployment has no OpenAPI document")
 
 
 DOCUMENT = {
@@ -228,7 +228,7 @@ HOLES = {
     "list": ["GET /api/{user_id}/tasks by user A", "without the other's task"],
     "batch": ["POST /api/{user_id}/batch by user B", "404 for the other's task"],
     "no token": ["by nobody known", "not 401"],
-    "oracle": ["GET /api/{user_id}/tasks/{key} by user A", "the 404 of a task that never was"],
+    "oracle": ["GET /api/{user_id}/tasks/{key} by user A", "the 404 of a task that never existed"],
 }
 
 
@@ -253,7 +253,7 @@ def test_what_erases_a_user_is_tried_only_where_there_is_nothing_to_lose(capsys)
         held, printed = attacked(url, capsys, destructive=True)
         assert (held, printed) == (
             False,
-            "FAIL  attack: user B has tasks, which --destructive would risk: use users without any\n",
+            "FAIL  attack: user B has tasks, which --destructive could erase: use users without tasks\n",
         )
         assert list(server.tasks) == [1]
 

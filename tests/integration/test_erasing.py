@@ -112,7 +112,7 @@ async def test_an_operator_erases_a_user_without_a_token(database, store, ann, b
     before = await tasks.counter(ann)
     settings = {"TODO_DATABASE_URL": database.url, "TODO_AUDIT_LOG": "audit.log"}
     ran = await asyncio.to_thread(todo, "erase", "--user", ann, cwd=tmp_path, **settings)
-    assert (ran.returncode, ran.stdout) == (0, f"erased: everything of {ann!r} but the user id and the counter\n")
+    assert (ran.returncode, ran.stdout) == (0, f"erased: all data of {ann!r} except the user id and the counter\n")
     assert {table: rows(database, table, ann) for table in TABLES} == {table: [] for table in TABLES}
     assert await tasks.counter(ann) == before + 1
     assert len((await tasks.list(bob)).tasks) == 2
@@ -124,5 +124,5 @@ async def test_an_operator_erases_a_user_without_a_token(database, store, ann, b
 def test_an_operator_is_told_that_a_user_is_unknown_and_none_is_made(database, tmp_path):
     ran = todo("erase", "--user", "nobody", cwd=tmp_path, TODO_DATABASE_URL=database.url)
     assert ran.returncode == 1
-    assert ran.stderr == "todo: 'nobody' has never written anything here: look at the spelling of the user id\n"
+    assert ran.stderr == "todo: 'nobody' has never written to this database: check the spelling of the user id\n"
     assert rows(database, "users", "nobody") == []

@@ -148,7 +148,7 @@ async def test_what_an_operator_should_know_is_said_at_the_start_and_by_doctor(t
     said = [record.getMessage() for record in caplog.records if record.name == "todo"]
     sick = await asyncio.to_thread(todo, "doctor", cwd=tmp_path, **settings)
     for told in (said, sick.stdout.splitlines()):
-        assert any("TODO_JWT_CLIENTS=any takes tokens of every client" in line for line in told)
+        assert any("TODO_JWT_CLIENTS=any accepts tokens of every client" in line for line in told)
         assert any("TODO_JWT_ISSUER names several issuers" in line for line in told)
 
 

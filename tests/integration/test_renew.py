@@ -129,7 +129,7 @@ def test_the_command_says_how_many_users_were_renewed_and_uses_the_direct_url(fi
     gone = f"postgresql://u:p@127.0.0.1:{free_port()}/todo"
     ran = todo("renew", cwd=tmp_path, TODO_DATABASE_URL=gone, TODO_DATABASE_DIRECT_URL=filled_postgres.url)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith("3 user(s) renewed: each device starts anew")
+    assert ran.stdout.startswith("3 user(s) renewed: each device fetches its data anew")
     least = first_counter(datetime.now(UTC) - timedelta(minutes=5))
     assert all(revision == horizon > least for _, revision, horizon in counters(filled_postgres))
 

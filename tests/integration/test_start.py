@@ -82,7 +82,7 @@ def test_the_version_is_printed(tmp_path):
 def test_a_token_that_is_signed_with_a_new_secret_says_so_once(tmp_path):
     first, second = (todo("token", "--user", "ann", cwd=tmp_path) for _ in range(2))
     assert first.stdout.count(".") == second.stdout.count(".") == 2
-    assert f"there was no secret in {tmp_path}/todo.db.secret, so a new one was made" in first.stderr
+    assert f"{tmp_path}/todo.db.secret did not exist, so a new secret was made" in first.stderr
     assert first.stderr.count("\n") == 1
     assert second.stderr == ""
     assert todo("token", "--user", "ann", cwd=tmp_path, TODO_JWT_SECRET=SECRET).stderr == ""

@@ -56,7 +56,7 @@ def test_the_settings_for_a_provider_s_token_are_those_that_take_it(shape, issue
         assert given["TODO_JWT_AUDIENCE"] in shape.claims["aud"]
         given["TODO_JWT_AUDIENCE"] = wanted["TODO_JWT_AUDIENCE"]
     assert given == wanted
-    assert not [line for line in lines if "cannot be taken" in line]
+    assert not [line for line in lines if "cannot be accepted" in line]
 
 
 NEW_USER = ["Auth0", "Clerk, session token", "Better Auth", "Logto", "Okta, custom authorization server", "Ory Hydra"]
@@ -110,7 +110,7 @@ def test_what_no_setting_can_take_is_said(capsys, issuer, header, claims, says):
     good = honest_claims(time.time(), iss="urn:issuer", aud="todo")
     _, lines, fit = suggested(capsys, issuer.token("EdDSA", {**good, **claims}, header))
     assert not fit
-    assert any(says in line for line in lines if line.startswith("# This token cannot be taken: "))
+    assert any(says in line for line in lines if line.startswith("# This token cannot be accepted: "))
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_start_event_has_the_public_settings_and_no_other():
         ({"TODO_JWT_USER_CLAIM": "iss"}, "TODO_JWT_USER_CLAIM must be a claim that the issuer never gives to two"),
         ({"TODO_JWT_USER_CLAIM": "sub uid"}, "TODO_JWT_USER_CLAIM must be the name of one claim"),
         ({"TODO_DATABASE_URL": "memory:", "TODO_WORKERS": "2"}, "TODO_WORKERS must be 1"),
-        ({"TODO_DATABASE_DIRECT_URL": "postgresql://db.example/todo"}, "TODO_DATABASE_DIRECT_URL only goes"),
+        ({"TODO_DATABASE_DIRECT_URL": "postgresql://db.example/todo"}, "TODO_DATABASE_DIRECT_URL needs a PostgreSQL"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_by_name(given, names):
@@ -92,7 +92,7 @@ def test_issuers_audiences_and_clients_are_one_or_several():
 def test_a_key_set_of_one_application_is_a_caution():
     given = {**KEY_SET, **NAMED, "TODO_JWT_AUDIENCE": "none", "TODO_JWT_CLIENTS": "any"}
     (caution,) = cautions(read(**given))
-    assert caution.startswith("TODO_JWT_CLIENTS=any takes tokens of every client")
+    assert caution.startswith("TODO_JWT_CLIENTS=any accepts tokens of every client")
     assert cautions(read(**{**given, "TODO_JWT_CLIENTS": "web"})) == []
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.command import todo
 
-WARNING = "sees the password in --database-url"
+WARNING = "sees the password of --database-url"
 
 
 @pytest.mark.parametrize(
