@@ -1,1 +1,1 @@
-"""The HTTP contract over Litestar."""
+"""The HTTP API over Litestar. `application.py` lists in order what runs between the server and a handler."""

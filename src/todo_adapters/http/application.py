@@ -1,4 +1,4 @@
-"""The HTTP application: routes, the gate before them, the edge around them."""
+"""The HTTP application: `Edge`, then `Admission`, then routing, then `Authentication`, then a handler."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def http_application(
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
-    valid token. `body_limit` is for one request, `batch_limit` for one batch, `bodies_limit` for all that are held at
-    once. `openapi` is the document to serve, None to hide it. `metrics` counts, and is served. `admission` bounds what
-    is worked on at once. `live` serves streams and waits. `answers` bounds the memory of answers. Without `erase`,
-    no user can be erased.
+    valid token. `body_limit` applies to one request, `batch_limit` to one batch, `bodies_limit` to all bodies held at
+    once. `openapi` is the document to serve, None to hide it. `metrics` counts, and serves `/metrics`. `admission`
+    limits the work in progress. `live` serves streams and waits. `answers` limits the memory of answers. Without
+    `erase`, the route that erases a user is 404.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
@@ -103,7 +103,7 @@ def http_application(
         ],
         middleware=[authentication],
         lifespan=[*([lifespan] if lifespan else []), metrics.told],
-        exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # an Answer answers as a Response does
+        exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # an Answer has the interface of a Response
         openapi_config=None,
         logging_config=None,
     )
@@ -114,4 +114,4 @@ def http_application(
 
 
 def _uncounted(_user: UserId, _requests: int) -> None:
-    """Count nothing: there is no limit."""
+    """Count nothing, because there is no limit."""

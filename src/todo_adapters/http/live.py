@@ -1,4 +1,4 @@
-"""What streams and waits share: the listeners, a service of their own, and their numbers."""
+"""The part that streams and waits share: the listeners, the reads of the store, and their metrics."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from todo_domain.room import Room
 
 LEAVE_STREAMS: Final = "todo.leave_streams"
-"""Where the ASGI state has the function that ends the streams and waits within so many seconds."""
+"""The key in the ASGI state of the function that ends the streams and waits within a number of seconds."""
 
 _READS: Final = 16
-"""Reads of the store at once for all streams and waits of a worker: a crowd that wakes leaves room for the requests."""
+"""The most concurrent reads of the store for all streams and waits of a worker, so that many wakes at once leave room
+for requests."""
 
 
 class Listening(Protocol):
-    """A request that may become a stream or a wait: no request in flight, and how long it takes says nothing."""
+    """A request that may become a stream or a wait; then it is not counted as in flight, nor timed."""
 
     listening: bool
 
@@ -33,7 +34,8 @@ class Listening(Protocol):
 class Live:
     """The streams and waits of one worker.
 
-    `service` reads for them; its calls are outside the bound on the store calls of requests, and have one of their own.
+    `service` reads for them. Its calls do not count towards the limit on the store calls of requests; they have a limit
+    of their own.
     """
 
     def __init__(self, listeners: Listeners, service: TaskService, metrics: Metrics) -> None:
@@ -43,7 +45,7 @@ class Live:
         self._reads = asyncio.Semaphore(_READS)
 
     async def changes(self, user: UserId, since: int, limit: int, room: Room | None = None) -> Changes:
-        """Return what changed after `since`, in turn with the other streams and waits."""
+        """Return the changes after `since`; waits while too many such reads run."""
         async with self._reads:
             return await self.service.changes(user, since=since, limit=limit, room=room)
 
@@ -51,9 +53,9 @@ class Live:
     async def listening(
         self, user: UserId, kind: Kind, request: Listening, receive: Receive
     ) -> AsyncIterator[Listener]:
-        """Be a listener for the length of the block; a client that goes away ends it.
+        """Be a listener while the block runs; the listener is dismissed when the client disconnects.
 
-        Raises TooManyListenersError where there is no room.
+        Raises TooManyListenersError if there is no room.
         """
         with self.listeners.enter(user, kind) as listener:
             request.listening = True
@@ -67,7 +69,7 @@ class Live:
                 await asyncio.gather(watching, return_exceptions=True)
 
     def woke(self, seconds: float) -> None:
-        """Note how long after its wake a change was written to a stream or a wait ended."""
+        """Record how many seconds after its wake a change was sent."""
         self._metrics.woke(seconds)
 
 

@@ -1,1 +1,1 @@
-"""The handlers, one file for each resource: parse, make one call, reply."""
+"""The handlers, one file for each resource. A handler parses, makes one call, and replies."""

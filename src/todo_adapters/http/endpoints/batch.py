@@ -26,14 +26,14 @@ class BatchController(Controller):
 
     @post(status_code=200)
     async def do_batch(self, request: TaskRequest) -> ASGIApp:
-        """Do the operations in order, and answer each."""
+        """Do the operations in order, and return a result for each."""
         request.no_parameters()
         operations, atomic = await request.batch()
         if (further := (len(operations) - 1) // OPERATIONS_OF_A_REQUEST) > 0:
             request.spend(further)
 
         async def make(room: AnswerRoom) -> ASGIApp:
-            # For the longest answer there can be, because a batch that is done is not refused any more.
+            # Room for the longest possible answer, because a batch that is done can no longer be refused.
             room.take(len(operations) * LARGEST_TASK)
             results = await request.tasks.batch(request.owner, operations, atomic=atomic, deadline=request.deadline)
             for result in results:

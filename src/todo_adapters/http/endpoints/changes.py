@@ -1,4 +1,4 @@
-"""Incremental sync: what changed since a revision, now or as soon as something does."""
+"""Incremental sync: the changes since a revision, at once or as soon as there are any."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ChangesController(Controller):
 
     @get(status_code=200)
     async def list_changes(self, request: TaskRequest) -> ASGIApp:
-        """List what changed after `since`, or everything; with `wait`, once there is something."""
+        """List the changes after `since`, or the whole state; with `wait`, as soon as there are changes."""
         asked = parse_changes_query(request.query_string)
-        request.none_match()  # no validator could match, but a malformed condition is refused on every GET
+        request.none_match()  # there is no validator to match, but a malformed condition is refused on every GET
 
         async def make(room: AnswerRoom) -> ASGIApp:
             if asked.wait is None or request.sent_as_head:
@@ -42,7 +42,7 @@ class ChangesController(Controller):
                     raise RateLimited(1, "listeners") from None
             return Compressed(changes_answer(changes, [JSON, PRIVATE], room))
 
-        # After a wait the request's own deadline may be over.
+        # A wait may be longer than the request's own deadline.
         deadline = request.deadline if asked.wait is None else None
         return await request.answers.answer(request.owner, make, deadline)
 

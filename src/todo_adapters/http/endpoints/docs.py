@@ -1,11 +1,11 @@
-"""`/docs`: a page that explores the contract and tries it with a pasted token. It loads nothing from other hosts."""
+"""`/docs`: a page that shows the API and tries it with a pasted token. It loads nothing from other hosts."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import swagger_ui_bundle  # type: ignore[import-untyped]  # a package of files: its one name is where they are
+import swagger_ui_bundle  # type: ignore[import-untyped]  # a package of files, whose one name is their folder
 
 from todo_adapters.http.protocol.errors import NoSuchRoute
 from todo_adapters.http.protocol.response import Answer
@@ -19,7 +19,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The Content-Security-Policy of the page: what it shows came with it, and it speaks to this service alone."""
+"""The Content-Security-Policy of the page: it loads from this service and sends to this service only."""
 
 FILES: Final = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -28,7 +28,7 @@ FILES: Final = {
     "favicon-32x32.png": "image/png",
     "start.js": "text/javascript",
 }
-"""What the page consists of, with the media types. All but the last come from the package."""
+"""The files of the page, with their media types. All but the last come from the package."""
 
 _PAGE: Final = b"""<!doctype html>
 <html lang="en">
@@ -44,7 +44,7 @@ _PAGE: Final = b"""<!doctype html>
 </html>
 """
 
-_START: Final = b"""// What a client may leave out begins empty: an example would be sent.
+_START: Final = b"""// Optional parameters begin empty, because an example would be sent.
 function emptied(parameters) {
   for (const parameter of parameters.filter((one) => !one.required)) {
     delete parameter.example;
@@ -79,7 +79,7 @@ _GUARD: Final[list[Header]] = [
 
 
 def front() -> Answer:
-    """Return the answer of `/`: see `/docs`, by a reference that holds under any prefix (RFC 3986, section 5.2)."""
+    """Return the answer of `/`: a redirect to `/docs`, relative, so right under any prefix (RFC 3986, section 5.2)."""
     return Answer(307, headers=[(b"location", b"docs"), (b"cache-control", b"no-cache")])
 
 

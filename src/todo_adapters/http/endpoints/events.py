@@ -1,4 +1,4 @@
-"""`/events`: what changed, as it happens."""
+"""`/events`: changes as a stream."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EventsController(Controller):
 
     @get(status_code=200)
     async def stream_events(self, request: TaskRequest) -> ASGIApp:
-        """Stream what changes after the client's position."""
+        """Stream the changes after the client's position."""
         header = request.single_header(b"last-event-id")
         last_event_id, since = parse_events_query(request.query_string)
         start = (
@@ -44,7 +44,7 @@ class EventsController(Controller):
 
 
 class _Stream:
-    """The stream as an ASGI application, a listener for as long as it lasts."""
+    """The stream as an ASGI application, which is a listener while it runs."""
 
     def __init__(
         self, live: Live, user: UserId, start: Position, counter: int, expires_at: float, room: AnswerRoom
@@ -57,7 +57,7 @@ class _Stream:
         self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream, or say that there is no room."""
+        """Send the stream, or `bye` `busy` if there is no room."""
         live, user = self._live, self._user
         try:
             async with live.listening(user, "stream", context_of(scope), receive) as listener:

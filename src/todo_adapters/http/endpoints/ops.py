@@ -1,4 +1,4 @@
-"""What operators and tools ask for: health, numbers, and the contract itself."""
+"""Routes for operators and tools: health, metrics, the OpenAPI document and its page."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from todo_domain import Tasks, TokenVerifier
 
 LEAVING: Final = "todo.leaving"
-"""What the server puts into its ASGI state once it is about to stop."""
+"""The key that the server sets in its ASGI state when it begins to stop."""
 
 
 def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, metrics: Metrics) -> Router:
-    """Return the routes outside `/api`; they need no token. Without `openapi`, neither it nor its page is served."""
+    """Return the routes outside `/api`, which need no token. Without `openapi`, the document and its page are 404."""
 
     @get("/health/live", status_code=200)
     async def live() -> ASGIApp:
-        """Answer as long as the process can."""
+        """Answer 200 while the process can answer."""
         return Answer(200, encode(Health("live")), [JSON, NO_STORE])
 
     @get("/health/ready", status_code=200)
     async def ready(request: Request[Any, Any, Any]) -> ASGIApp:
-        """Answer 200 if requests should be sent here; otherwise Unavailable says why not."""
+        """Answer 200 if requests can be served; otherwise raise Unavailable with the reason."""
         if LEAVING in request.scope["state"]:
             raise Unavailable("the service is about to stop: ask another instance")
         deadline = context_of(request.scope).deadline
@@ -47,7 +47,7 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
 
     @get("/metrics", status_code=200)
     async def numbers() -> ASGIApp:
-        """Serve the numbers."""
+        """Serve the metrics."""
         return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
 
     handlers = [live, ready, numbers]
@@ -67,12 +67,12 @@ def _docs(openapi: bytes) -> list[HTTPRouteHandler]:
 
     @get("/", status_code=307)
     async def front() -> ASGIApp:
-        """Lead a person who opens the address of the service to the page."""
+        """Redirect a person who opens the service's address to the page."""
         return docs.front()
 
     @get("/docs", status_code=200)
     async def page() -> ASGIApp:
-        """Serve the page over the document."""
+        """Serve the page of the document."""
         return docs.page()
 
     @get("/docs/{name:str}", status_code=200)

@@ -1,4 +1,4 @@
-"""A user's data as a whole: out as a file, and gone."""
+"""All data of a user: export as a file, and erase."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _TYPES: Final[dict[str, Header]] = {
 }
 
 _SHARE: Final = 0.1
-"""Of the time of a worker, what writing an export may take."""
+"""The part of a worker's time that writing an export may take."""
 
 _PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 64}
-"""Bytes that take less than a millisecond to write in each format; then other requests have their turn."""
+"""Bytes of each format that take less than a millisecond to write; other requests run between two pieces."""
 
 
 class ExportController(Controller):
@@ -47,9 +47,9 @@ class ExportController(Controller):
 
     @get(status_code=200)
     async def export_tasks(self, request: TaskRequest) -> ASGIApp:
-        """Send everything of the caller as a file."""
+        """Send all data of the caller as a file."""
         format_ = parse_export_query(request.query_string)
-        request.none_match()  # no validator could match, but a malformed condition is refused on every GET
+        request.none_match()  # there is no validator to match, but a malformed condition is refused on every GET
         deadline = Deadline.within(TRANSFER_WITHIN)
 
         async def make(room: AnswerRoom) -> ASGIApp:
@@ -73,9 +73,9 @@ class EraseController(Controller):
     path = "/api/{user_id:str}"
     request_class = TaskRequest
 
-    @delete(status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete(status_code=200)  # the answer sets the real status; with 204 Litestar allows no return value
     async def erase_user(self, request: TaskRequest) -> ASGIApp:
-        """Erase everything of the caller, who has named themself once more."""
+        """Erase all data of the caller, after `confirm` has repeated the user id."""
         require_confirmed(request.query_string, request.owner)
         with request.transfers.one(request.owner):
             try:
@@ -89,11 +89,11 @@ class EraseController(Controller):
 
 
 def _fragments(format_: str, owner: UserId, everything: Everything) -> Iterator[bytes]:
-    """Return what the file is made of, each made when it is asked for."""
+    """Return the parts of the file, each made on demand."""
     if format_ == "csv":
         return spreadsheet.lines(everything.tasks)
     if format_ == "ics":
-        from todo_adapters.formats import calendar  # noqa: PLC0415  its library takes a while to import
+        from todo_adapters.formats import calendar  # noqa: PLC0415  its library is slow to import
 
         return calendar.components(everything.tasks)
     empty = ExportOut("todo/1", owner, everything.revision, instant(everything.exported_at), [], [])

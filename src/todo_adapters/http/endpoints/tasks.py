@@ -21,7 +21,7 @@ from todo_domain.query import position_of
 
 
 class TaskController(Controller):
-    """`/api/{user_id}/tasks` and what lies below it."""
+    """`/api/{user_id}/tasks` and the paths below it."""
 
     path = "/api/{user_id:str}/tasks"
     request_class = TaskRequest
@@ -71,7 +71,7 @@ class TaskController(Controller):
 
     @put("/{key:str}", status_code=200)
     async def put_task(self, request: TaskRequest) -> ASGIApp:
-        """Update the members given, or create the task under a uid; what cannot be changed is compared or ignored."""
+        """Update the members given, or create the task under a uid; read-only members are compared or ignored."""
         key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
         body, raw = await request.object(TaskPut)
         put = put_of(body)._replace(
@@ -96,7 +96,7 @@ class TaskController(Controller):
             )
         )
 
-    @delete("/{key:str}", status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete("/{key:str}", status_code=200)  # the answer sets the real status; with 204 Litestar allows no return value
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
         key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
@@ -107,7 +107,7 @@ class TaskController(Controller):
 
     @patch("/{key:str}/complete", status_code=200)
     async def complete_task(self, request: TaskRequest) -> ASGIApp:
-        """Toggle a task, or set it to what the body says."""
+        """Toggle a task, or set it to the state in the body."""
         key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
         body, raw = await request.optional_object(Completion)
         once = None if idempotency_key is None else request.once(idempotency_key, f"tasks/{key}/complete", raw)
@@ -121,7 +121,7 @@ class TaskController(Controller):
 
 
 async def done_once(write: Awaitable[Task | None]) -> Answer:
-    """Return the answer to a write, also to one that was done before under its Idempotency-Key."""
+    """Return the answer to a write, also to one already done under its Idempotency-Key."""
     try:
         task = await write
     except Repeated as done:
@@ -130,12 +130,12 @@ async def done_once(write: Awaitable[Task | None]) -> Answer:
 
 
 def replay(task: Task | None, status: int = 200) -> Answer:
-    """Return the answer to a repetition: nothing was done now, and the task is as it is, or deleted."""
+    """Return the answer to a repeated write, which changed nothing: the task as it is now, or 204 if it is deleted."""
     answer = Answer(204, headers=[PRIVATE]) if task is None else task_answer(task, status)
     answer.headers.append((b"idempotency-replayed", b"true"))
     return answer
 
 
 def task_answer(task: Task, status: int = 200) -> Answer:
-    """Return the answer that carries a task and its validator."""
+    """Return the answer with a task and its validator."""
     return Answer(status, encode(task_out(task)), [JSON, PRIVATE, (b"etag", etag_of(task))])

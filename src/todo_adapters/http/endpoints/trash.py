@@ -17,7 +17,7 @@ from todo_domain.cursor import decode_trash, encode_trash
 
 
 class TrashController(Controller):
-    """`/api/{user_id}/trash` and what lies below it."""
+    """`/api/{user_id}/trash` and the paths below it."""
 
     path = "/api/{user_id:str}/trash"
     request_class = TaskRequest
@@ -27,7 +27,7 @@ class TrashController(Controller):
         """List the caller's trash."""
         asked = parse_trash_query(request.query_string)
         before = None if asked.cursor is None else decode_trash(request.owner, asked.cursor)
-        request.none_match()  # no validator could match, but a malformed condition is refused on every GET
+        request.none_match()  # there is no validator to match, but a malformed condition is refused on every GET
 
         async def make(room: AnswerRoom) -> ASGIApp:
             page = await request.tasks.trash(
@@ -41,16 +41,16 @@ class TrashController(Controller):
 
         return await request.answers.answer(request.owner, make, request.deadline)
 
-    @delete(status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete(status_code=200)  # the answer sets the real status; with 204 Litestar allows no return value
     async def empty_trash(self, request: TaskRequest) -> ASGIApp:
-        """Remove everything from the trash for good."""
+        """Remove all tasks from the trash for good."""
         request.no_parameters()
         await request.tasks.empty_trash(request.owner, deadline=request.deadline)
         return Answer(204, headers=[PRIVATE])
 
     @post("/{key:str}/restore", status_code=200)
     async def restore_task(self, request: TaskRequest) -> ASGIApp:
-        """Put a task of the trash back."""
+        """Restore a task from the trash."""
         key = request.task_key()
         await request.optional_object(Nothing)
         return task_answer(await request.tasks.restore(request.owner, key, deadline=request.deadline))

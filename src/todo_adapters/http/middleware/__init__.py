@@ -1,1 +1,1 @@
-"""What stands between the server and the handlers: each wraps the application inside it."""
+"""The layers between the server and the handlers; each wraps the application inside it."""

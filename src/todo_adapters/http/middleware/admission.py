@@ -23,11 +23,11 @@ MOST_CALLS: Final = 256
 """Calls of the store at once, in one process. A store that completes 100 a second completes these in 2.6 s."""
 
 MOST_REFUSALS: Final = 1_000
-"""Refusals a second, about. Clients that try again at once could otherwise use up the whole process."""
+"""About the most refusals a second. Clients that try again at once could otherwise use up the whole process."""
 
 SHORTEST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 2.0
-"""Seconds of its deadline that a request waits at most: the more requests wait, the longer."""
+"""The bounds of the seconds that a request may wait: the more requests wait, the longer."""
 
 _SWEEP: Final = 0.05
 """Seconds between two checks for waits that are over: one timer for all is cheaper than one for each request."""
@@ -71,44 +71,44 @@ class Admission:
             finally:
                 self._calls -= 1
                 if self._waiting:
-                    self._let_in()
+                    self._admit_next()
 
         return counted
 
     async def _wait_and_enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        # A preflight never waits: a page cannot read why one failed.
+        # A preflight never waits, because a page cannot read why one failed.
         waits = scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
-        if waits and not await self._turn(context_of(scope).deadline):
+        if waits and not await self._admitted(context_of(scope).deadline):
             raise Unavailable("too many requests at once: try again")
         try:
             await app(scope, receive, send)
         finally:
-            if self._calls < self._most:  # a request that did not call the store has admitted none in its place
-                self._let_in()
+            if self._calls < self._most:  # a request that did not call the store has not admitted another one
+                self._admit_next()
 
-    def _turn(self, deadline: Deadline) -> asyncio.Future[bool]:
-        """Return a future: whether the request is admitted, by its deadline at the latest."""
+    def _admitted(self, deadline: Deadline) -> asyncio.Future[bool]:
+        """Return a future that resolves to whether the request is admitted, by its deadline at the latest."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[bool] = loop.create_future()
-        patience = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)
-        self._waiting.append((min(loop.time() + patience, deadline.at), turn))
+        admitted: asyncio.Future[bool] = loop.create_future()
+        timeout = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)
+        self._waiting.append((min(loop.time() + timeout, deadline.at), admitted))
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(_SWEEP, self._sweep, loop)
-        return turn
+        return admitted
 
-    def _let_in(self) -> None:
+    def _admit_next(self) -> None:
         while self._waiting:
-            _, turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(True)
+            _, admitted = self._waiting.popleft()
+            if not admitted.done():
+                admitted.set_result(True)
                 return
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._waiting and self._waiting[0][0] <= loop.time():
-            _, turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(self._calls < self._most)
+            _, admitted = self._waiting.popleft()
+            if not admitted.done():
+                admitted.set_result(self._calls < self._most)
         self._sweeping = bool(self._waiting)
         if self._sweeping:
             loop.call_later(_SWEEP, self._sweep, loop)

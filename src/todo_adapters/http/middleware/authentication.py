@@ -1,4 +1,4 @@
-"""The way into `/api`: who is calling, and whether the place they ask for is theirs."""
+"""Authentication of requests to `/api`: verifies the token, and that the path belongs to its user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     """A handler of `/api`."""
 
 PUBLIC: Final = "public"
-"""The option of a route that needs no token."""
+"""The option that marks a route which needs no token."""
 
 
 class Authentication(ASGIMiddleware):
@@ -37,10 +37,10 @@ class Authentication(ASGIMiddleware):
     response) costs more than reading a task does, and none of them needs it. As a middleware of Litestar it also
     answers OPTIONS, and passes public routes on.
 
-    It belongs to the application, not to a router: Litestar copies a router with all that hangs on it, stores included.
+    It belongs to the application, not to a router, because Litestar deep-copies a router, including the stores.
 
-    `user_rate` counts the requests of each verified user, `refused_rate` those without a valid token of each address;
-    None counts nothing.
+    `user_rate` limits the requests of each verified user, `refused_rate` the requests without a valid token from each
+    address; None is no limit.
     """
 
     def __init__(

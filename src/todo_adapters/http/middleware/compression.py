@@ -1,6 +1,6 @@
-"""Answers in gzip (RFC 9110, section 8.4.1.3) for clients that accept it: lists, changes and the OpenAPI document.
+"""Gzip (RFC 9110, section 8.4.1.3) for clients that accept it, of lists, changes, exports and the OpenAPI document.
 
-The service compresses, and not the proxy, because a proxy that compresses a task makes its strong `ETag` weak.
+The service compresses instead of the proxy, because a proxy that compresses a task makes its strong `ETag` weak.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from todo_adapters.http.protocol.response import Header
 
 SMALLEST: Final = 1_000
-"""Bytes. A shorter body is sent as it is: it fits into one packet anyway."""
+"""Bytes. A shorter body is not compressed, because it fits into one packet anyway."""
 
 PIECE: Final = 65_536
-"""Bytes that are compressed at once, in half a millisecond; then other requests have their turn."""
+"""Bytes that are compressed at once, in half a millisecond; other requests run between two pieces."""
 
 VARY: Final = b"Accept-Encoding"
 
 _VARIES: Final = re.compile(rb"/api/[^/]+/(?:tasks|changes|trash|export)|/openapi\.json")
 
 _LEVEL: Final = 1
-"""Of zlib. A list of 20 tasks becomes a quarter in 36 µs; the usual level 6 takes 66 µs for 4% less."""
+"""The level of zlib. It shrinks a list of 20 tasks to a quarter in 36 µs; the default level 6 takes 66 µs for 4%
+less."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _ELEMENT: Final = re.compile(
@@ -38,24 +39,24 @@ _ELEMENT: Final = re.compile(
 
 
 def varies(raw_path: bytes) -> bool:
-    """Return whether answers of this path depend on `Accept-Encoding`, whether or not one was compressed."""
+    """Return whether answers of this path depend on `Accept-Encoding`, also when one is not compressed."""
     return _VARIES.fullmatch(raw_path) is not None
 
 
 def accepts_gzip(headers: Iterable[Header]) -> bool:
-    """Return whether a request prefers gzip to no encoding, by its `Accept-Encoding` (RFC 9110, section 12.5.3)."""
+    """Return whether the `Accept-Encoding` of a request prefers gzip to no encoding (RFC 9110, section 12.5.3)."""
     values = [value for name, value in headers if name == b"accept-encoding"]
     return bool(values) and _prefers_gzip(b",".join(values))
 
 
 def gzipped(body: bytes) -> bytes:
-    """Return a body in gzip, packed as tightly as possible: for one that is kept and sent often."""
+    """Return a body in gzip at the highest level, for a body that is kept and sent often."""
     packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP)
     return packer.compress(body) + packer.flush()
 
 
 class Compressed:
-    """An answer that is sent in gzip if the client accepts that and the body has SMALLEST bytes or more.
+    """An answer that is sent in gzip if the client accepts gzip and the body has SMALLEST bytes or more.
 
     The inner answer may send its body in pieces; each is compressed and sent before the next one is awaited.
     A body of at most PIECE bytes keeps its `Content-Length`.
@@ -72,7 +73,7 @@ class Compressed:
 
 
 class _Packer:
-    """Compresses an answer piece by piece, once SMALLEST bytes of it are there."""
+    """Compresses an answer piece by piece, once it has SMALLEST bytes."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -81,7 +82,7 @@ class _Packer:
         self._packer: Any = None
 
     async def __call__(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
-        """Take a message of the answer."""
+        """Handle one message of the answer."""
         if message["type"] == "http.response.start":
             self._start = message
             return

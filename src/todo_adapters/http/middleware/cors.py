@@ -1,4 +1,4 @@
-"""Which pages of other origins may read the answers: the Fetch standard's CORS protocol, for exact origins only."""
+"""CORS (Fetch standard): which pages of other origins may read the answers, by exact origin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from todo_adapters.http.protocol.response import Header
 
 LONGEST_ECHO: Final = 2_048
-"""Bytes of header names, and what separates them, that a preflight allows."""
+"""The most bytes of header names with separators that a preflight allows."""
 
 _EXPOSED: Final = (
     b"ETag, Link, Location, Retry-After, X-Request-ID, "
@@ -19,14 +19,14 @@ _EXPOSED: Final = (
 )
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _MAX_AGE: Final = b"7200"
-"""Seconds for which a browser remembers a preflight: the longest that Chromium takes."""
+"""Seconds for which a browser caches a preflight; Chromium's maximum."""
 
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A field name (RFC 9110, section 5.1)."""
 
 
 class Cors:
-    """The configured origins, as browsers serialise them; with none, no header at all."""
+    """The CORS headers for the configured origins, which are spelt as browsers serialise them."""
 
     def __init__(self, origins: Iterable[str] = ()) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
@@ -37,16 +37,16 @@ class Cors:
         return bool(self._origins)
 
     def headers(self, origin: bytes | None) -> list[Header]:
-        """Return the headers of every answer to a page of this origin, beside `Vary`."""
+        """Return the CORS headers of every answer to a page of this origin, without `Vary`."""
         if origin not in self._origins or origin is None:
             return []
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
     def preflight(self, origin: bytes | None, headers: Sequence[Header]) -> list[Header] | None:
-        """Return the further headers that answer a preflight; None if an OPTIONS with these headers is none.
+        """Return the additional headers of the answer to a preflight; None if the request is not a preflight.
 
-        A page of a configured origin may use every method, and send every header whose name it spells well, because
-        the token guards what a request can do and a list of headers does not.
+        A page of a configured origin may use every method and send every header with a well-formed name, because the
+        token is the protection, and a list of headers is not.
         """
         if origin not in self._origins or not is_preflight(origin, headers):
             return None

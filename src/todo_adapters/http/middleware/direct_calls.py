@@ -37,10 +37,11 @@ _IGNORED: Final = (
     "response_headers",
     "return_dto",
 )
-"""What Litestar applies between routing and a handler, or between a handler and its answer, on any layer."""
+"""The options, on any layer, that Litestar applies between routing and a handler, or between a handler and its
+answer."""
 
 _IGNORED_BELOW: Final = (*_IGNORED, "middleware", "request_max_body_size")
-"""The same for a controller, a router or a handler; the application has the middleware that calls handlers."""
+"""The same for a controller, a router or a handler; only the application may have middleware."""
 
 
 class Found(NamedTuple):
@@ -152,11 +153,11 @@ def _direct(route: HTTPRoute) -> Iterator[HTTPRouteHandler]:
 def require_direct_calls(app: Litestar) -> None:
     """Raise TypeError if a handler of `/api` relies on something that its direct call ignores.
 
-    `Authentication` calls these handlers with the request alone, and must be the last middleware of the application:
-    one behind it would not run. A guard that does not run, for example, would let everybody in.
+    `Authentication` calls these handlers with the request alone. It must be the last middleware of the application,
+    because a later one would not run. A guard, for example, would not run either, and so refuse nobody.
     """
     if not app.middleware or not isinstance(app.middleware[-1], Authentication):
-        raise TypeError("Authentication must be the last middleware: what comes behind it does not run")
+        raise TypeError("Authentication must be the last middleware: a later one does not run")
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in _direct(route):

@@ -1,4 +1,4 @@
-"""The outermost layer: rules for every request and every answer."""
+"""The outermost layer: the rules for every request and every answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from todo_adapters.observability.metrics import Metrics
 
 HEADER_SECTION_LIMIT: Final = 16_384
-"""Bytes of all headers, each with its colon, space and line end; and of the request target."""
+"""The most bytes of all headers, each with its colon, space and line end; and of the request target."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NOT_ONE_SPELLING = re.compile(rb"//|[^/]/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
@@ -37,7 +37,7 @@ _VARY: Final[dict[tuple[bool, bool], list[Header]]] = {
     (False, True): [(b"vary", compression.VARY)],
     (True, True): [(b"vary", b"Origin, " + compression.VARY)],
 }
-"""By whether answers depend on the origin, and on the encodings that the client accepts."""
+"""By whether answers depend on the origin, and on the client's accepted encodings."""
 
 _NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 
@@ -45,11 +45,11 @@ _NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 class Edge:
     """An ASGI application around the routed one.
 
-    Gives every request an id and every answer the headers that all have; refuses header sections that are too large
-    and paths that are spelt in more than one way; answers HEAD as GET without the body; turns what nobody expected
-    into a 500; counts and times each answer but those that wait for changes. The path is routed as it came, undecoded,
-    so that an encoded slash is no separator. A preflight of a configured origin is 204 on every path. `state` is what
-    the server is handed at the start.
+    Gives every request an id and every answer the common headers; refuses header sections that are too large and
+    alternative spellings of paths; answers HEAD as GET without the body; turns unexpected exceptions into a 500; counts
+    and times each answer except streams and waits. The path is routed undecoded, so that an encoded slash is not a
+    separator. A preflight of a configured origin is 204 on every path. `state` is added to the server's ASGI state at
+    the start.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Edge:
             await self._app(self._with_state(scope), receive, send)
             return
         begun = perf_counter()
-        http: Any = {**scope}  # the server goes on by its own: after a HEAD, for example, it sends no body
+        http: Any = {**scope}  # a copy: the server still needs its own scope, for example to send no body after a HEAD
         context, origin, size = _prepare(http)
         SERVED.set(context)
         common: list[Header] = [(b"x-request-id", context.request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
@@ -81,7 +81,7 @@ class Edge:
             nonlocal status, headless
             if message["type"] == "http.response.start":
                 if message["status"] == 404 and preflight:
-                    # The page can read the 404 of the request that follows, and of a failed preflight nothing.
+                    # The page can read the 404 of the next request, but nothing of a failed preflight.
                     message["status"], message["headers"], headless = 204, _NOTHING_THERE, True
                 status = message["status"]
                 message["headers"] = [*message["headers"], *common]
@@ -123,7 +123,7 @@ class Edge:
 
 
 def check_header_section(size: int) -> None:
-    """Raise HeadersTooLarge if the headers, or the request target, are longer than is read."""
+    """Raise HeadersTooLarge if the headers or the request target are over the limit."""
     if size > HEADER_SECTION_LIMIT:
         raise HeadersTooLarge(f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
 
@@ -131,7 +131,7 @@ def check_header_section(size: int) -> None:
 def below_mount(raw_path: bytes, root_path: str) -> bytes:
     """Return a path without the prefix under which this application is mounted (`root_path` of ASGI), undecoded.
 
-    The prefix may be percent-encoded in any way; the outer application has routed by what it decodes to.
+    The prefix may be percent-encoded in any way; the outer application has routed by its decoded form.
     """
     if not root_path:
         return raw_path
@@ -140,9 +140,9 @@ def below_mount(raw_path: bytes, root_path: str) -> bytes:
 
 
 def _prepare(scope: dict[str, Any]) -> tuple[RequestContext, bytes | None, int]:
-    """Make the scope what the routes expect; return the request's context, its origin, and its size before the body.
+    """Adapt the scope for routing; return the request's context, its `Origin`, and the size of its head.
 
-    `Host` is left out: nothing here depends on it, and Litestar would refuse an odd one before the token is looked at.
+    `Host` is removed: no code here depends on it, and Litestar would refuse an odd one before the token is verified.
     """
     headers: list[Header] = []
     authorization = []

@@ -1,4 +1,4 @@
-"""Fairness between users: of each user, one read that may take long goes to the store at a time."""
+"""Fairness between users: each user has at most one long read in the store at a time."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class FairTasks(Wrapped):
-    """A store whose long reads take turns, so that one user never has more than one of them there.
+    """A store in which the long reads of one user run one after the other.
 
-    A read is long if it may be for many tasks, or has to look at tasks that it leaves out. A whole list is first read
-    as a short page, which most of them are, so only what really is long is counted by `room` and is slow.
+    A read is long if it may return many tasks, or must examine tasks that it leaves out. A whole list is first read as
+    a short page, which is enough for most lists; only the others are read again, in `room`.
     """
 
     def __init__(self, tasks: Tasks) -> None:
@@ -51,12 +51,12 @@ class FairTasks(Wrapped):
         read = partial(self._tasks.page, owner, unless=unless, deadline=deadline)
         if query.short:
             return await read(query)
-        async with self._turn(owner, deadline):
+        async with self._one_at_a_time(owner, deadline):
             if query.limit is None and query.from_index:
                 beginning = await read(query._replace(limit=SHORT_PAGE))
                 if not beginning.more:
                     return beginning
-                del beginning  # nothing holds it while the whole is read
+                del beginning  # free its memory before the whole list is read
             return await read(query, room=room)
 
     async def _changes(
@@ -75,7 +75,7 @@ class FairTasks(Wrapped):
             if limit <= SHORT_PAGE or not beginning.has_more:
                 return beginning
             del beginning
-        async with self._turn(owner, deadline):
+        async with self._one_at_a_time(owner, deadline):
             if not since:
                 page = await self._tasks.page(owner, Query(limit=SHORT_PAGE), unless=None, deadline=deadline)
                 if not page.more:
@@ -98,7 +98,7 @@ class FairTasks(Wrapped):
         read = partial(self._tasks.trash, owner, now=now, trash_kept=trash_kept, before=before, deadline=deadline)
         if limit is not None and limit <= SHORT_PAGE:
             return await read(limit=limit)
-        async with self._turn(owner, deadline):
+        async with self._one_at_a_time(owner, deadline):
             if limit is None:
                 beginning = await read(limit=SHORT_PAGE)
                 if not beginning.more:
@@ -116,12 +116,12 @@ class FairTasks(Wrapped):
         deadline: Deadline | None = None,
     ) -> Everything:
         deadline = deadline or Deadline.within()
-        async with self._turn(owner, deadline):
+        async with self._one_at_a_time(owner, deadline):
             return await self._tasks.export(owner, now=now, trash_kept=trash_kept, room=room, deadline=deadline)
 
     @asynccontextmanager
-    async def _turn(self, owner: UserId, deadline: Deadline) -> AsyncIterator[None]:
-        """Wait until no other long read of this user goes on, or raise Unavailable at the deadline."""
+    async def _one_at_a_time(self, owner: UserId, deadline: Deadline) -> AsyncIterator[None]:
+        """Wait until no other long read of this user runs; raise Unavailable at the deadline."""
         reading = self._reading.get(owner)
         if reading is None:
             reading = self._reading[owner] = asyncio.Lock()

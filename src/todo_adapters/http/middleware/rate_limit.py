@@ -1,4 +1,4 @@
-"""Limits on requests in a time. Only a deployment that sets a limit loads this module."""
+"""Rate limits. Only a deployment that sets a limit loads this module."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from limits.strategies import FixedWindowRateLimiter
 from todo_adapters.http.protocol.errors import RateLimited
 
 MOST_TRACKED: Final = 50_000
-"""Callers that one limit remembers, some 15 MB; then the one whose window began first is forgotten."""
+"""The most callers that one limit tracks (about 15 MB); beyond them, the one whose window began first is dropped."""
 
 
 class Rate:
-    """A number of requests in a time for each caller, in windows that begin with a caller's first request.
+    """A rate limit for each caller, in windows that begin with a caller's first request.
 
-    `limit` is like `100/minute`; `reason` is what the audit log calls it. `clock` gives seconds that never go back.
-    It counts in this process alone. Raises ValueError for any other limit.
+    `limit` has the form `100/minute`; `reason` is its name in the audit log. `clock` returns monotonic seconds. Only
+    this process's requests count. Raises ValueError for a malformed limit.
     """
 
     def __init__(self, limit: str, *, reason: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Rate:
     def spend(self, caller: str, requests: int = 1) -> None:
         """Count requests of this caller, or raise RateLimited with the whole seconds until its window ends.
 
-        Several are counted together or, without room for all of them, not at all.
+        Several requests are counted together, or none of them if they exceed the limit.
         """
         fits = requests == 1 or self._windows.test(self._limit, caller, cost=requests)
         if not fits or not self._windows.hit(self._limit, caller, cost=requests):
@@ -43,7 +43,7 @@ class Rate:
             raise RateLimited(max(1, ceil(ends - self._clock())), self._reason)
 
     def spend_address(self, peer: str | None) -> None:
-        """Count one request from this address. IPv6 callers have 2^64 addresses each, so these count as one."""
+        """Count one request from this address. An IPv6 caller has 2^64 addresses, so a /64 counts as one."""
         try:
             address = IPv6Address(peer or "")
         except AddressValueError:
@@ -61,9 +61,9 @@ class _Counter:
 
 
 class _Windows(Storage):
-    """Counters in memory, MOST_TRACKED at most, for one limit: all windows are of one length, so they end in order.
+    """At most MOST_TRACKED counters in memory, for one limit: all windows have one length, so they end in order.
 
-    The storage of the library has no bound and starts a thread.
+    The library's own storage is unbounded and starts a thread.
     """
 
     STORAGE_SCHEME = None
@@ -99,17 +99,17 @@ class _Windows(Storage):
         return True
 
     def reset(self) -> int:
-        """Forget all, and return how many there were."""
+        """Remove all counters, and return how many there were."""
         count = len(self._counters)
         self._counters.clear()
         return count
 
     def clear(self, key: str) -> None:
-        """Forget one."""
+        """Remove one counter."""
         self._counters.pop(key, None)
 
     def _forget(self, now: float) -> None:
-        """Forget the windows that have ended, and as many more as it takes to make room for one."""
+        """Remove the windows that have ended, and the oldest ones if there is no room for another."""
         while self._counters:
             oldest, counter = next(iter(self._counters.items()))
             if now < counter.ends and len(self._counters) < MOST_TRACKED:
@@ -118,7 +118,7 @@ class _Windows(Storage):
 
 
 def parsed_limit(text: str) -> RateLimitItem:
-    """Return the one limit in `text`, or raise ValueError with the rest of a sentence about the setting."""
+    """Return the limit in `text`; raise ValueError with the rest of a sentence about the setting."""
     try:
         limits = parse_many(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Every error that is raised within the application is answered here: refusals, unknown routes and bugs."""
+"""Turns every error raised within the application into its answer: refusals, unknown routes and bugs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 class Refusals:
-    """Turns an error into its answer, and notes in the audit log those that are security events."""
+    """Turns an error into its answer, and records security events in the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
     def handle(self, request: Request[Any, Any, Any], error: Exception) -> Answer:
-        """Answer an error that Litestar has caught: it is an exception handler."""
+        """Return the answer to an error; this is Litestar's exception handler."""
         context = context_of(request.scope)
         context.route = request.scope.get("path_template")
         return self.answer(context, request.scope["path"], error)
 
     def answer(self, context: RequestContext, path: str, error: Exception) -> Answer:
-        """Return the answer to a request on this path that has raised this error."""
+        """Return the answer to a request on this path that raised this error."""
         if isinstance(error, HTTPException):
             error = routing_error(path, error)
         if not isinstance(error, TodoError):
@@ -46,7 +46,7 @@ class Refusals:
         )
 
     def _note(self, context: RequestContext, error: TodoError) -> None:
-        """Record a 401, 403 or 429, a task that the caller does not have, and a store without its wall."""
+        """Record a 401, 403, 429, a missing task, and row-level security that is not in force."""
         if isinstance(error, Unauthenticated):
             event, reason = "token_refused", error.reason
         elif isinstance(error, Forbidden):

@@ -1,4 +1,4 @@
-"""The contract as an OpenAPI 3.1 document, generated from the code that keeps it: structs, limits, errors."""
+"""The OpenAPI 3.1 document, generated from the code of the API: structs, limits, errors."""
 
 from __future__ import annotations
 
@@ -29,29 +29,30 @@ OPERATIONS: Final = (
     *(LIST_TRASH, RESTORE, DISCARD, EMPTY_TRASH),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
-"""What is routed, and therefore documented: a test compares."""
+"""Every operation; a test compares it with the routes."""
 
 _TAGS: Final = [
     {"name": "tasks", "description": "One user's tasks."},
-    {"name": "trash", "description": "Deleted tasks, as long as they can be restored."},
-    {"name": "sync", "description": "Keeping a copy without reading everything again."},
-    {"name": "data", "description": "A user's data as a whole."},
-    {"name": "operations", "description": "For operators and tools; no token."},
+    {"name": "trash", "description": "Deleted tasks that can still be restored."},
+    {"name": "sync", "description": "Keeping a copy up to date without reading everything again."},
+    {"name": "data", "description": "All data of a user."},
+    {"name": "operations", "description": "For operators and tools; no token needed."},
 ]
 
-_ABOUT: Final = """Tasks of many users, each behind their own token.
+_ABOUT: Final = """The tasks of many users, each reachable with that user's token only.
 
-**Whose tasks.** `user_id` in a path is the token's `sub`, percent-encoded; `me` stands for it. Somebody else's path is
-403; somebody else's task is 404, exactly like one that never was.
+**Users.** `user_id` in a path is the token's `sub`, percent-encoded; `me` stands for it. Another user's path is 403;
+another user's task is 404, exactly like one that never existed.
 
 **Every path** also answers `HEAD` (as `GET` without the body, where there is a `GET`) and `OPTIONS` (204 with `Allow`,
 no token needed). Any other method is 405 with `Allow`, any other path 404: each path has one spelling.
 
-**Revisions.** Each write advances the user's one counter, and the task it touched carries the new value. That number in
-quotes is the task's `ETag`: send it as `If-Match` and nobody's change gets lost. It is also the `since` of `/changes`.
+**Revisions.** Each write advances the user's counter, and the task it changes gets the new value as its `revision`.
+That number in quotes is the task's `ETag`: send it as `If-Match`, so that no change of another client is lost. The
+counter is also the `since` of `/changes`.
 
-**Errors** have one shape; `code` is for programs. When several things are wrong, the first of these answers: 431, 404
-or 405 of the route, 401, 429, 403, 400 for path and parameters and headers, 415, 413, 400 for the body, 422, 404 of the
+**Errors** have one shape; `code` is for programs. A request with several errors gets the first of these: 431, 404 or
+405 of the route, 401, 429, 403, 400 for path and parameters and headers, 415, 413, 400 for the body, 422, 404 of the
 task, 412, 409, 410.
 
 **Every answer** has an `X-Request-ID`: the request's own if it is 1 to 128 of `A-Za-z0-9._-`. Pages of the configured
@@ -65,7 +66,7 @@ def document(
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
 ) -> dict[str, Any]:
-    """Return the document for a deployment with these limits, with or without the erasing of users."""
+    """Return the document for a deployment with these limits, with or without the route that erases a user."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -75,7 +76,7 @@ def document(
             "description": _ABOUT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": ".", "description": "Where this document comes from, under whatever prefix."}],
+        "servers": [{"url": ".", "description": "The service that serves this document, under any path prefix."}],
         "tags": _TAGS,
         "security": [{"bearer": []}],
         "paths": _paths(each for each in OPERATIONS if erase or each is not ERASE),
@@ -85,7 +86,7 @@ def document(
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "A JWT of the configured issuer; `sub` is the user. This service issues none.",
+                    "description": "A JWT of the configured issuer; `sub` is the user. This service issues no tokens.",
                 }
             },
             "schemas": schemas(),
@@ -103,7 +104,7 @@ def openapi_json(
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
 ) -> bytes:
-    """Return the same as JSON, ready to be served or printed."""
+    """Return the document as JSON."""
     return encode(document(body_limit=body_limit, batch_limit=batch_limit, quota=quota, erase=erase))
 
 

@@ -1,4 +1,4 @@
-"""The answers: every status with its headers, its schema and examples."""
+"""The answers: each status with its headers, its schema and its examples."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def answer(
     examples: Named | None = None,
     media_type: str = "application/json",
 ) -> dict[str, Any]:
-    """Return one answer. `headers` says which shared header each name of it is, beside those of every answer."""
+    """Return one answer. `headers` maps its own header names to shared headers; "" stands for the same name."""
     listed = dict.fromkeys(_EVERYWHERE, "") | (headers or {})
     response: dict[str, Any] = {
         "description": description,
@@ -105,7 +105,7 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
 def refused(
     description: str, raised: Mapping[str, TodoError | Callable[[], object]], *, patch: bool = False
 ) -> dict[str, Any]:
-    """Return the answer to errors of one status: its headers, its schema and its examples are those of these errors."""
+    """Return the answer to errors of one status, with the headers, the schema and the examples of these errors."""
     errors = {name: error_of(each) for name, each in raised.items()}
     refusals = [refusal_of(each, REQUEST_ID, Asked(token_sent=True, patch=patch)) for each in errors.values()]
     headers = {_SPELT[name.decode()]: "" for name, _ in refusals[0].headers}
@@ -120,7 +120,7 @@ def refused(
 
 
 def invalid(**calls: Callable[[], object]) -> Answers:
-    """Return the 400 of an operation; the examples are what these calls raise."""
+    """Return the 400 of an operation; the examples are the errors that these calls raise."""
     return {
         str(said_of(Invalid).status): refused(
             "A member, parameter, header or path id breaks its rule: `fields` names it.", calls
@@ -139,19 +139,21 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
         "Forbidden": refused("The path's user is not the token's.", {"other_user": Forbidden()}),
         "NoSuchTask": refused("No such task of this user.", {"no_such_task": NotFound()}),
         "NoSuchRoute": refused("There is no such path.", {"no_such_path": NoSuchRoute()}),
-        "QuotaReached": refused(f"{quota:,} tasks are the most there can be.", {"quota": QuotaReached(quota)}),
-        "Resync": refused("That revision is too old, or from another life of the data.", {"resync": Resync()}),
+        "QuotaReached": refused(f"The user has {quota:,} tasks already.", {"quota": QuotaReached(quota)}),
+        "Resync": refused(
+            "The history since that revision was purged, or the revision predates a restore.", {"resync": Resync()}
+        ),
         "Stale": refused(
             "`If-Match`, or the `revision` in a PUT, failed; `current` is the task as it is now.",
             {"stale": Stale(GROCERIES)},
         ),
         "StaleOrExists": refused(
-            "`If-Match`, or the `revision` in the body, failed; or, with `If-None-Match: *`, the task is there. "
+            "`If-Match`, or the `revision` in the body, failed; or, with `If-None-Match: *`, the task exists. "
             "`current` is the task as it is now.",
             {"stale": Stale(GROCERIES), "exists": Exists(GROCERIES)},
         ),
         "Gone": refused(
-            "The task of this uid was deleted; `deleted` is what is left of it.",
+            "The task of this uid was deleted; `deleted` is its tombstone.",
             {"gone": Gone(DELETED, restorable=True)},
         ),
         "BatchTooLarge": refused(
@@ -162,9 +164,11 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
             f"The body has more than {body_limit:,} bytes.",
             {"too_large": lambda: check_size(bytes(body_limit + 1), body_limit)},
         ),
-        "NotJson": refused("A body that is not `application/json` in UTF-8 and nothing else.", {"not_json": not_json}),
+        "NotJson": refused(
+            "The body is not `application/json` in UTF-8 without `Content-Encoding`.", {"not_json": not_json}
+        ),
         "NotAPatch": refused(
-            "A body of another type than `Accept-Patch` says, not in UTF-8, or encoded further.",
+            "The body has a media type outside `Accept-Patch`, is not in UTF-8, or has a `Content-Encoding`.",
             {"not_json": not_json},
             patch=True,
         ),
@@ -174,9 +178,9 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
             f"The header section, or the request target, has more than {HEADER_SECTION_LIMIT:,} bytes.",
             {"headers_too_large": lambda: check_header_section(HEADER_SECTION_LIMIT + 1)},
         ),
-        "Internal": refused("A bug on our side, logged with the request id.", {"internal": Bug()}),
+        "Internal": refused("A bug of the service, logged with the request id.", {"internal": Bug()}),
         "Unavailable": refused(
-            "Something this service stands on is out of reach, or too many ask at once. "
+            "The database or the key set is out of reach, or there are too many requests at once. "
             "Nothing was written, unless `outcome` is `unknown`.",
             {
                 "unavailable": Unavailable("the database is out of reach: try again"),

@@ -71,7 +71,7 @@ BATCH: Final = Operation(
         ),
         "412": refused(
             "An operation of an atomic batch failed: `if_match`, or the `revision` in its task; or, with "
-            "`create_only`, the task is there. Nothing was written; `current` is the task as it is now.",
+            "`create_only`, the task exists. Nothing was written; `current` is the task as it is now.",
             {
                 "stale": OperationFailed(1, Stale(ex.GROCERIES), known=True),
                 "exists": OperationFailed(0, Exists(ex.GROCERIES), known=True),
@@ -82,10 +82,10 @@ BATCH: Final = Operation(
     | common("QuotaReached", "NoSuchTask", "BatchTooLarge", "NotJson")
     | BELOW_API,
     "The operations are done in order, each by the rules of its single request: `create_only` is `If-None-Match: *`, "
-    "`if_match` is one revision. What fails changes nothing, and the rest is done; what is wrong inside a `task` is "
-    "the result of that operation alone. With `atomic`, the first failure answers the whole request with its status "
-    "and its `index`, and nothing is written. The whole is 400 only where it is not clear what the operations are. "
-    "A batch may be sent again: 412 `exists`, 410, 404 on a delete, and a `stale` whose `current` says already what "
-    "was asked, mean that it is done.",
+    "`if_match` is one revision. A failed operation changes nothing, the others are done; an error inside a "
+    "`task` is the result of that operation alone. With `atomic`, the first failure answers the whole request with "
+    "its status and its `index`, and nothing is written. The whole is 400 only if the operations cannot be told apart. "
+    "A batch may be sent again: 412 `exists`, 410, 404 on a delete, and a `stale` whose `current` already has the "
+    "values that were sent, mean that the operation is done.",
     body=body("Batch", JSON_TYPES, queue=_QUEUE, repeated=_REPEATED, atomic=_ATOMIC),
 )

@@ -1,4 +1,4 @@
-"""The sync operation."""
+"""The operation of `/changes`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CHANGES: Final = Operation(
     "/api/{user_id}/changes",
     "list_changes",
     "sync",
-    "List what changed since a revision",
+    "List the changes since a revision",
     {
         "200": answer(
-            "What changed; or, without `since`, everything.",
+            "The changes; or, without `since`, the whole state.",
             reference("Changes"),
             headers={"Content-Encoding": ""},
             examples=ex.named(
@@ -35,7 +35,7 @@ CHANGES: Final = Operation(
     )
     | common("Resync")
     | BELOW_API,
-    "Apply the page, then ask again with `since` set to its `revision` until `has_more` is false. With `wait`, the "
-    "answer comes as soon as there is something after `since`, or after that many seconds with nothing in it.",
+    "Apply the page, then request again with `since` set to its `revision` until `has_more` is false. With `wait`, the "
+    "answer comes as soon as there are changes after `since`, or without changes after that many seconds.",
     CHANGES_PARAMETERS,
 )

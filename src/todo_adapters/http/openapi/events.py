@@ -1,4 +1,4 @@
-"""The stream of changes."""
+"""The operation of `/events`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EVENTS: Final = Operation(
     "/api/{user_id}/events",
     "stream_events",
     "sync",
-    "Stream what changes, as it happens",
+    "Stream changes as they happen",
     {
         "200": answer(
-            "Server-sent events until one of the two sides ends them.",
+            "Server-sent events until the client or the service ends the stream.",
             {"description": "An event stream (HTML Living Standard, section 9.2)."},
             headers={"X-Accel-Buffering": ""},
             media_type="text/event-stream",
@@ -25,11 +25,11 @@ EVENTS: Final = Operation(
     }
     | invalid(bad_since=lambda: parse_events_query(b"since=-1"))
     | BELOW_API,
-    "`ready` comes first; its id is the position that the stream goes on from, its data the counter now. "
-    "`changes` carries a page of `/changes` after that position, at most 100 items; its id is the page's `revision`. "
-    "`resync` says that the position is not known: drop the copy, ask `/changes` without `since`, keep the stream. "
-    "`ping` comes every 20 s and says how many seconds the token lasts. `bye` comes before every end that is the "
-    "service's: open a new stream with the last id and a fresh token. The position is `Last-Event-ID`, else "
+    "`ready` comes first; its id is the position that the stream continues from, its data the counter now. "
+    "`changes` has a page of `/changes` after that position, at most 100 items; its id is the page's `revision`. "
+    "`resync` means that the position is unknown: drop the copy, request `/changes` without `since`, keep the stream. "
+    "`ping` comes every 20 s and has the seconds until the token expires. `bye` comes before the service ends the "
+    "stream: open a new stream with the last id and a fresh token. The position is `Last-Event-ID`, else "
     "`lastEventId`, else `since`, else the counter now.",
     EVENTS_PARAMETERS,
 )

@@ -1,7 +1,7 @@
-"""The examples: made by the code that makes the real answers, so that they cannot differ from them.
+"""The examples, made by the code that makes the real answers, so that they cannot differ from them.
 
-They all play in one small account at one moment, `NOW`: two tasks and a deletion. Sent there, each request example gets
-the answer example of its name.
+They all belong to one small account at one moment, `NOW`: two tasks and a deletion. In this account, each request
+example gets the answer example of the same name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from todo_domain.trash import TRASH_KEPT
 
 Example = dict[str, Any]
 Named = dict[str, dict[str, Any]]
-"""Examples by name, as OpenAPI has them."""
+"""Examples by name, in OpenAPI's form."""
 
 OWNER: Final = user_id("user_8f3")
 THEN: Final = datetime(2026, 11, 22, 9, 15, 0, 123456, tzinfo=UTC)
@@ -104,23 +104,23 @@ NEW_UID: Final = "0199c3aa-77d0-7b3e-a1c4-9e0d4b8f2a15"
 
 
 def as_json(struct: object) -> Example:
-    """Return what a client gets for a struct."""
+    """Return a struct as a client gets it."""
     example: Example = msgspec.json.decode(encode(struct))
     return example
 
 
 def shown(task: Task) -> Example:
-    """Return the task as an answer has it."""
+    """Return the task as in an answer."""
     return as_json(task_out(task))
 
 
 def trashed() -> Example:
-    """Return the deleted task as the trash has it."""
+    """Return the deleted task as in the trash."""
     return as_json(trashed_out(TRASHED))
 
 
 def restored() -> Example:
-    """Return the deleted task after it was restored."""
+    """Return the deleted task after its restore."""
     return shown(TRASHED.task._replace(revision=COUNTER + 1, updated_at=NOW))
 
 
@@ -149,12 +149,12 @@ def toggled() -> Example:
 
 
 def whole_state() -> Example:
-    """Return the answer of `/changes` to a device that knows nothing."""
+    """Return the answer of `/changes` to a device without a copy."""
     return as_json(changes_out(Changes([RENT, GROCERIES], [], COUNTER, has_more=False)))
 
 
 def changes(limit: int = LARGEST_PAGE) -> Example:
-    """Return the answer of `/changes` to a device that knows everything up to the rent."""
+    """Return the answer of `/changes` to a device whose copy ends with the rent."""
     return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
 
 
@@ -181,15 +181,15 @@ def error_of(raised: TodoError | Callable[[], object]) -> TodoError:
         raised()
     except TodoError as error:
         return error
-    raise AssertionError("an example of an error has to be one")
+    raise AssertionError("the example of an error raised no error")
 
 
 def refusal(error: TodoError) -> Example:
-    """Return the body that says this error."""
+    """Return the body of the answer to this error."""
     example: Example = msgspec.json.decode(error_answer(error, REQUEST_ID).body)
     return example
 
 
 def named(**values: object) -> Named:
-    """Return examples as OpenAPI wants them."""
+    """Return examples in OpenAPI's form."""
     return {name: {"value": value} for name, value in values.items()}

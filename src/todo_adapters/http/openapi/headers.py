@@ -23,7 +23,7 @@ def _header(description: str, schema: dict[str, Any], example: object, *, requir
 
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "X-Request-ID": _header(
-        "The id of this request, in the logs too.",
+        "The id of this request, also in the logs.",
         {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
         REQUEST_ID,
     ),
@@ -50,28 +50,30 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         required=False,
     ),
     "Access-Control-Allow-Origin": _header(
-        "The page's origin, if it is one of the configured ones.",
+        "The page's origin, if it is configured.",
         {"type": "string"},
         "https://todo.example",
         required=False,
     ),
     "Access-Control-Expose-Headers": _header(
-        "What such a page may read.", {"type": "string"}, "ETag, Link, Location", required=False
+        "The headers that such a page may read.", {"type": "string"}, "ETag, Link, Location", required=False
     ),
-    "X-Accel-Buffering": _header("`no`: a proxy sends each event at once.", {"type": "string", "const": "no"}, "no"),
+    "X-Accel-Buffering": _header(
+        "`no`: a proxy passes each event on at once.", {"type": "string", "const": "no"}, "no"
+    ),
     "ETag": _header(
-        "The task's revision in quotes: what `If-Match` takes.",
+        "The task's revision in quotes, for `If-Match`.",
         {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
         etag_of(GROCERIES).decode(),
     ),
     "Current-ETag": _header(
-        "The validator of `current`, where there is one.",
+        "The validator of `current`, if there is one.",
         {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
         etag_of(GROCERIES).decode(),
         required=False,
     ),
     "List-ETag": _header(
-        "Opaque and weak; changes with every write of the user. `If-None-Match` takes it.",
+        "Opaque and weak, for `If-None-Match`; changes with every write of the user.",
         {"type": "string", "pattern": '^W/"[^"]+"$'},
         list_etag(OWNER, COUNTER).decode(),
     ),
@@ -85,13 +87,13 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "The page, relative to the request's own URL.", {"type": "string", "const": "docs"}, "docs"
     ),
     "Link": _header(
-        'While more is left: the next page, `<…>; rel="next"` (RFC 8288), relative to the request\'s own URL.',
+        'If there is another page: `<…>; rel="next"` (RFC 8288), relative to the request\'s own URL.',
         {"type": "string"},
         '<?limit=1&cursor=…>; rel="next"',
         required=False,
     ),
     "Idempotency-Replayed": _header(
-        "`true` if this was done before and nothing was done now.",
+        "`true` if this write was done before and nothing was done now.",
         {"type": "string", "const": "true"},
         "true",
         required=False,
@@ -110,7 +112,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         {"type": "string", "pattern": '^attachment; filename="[^"]+"$'},
         'attachment; filename="todo-2026-11-23.json"',
     ),
-    "Content-Security-Policy": _header("The page may speak to this service alone.", {"type": "string"}, POLICY),
+    "Content-Security-Policy": _header("The page may only send requests to this service.", {"type": "string"}, POLICY),
     "Referrer-Policy": _header("Always `no-referrer`.", {"type": "string"}, "no-referrer"),
     "Retry-After": _header("Seconds to wait before trying again.", _SECONDS, 1),
 }

@@ -11,7 +11,7 @@ from todo_adapters.http.openapi.schemas import reference
 
 
 class Operation(NamedTuple):
-    """What a method of a path does. `method` is in lower case; `parameters` come after those of the path."""
+    """The description of a method of a path. `method` is in lower case; `parameters` come after those of the path."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Operation(NamedTuple):
 
 
 def body(schema: str, media_types: tuple[bytes, ...], *, optional: bool = False, **examples: object) -> dict[str, Any]:
-    """Return the body of a request in one of these types; the examples by name. JSON's null is an `optional` body."""
+    """Return the body of a request in one of these types, with examples by name. An `optional` body may be null."""
     described = {"anyOf": [reference(schema), {"type": "null"}]} if optional else reference(schema)
     content = {"schema": described, "examples": named(**examples)}
     return {"required": not optional, "content": {media_type.decode(): content for media_type in media_types}}
@@ -47,4 +47,4 @@ def body(schema: str, media_types: tuple[bytes, ...], *, optional: bool = False,
 
 def unchanged(etag: str) -> Answers:
     """Return the 304; `etag` is the shared header that it repeats."""
-    return {"304": answer("Still what the client has.", headers={"ETag": etag})}
+    return {"304": answer("The client's copy is current.", headers={"ETag": etag})}

@@ -1,4 +1,4 @@
-"""The operations outside `/api`. A new one goes here and into `OPERATIONS`."""
+"""The operations outside `/api`. A new one is added here and to `OPERATIONS`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ METRICS: Final = Operation(
     "/metrics",
     "metrics",
     "operations",
-    "Numbers for Prometheus",
+    "Metrics for Prometheus",
     {"200": answer("The text format of Prometheus.", {"type": "string"}, media_type="text/plain")} | EVERY_ROUTE,
 )
 
@@ -66,7 +66,7 @@ FRONT: Final = Operation(
     "/",
     "front",
     "operations",
-    "The way to the page for people",
+    "Redirect to the page for people",
     {"307": answer("See `docs`.", headers={"Location": "Docs-Location"})} | EVERY_ROUTE,
 )
 
@@ -92,7 +92,7 @@ DOCS_FILE: Final = Operation(
     "/docs/{name}",
     "docs_file",
     "operations",
-    "What that page consists of",
+    "A file of that page",
     {"200": _FILE} | common("NoSuchRoute") | EVERY_ROUTE,
     parameters=[
         {

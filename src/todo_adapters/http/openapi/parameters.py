@@ -1,4 +1,4 @@
-"""The parameters: path, query and headers, with the limits that the code has."""
+"""The parameters in path, query and headers, with the limits of the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENTITY_TAG: Final = '(?:W/)?"[!#-~]*"'
 _CONDITION: Final = rf"^(?:\*|{_ENTITY_TAG}(?:, ?{_ENTITY_TAG})*)$"
 _KEY: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
 _SORT_NAMES: Final = [sort.field.upper() + "_DESCENDING" * sort.descending for sort in SORTS.values()]
-"""What a generated enum calls the orders, because a name cannot begin with a minus."""
+"""The names of the orders in a generated enum, because a name cannot begin with a minus."""
 
 _DATE: Final = {"type": "string", "format": "date"}
 
@@ -45,7 +45,7 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
         "name": "key",
         "in": "path",
         "required": True,
-        "description": "The task: its `id`, spelt in one way, or its `uid`.",
+        "description": "The task's `id`, in plain decimal, or its `uid`.",
         "schema": {
             "anyOf": [
                 {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST_ID},
@@ -56,20 +56,20 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
     },
     "IfMatch": _header(
         "If-Match",
-        "The task's `ETag` as the client knows it, a list of them, or `*`. If the task is at another revision: 412. "
+        "The `ETag` of the client's copy, a list of them, or `*`. If the task is at another revision: 412. "
         '`W/"17"` counts as `"17"`, because proxies that compress make tags weak.',
         {"type": "string", "pattern": _CONDITION},
         example=etag_of(GROCERIES).decode(),
     ),
     "IfNoneMatch": _header(
         "If-None-Match",
-        "`ETag`s that the client has the answer of, or `*`: 304 if one is current.",
+        "The `ETag`s of the client's copies, or `*`: 304 if one is current.",
         {"type": "string", "pattern": _CONDITION},
         example=list_etag(OWNER, COUNTER).decode(),
     ),
     "CreateOnly": _header(
         "If-None-Match",
-        "`*`: create the task, or 412 if it is there. Other values are ignored.",
+        "`*`: create the task, or 412 if it exists. Other values are ignored.",
         {"type": "string"},
         example="*",
     ),
@@ -82,7 +82,7 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
     ),
     "RequestId": _header(
         "X-Request-ID",
-        "Comes back in the answer if it is 1 to 128 of `A-Za-z0-9._-`; anything else is replaced.",
+        "Returned in the answer if it is 1 to 128 of `A-Za-z0-9._-`; otherwise replaced.",
         {"type": "string"},
     ),
 }
@@ -93,7 +93,7 @@ PAGE_PARAMETERS: Final = [
     _query("limit", "The most tasks in one page. Without it: the whole list.", _PAGE, examples=named(first_page=1)),
     _query(
         "cursor",
-        "Where the page begins: from the `Link` of the page before, with the same other parameters. Needs `limit`.",
+        "The start of the page: from the `Link` of the previous page, with the same other parameters. Needs `limit`.",
         {"type": "string", "minLength": 1},
     ),
 ]
@@ -109,7 +109,7 @@ LIST_PARAMETERS: Final = [
     _query(
         "q",
         "A substring of title or description, ignoring case. `%`, `_` and `\\` are ordinary characters. "
-        "Empty: as if it were not there.",
+        "An empty one is ignored.",
         {"type": "string", "maxLength": LONGEST_SEARCH, **TEXT},
         examples=named(searched="RENT"),
     ),
@@ -137,12 +137,12 @@ LIST_PARAMETERS: Final = [
     _query("due_after", "Only tasks due on this day or later.", _DATE, examples=named(searched="2026-11-01")),
     _query(
         "due",
-        "Only tasks with any due date, or with none.",
+        "Only tasks with a due date, or only those without.",
         {"type": "string", "enum": ["none", "any"]},
     ),
     _query(
         "sort",
-        "The order; `-` reverses it. Tasks without a value: last, both ways. Ties: by id, in the same direction.",
+        "The order; `-` reverses it. Tasks without a value are always last. Ties: by id, in the same direction.",
         {"type": "string", "enum": list(SORTS), "default": "-created_at", "x-enum-varnames": _SORT_NAMES},
         examples=named(searched="-due_date"),
     ),
@@ -152,7 +152,7 @@ LIST_PARAMETERS: Final = [
 CHANGES_PARAMETERS: Final = [
     _query(
         "since",
-        "The `revision` of the client's copy. Without it, or with 0: the whole state, whatever `limit` says.",
+        "The `revision` of the client's copy. Without it, or with 0: the whole state, without regard to `limit`.",
         {"type": "integer", "format": "int64", "minimum": 0, "maximum": LARGEST_ID, "default": 0},
         examples=named(what_changed=RENT.revision, a_page_of_it=RENT.revision, nothing_new=COUNTER),
     ),
@@ -164,7 +164,7 @@ CHANGES_PARAMETERS: Final = [
     ),
     _query(
         "wait",
-        "Seconds for which the answer may wait until there is something after `since`, which it needs.",
+        "Seconds for which the answer may wait until there are changes after `since`. Needs `since`.",
         {"type": "integer", "minimum": 1, "maximum": LONGEST_WAIT},
         examples=named(nothing_new=25),
     ),
@@ -179,7 +179,7 @@ EVENTS_PARAMETERS: Final = [
     ),
     _query(
         "lastEventId",
-        "The same, from clients that can set no header.",
+        "The same, for clients that cannot set headers.",
         {"type": "string"},
         example=str(RENT.revision),
     ),
@@ -203,7 +203,7 @@ EXPORT_PARAMETERS: Final = [
 ERASE_PARAMETERS: Final = [
     _query(
         "confirm",
-        "The user id itself, also where the path says `me`: everything of this user is to be erased.",
+        "The user id itself, also if the path has `me`, to confirm that all data of this user is erased.",
         {"type": "string", "minLength": 1, "maxLength": LONGEST_USER_ID},
         required=True,
         example=OWNER,

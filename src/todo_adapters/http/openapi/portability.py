@@ -1,4 +1,4 @@
-"""The operations on a user's data as a whole."""
+"""The operations on all data of a user."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ EXPORT: Final = Operation(
     "/api/{user_id}/export",
     "export_tasks",
     "data",
-    "Download everything of the user",
+    "Download all data of the user",
     {"200": _FILE} | invalid(unknown_format=lambda: parse_export_query(b"format=xml")) | BELOW_API,
-    "All of it is from one moment. As CSV, a cell that a spreadsheet would calculate begins with an apostrophe. As "
-    "iCalendar, each task is a VTODO. One at a time of each user, else 429.",
+    "The data is one snapshot. In CSV, a cell that a spreadsheet would evaluate begins with an apostrophe. In "
+    "iCalendar, each task is a VTODO. Each user may run one transfer at a time; a second one is 429.",
     EXPORT_PARAMETERS,
 )
 
@@ -36,12 +36,12 @@ ERASE: Final = Operation(
     "/api/{user_id}",
     "erase_user",
     "data",
-    "Erase everything of the user",
-    {"204": answer("It is gone; of a user who never wrote, too.")}
+    "Erase all data of the user",
+    {"204": answer("All data is erased; also for a user who never wrote.")}
     | invalid(not_confirmed=lambda: require_confirmed(b"confirm=me", ex.OWNER))
     | BELOW_API,
-    "In one transaction, tasks, trash, deletions and keys go; the user id and the counter remain. The counter is "
-    "moved, so every revision, every `ETag` and every `since` from before is stale. It may take 30 s; one at a "
-    "time, else 429.",
+    "Tasks, trash, deletions and keys are erased in one transaction; the user id and the counter remain. The counter "
+    "advances, so every earlier revision, `ETag` and `since` is stale. It may take 30 s. Each user may run one "
+    "transfer at a time; a second one is 429.",
     ERASE_PARAMETERS,
 )

@@ -67,7 +67,7 @@ LIST: Final = Operation(
         cursor_of_another_list=lambda: query_of(parse_list_query(b"limit=1&cursor=abc"), ex.OWNER),
     )
     | BELOW_API,
-    "Without `limit` the list is whole, newest first. Filters combine with AND.",
+    "Without `limit`, the answer is the whole list, newest first. Filters combine with AND.",
     [*LIST_PARAMETERS, shared("IfNoneMatch")],
 )
 
@@ -136,12 +136,12 @@ PUT: Final = Operation(
     | _written("NotJson")
     | WRITE
     | common("StaleOrExists"),
-    "Under a uid of which the user has no task, a PUT with a title creates it, unless an `id`, a `revision` or an "
-    "`If-Match` says that its author knows a task that is no more: so a client can name its tasks while it is offline, "
-    "and repeat the PUT. The uid of a deleted task is 410. With `If-None-Match: *` the PUT does nothing but create. "
-    "A task may be put back as it was read, with what the client changed: `id`, `uid` and `user_id` must then be the "
-    "task's own, and `revision` says what it was made from: if the task has changed meanwhile, 412. The other members "
-    "that a client may not set are ignored. Leave `revision` out where your values are to win.",
+    "If no task of the user has the uid, a PUT with a title creates it, unless an `id`, a `revision` or an `If-Match` "
+    "shows that the client knew a task that no longer exists. So an offline client can name its tasks and repeat the "
+    "PUT. The uid of a deleted task is 410. With `If-None-Match: *`, the PUT only creates. A task may be sent back as "
+    "it was read, with the client's changes: `id`, `uid` and `user_id` must then be the task's own, and `revision` is "
+    "the one that was read: if the task has changed meanwhile, the answer is 412. Other read-only members are ignored. "
+    "Leave `revision` out if your values are to win.",
     [shared("IfMatch"), shared("IdempotencyKey"), shared("CreateOnly")],
     body(
         "TaskPut",
@@ -180,11 +180,11 @@ DELETE: Final = Operation(
     "delete_task",
     "tasks",
     "Delete a task",
-    {"204": answer("It is gone; under the uid of a task that was deleted already, too.", headers=_REPLAYED)}
+    {"204": answer("The task is deleted; also if the uid is that of a task deleted before.", headers=_REPLAYED)}
     | invalid(bad_condition=lambda: if_match(b"17"))
     | common("KeyReused")
     | CONDITIONAL,
-    "It goes to the trash, from where it can be restored for a while.",
+    "The task moves to the trash, from which it can be restored for a limited time.",
     parameters=[shared("IfMatch"), shared("IdempotencyKey")],
 )
 
@@ -205,7 +205,7 @@ COMPLETE: Final = Operation(
     | invalid(bad_key=lambda: task_key("0"), contradiction=lambda: check({"status": "complete", "completed": False}))
     | _written("NotAPatch")
     | WRITE,
-    "Without a body, with `{}` or with `null`: a toggle. No toggle is ever lost.",
+    "Without a body, with `{}` or with `null`, it toggles. No toggle is ever lost.",
     [shared("IfMatch"), shared("IdempotencyKey")],
     body(
         "Completion",

@@ -39,8 +39,8 @@ LIST_TRASH: Final = Operation(
         bad_condition=lambda: none_match(b"17"),
     )
     | BELOW_API,
-    "The last deleted first. A task lies in the trash for 30 days, unless the deployment says otherwise; of more than "
-    "1,000 the oldest go.",
+    "The last deleted first. A task stays in the trash for 30 days, or another time set by the deployment; beyond "
+    "1,000 tasks, the oldest are removed.",
     PAGE_PARAMETERS,
 )
 
@@ -61,7 +61,7 @@ RESTORE: Final = Operation(
     _TRASH + "/{key}/restore",
     "restore_task",
     "trash",
-    "Put a task of the trash back",
+    "Restore a task from the trash",
     {
         "200": answer(
             "The task as it is now.",
@@ -73,8 +73,8 @@ RESTORE: Final = Operation(
     | invalid(bad_key=lambda: task_key("undefined"), unknown_member=lambda: parse(b'{"title": "x"}', Nothing))
     | common("QuotaReached", "BodyTooLarge", "NotJson")
     | ONE_TASK,
-    "It has its `id`, `uid` and `created_at` again, and a new `revision` and `updated_at`. A task that is not deleted "
-    "stays as it is, so a request may be repeated.",
+    "The task keeps its `id`, `uid` and `created_at`, and gets a new `revision` and `updated_at`. A task that is not "
+    "deleted stays unchanged, so the request may be repeated.",
     body=body("Nothing", JSON_TYPES, optional=True, restored={}),
 )
 
@@ -84,6 +84,6 @@ DISCARD: Final = Operation(
     "discard_task",
     "trash",
     "Remove a task from the trash for good",
-    {"204": answer("It cannot be restored any more.")} | invalid(bad_key=lambda: task_key("0")) | ONE_TASK,
+    {"204": answer("The task can no longer be restored.")} | invalid(bad_key=lambda: task_key("0")) | ONE_TASK,
     "Its deletion stays in `/changes`, and the counter does not move.",
 )

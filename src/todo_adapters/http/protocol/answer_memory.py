@@ -1,4 +1,4 @@
-"""A limit on the memory of long answers in one process. Without room, an answer waits until its deadline."""
+"""A limit on the memory of long answers in one process. An answer without room waits until its deadline."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Receive, Scope, Send
 
 DEFAULT_MOST: Final = 64 * 1024 * 1024
-"""Bytes that the answers of a process hold, beside one that may be of any size."""
+"""Bytes that the answers of a process may hold, beside one answer of any size."""
 
 UNCOUNTED: Final = 64 * 1024
-"""Bytes up to which an answer is not counted: the server's buffer for a connection holds as much of any answer."""
+"""Bytes up to which an answer is not counted, because the server's buffer for a connection holds as much anyway."""
 
 SHARE: Final = 4
-"""A second answer for the same user has room while all of that user's take at most this part of the whole."""
+"""A second answer for the same user has room only if all answers of that user hold at most 1/SHARE of the limit."""
 
 LARGE: Final = 16 * 1024 * 1024
-"""Bytes of an answer after which free memory is given back to the system."""
+"""Bytes of an answer after which free memory is returned to the operating system."""
 
 TIMEOUT: Final = 1.0
 """Seconds that an answer waits for room."""
 
 
 class AnswerMemory:
-    """The answers of one process: together they hold `most` bytes, beside one of any size.
+    """The answers of one process: together they hold at most `most` bytes, beside one of any size.
 
-    An answer that finds no room is dropped while it is read, waits, and is read again.
+    An answer that finds no room is dropped while it is being read, waits, and is read again.
     """
 
     def __init__(self, most: int = DEFAULT_MOST) -> None:
@@ -42,7 +42,7 @@ class AnswerMemory:
         self._held = 0
         self._held_of: Counter[UserId] = Counter()
         self._largest: AnswerRoom | None = None
-        self._lock = Lock()  # stores count in threads of their own
+        self._lock = Lock()  # stores may count in threads
         self._waiting: dict[asyncio.Future[None], int] = {}
 
     @property
@@ -53,10 +53,10 @@ class AnswerMemory:
     async def answer(
         self, owner: UserId, make: Callable[[AnswerRoom], Awaitable[ASGIApp]], deadline: Deadline | None
     ) -> ASGIApp:
-        """Return what `make` returns for a room, which is the answer's until it is sent.
+        """Return the answer that `make` returns for a room; the answer keeps the room until it is sent.
 
-        Where `make` finds no room, it is called again when there may be some. Raises NoRoom at the deadline; without
-        one, TIMEOUT seconds after `make` first found no room.
+        If `make` finds no room, it is called again when there may be some. Raises NoRoom at the deadline; without a
+        deadline, TIMEOUT seconds after `make` first found no room.
         """
         room = AnswerRoom(self, owner)
         try:
@@ -72,7 +72,7 @@ class AnswerMemory:
             raise
 
     def resize(self, room: AnswerRoom, size: int) -> None:
-        """Let the room be of `size` bytes, or raise NoRoom."""
+        """Set the size of the room to `size` bytes, or raise NoRoom."""
         counted = size if size > UNCOUNTED else 0
         with self._lock:
             if room.closed:
@@ -89,21 +89,21 @@ class AnswerMemory:
             room.size = size
 
     def shrink(self, room: AnswerRoom, size: int) -> None:
-        """Let the room be of `size` bytes, at most what it is, and let in what waits for it."""
+        """Reduce the room to `size` bytes, and wake answers that wait for room."""
         if size < room.size:
             self.resize(room, size)
             if self._waiting:
-                self._let_in()
+                self._wake()
 
     def empty(self, room: AnswerRoom) -> None:
-        """Take back what the room holds, and let in what waits for it."""
+        """Release the room's bytes, and wake answers that wait for room."""
         with self._lock:
             self._count(room, 0)
             large, room.size = room.size > LARGE, 0
             if room is self._largest:
                 self._largest = None
         if self._waiting:
-            self._let_in()
+            self._wake()
         if large:
             asyncio.get_running_loop().run_in_executor(None, _trim)
 
@@ -124,7 +124,7 @@ class AnswerMemory:
                 del self._held_of[room.owner]
 
     async def _wait(self, wanted: int, deadline: Deadline) -> None:
-        """Return when there may be so much room, or raise NoRoom at the deadline."""
+        """Return when there may be room for `wanted` bytes; raise NoRoom at the deadline."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[waiter] = wanted
         try:
@@ -135,8 +135,8 @@ class AnswerMemory:
         finally:
             self._waiting.pop(waiter, None)
 
-    def _let_in(self) -> None:
-        """Let in, in order, what has room now, and one of the others where none is of any size."""
+    def _wake(self) -> None:
+        """Wake, in order, the waiting answers that fit now, and one more if the place of any size is free."""
         left, any_size = self._most - self._held, self._largest is None
         for waiter, wanted in list(self._waiting.items()):
             if wanted <= left:
@@ -168,7 +168,7 @@ class AnswerRoom:
         self._all.resize(self, self.size + size)
 
     def shrink(self, size: int) -> None:
-        """Give back all but `size` bytes of what was counted."""
+        """Release all but `size` bytes."""
         self._all.shrink(self, size)
 
     def empty(self) -> None:
@@ -177,13 +177,13 @@ class AnswerRoom:
             self._all.empty(self)
 
     def close(self) -> None:
-        """Give back what was counted. A store that still reads, for nobody, has no room any more."""
+        """Release all bytes for good. A store that is still reading for this answer gets NoRoom."""
         self.closed = True
         self.empty()
 
 
 class _Counted:
-    """An answer whose room is given back when it is sent, or cannot be."""
+    """An answer whose room is released when it is sent, or when sending fails."""
 
     __slots__ = ("_answer", "_room")
 
@@ -200,6 +200,6 @@ class _Counted:
 
 
 def _trim() -> None:
-    """Give free memory back to the system. glibc would keep it for the thread that took it."""
+    """Return free memory to the operating system; glibc would keep it for the thread that allocated it."""
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)

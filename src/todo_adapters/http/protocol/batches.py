@@ -1,4 +1,4 @@
-"""A batch: its body, read strictly, and its results as clients see them."""
+"""Batches: strict parsing of the body, and the JSON of the results."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Batch(Struct, forbid_unknown_fields=True):
         Meta(
             min_length=1,
             max_length=MOST_OPERATIONS,
-            description="Done in order; a later one sees what an earlier one did.",
+            description="Done in order; a later operation sees the effect of an earlier one.",
             extra_json_schema={"items": _OPERATION},
         ),
     ]
@@ -57,16 +57,16 @@ class Batch(Struct, forbid_unknown_fields=True):
 
 
 class PutOperation(Struct, tag_field="op", tag="put", forbid_unknown_fields=True):
-    """What a `PUT` of the task does."""
+    """The operation of a `PUT` of the task."""
 
     key: _Key
     task: dict[str, Any]
     if_match: _IfMatch | UnsetType = UNSET
-    create_only: Annotated[bool, about("Do nothing but create: 412 `exists` if the task is there.")] = False
+    create_only: Annotated[bool, about("Only create: 412 `exists` if the task exists.")] = False
 
 
 class PatchOperation(Struct, tag_field="op", tag="patch", forbid_unknown_fields=True):
-    """What a `PATCH` of the task does."""
+    """The operation of a `PATCH` of the task."""
 
     key: _Key
     task: dict[str, Any]
@@ -74,7 +74,7 @@ class PatchOperation(Struct, tag_field="op", tag="patch", forbid_unknown_fields=
 
 
 class DeleteOperation(Struct, tag_field="op", tag="delete", forbid_unknown_fields=True):
-    """What a `DELETE` of the task does."""
+    """The operation of a `DELETE` of the task."""
 
     key: _Key
     if_match: _IfMatch | UnsetType = UNSET
@@ -96,22 +96,22 @@ _EXPECTED: Final = {
 
 
 class BatchRequest(NamedTuple):
-    """The operations that a body asks for, and whether all of them or none are to be done."""
+    """The operations of a body, and whether all of them or none are done."""
 
     operations: list[Operation]
     atomic: bool
 
 
 class OperationResult(Struct, omit_defaults=True, kw_only=True):
-    """What became of one operation: its status, with what the answer to its single request would have."""
+    """The result of one operation: its status, and the members that the answer to its single request would have."""
 
     status: Annotated[int, about("The status of the answer to its single request.")]
     task: Annotated[TaskOut, about("With 200 and 201: the task as it was after this operation.")] | UnsetType = UNSET
-    code: Annotated[str, about("If it failed: what was wrong, for programs.")] | UnsetType = UNSET
+    code: Annotated[str, about("If it failed: the error, for programs.")] | UnsetType = UNSET
     error: Sentence | UnsetType = UNSET
     fields: Annotated[list[FieldProblem], about("With 400.")] | UnsetType = UNSET
     current: Annotated[TaskOut, about("With 412: the task as it was then.")] | UnsetType = UNSET
-    deleted: Annotated[TombstoneOut, about("With `gone`: what is left of the task.")] | UnsetType = UNSET
+    deleted: Annotated[TombstoneOut, about("With `gone`: the tombstone of the task.")] | UnsetType = UNSET
     restorable: Annotated[bool, about("With `gone`: whether the task can be restored.")] | UnsetType = UNSET
 
 
@@ -119,19 +119,19 @@ class BatchResults(Struct):
     """The results of a batch, in the order of its operations."""
 
     failed: Annotated[int, Meta(ge=0, le=MOST_OPERATIONS, description="How many operations failed.")]
-    results: Annotated[list[OperationResult], about("What became of each operation, in their order.")]
+    results: Annotated[list[OperationResult], about("The result of each operation, in their order.")]
 
 
 class _Doubled(dict[str, Any]):
-    """A JSON object that has a name twice, `twice`."""
+    """A JSON object in which the name `twice` is given twice."""
 
     twice: str
 
 
 def parse_batch(raw: bytes) -> BatchRequest:
-    """Return what the body of a batch asks for.
+    """Return the batch in a body.
 
-    Raises Invalid where it is not clear what the operations are; what is wrong inside a `task` refuses that operation.
+    Raises Invalid if the operations cannot be told apart. An error inside a `task` refuses only that operation.
     """
     document = document_of(raw, _DECODER)
     _require_single(document)
@@ -140,13 +140,13 @@ def parse_batch(raw: bytes) -> BatchRequest:
 
 
 def batch_results(results: Sequence[Result]) -> BatchResults:
-    """Return the results as clients see them."""
+    """Return the results in the form of the answer."""
     failed = sum(not isinstance(result, Done) for result in results)
     return BatchResults(failed, [_result(result) for result in results])
 
 
 def _operation(index: int, given: object) -> Operation:
-    """Return the operation, or raise Invalid with its place in the field."""
+    """Return the operation, or raise Invalid with a field that includes the index."""
     where = f"operations[{index}]"
     if not isinstance(given, dict):
         raise Invalid(where, "must be a JSON object")
@@ -162,7 +162,7 @@ def _operation(index: int, given: object) -> Operation:
 
 
 def _read(key: Key, operation: PutOperation | PatchOperation | DeleteOperation, task: object) -> Operation:
-    """Return the operation, or a refused one if its task is no body of its single request."""
+    """Return the operation, or a refused one if its task is not a valid body of the single request."""
     if_match = None if operation.if_match is UNSET else (operation.if_match,)
     try:
         _require_single_below(task)
@@ -189,7 +189,7 @@ def _shape(op: object) -> type[PutOperation | PatchOperation | DeleteOperation]:
 
 
 def _doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object; one that has a name twice can be told, so that only its operation is refused."""
+    """Return the object, marked if a name is given twice, so that only its operation is refused."""
     found = dict(pairs)
     if len(found) < len(pairs):
         found = _Doubled(found)
@@ -206,7 +206,7 @@ def _require_single(document: object) -> None:
 
 
 def _require_single_below(document: object) -> None:
-    """Raise Invalid if an object in the document has a name twice, however deep."""
+    """Raise Invalid if a name is given twice in an object at any depth of the document."""
     below = [document]
     while below:
         _require_single(each := below.pop())

@@ -1,4 +1,4 @@
-"""Reading a request's body: how much, of which type, and as JSON in the strict sense of RFC 8259 with unique names."""
+"""Reads a request's body: checks its size and media type, and parses strict JSON (RFC 8259, unique names)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 65_536
-"""Bytes of one body."""
+"""The most bytes of one body."""
 
 DEFAULT_BATCH_LIMIT: Final = 1_048_576
-"""Bytes of the body of a batch."""
+"""The most bytes of the body of a batch."""
 
 DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
-"""Bytes of all bodies that a process holds."""
+"""The most bytes of all bodies that a process holds."""
 
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-?8"|utf-?8)\s*', re.IGNORECASE)
-"""`utf8` is not registered (RFC 3629, section 8), but many clients send it and it can mean nothing else."""
+"""`utf8` is not registered (RFC 3629, section 8), but many clients send it, and it is unambiguous."""
 
 
 class Bodies:
-    """The bytes of the bodies that a process holds, `most` at most: those being received, and those being worked on."""
+    """The bytes of the bodies that a process holds, at most `most`: of those being received and those in use."""
 
     __slots__ = ("held", "most")
 
@@ -43,21 +43,21 @@ class Bodies:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Count bytes that were received, or raise Unavailable if there is no room for them."""
+        """Count received bytes, or raise Unavailable if there is no room for them."""
         if self.held + size > self.most:
             raise Unavailable("too many request bodies at once: try again")
         self.held += size
 
     def release(self, size: int) -> None:
-        """Stop counting them."""
+        """Stop counting these bytes."""
         self.held -= size
 
 
 async def read(receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
-    """Return the body; of one longer than `limit` bytes, only enough to see that it is.
+    """Return the body; of one longer than `limit` bytes, only a part that is also longer.
 
-    `take` is called with the size of each piece within that limit; what it raises ends the reading. Raises Invalid if
-    the client goes away in the middle.
+    `take` is called with the size of each piece within that limit; an exception that it raises ends the reading. Raises
+    Invalid if the client disconnects before the end.
     """
     chunks = []
     size = 0
@@ -65,7 +65,7 @@ async def read(receive: Receive, limit: int, take: Callable[[int], None]) -> byt
         message = await receive()
         if message["type"] != "http.request":
             raise Invalid("body", "ended before it was complete")
-        chunk = message.get("body", b"")  # ASGI lets a server leave out what is empty or false
+        chunk = message.get("body", b"")  # in ASGI, empty and false keys are optional
         chunks.append(chunk)
         size += len(chunk)
         if size <= limit:
@@ -75,7 +75,7 @@ async def read(receive: Receive, limit: int, take: Callable[[int], None]) -> byt
 
 
 def check_media_type(content_type: bytes | None, content_encoding: bytes | None, accepted: tuple[bytes, ...]) -> None:
-    """Raise UnsupportedMediaType unless the body is JSON of an accepted type in UTF-8, not encoded further."""
+    """Raise UnsupportedMediaType unless the body has an accepted type, in UTF-8 and without Content-Encoding."""
     if content_encoding is not None:
         raise UnsupportedMediaType("send the body without Content-Encoding")
     media_type, *parameters = (content_type or b"").split(b";")
@@ -93,34 +93,34 @@ def check_size(body: bytes, limit: int) -> None:
 
 
 def is_null(body: bytes) -> bool:
-    """Return whether the body is JSON's null, with white space around it or not (RFC 8259, section 2)."""
+    """Return whether the body is JSON's null, with or without white space around it (RFC 8259, section 2)."""
     return body.strip(b" \t\r\n") == b"null"
 
 
 def parse(body: bytes, shape: type[T]) -> T:
     """Return the JSON object in `body` as `shape`, a struct that forbids unknown members.
 
-    Raises Invalid for anything else: what `document_of` and `shaped` raise it for, and a member given twice.
+    Raises Invalid for the reasons of `document_of` and `shaped`, and for a member given twice.
     """
     return shaped(document_of(body, _DECODER), shape)
 
 
 def decoder(objects: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
-    """Return a decoder in which `objects` makes each object of its pairs."""
+    """Return a decoder in which `objects` makes each object from its pairs."""
     return json.JSONDecoder(object_pairs_hook=objects, parse_constant=_no_constant)
 
 
 def document_of(body: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
     """Return the JSON object in `body`.
 
-    Raises Invalid for anything else: other bytes than UTF-8, no JSON, no object, nested too deep.
+    Raises Invalid if it is not UTF-8, not JSON, not an object, or nested too deeply.
     """
     try:
         document = decoder.decode(body.decode())
     except UnicodeDecodeError:
         raise Invalid("body", "must be UTF-8") from None
     except json.JSONDecodeError as error:
-        raise Invalid("body", f"must be JSON: look at character {error.pos + 1}") from None
+        raise Invalid("body", f"must be JSON: the error is at character {error.pos + 1}") from None
     except (RecursionError, ValueError):
         raise Invalid("body", "is nested too deeply or has a number that is too long") from None
     if not isinstance(document, dict):
@@ -131,8 +131,8 @@ def document_of(body: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
 def shaped(document: dict[str, Any], shape: type[T], expected: Mapping[str, str] = EXPECTED) -> T:
     """Return a JSON object as `shape`, a struct that forbids unknown members.
 
-    `expected` says of each member what it has to be. Raises Invalid for an unknown member, one of another type, and
-    one that is missing. Nothing is converted: `"5"` is no number, `1` is no boolean.
+    `expected` has the message for each member of a wrong type. Raises Invalid for an unknown member, a wrong type, and
+    a missing member. No types are converted: `"5"` is not a number, `1` is not a boolean.
     """
     try:
         return msgspec.convert(document, shape, strict=True)
@@ -141,7 +141,7 @@ def shaped(document: dict[str, Any], shape: type[T], expected: Mapping[str, str]
 
 
 def shown(name: str) -> str:
-    """Return a name that a client sent in a form that can be said back: short, and without anything unprintable."""
+    """Return a name that a client sent in a form for messages: short and printable."""
     name = name if len(name) <= 40 else name[:40] + "…"
     return name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
 
@@ -162,7 +162,7 @@ _DECODER: Final = decoder(_unique)
 
 
 def _problem(document: dict[str, Any], shape: type, expected: Mapping[str, str]) -> Invalid:
-    """Return what is wrong with a document that is not of this shape: the first member that is not of its type."""
+    """Return the error of a document that does not have this shape: its first unknown, wrong or missing member."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name in document:
         if name not in fields:

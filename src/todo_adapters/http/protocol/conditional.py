@@ -1,4 +1,4 @@
-"""Validators, preconditions (RFC 9110, sections 8.8.3 and 13.1) and keys of writes that may be sent twice."""
+"""Validators, preconditions (RFC 9110, sections 8.8.3 and 13.1) and idempotency keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from todo_domain import Task, UserId
 
 WIRE_FORMAT: Final = 3
-"""Part of every list's validator; raised by a release that writes a task differently."""
+"""Part of every list's validator; a release that changes the JSON of a task increases it."""
 
 _ETAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rb"[ \t]*(?:,[ \t]*)*" + _ETAG + rb"(?:[ \t]*,(?:[ \t]*" + _ETAG + rb")?)*[ \t]*")
@@ -37,11 +37,11 @@ def list_etag(owner: UserId, revision: int) -> bytes:
 
 
 def if_match(value: bytes | None) -> frozenset[int] | None:
-    """Return the revisions that an `If-Match` accepts, None where any will do.
+    """Return the revisions that an `If-Match` accepts, None if it accepts any.
 
-    `W/"17"` accepts what `"17"` does. RFC 9110, section 13.1.1, compares strongly; but proxies make a tag weak when
-    they compress an answer (nginx does), and a revision names one state of the task in every encoding.
-    Raises Invalid for a malformed value.
+    `W/"17"` counts as `"17"`. RFC 9110, section 13.1.1, requires strong comparison; but proxies make a tag weak when
+    they compress an answer (nginx does), and a revision names one state of the task in every encoding. Raises Invalid
+    for a malformed value.
     """
     if value is None or value.strip() == ANYTHING:
         return None
@@ -50,7 +50,7 @@ def if_match(value: bytes | None) -> frozenset[int] | None:
 
 
 def none_match(value: bytes | None) -> tuple[bytes, ...]:
-    """Return the tags of an `If-None-Match` without their W/ (the comparison is weak); `*` stands for itself.
+    """Return the tags of an `If-None-Match` without `W/`, because the comparison is weak; `*` is returned as it is.
 
     Raises Invalid for a malformed value.
     """
@@ -71,12 +71,12 @@ def idempotency_key(value: bytes) -> str:
 
 
 def has_match(tags: tuple[bytes, ...], etag: bytes) -> bool:
-    """Return whether one of the tags stands for the representation that has this validator."""
+    """Return whether one of the tags matches this validator."""
     return ANYTHING in tags or etag.removeprefix(b"W/") in tags
 
 
 def known_counter(tags: tuple[bytes, ...], owner: UserId) -> int | None:
-    """Return the highest counter that a client with these tags has the owner's list of, None if it has none."""
+    """Return the highest counter in these tags of the owner's list, None if there is none."""
     prefix = b'"%s.' % _list_prefix(owner)
     counters = (_COUNTER.fullmatch(tag, len(prefix)) for tag in tags if tag.startswith(prefix))
     return max((int(counter[1]) for counter in counters if counter), default=None)

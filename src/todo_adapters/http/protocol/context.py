@@ -1,4 +1,4 @@
-"""What a request carries through the application: one typed object, made when the request arrives."""
+"""The context of a request: one typed object, made when the request arrives."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from todo_domain import AuditLog, Caller, TaskService, UserId
 
 CONTEXT: Final = "todo"
-"""The one key of ours in an ASGI scope: it leads to the RequestContext."""
+"""The key of the RequestContext in an ASGI scope; the only key that this package adds."""
 
 
 class Parts(NamedTuple):
-    """What the handlers of `/api` need of the application, the same for every request."""
+    """The parts of the application that the handlers of `/api` use, the same for every request."""
 
     tasks: TaskService
     live: Live
@@ -36,15 +36,15 @@ class Parts(NamedTuple):
     transfers: Transfers
     audit: AuditLog
     spend: Callable[[UserId, int], None]
-    """Counts requests of a user, or raises RateLimited and counts none."""
+    """Counts a number of requests of a user, or raises RateLimited and counts none."""
 
 
 class RequestContext:
-    """One request: who sent it as far as that is known, when its answer is due, and what it is called in logs.
+    """One request: its sender as far as known, its deadline, and its description for logs.
 
-    `method` is as it was sent, because HEAD is served as GET. `authorization` holds the value of each `Authorization`
-    header. `caller` is there once the token was verified, `route` once the request was routed: the template of the
-    path, never the path. A stream or a wait is `listening`.
+    `method` is the method as sent, because HEAD is served as GET. `authorization` has the value of each `Authorization`
+    header. `caller` is set once the token is verified. `route` is set once the request is routed: the template of the
+    path, never the path. `listening` is true for a stream or a wait.
     """
 
     __slots__ = (
@@ -84,14 +84,14 @@ class RequestContext:
         self._trace = TRACE.get()
 
     def trace(self) -> Trace | None:
-        """Return the place in the trace as it is now: of the current span, else of the caller."""
+        """Return the current place in the trace: of the current span, else of the caller."""
         return self._trace() if self._trace else traceparent(self._headers)
 
     def details(self) -> dict[str, str | None]:
-        """Return what the audit log is told of the request.
+        """Return the details of the request for the audit log.
 
-        Of the token only the beginning of its SHA-256, and a subject only once the token was verified. The peer is the
-        one that the server reports: behind trusted proxies, the address that they report.
+        They have only the beginning of the token's SHA-256, and a subject only once the token is verified. The peer is
+        the one that the server reports: behind trusted proxies, the address that they report.
         """
         return {
             "request_id": self.request_id,
@@ -105,19 +105,19 @@ class RequestContext:
 
     @property
     def bearer_tokens(self) -> list[bytes]:
-        """The tokens of the `Authorization: Bearer` headers: one, if the request is in order."""
+        """The tokens of the `Authorization: Bearer` headers; a valid request has one."""
         return [token for value in self.authorization if (token := bearer(value)) is not None]
 
     @property
     def token_digest(self) -> str | None:
-        """What tells one token from another; None without one, because another scheme may carry a password."""
+        """A short digest of the token; None without a Bearer token, because other schemes may carry a password."""
         tokens = self.bearer_tokens
         return sha256(tokens[0]).hexdigest()[:12] if tokens else None
 
 
 def context_of(scope: Scope) -> RequestContext:
-    """Return the context that the edge has made for this request."""
-    found: RequestContext = scope[CONTEXT]  # type: ignore[typeddict-item]  # ours, beside ASGI's own keys
+    """Return the context that `Edge` made for this request."""
+    found: RequestContext = scope[CONTEXT]  # type: ignore[typeddict-item]  # a key beside ASGI's own
     return found
 
 

@@ -1,4 +1,4 @@
-"""How HTTP says an error: one table with the status, the headers and the body of each."""
+"""The table of errors: status, headers and body of each. Every error answer, such as a 412, is made here."""
 
 from __future__ import annotations
 
@@ -41,42 +41,42 @@ if TYPE_CHECKING:
 
 JSON_TYPES: Final = (b"application/json",)
 PATCH_TYPES: Final = (*JSON_TYPES, b"application/merge-patch+json")
-"""What a body may be; a PATCH may be more."""
+"""The media types of a body; a PATCH accepts more."""
 
 log = logging.getLogger("todo.http")
 
 
 class TooLarge(TodoError):
-    """More bytes than are read."""
+    """A part of the request is over its limit."""
 
     code = "too_large"
 
 
 class BodyTooLarge(TooLarge):
-    """A body of more bytes than are read."""
+    """The body is over its limit."""
 
 
 class HeadersTooLarge(TooLarge):
-    """A header section, a trailer section or a request target of more bytes than are read."""
+    """A header section, a trailer section or a request target is over its limit."""
 
 
 class UnsupportedMediaType(TodoError):
-    """A body that is not what this operation reads."""
+    """The body has a media type or an encoding that this operation does not accept."""
 
     code = "unsupported_media_type"
 
 
 class NoSuchRoute(TodoError):
-    """A path that the service does not have."""
+    """The path does not exist."""
 
     code = "not_found"
 
     def __init__(self) -> None:
-        super().__init__("there is no such path: see /openapi.json for those there are")
+        super().__init__("there is no such path: see /openapi.json for the paths there are")
 
 
 class MethodNotAllowed(TodoError):
-    """A path that does not have this method; `allow` lists those it has."""
+    """The path does not have this method; `allow` lists the methods it has."""
 
     code = "method_not_allowed"
 
@@ -86,9 +86,9 @@ class MethodNotAllowed(TodoError):
 
 
 class RateLimited(TodoError):
-    """Too many requests; `retry_after` in seconds. `reason` says of what, as a code for the audit log.
+    """Too many requests; `retry_after` is in seconds.
 
-    `problem` begins the sentence for the caller.
+    `reason` is the code of the limit for the audit log. `problem` begins the sentence for the caller.
     """
 
     code = "rate_limited"
@@ -100,12 +100,12 @@ class RateLimited(TodoError):
 
 
 class Bug(TodoError):
-    """What nobody expected; the log has the rest."""
+    """An unexpected exception; the log has its stack."""
 
     code = "internal"
 
     def __init__(self) -> None:
-        super().__init__("something is wrong on our side: tell us the request_id")
+        super().__init__("the service has a bug: report the request_id to its operator")
 
 
 E = TypeVar("E", bound=TodoError)
@@ -113,10 +113,10 @@ Problem = ProblemOut | ExistsProblemOut | GoneProblemOut | StaleProblemOut
 
 
 class Asked(NamedTuple):
-    """What the headers of an error depend on beside the error itself.
+    """The properties of the request that the headers of an error depend on.
 
-    `token_sent`: whether a Bearer token came with the request (RFC 6750, section 3). `patch`: whether the method was
-    PATCH, whose media types an answer names then (RFC 5789, section 2.2).
+    `token_sent`: whether the request has a Bearer token (RFC 6750, section 3). `patch`: whether the method is PATCH,
+    whose media types a 415 lists (RFC 5789, section 2.2).
     """
 
     token_sent: bool = False
@@ -135,7 +135,7 @@ def _no_headers(error: TodoError, asked: Asked) -> list[Header]:  # noqa: ARG001
 
 
 class Said(NamedTuple, Generic[E]):
-    """How HTTP says an error of one class: its status, its own headers, and its body."""
+    """The answer to the errors of one class: the status, the error's own headers, and the body."""
 
     status: int
     headers: Callable[[E, Asked], list[Header]] = _no_headers
@@ -206,16 +206,17 @@ ERRORS: Final[dict[type[TodoError], Said[Any]]] = {
     Bug: Said(500),
     Unavailable: Said(503, _retry_after, _unavailable),
 }
-"""Every error that a client can get; one of another class is said as its base is. OpenAPI's answers come from it."""
+"""Every error that a client can get; an error of another class is answered like its base. OpenAPI's answers come from
+it."""
 
 
 def said_of(error: type[TodoError]) -> Said[Any]:
-    """Return how HTTP says an error of this class."""
+    """Return the entry of an error class in the table."""
     return next(ERRORS[each] for each in error.__mro__ if each in ERRORS)
 
 
 class Refusal(NamedTuple):
-    """What the answer to an error has: its status, its own headers, and its body."""
+    """The answer to one error: its status, its own headers, and its body."""
 
     status: int
     headers: list[Header]
@@ -223,7 +224,7 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Refusal:
-    """Return what the answer to this error has; that of a batch has the place of the operation that failed."""
+    """Return the answer to this error; for a batch it has the index of the operation that failed."""
     if not isinstance(error, OperationFailed):
         said = said_of(type(error))
         return Refusal(said.status, said.headers(error, asked), said.body(error, request_id))
@@ -238,19 +239,19 @@ def refusal_of(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Refu
 
 
 def error_answer(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Answer:
-    """Return the answer that says this error."""
+    """Return the answer to this error."""
     refusal = refusal_of(error, request_id, asked)
     return Answer(refusal.status, encode(refusal.body), [JSON, NO_STORE, *refusal.headers])
 
 
 def bug_answer(error: BaseException, request_id: str) -> Answer:
-    """Log a bug with its stack and return the answer that admits it."""
+    """Log an unexpected exception with its stack, and return a 500."""
     log.error("unexpected %s", type(error).__name__, exc_info=error, extra={"request_id": request_id})
     return error_answer(Bug(), request_id)
 
 
 def routing_error(path: str, error: HTTPException) -> TodoError:
-    """Return the refusal that Litestar's routing of this path means."""
+    """Return the error that corresponds to Litestar's routing error for this path."""
     if error.status_code == 405:
         return MethodNotAllowed(allow(path, (error.headers or {})["allow"].split(", ")))
     return NoSuchRoute()

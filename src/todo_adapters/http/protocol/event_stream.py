@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from todo_domain.room import Room
 
 PAGE: Final = 100
-"""Items in one `changes` event, at most."""
+"""The most items in one `changes` event."""
 
 SPACING: Final = 0.05
 """Seconds between two `changes` events of a stream: at most 20 a second."""
@@ -32,13 +32,13 @@ PING: Final = 20.0
 """Seconds between two pings, give or take a tenth."""
 
 ROTATION: Final = 600.0
-"""Seconds that a stream lasts, give or take a tenth: a key withdrawn at the issuer ends a stream by then."""
+"""Seconds that a stream lasts, give or take a tenth, so that a key withdrawn at the issuer ends the stream by then."""
 
 BEFORE_EXPIRY: Final = 5.0
-"""Seconds before its token's end at which a stream ends, at most."""
+"""The most seconds before its token's expiry at which a stream ends."""
 
 RETRY_BUSY: Final = 30_000
-"""Milliseconds after which a client that found no room may come back."""
+"""Milliseconds after which a client that got `busy` may reconnect."""
 
 HEADERS: Final[list[Header]] = [
     (b"content-type", b"text/event-stream"),
@@ -52,20 +52,23 @@ Reason = Literal["token_expires", "rotate", "restart", "busy"]
 _NEVER: Final = float("inf")
 
 _OUTAGE: Final = 2.0
-"""Seconds after which a store that was out of reach is asked again."""
+"""Seconds after which an unreachable store is read again."""
 
 _REVISION = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
 
 class Position(NamedTuple):
-    """Where a stream goes on: a revision, None for the counter now. `known` is False where the client's is none."""
+    """The position that a stream continues from: a revision, None for the counter now.
+
+    `known` is False if the client's value is not a revision.
+    """
 
     revision: int | None
     known: bool = True
 
 
 def position_of(last_event_id: str | None) -> Position | None:
-    """Return the position that a `Last-Event-ID` names, None if there is none; any text but a revision is unknown."""
+    """Return the position in a `Last-Event-ID`, None if that is absent or empty, unknown if it is not a revision."""
     if not last_event_id:
         return None
     if _REVISION.fullmatch(last_event_id) and int(last_event_id) <= LARGEST_ID:
@@ -80,22 +83,22 @@ def event(name: str, data: object, *, id_: int | None = None) -> bytes:
 
 
 def bye(reason: Reason) -> bytes:
-    """Return the event that comes before an end that is the service's."""
+    """Return the event that precedes an end by the service."""
     return event("bye", {"reason": reason})
 
 
 def busy() -> bytes:
-    """Return the whole stream of a client that finds no room. A 429 or 503 would end a browser's stream for good."""
+    """Return the whole stream for a client without room. A 429 or 503 would keep a browser from reconnecting."""
     return b"retry: %d\n\n" % RETRY_BUSY + bye("busy")
 
 
 class EventStream:
     """The events of one listener, from `start` on.
 
-    `read` returns the changes after a revision, at most PAGE, or raises Resync; `counter` is the user's counter when
-    the stream was opened. `expires_at` is the end of the token in seconds since 1970. `sent` is told how many seconds
-    after its wake a change was written. `room` counts an event until the client has taken it; an event that finds no
-    room is read again later. The stream ends for the reasons of `bye`, or when the client goes away.
+    `read` returns at most PAGE changes after a revision, or raises Resync; `counter` is the user's counter when the
+    stream was opened. `expires_at` is the token's expiry in seconds since 1970. `sent` receives how many seconds after
+    its wake a change was written. `room` counts an event until the client has read it; an event without room is read
+    again later. The stream ends for the reasons of `bye`, or when the client disconnects.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class EventStream:
         self._rest_until = 0.0
 
     async def send_to(self, send: Send) -> None:
-        """Send the stream as an ASGI response; return when it has ended."""
+        """Send the stream as an ASGI response; return at its end."""
         await send({"type": "http.response.start", "status": 200, "headers": [*HEADERS]})
         async with aclosing(self.events()) as events:
             async for part in events:
@@ -130,7 +133,7 @@ class EventStream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def events(self) -> AsyncGenerator[bytes, None]:
-        """Yield the stream piece by piece, each whole events."""
+        """Yield the stream in pieces of whole events."""
         listener, loop = self._listener, asyncio.get_running_loop()
         ends = _Ends(loop.time(), self._expires_at - time.time())
         ping_at = loop.time() + _about(PING)
@@ -180,7 +183,7 @@ class EventStream:
         return written, self._rest_until if changes.has_more else _NEVER
 
     def _resolve(self) -> tuple[int, bool]:
-        """Return the position that the stream goes on from, and whether the client has to drop its copy first."""
+        """Return the position that the stream continues from, and whether the client must drop its copy first."""
         asked = self._start.revision
         if not self._start.known:
             return self._counter, True
@@ -192,14 +195,14 @@ class EventStream:
 
 
 class _Ends:
-    """When a stream ends by itself, in the time of the event loop; `token_left` is in seconds."""
+    """The times at which the service ends a stream, in the event loop's time; `token_left` is in seconds."""
 
     def __init__(self, now: float, token_left: float) -> None:
         self._rotate_at = now + _about(ROTATION)
         self._expire_at = now + token_left - random.uniform(1, BEFORE_EXPIRY)  # noqa: S311  only spreads the ends  # nosec B311
 
     def reason(self, now: float, leaves_at: float | None) -> Reason | None:
-        """Return why the stream has to end now, None if it does not."""
+        """Return the reason to end the stream now, None if there is none."""
         if leaves_at is not None and now >= leaves_at:
             return "restart"
         if now >= self._expire_at:
@@ -207,7 +210,7 @@ class _Ends:
         return "rotate" if now >= self._rotate_at else None
 
     def next(self, leaves_at: float | None) -> float:
-        """Return when `reason` has to be asked again."""
+        """Return the time of the next end."""
         return min(self._expire_at, self._rotate_at, _NEVER if leaves_at is None else leaves_at)
 
 

@@ -1,4 +1,4 @@
-"""The types of the members that travel, each with what the OpenAPI document says about it."""
+"""The types of the JSON members, each with its part of the OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MO
 
 PriorityName = Literal["none", "low", "medium", "high"]
 PRIORITY_NAMES: tuple[PriorityName, ...] = ("none", "low", "medium", "high")
-"""By the number of the priority."""
+"""Indexed by the number of the priority."""
 
 TEXT = {"pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]*$"}
 _LABEL = {"minLength": 1, **TEXT}
@@ -60,7 +60,7 @@ Title = Annotated[
 Description = Annotated[
     str,
     Meta(
-        description="More about it, kept as it is; null if there is nothing.",
+        description="A longer text, kept as sent; null if there is none.",
         extra_json_schema={"maxLength": LONGEST_DESCRIPTION, **TEXT},
     ),
 ]
@@ -77,7 +77,7 @@ Tags = Annotated[list[Tag], Meta(description="Distinct, ignoring case; their ord
 TaskPosition = Annotated[
     str,
     Meta(
-        description="A place in an order of the client's making, compared by ASCII code; null if it has none.",
+        description="A place in the client's own order, compared by ASCII code; null if there is none.",
         extra_json_schema=_POSITION,
     ),
 ]
@@ -89,12 +89,14 @@ Extra = Annotated[dict[str, Any], Meta(description=_OWN)]
 ExtraOut = Annotated[Raw, Meta(description=_OWN, extra_json_schema=_EXTRA)]
 ExtraMerge = Annotated[
     dict[str, Any],
-    Meta(description="Merged into the object that is there: null removes a member. Its rules hold for the result."),
+    Meta(
+        description="Merged into the current object: null removes a member. The limits of `extra` apply to the result."
+    ),
 ]
 Uid = Annotated[
     str,
     Meta(
-        description="The client's own name for the task, given when a PUT creates it; null if it has none.",
+        description="The client's own name for the task, given when a PUT creates it; null if there is none.",
         extra_json_schema=UID_FORM,
     ),
 ]
@@ -102,15 +104,15 @@ Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
 
 
 def instant_meta(description: str) -> Meta:
-    """Describe a time as `schemas.instant` writes it."""
+    """Return the schema of a time in the form of `schemas.instant`."""
     return Meta(description=description, extra_json_schema=_INSTANT)
 
 
 def number_meta(description: str, least: int = 1) -> Meta:
-    """Describe an integer of 64 bits from `least` on."""
+    """Return the schema of a 64-bit integer of at least `least`."""
     return Meta(ge=least, le=LARGEST_ID, description=description, extra_json_schema=_INT64)
 
 
 def about(description: str) -> Meta:
-    """Describe a member without a form of its own."""
+    """Return a schema that is only a description."""
     return Meta(description=description)

@@ -1,4 +1,4 @@
-"""Which methods a path has: what OPTIONS and a 405 say in `Allow` (RFC 9110, sections 9.3.7 and 15.5.6)."""
+"""The methods of a path: the `Allow` of OPTIONS and of a 405 (RFC 9110, sections 9.3.7 and 15.5.6)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 _WITHOUT_HEAD: Final = re.compile("/api/[^/]+/events")
-"""Paths whose GET never ends by itself."""
+"""Paths whose GET is an endless stream."""
 
 
 def has_head(path: str) -> bool:
-    """Return whether HEAD is answered on this path where GET is."""
+    """Return whether a path with GET has HEAD, too."""
     return _WITHOUT_HEAD.fullmatch(path) is None
 
 
 def allow(path: str, methods: Iterable[str]) -> str:
-    """Return the value of `Allow` for a path with handlers for these methods: HEAD and OPTIONS come by themselves."""
+    """Return the value of `Allow` for a path with handlers for these methods; HEAD and OPTIONS are added."""
     named = set(methods) | {"OPTIONS"}
     return ", ".join(sorted(named | {"HEAD"} if "GET" in named and has_head(path) else named))
 

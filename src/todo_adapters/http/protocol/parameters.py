@@ -1,4 +1,4 @@
-"""Parsing of paths and query strings: each value has one spelling, and an unknown parameter is an error."""
+"""Parses paths and query strings: each value has one spelling, and an unknown parameter is an error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REPEATABLE: Final = frozenset({"tag", "priority"})
 _EMPTY_IS_ABSENT: Final = frozenset({"q"})  # a cleared search box sends it
 
 FORMATS: Final = {name: name for name in ("json", "csv", "ics")}
-"""What an export may be."""
+"""The formats of an export."""
 
 LONGEST_WAIT: Final = 30
 """Seconds for which a request for changes may wait."""
@@ -71,7 +71,7 @@ def decimal(field: str, text: str, least: int, most: int) -> int:
 def task_key(segment: str) -> Key:
     """Return the id or the uid in a raw path segment, or raise Invalid.
 
-    Only digits are an id, which has one spelling; a uid may be percent-encoded.
+    A segment of digits only is an id, which has one spelling; a uid may be percent-encoded.
     """
     if _ID.fullmatch(segment) and (number := int(segment)) <= LARGEST_ID:
         return number
@@ -79,7 +79,7 @@ def task_key(segment: str) -> Key:
 
 
 def key_of(field: str, given: int | str) -> Key:
-    """Return the key in a JSON member: an id, or text that is an id in digits or a uid. Raises Invalid for the rest."""
+    """Return the key in a JSON member: a number is an id, a string is an id in digits or a uid. Raises Invalid."""
     if isinstance(given, int):
         return given
     if _ID.fullmatch(given) and (number := int(given)) <= LARGEST_ID:
@@ -135,7 +135,7 @@ class Parameters:
         return None if given is None else read(name, given[0])
 
     def without(self, name: str) -> list[tuple[str, str]]:
-        """Return all pairs but those of one parameter."""
+        """Return all pairs except those of one parameter."""
         return [(given, value) for given, values in self._given.items() if given != name for value in values]
 
 
@@ -183,7 +183,7 @@ def query_of(asked: ListRequest, owner: UserId) -> Query:
 
 
 class TrashRequest(NamedTuple):
-    """The page of the trash that a query string asks for, and what of the string stays in links."""
+    """The parsed query string of the trash: the page, and the parameters that links to other pages keep."""
 
     limit: int | None
     cursor: str | None
@@ -191,7 +191,7 @@ class TrashRequest(NamedTuple):
 
 
 def parse_trash_query(query_string: bytes) -> TrashRequest:
-    """Return what the query string of the trash asks for."""
+    """Parse the query string of the trash. Raises Invalid."""
     given = Parameters(query_string, TRASH_PARAMETERS)
     limit, cursor = given.one("limit", _limit), given.one("cursor", lambda _, text: text)
     if cursor is not None and limit is None:
@@ -221,12 +221,12 @@ def parse_changes_query(query_string: bytes) -> ChangesRequest:
     since = given.one("since", _revision)
     wait = given.one("wait", lambda name, text: decimal(name, text, 1, LONGEST_WAIT))
     if wait is not None and since is None:
-        raise Invalid("wait", "needs since: without it the answer is the whole state, which is there already")
+        raise Invalid("wait", "needs since: without it the answer is the whole state, at once")
     return ChangesRequest(since or 0, given.one("limit", _limit) or LARGEST_PAGE, wait)
 
 
 def parse_events_query(query_string: bytes) -> tuple[str | None, int | None]:
-    """Return `lastEventId` as it was sent, and `since`; None for one that is not given or empty."""
+    """Return `lastEventId` as sent, and `since`; None for one that is absent or empty."""
     given = Parameters(query_string, EVENTS_PARAMETERS, optional=EVENTS_PARAMETERS)
     return given.one("lastEventId", lambda _, text: text), given.one("since", _revision)
 
@@ -240,7 +240,7 @@ def parse_export_query(query_string: bytes) -> str:
 def require_confirmed(query_string: bytes, owner: UserId) -> None:
     """Raise Invalid unless `confirm` is the user id. `me` does not count, except for a user with that id."""
     if Parameters(query_string, ERASE_PARAMETERS).one("confirm", lambda _, text: text) != owner:
-        raise Invalid("confirm", "must be your user id, which says that everything of it is to be erased")
+        raise Invalid("confirm", "must be your user id, to confirm that all your data is erased")
 
 
 def _completed(given: Parameters) -> bool | None:

@@ -11,17 +11,17 @@ from todo_adapters.http.protocol.schemas import TaskOut, TombstoneOut
 
 
 class FieldProblem(Struct):
-    """Where in the request the problem is."""
+    """The part of the request that is wrong, and its rule."""
 
     field: Annotated[
         str, about("The member, parameter or header; `id` for the path's task, `body` for the whole body.")
     ]
-    message: Annotated[str, about("What the rule is; a sentence whose subject is the field.")]
+    message: Annotated[str, about("The rule; a sentence whose subject is the field.")]
 
 
-Sentence = Annotated[str, about("What was wrong and what to do: a sentence for people.")]
+Sentence = Annotated[str, about("The problem and what to do: a sentence for people.")]
 Index = Annotated[int, Meta(ge=0, description="Of an atomic batch: the operation that failed, from 0.")]
-RequestId = Annotated[str, about("The id of the request, in the log too.")]
+RequestId = Annotated[str, about("The id of the request, also in the log.")]
 
 
 class ProblemOut(Struct, omit_defaults=True, kw_only=True):
@@ -33,7 +33,7 @@ class ProblemOut(Struct, omit_defaults=True, kw_only=True):
         Annotated[list[FieldProblem], Meta(min_length=1, description="With 400: the first problem at least.")]
         | UnsetType
     ) = UNSET
-    outcome: Annotated[Literal["unknown"], about("With 503: whether a write was done is not known.")] | UnsetType = (
+    outcome: Annotated[Literal["unknown"], about("With 503: it is unknown whether a write was done.")] | UnsetType = (
         UNSET
     )
     index: Index | UnsetType = UNSET
@@ -41,7 +41,7 @@ class ProblemOut(Struct, omit_defaults=True, kw_only=True):
 
 
 class ExistsProblemOut(Struct, kw_only=True):
-    """The error of a PUT that was to create a task which is there already."""
+    """The error of a PUT that only creates, for a task that exists."""
 
     error: Sentence
     code: Annotated[Literal["exists"], about("What was wrong, for programs.")]
@@ -51,18 +51,18 @@ class ExistsProblemOut(Struct, kw_only=True):
 
 
 class GoneProblemOut(Struct, kw_only=True):
-    """The error of a write to a task that was deleted, under its uid."""
+    """The error of a write by uid to a deleted task."""
 
     error: Sentence
     code: Annotated[Literal["gone"], about("What was wrong, for programs.")]
     deleted: Annotated[TombstoneOut, about("What is left of the task.")]
-    restorable: Annotated[bool, about("Whether the task lies in the trash, from where it can be restored.")]
+    restorable: Annotated[bool, about("Whether the task is in the trash and can be restored.")]
     index: Index | UnsetType = UNSET
     request_id: RequestId
 
 
 class StaleProblemOut(Struct, kw_only=True):
-    """The error of a write that was made from another revision of the task than the current one."""
+    """The error of a write that was based on another revision than the current one."""
 
     error: Sentence
     code: Annotated[Literal["stale"], about("What was wrong, for programs.")]
@@ -74,7 +74,7 @@ class StaleProblemOut(Struct, kw_only=True):
 class BatchProblemOut(Struct, kw_only=True, forbid_unknown_fields=True):
     """The error of an atomic batch that contradicts itself.
 
-    The operation that failed was about a task that the same batch makes or deletes, so there is no task to show.
+    The failed operation concerns a task that the same batch creates or deletes, so there is no task to return.
     """
 
     error: Sentence

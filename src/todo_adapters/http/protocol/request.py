@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _AT_ONCE: Final = 0.01
-"""Seconds within which a body counts as having come with its request."""
+"""Seconds within which a body counts as sent together with its request."""
 
 _NO_PARAMETERS: Final[frozenset[str]] = frozenset()
 
 
 class TaskRequest(Request[UserId, None, Any]):
-    """What a handler asks of a request; each method raises Invalid for what breaks the contract.
+    """The request as a handler reads it; each method raises Invalid for a request that breaks the contract.
 
     Authentication has put the caller and the parts of the application into its context. Of Litestar's request it has
     `scope`, `receive` and `send` alone: to make the rest, which no handler needs, takes 3 µs.
@@ -47,7 +47,7 @@ class TaskRequest(Request[UserId, None, Any]):
         if caller is None:
             raise LookupError("the token has not been verified")
         self.owner: UserId = caller.user
-        """The caller, whose place this is."""
+        """The caller, who is the owner of the path."""
         self.expires_at = caller.expires_at
         """When the caller's token expires, in seconds since 1970."""
         self.tasks: TaskService = context.parts.tasks
@@ -55,12 +55,12 @@ class TaskRequest(Request[UserId, None, Any]):
 
     @property
     def live(self) -> Live:
-        """What streams and waits need."""
+        """The streams and waits of this worker."""
         return self.context.parts.live
 
     @property
     def deadline(self) -> Deadline:
-        """When the answer is due."""
+        """The time by which the answer is due."""
         return self.context.deadline
 
     @property
@@ -74,32 +74,32 @@ class TaskRequest(Request[UserId, None, Any]):
         return self.context.parts.transfers
 
     def note(self, event: str, **more: str) -> None:
-        """Tell the audit log what this request has done."""
+        """Record an event of this request in the audit log."""
         self.context.route = self.scope["path_template"]
         self.context.parts.audit.record(event, **more, **self.context.details())
 
     @property
     def answers(self) -> AnswerMemory:
-        """The memory of long answers."""
+        """The limit on the memory of long answers."""
         return self.context.parts.answers
 
     @property
     def query_string(self) -> bytes:
-        """What follows the question mark."""
+        """The raw query string, without the question mark."""
         return self.scope["query_string"]
 
     def task_key(self) -> Key:
-        """Return the id or uid in the path, having seen that there are no parameters beside it."""
+        """Return the id or uid in the path. Refuse query parameters."""
         key = task_key(self.scope["path_params"]["key"])
         self.no_parameters()
         return key
 
     def no_parameters(self) -> None:
-        """Refuse any query parameter: an operation on one task takes none."""
+        """Refuse any query parameter, because this operation has none."""
         Parameters(self.scope["query_string"], _NO_PARAMETERS)
 
     def single_header(self, name: bytes) -> bytes | None:
-        """Return a header that may come once."""
+        """Return the value of a header that may be sent once."""
         values = self._values(name)
         if not values:
             return None
@@ -112,25 +112,25 @@ class TaskRequest(Request[UserId, None, Any]):
         return any(name == given for given, _ in self.scope["headers"])
 
     def idempotency_key(self) -> str | None:
-        """Return what `Idempotency-Key` says."""
+        """Return the key in `Idempotency-Key`, None if the header is absent."""
         values = [value for name, value in self.scope["headers"] if name == b"idempotency-key"]
         if len(values) > 1:
             raise Invalid("Idempotency-Key", "is given twice")
         return idempotency_key(values[0]) if values else None
 
     def once(self, key: str, below: str, raw: bytes) -> Once:
-        """Return what makes a repetition of this write recognisable.
+        """Return the key and fingerprint by which a repetition of this write is recognised.
 
         It is the same write if the method, the path `below` the user (percent-decoded) and the body are the same.
         """
         return Once(key, sha256(b"%s %s\0%s" % (self.scope["method"].encode(), below.encode(), raw)).digest())
 
     def if_match(self) -> frozenset[int] | None:
-        """Return the revisions that `If-Match` accepts, None where any will do."""
+        """Return the revisions that `If-Match` accepts, None if any is accepted."""
         return if_match(self._listed(b"if-match"))
 
     def create_only(self) -> bool:
-        """Return whether `If-None-Match` is `*`; on a write, nothing else that it may say counts."""
+        """Return whether `If-None-Match` is `*`; other values are ignored on a write."""
         value = self._listed(b"if-none-match")
         return value is not None and value.strip() == ANYTHING
 
@@ -139,19 +139,19 @@ class TaskRequest(Request[UserId, None, Any]):
         return none_match(self._listed(b"if-none-match"))
 
     async def object(self, shape: type[T]) -> tuple[T, bytes]:
-        """Return the body as `shape` and as it came."""
+        """Return the body as `shape` and as raw bytes."""
         raw = await self._read_body()
         if not raw:
             raise Invalid("body", "is empty: send a JSON object")
         return body.parse(raw, shape), raw
 
     async def optional_object(self, shape: type[T]) -> tuple[T | None, bytes]:
-        """Return the body as `shape` and as it came; None for an empty body and for JSON's null."""
+        """Return the body as `shape`, None for an empty body or JSON's null; and as raw bytes."""
         raw = await self._read_body()
         return body.parse(raw, shape) if raw and not body.is_null(raw) else None, raw
 
     async def batch(self) -> BatchRequest:
-        """Return the batch that the body asks for."""
+        """Return the batch in the body."""
         raw = await self._read_body(self.context.parts.batch_limit)
         if not raw:
             raise Invalid("body", "is empty: send a JSON object")
@@ -162,11 +162,11 @@ class TaskRequest(Request[UserId, None, Any]):
         self.context.parts.spend(self.owner, requests)
 
     async def _read_body(self, limit: int | None = None) -> bytes:
-        """Return the body, having checked its type and size; an empty one is no body whatever its type."""
+        """Return the body after checking its type and size; the type of an empty body is not checked."""
         limit = self.context.parts.body_limit if limit is None else limit
         begun = monotonic()
         raw = await body.read(self.receive, limit, self._hold)
-        if (waited := monotonic() - begun) > _AT_ONCE:  # that was the client's time
+        if (waited := monotonic() - begun) > _AT_ONCE:  # the client's time does not count
             self.context.deadline = self.context.deadline.later(waited)
         if raw:
             accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
@@ -175,7 +175,7 @@ class TaskRequest(Request[UserId, None, Any]):
         return raw
 
     def release_body(self) -> None:
-        """Stop counting the body among those that the process holds."""
+        """Release the room of the body."""
         if self._held:
             self.context.parts.bodies.release(self._held)
             self._held = 0

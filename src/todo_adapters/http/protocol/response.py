@@ -1,4 +1,4 @@
-"""Responses: ASGI applications that send themselves."""
+"""Responses as ASGI applications."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 PRIVATE: Final[Header] = (b"cache-control", b"private, no-cache")
 
 PIECE: Final = 64 * 1024
-"""Bytes that are handed to the server at once. It takes the next piece when the client has read what is before it."""
+"""Bytes that are passed to the server at once. The server accepts the next piece when the client has read the last."""
 
 encode = msgspec.json.Encoder().encode
-"""Turn a wire struct into JSON."""
+"""Encodes a struct as JSON."""
 
 
 class Answer:
@@ -52,15 +52,15 @@ class Answer:
         await send({"type": "http.response.body", "body": body[at:] if at else body, "more_body": False})
 
     def to_asgi_response(self, *_: object, **__: object) -> Answer:
-        """Return itself: what Litestar asks of the answer that an exception handler gives."""
+        """Return itself: Litestar calls this on the result of an exception handler."""
         return self
 
 
 class LongAnswer:
-    """A response with status 200 whose body is made in pieces, each when the client has taken those before it.
+    """A response with status 200 whose body is made in pieces, each when the client has read the previous ones.
 
-    The length is not known beforehand, so there is no `Content-Length`. A client of HTTP/1.0, which knows no chunks,
-    gets one: for such a client all pieces are made before the first is sent.
+    The length is not known in advance, so there is no `Content-Length`. HTTP/1.0 has no chunked coding, so for such a
+    client all pieces are made first, and `Content-Length` is sent.
 
     Making the pieces takes at most `share` of the event loop's time, so that other requests have the rest.
     """
@@ -73,7 +73,7 @@ class LongAnswer:
         self._share = share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the shape of an ASGI application
-        """Send the response. Other requests have their turn between any two pieces."""
+        """Send the response. Other requests run between two pieces."""
         pieces, headers = self._pieces, self._headers
         if context_of(scope).method == "HEAD":
             pieces = ()

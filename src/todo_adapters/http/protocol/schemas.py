@@ -1,4 +1,4 @@
-"""What travels: one struct for each JSON object of the contract, and the only mapping from a task to its JSON."""
+"""The JSON objects of the contract, one struct each, and the only mapping from a task to its JSON."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from todo_domain.extra import EMPTY
 class TaskOut(Struct):
     """A task as clients see it."""
 
-    id: Annotated[int, number_meta("Given by the service, unique over all users, never given again.")]
+    id: Annotated[int, number_meta("Assigned by the service; unique over all users, never reused.")]
     uid: Uid | None
-    user_id: Annotated[str, about("Whose task it is: the token's `sub`.")]
+    user_id: Annotated[str, about("The owner: the token's `sub`.")]
     title: Title
     description: Description | None
     status: Status
@@ -51,7 +51,7 @@ class TaskOut(Struct):
     extra: ExtraOut
     revision: Annotated[int, number_meta("The user's counter at the task's last change; in quotes, the task's `ETag`.")]
     created_at: Annotated[str, instant_meta("When it was created.")]
-    updated_at: Annotated[str, instant_meta("When something of it last changed.")]
+    updated_at: Annotated[str, instant_meta("When it last changed.")]
 
 
 class TombstoneOut(Struct):
@@ -64,18 +64,18 @@ class TombstoneOut(Struct):
 
 
 class ChangesOut(Struct):
-    """One page of what changed."""
+    """One page of changes."""
 
     tasks: Annotated[list[TaskOut], about("The tasks that were created or changed, as they are now.")]
     deleted: Annotated[list[TombstoneOut], about("The tasks that were deleted.")]
-    revision: Annotated[int, number_meta("What to send as `since` next.", least=0)]
-    has_more: Annotated[bool, about("Whether there is more after this page: ask again at once.")]
+    revision: Annotated[int, number_meta("The value of the next `since`.", least=0)]
+    has_more: Annotated[bool, about("Whether there is another page: request it at once.")]
 
 
 class Settable(Struct, forbid_unknown_fields=True):
     """The members a client may set; each may be left out.
 
-    Null stands for the default of a member; for `status` and `completed` it is as if they were not there.
+    Null is the default of a member; null for `status` and `completed` counts as absent.
     """
 
     title: Title | UnsetType = UNSET
@@ -100,7 +100,7 @@ EXPECTED: Final = {
     "position": "must be 1 to 64 of 0-9, A-Z and a-z, or null",
     "extra": "must be a JSON object, or null",
 }
-"""What each of them has to be, in a sentence that begins with its name."""
+"""The rule of each member, as the rest of a sentence that begins with its name."""
 
 
 class NewTask(Settable):
@@ -110,7 +110,7 @@ class NewTask(Settable):
 
 
 class TaskPatch(Settable):
-    """The body of a PATCH: a JSON merge patch (RFC 7396), whose nulls remove, so the twins have none."""
+    """The body of a PATCH: a JSON merge patch (RFC 7396); null is not allowed for `status` and `completed`."""
 
     status: Status | UnsetType = UNSET
     completed: Completed | UnsetType = UNSET
@@ -118,7 +118,7 @@ class TaskPatch(Settable):
 
 
 class TaskPut(Settable):
-    """The body of a PUT: the members to change, and those that a client puts back without meaning to change them."""
+    """The body of a PUT: the members to change, and the read-only members that a client may send back."""
 
     id: Annotated[Any, Meta(extra_json_schema=ID)] = UNSET
     uid: Annotated[Any, Meta(extra_json_schema=PUT_BACK_UID)] = UNSET
@@ -130,14 +130,14 @@ class TaskPut(Settable):
 
 
 class Completion(Struct, forbid_unknown_fields=True):
-    """The body of a PATCH of `/complete`: nothing toggles, either member sets."""
+    """The body of a PATCH of `/complete`: an empty object toggles, either member sets."""
 
     completed: Completed | UnsetType = UNSET
     status: Status | UnsetType = UNSET
 
 
 class Health(Struct):
-    """How the service is."""
+    """The health of the service."""
 
     status: Annotated[Literal["live", "ready"], about("`live`: the process runs; `ready`: it can serve requests.")]
 
@@ -146,15 +146,15 @@ _NO_EXTRA: Final = Raw(EMPTY.encode())
 
 
 def instant(moment: datetime) -> str:
-    """Return what becomes, as JSON, a UTC time as in RFC 3339 with exactly six decimals and Z."""
+    """Return a value whose JSON is a UTC time of RFC 3339 with exactly six decimals and Z."""
     if moment.microsecond:
-        return moment  # type: ignore[return-value]  # msgspec writes it just so, in a tenth of the time
+        return moment  # type: ignore[return-value]  # msgspec writes the same form, in a tenth of the time
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def task_out(task: Task) -> TaskOut:
-    """Return the task as clients see it."""
-    # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
+    """Return the JSON object of a task."""
+    # All fields are unpacked, so that the type checker reports a field that is forgotten here.
     (
         task_id,
         uid,
@@ -192,12 +192,12 @@ def task_out(task: Task) -> TaskOut:
 
 
 def tombstone_out(tombstone: Tombstone) -> TombstoneOut:
-    """Return a deletion as clients see it."""
+    """Return the JSON object of a deletion."""
     return TombstoneOut(tombstone.id, tombstone.uid, tombstone.revision, instant(tombstone.deleted_at))
 
 
 def changes_out(changes: Changes) -> ChangesOut:
-    """Return a page of changes as clients see it."""
+    """Return the JSON object of a page of changes."""
     return ChangesOut(
         [task_out(task) for task in changes.tasks],
         [tombstone_out(tombstone) for tombstone in changes.deleted],
@@ -207,7 +207,7 @@ def changes_out(changes: Changes) -> ChangesOut:
 
 
 def members(body: Settable | Completion) -> Members:
-    """Return what a body says about a task, in the domain's terms."""
+    """Return the members that a body sets, as the domain's types."""
     said: dict[str, Any] = {
         name: _DEFAULTS[name] if value is None and name in _DEFAULTS else value
         for name in body.__struct_fields__
@@ -223,12 +223,12 @@ def members(body: Settable | Completion) -> Members:
 
 
 def put_of(body: TaskPut) -> Put:
-    """Return the PUT that a body asks for. Raise Invalid if its revision cannot be one."""
+    """Return the PUT in a body. Raises Invalid for a revision that is not an integer."""
     id_, uid, user_id, revision = (
         None if given is UNSET else given for given in (body.id, body.uid, body.user_id, body.revision)
     )
     if revision is not None and type(revision) is not int:
-        raise Invalid("revision", "must be an integer: the one that the task had when the client read it")
+        raise Invalid("revision", "must be an integer: the task's revision when the client read it")
     return Put(members(body), id=id_, uid=uid, user_id=user_id)
 
 

@@ -1,4 +1,4 @@
-"""Answers that hold many tasks: short ones whole, long ones in pieces."""
+"""Answers with many tasks: short ones are sent whole, long ones in pieces."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ T = TypeVar("T")
 
 
 def list_answer(tasks: list[Task], headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer that is an array of the tasks. A long one empties the list while it is sent."""
+    """Return the answer with an array of the tasks. Sending a long one empties the list."""
     return _array(tasks, task_out, headers, room)
 
 
 def trash_answer(trashed: list[Trashed], headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer that is an array of tasks in the trash. A long one empties the list while it is sent."""
+    """Return the answer with an array of tasks in the trash. Sending a long one empties the list."""
     return _array(trashed, trashed_out, headers, room)
 
 
 def changes_answer(changes: Changes, headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer that is a page of changes. A long one empties the page's list while it is sent."""
+    """Return the answer with a page of changes. Sending a long one empties the page's list."""
     if _is_short(len(changes.tasks), room):
         return _whole(encode(changes_out(changes)), headers, room)
-    # Where the tasks belong: {"tasks":[…],"deleted":[…],"revision":…,"has_more":…}
+    # Split at the place of the tasks: {"tasks":[…],"deleted":[…],"revision":…,"has_more":…}
     before, between, after = encode(changes_out(changes._replace(tasks=[]))).partition(b"[")
     return LongAnswer(_pieces(before + between, changes.tasks, task_out, after), headers)
 
@@ -58,7 +58,7 @@ def _whole(body: bytes, headers: list[Header], room: AnswerRoom) -> Answer:
 
 
 def _pieces(before: bytes, items: list[T], out: Callable[[T], object], after: bytes) -> Iterator[bytes]:
-    """Yield the JSON of the items with what comes before and after it, in pieces; the list is emptied meanwhile."""
+    """Yield `before`, the JSON of the items and `after` in pieces; the list is emptied meanwhile."""
     return in_pieces(chain([before], json_items(items, out), [after]))
 
 
@@ -70,7 +70,7 @@ def json_items(items: list[T], out: Callable[[T], object]) -> Iterator[bytes]:
 
 
 def in_pieces(fragments: Iterable[bytes], size: int = PIECE) -> Iterator[bytes]:
-    """Yield the fragments joined to pieces of `size` bytes or little more."""
+    """Yield the fragments joined into pieces of `size` bytes or slightly more."""
     piece, there = [], 0
     for fragment in fragments:
         piece.append(fragment)

@@ -1,4 +1,4 @@
-"""Exports, imports and erasures: they may take long, so there are few of them at a time."""
+"""Exports, imports and erasures: they may take long, so few of them run at a time."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from todo_domain import UserId
 
 MOST_TRANSFERS: Final = 2
-"""Transfers of one worker at a time."""
+"""The most concurrent transfers of one worker."""
 
 TRANSFER_WITHIN: Final = 30.0
-"""Seconds of work of one transfer; sending and receiving may take longer."""
+"""Seconds that the work of one transfer may take; sending and receiving may take longer."""
 
 RETRY_AFTER: Final = 5
-"""Seconds after which a transfer that was refused may be tried again."""
+"""Seconds after which a refused transfer may be tried again."""
 
 
 class Transfers:
-    """The transfers of one worker: one at a time of each user, MOST_TRANSFERS in all."""
+    """The transfers of one worker: at most one of each user, and MOST_TRANSFERS in all."""
 
     def __init__(self) -> None:
         self._users: set[UserId] = set()
@@ -33,17 +33,17 @@ class Transfers:
     def begin(self, user: UserId) -> None:
         """Begin a transfer of this user, or raise RateLimited."""
         if user in self._users:
-            raise RateLimited(RETRY_AFTER, "transfers", "you have an export, an import or an erasure that is not over")
+            raise RateLimited(RETRY_AFTER, "transfers", "your last export, import or erasure is still running")
         if len(self._users) >= MOST_TRANSFERS:
             raise RateLimited(RETRY_AFTER, "transfers", "too many exports, imports and erasures at once")
         self._users.add(user)
 
     def end(self, user: UserId) -> None:
-        """End it."""
+        """End the transfer of this user."""
         self._users.discard(user)
 
     async def answer(self, user: UserId, making: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
-        """Return the answer that `making` makes; the transfer goes on until it is sent. Raises RateLimited."""
+        """Return the result of `making`; the transfer lasts until this answer is sent. Raises RateLimited."""
         self.begin(user)
         try:
             return _Transfer(await making(), self, user)
@@ -53,7 +53,7 @@ class Transfers:
 
     @contextmanager
     def one(self, user: UserId) -> Iterator[None]:
-        """Be a transfer for the length of the block, or raise RateLimited."""
+        """Hold a transfer while the block runs, or raise RateLimited."""
         self.begin(user)
         try:
             yield
@@ -62,7 +62,7 @@ class Transfers:
 
 
 class _Transfer:
-    """An answer that is a transfer until it is sent, or cannot be."""
+    """An answer that ends its transfer when it is sent, or when sending fails."""
 
     __slots__ = ("_answer", "_transfers", "_user")
 

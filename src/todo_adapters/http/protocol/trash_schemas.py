@@ -1,4 +1,4 @@
-"""What travels of the trash, and of everything."""
+"""The JSON objects of the trash and of an export."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from todo_domain import Trashed
 
 
 class TrashedOut(TaskOut):
-    """A task in the trash. Its `revision` is that of its deletion; all else is as it was."""
+    """A task in the trash. Its `revision` is the revision of its deletion; the other members are unchanged."""
 
     deleted_at: Annotated[str, instant_meta("When it was deleted.")]
-    expires_at: Annotated[str, instant_meta("Until when it can be restored.")]
+    expires_at: Annotated[str, instant_meta("The time until which it can be restored.")]
 
 
 class ExportOut(Struct):
-    """Everything of one user."""
+    """All data of one user."""
 
-    format: Annotated[Literal["todo/1"], about("The form of this file.")]
-    user_id: Annotated[str, about("Whose data it is: the token's `sub`.")]
+    format: Annotated[Literal["todo/1"], about("The format of this file.")]
+    user_id: Annotated[str, about("The owner: the token's `sub`.")]
     revision: Annotated[int, number_meta("The user's counter.", least=0)]
-    exported_at: Annotated[str, instant_meta("When it was read.")]
+    exported_at: Annotated[str, instant_meta("When the data was read.")]
     tasks: Annotated[list[TaskOut], about("All tasks, the oldest first.")]
     trash: Annotated[list[TrashedOut], about("The deleted tasks that can be restored, the oldest first.")]
 
 
 class Nothing(Struct, forbid_unknown_fields=True):
-    """The body of a request that needs none: an empty object, or no body at all."""
+    """The body of a request without content: an empty object, or no body."""
 
 
 def trashed_out(trashed: Trashed) -> TrashedOut:
-    """Return a task in the trash as clients see it."""
+    """Return the JSON object of a task in the trash."""
     task, deleted_at, expires_at = trashed
     members = astuple(task_out(task))
     return TrashedOut(*members, instant(deleted_at), instant(expires_at))  # type: ignore[call-arg]  # all of TaskOut's
