@@ -74,9 +74,7 @@ def way_to_keys(settings: Settings) -> list[str]:
         return []
     found = []
     if settings.https_proxy:
-        found.append(
-            f"keys are fetched through HTTPS_PROXY{', except the hosts in NO_PROXY' if settings.no_proxy else ''}"
-        )
+        found.append(f"keys are fetched through HTTPS_PROXY{', except for NO_PROXY' if settings.no_proxy else ''}")
     if settings.ca_file:
         found.append(f"SSL_CERT_FILE: only the authorities in {settings.ca_file} are trusted")
     if settings.jwks_http_hosts:

@@ -224,7 +224,7 @@ def test_a_service_without_holes_holds_and_what_is_on_a_whole_user_is_left_alone
 
 HOLES = {
     "path": ["GET /api/{user_id}/tasks by user A", "POST /api/{user_id}/tasks by user B", "not 403"],
-    "task": ["PATCH /api/{user_id}/tasks/{key} by user A", "is not as it was"],
+    "task": ["PATCH /api/{user_id}/tasks/{key} by user A", "the task of user B changed: "],
     "list": ["GET /api/{user_id}/tasks by user A", "without the other's task"],
     "batch": ["POST /api/{user_id}/batch by user B", "404 for the other's task"],
     "no token": ["by nobody known", "not 401"],

@@ -42,7 +42,7 @@ async def test_the_keys_are_counted_by_algorithm_and_those_left_out_have_their_r
         "ok    identity: TODO_JWKS_URL: 2 key(s): ES384 1, RS256 1",
         "note  identity: TODO_JWKS_URL: left out: key 3 ('e1') has a use other than sig",
         "note  identity: TODO_JWKS_URL: left out: key 4 ('r5') has an alg other than RS256 or PS256",
-        "note  identity: TODO_JWKS_URL: left out: key 5 is of a type or on a curve that is not taken",
+        "note  identity: TODO_JWKS_URL: left out: key 5 is of a type or on a curve that is not supported",
     ]
 
 

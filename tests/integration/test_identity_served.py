@@ -107,7 +107,7 @@ async def test_a_proxy_that_refuses_is_said_without_its_password(caplog):
         async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://todo") as client:
             assert (await client.get("/health/ready")).status_code == 503
     (message,) = [record.getMessage() for record in caplog.records if record.name == "todo.auth"]
-    assert message == "the key set was not fetched: the proxy did not let it through"
+    assert message == "the key set was not fetched: the proxy refused the request"
 
 
 async def test_a_fault_of_the_keys_is_logged_at_the_start_without_a_request(server, caplog, monkeypatch):
@@ -205,6 +205,6 @@ async def test_the_way_to_the_keys_is_named_at_the_start(server, caplog):
         async with running(application(read_settings(environment=settings))):
             pass
     said = [record.getMessage() for record in caplog.records if record.name == "todo"]
-    assert "keys are fetched through HTTPS_PROXY, but for NO_PROXY" in said
+    assert "keys are fetched through HTTPS_PROXY, except for NO_PROXY" in said
     assert "TODO_JWKS_HTTP_HOSTS: keys may come over plain http from keycloak" in said
     assert "hunter2" not in str(said)

@@ -127,7 +127,7 @@ class FetchScene:
             return await reason_of(self.verifier, token, seconds=seconds) or "taken"
         except Unavailable as unavailable:
             told = str(unavailable), 1 <= unavailable.retry_after <= APART
-        assert told == ("the key set that tokens are checked with is out of reach", True)
+        assert told == ("the key set that verifies tokens is out of reach", True)
         return "away"
 
     async def settle(self) -> None:

@@ -1,1 +1,1 @@
-"""Who is calling: tokens that somebody else issued."""
+"""Authentication: verifies tokens that another party issued."""

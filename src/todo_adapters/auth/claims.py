@@ -1,4 +1,4 @@
-"""The claims of a token, and what they must be (RFC 7519, section 4; RFC 8725, section 3)."""
+"""The rules for the claims of a token (RFC 7519, section 4; RFC 8725, section 3)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from todo_domain.owner import UserId, user_id
 Claims = Mapping[str, object]
 
 LONGEST_LIFETIME: Final = 90_000.0
-"""Seconds for which a token may be valid unless the deployment says otherwise: several providers give a day, and Entra
-gives its managed identities 86,700 s."""
+"""The default for the longest lifetime of a token, in seconds: several providers use a day, and Entra uses 86,700 s for
+managed identities."""
 
 CLIENT_CLAIMS: Final = ("azp", "client_id", "cid")
 """The claims that name the client a token was issued to (OIDC Core 2; RFC 9068, 2.2; Okta's `cid`)."""
 
 _LATEST: Final = 253_402_300_799
-"""The end of the year 9999: a later time was meant in milliseconds."""
+"""The end of the year 9999; a later time is probably in milliseconds."""
 
 _TIMES: Final = ("exp", "nbf", "iat")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimRules:
-    """What the claims of a token must be. Names are compared character by character.
+    """The rules for the claims of a token. Names are compared character by character.
 
-    `iss` must be one of `issuers`, and `aud` be or have one of `audiences`; empty asks for none. `without_audience`
-    takes only tokens that have no audience, and needs `clients` or `any_client`. With `clients`, each of CLIENT_CLAIMS
-    that a token has must be one of them, and it must have one. The user is the claim `user_claim`: one that the issuer
-    never gives to two people. `max_lifetime` is in seconds. Raises ValueError for rules that contradict each other.
+    `iss` must be one of `issuers`, and `aud` must be or contain one of `audiences`; an empty set requires none.
+    `without_audience` accepts only tokens that have no audience, and needs `clients` or `any_client`. With `clients`, a
+    token must have one of CLIENT_CLAIMS, and each that it has must name one of these clients. The user is the claim
+    `user_claim`, which the issuer must never give to two people. `max_lifetime` is in seconds. Raises ValueError for
+    rules that contradict each other.
     """
 
     issuers: frozenset[str] = frozenset()
@@ -48,28 +49,28 @@ class ClaimRules:
         if not self.max_lifetime > 0:
             raise ValueError("the longest lifetime of a token must be more than 0 seconds")
         if self.without_audience and self.audiences:
-            raise ValueError("tokens have one of the audiences, or none: not both")
+            raise ValueError("audiences and without_audience exclude each other")
         if self.without_audience and not (self.clients or self.any_client):
-            raise ValueError("tokens without an audience need a client that they must be for")
+            raise ValueError("without_audience needs clients or any_client")
         if self.clients and self.any_client:
-            raise ValueError("clients are named, or any will do: not both")
+            raise ValueError("clients and any_client exclude each other")
         if "" in self.issuers | self.audiences | self.clients | {self.user_claim}:
             raise ValueError("an issuer, an audience, a client or the user's claim is empty")
 
     @property
     def bound(self) -> bool:
-        """Whether tokens for other services are told apart, as they must be where an issuer has several."""
+        """Whether the rules refuse tokens for other services, as they must if an issuer serves several."""
         return bool(self.issuers) and bool(self.audiences or self.without_audience)
 
     def speaking(self, signers: Sequence[Key]) -> frozenset[str]:
-        """Return the issuers that keys may speak for: each its own, and a key without an issuer all of them."""
+        """Return the issuers that these keys may sign for: each its own; a key without an issuer, all of them."""
         own = {key.issuer for key in signers}
         return self.issuers & own if own and None not in own else self.issuers
 
     def checks(self, claims: Claims, now: float, issuers: frozenset[str]) -> Iterator[tuple[Reason, str | None]]:
-        """Yield each check with what is wrong, or None if it passes; `issuers` are those that the key speaks for.
+        """Yield each check with its problem, None if it passes. The key may sign for `issuers`.
 
-        `now` is in seconds since 1970. A time that is missing or malformed fails under CLAIMS alone.
+        `now` is in seconds since 1970. A missing or malformed time fails the check CLAIMS only.
         """
         times = {name: _seconds(claims.get(name)) for name in _TIMES}
         yield Reason.CLAIMS, _malformed(claims, times)
@@ -92,7 +93,7 @@ class ClaimRules:
     def _lifetime(self, exp: float, iat: float | None, now: float) -> str | None:
         if exp - now <= self.max_lifetime + LEEWAY and (iat is None or exp - iat <= self.max_lifetime):
             return None
-        return f"exp is {exp - now:.0f} s ahead, or further from iat: {self.max_lifetime:.0f} s is the longest"
+        return f"exp is {exp - now:.0f} s ahead, or further from iat: at most {self.max_lifetime:.0f} s is allowed"
 
     def _issuer(self, claims: Claims, issuers: frozenset[str]) -> str | None:
         if not self.issuers:
@@ -100,25 +101,25 @@ class ClaimRules:
         issuer = claims.get("iss")
         if not isinstance(issuer, str) or issuer not in self.issuers:
             return "iss is missing or is not exactly a configured issuer"
-        return None if issuer in issuers else "iss is a configured issuer, but the key is another one's"
+        return None if issuer in issuers else "iss is a configured issuer, but the key belongs to another one"
 
     def _audience(self, claims: Claims) -> str | None:
         found = claims.get("aud", [])
         if self.without_audience:
-            return None if found == [] else "the token has an aud, and only tokens without one are taken"
+            return None if found == [] else "the token has an aud, and only tokens without one are accepted"
         if not self.audiences:
             return None
         members = [found] if isinstance(found, str) else found
         if not isinstance(members, list) or not all(isinstance(one, str) for one in members):
             return "aud is neither a string nor a list of strings"
-        return None if self.audiences.intersection(members) else "aud is missing, or is and has no configured audience"
+        return None if self.audiences.intersection(members) else "aud is missing or contains no configured audience"
 
     def _client(self, claims: Claims) -> str | None:
         if not self.clients:
             return None
         found = [claims[name] for name in CLIENT_CLAIMS if name in claims]
         if not found:
-            return f"the token names no client: it has none of {', '.join(CLIENT_CLAIMS)}"
+            return f"the token names no client: it lacks all of {', '.join(CLIENT_CLAIMS)}"
         if all(isinstance(one, str) and one in self.clients for one in found):
             return None
         return f"one of {', '.join(CLIENT_CLAIMS)} is not exactly a configured client"
@@ -126,7 +127,7 @@ class ClaimRules:
     def _subject(self, claims: Claims) -> str | None:
         subject = claims.get(self.user_claim)
         if not isinstance(subject, str):
-            return f"{self.user_claim} is missing or no string"
+            return f"{self.user_claim} is missing or not a string"
         try:
             user_id(subject)
         except Invalid as error:
@@ -140,7 +141,7 @@ def expiry_of(claims: Claims) -> float:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a NumericDate (RFC 7519, section 2), None if it is none."""
+    """Return a NumericDate (RFC 7519, section 2), None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
         return None
     return value
@@ -156,4 +157,4 @@ def _malformed(claims: Claims, times: Mapping[str, float | None]) -> str | None:
 def _ahead(name: str, time: float | None, now: float) -> str | None:
     if time is None or time <= now + LEEWAY:
         return None
-    return f"{name} is {time - now:.0f} s ahead: are the clocks right?"
+    return f"{name} is {time - now:.0f} s ahead: check the clocks"

@@ -12,7 +12,7 @@ from todo_adapters.auth.refusal import LONGEST_TOKEN, Reason, Refused
 from todo_adapters.auth.strict_json import strict_json
 
 _REFUSED_MEMBERS: Final = ("crit", "b64", "zip", "enc", "jwk", "jku", "x5u")
-"""Header members that change what a signature covers, or bring or locate a key. Others are ignored (RFC 7515, 4)."""
+"""Header members that change what a signature covers, or contain or locate a key. Others are ignored (RFC 7515, 4)."""
 
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
@@ -27,13 +27,13 @@ class Parts(NamedTuple):
 
 
 def ascii_of(token: str) -> bytes:
-    """Return the bytes of a token that is not too long and has no characters but ASCII, or raise Refused."""
+    """Return the bytes of a token; raise Refused if it is too long or not ASCII."""
     if len(token) > LONGEST_TOKEN:
-        raise Refused(Reason.TOO_LONG, f"it has {len(token)} characters, and {LONGEST_TOKEN} is the most")
+        raise Refused(Reason.TOO_LONG, f"it has {len(token)} characters; at most {LONGEST_TOKEN} are allowed")
     try:
         return token.encode("ascii")
     except UnicodeEncodeError:
-        raise Refused(Reason.MALFORMED, "it has characters that no token has") from None
+        raise Refused(Reason.MALFORMED, "it has characters outside ASCII") from None
 
 
 def split(raw: bytes) -> Parts:
@@ -46,7 +46,7 @@ def split(raw: bytes) -> Parts:
 
 
 def json_object(data: bytes, reason: Reason, name: str) -> Mapping[str, object]:
-    """Return the JSON object that a header or payload is, or raise Refused for `reason`."""
+    """Return the JSON object in a header or payload, or raise Refused for `reason`."""
     try:
         members = strict_json(data)
     except ValueError:
@@ -57,19 +57,19 @@ def json_object(data: bytes, reason: Reason, name: str) -> Mapping[str, object]:
 
 
 def header_problem(members: Mapping[str, object]) -> str | None:
-    """Return what is wrong with a header, None if it is fit."""
+    """Return the problem of a header, None if it is valid."""
     for name in _REFUSED_MEMBERS:
         if name in members:
-            return f"the header has the member {name}, which is not taken"
+            return f"the header has the member {name}, which is not accepted"
     typ = members.get("typ", "JWT")
     if not all(isinstance(one, str) for one in (members.get("alg"), members.get("kid", ""), typ)):
-        return "alg is missing, or alg, kid or typ is no string"
-    # A media type's case means nothing (RFC 7515, section 4.1.9; RFC 9068, section 2.1).
+        return "alg is missing, or alg, kid or typ is not a string"
+    # Media types are compared without regard to case (RFC 7515, section 4.1.9; RFC 9068, section 2.1).
     return None if str(typ).lower() in _TYPES else "typ is neither JWT nor at+jwt"
 
 
 def named_key(members: Mapping[str, object]) -> tuple[str, str | None]:
-    """Return the algorithm and the `kid` of a fit header, None where it names no key."""
+    """Return the algorithm and the `kid` of a valid header; the `kid` is None if there is none."""
     algorithm = str(members["alg"])
     return ALIASES.get(algorithm, algorithm), str(members["kid"]) if "kid" in members else None
 
@@ -79,7 +79,7 @@ def _decoded(segment: bytes) -> bytes:
         data = urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
     except NotBase64:
         data = b""
-    # Python's decoder is lenient: what does not come out again as it went in was spelt another way.
+    # Python's decoder is lenient, so compare with the canonical encoding.
     if not data or urlsafe_b64encode(data).rstrip(b"=") != segment:
         raise Refused(Reason.MALFORMED, "a segment is empty or not canonical base64url without padding")
     return data

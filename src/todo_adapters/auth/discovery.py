@@ -1,4 +1,4 @@
-"""The keys of an issuer by its name alone (OpenID Connect Discovery 1.0, section 4)."""
+"""Finds the keys of an issuer by its URL (OpenID Connect Discovery 1.0, section 4)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PATH: Final = "/.well-known/openid-configuration"
 
 
 class Discovery:
-    """The keys of an issuer, at the URL that its discovery document names. They speak for that issuer alone.
+    """The keys of an issuer, from the URL in its discovery document. They are valid for that issuer only.
 
-    Raises ValueError with the rest of a sentence about an issuer that is no URL which may be fetched. `clock` gives
-    seconds that never go back.
+    Raises ValueError with the rest of a sentence about an issuer that is not a URL which may be fetched. `clock`
+    returns monotonic seconds.
     """
 
     def __init__(self, issuer: str, fetcher: Fetcher, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +43,7 @@ class Discovery:
         return str(self._document)
 
     async def load(self) -> Loaded:
-        """Fetch the discovery document if it is time, and the keys. A failure makes it time."""
+        """Fetch the keys, and before them the discovery document if it is due. It is due again after a failure."""
         if self._jwks_uri is None or self._clock() >= self._until:
             self._jwks_uri, self._until = await self.discover(), self._clock() + DISCOVERED_FOR
         url, self._jwks_uri = self._jwks_uri, None
@@ -61,10 +61,10 @@ class Discovery:
 
 
 def jwks_uri(document: bytes, issuer: str) -> str:
-    """Return the URL of the key set in a discovery document, which must be this issuer's to the letter. ValueError."""
+    """Return the URL of the key set in this issuer's discovery document. Raises ValueError."""
     members = strict_json(document)
     if not isinstance(members, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - it is the document's fault, not the caller's
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the document is wrong, not the caller's argument
     if members.get("issuer") != issuer:
         raise ValueError(f"its issuer is {str(members.get('issuer'))[:200]!r}, not {issuer!r}")
     url = members.get("jwks_uri")

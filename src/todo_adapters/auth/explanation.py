@@ -1,4 +1,4 @@
-"""What holds of a token and what does not: every check, where `verify` stops at the first that fails."""
+"""Runs every check of a token and explains the results; `verify` stops at the first failure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LONGEST_VALUE = 200
 async def explain(
     token: str, keys: KeySource, rules: ClaimRules, now: float, *, deadline: Deadline | None = None
 ) -> list[Check]:
-    """Return the checks in the order of Reason, as far as they can be made; the first that fails is the verdict.
+    """Return the checks in the order of Reason, as far as possible; the first failure is the result of `verify`.
 
-    Claims are checked even if the signature is not good, so they may be anybody's. Values of `iss`, `aud` and of the
-    client are shown beside what is configured, and `alg`; no sentence has another part of the token or of a key.
+    Claims are checked even if the signature is wrong, so they may be forged. The values of `iss`, `aud`, the client and
+    `alg` are shown beside the configured ones; no sentence contains another part of the token or of a key.
     """
     try:
         parts = split(ascii_of(token))
@@ -38,7 +38,7 @@ async def explain(
 
 
 async def _signature(parts: Parts, keys: KeySource, checks: list[Check], deadline: Deadline | None) -> Sequence[Key]:
-    """Add the checks of header and signature, and return the keys that made it."""
+    """Add the checks of header and signature; return the keys that made the signature."""
     try:
         header = json_object(parts.header, Reason.HEADER, "header")
     except Refused as refused:
@@ -63,10 +63,10 @@ async def _signature(parts: Parts, keys: KeySource, checks: list[Check], deadlin
     except Unavailable as outage:
         checks.append(_failed(Reason.KEY_UNKNOWN, str(outage)))
         return ()
-    unknown = None if found else "the issuer has no such key, or without kid more than one to choose from"
+    unknown = None if found else "the issuer has no key with this kid, or kid is missing and there are several keys"
     checks.append(_result(Reason.KEY_UNKNOWN, unknown))
     if found:
-        forged = None if signers else "the signature is not made with this key, or the token was changed"
+        forged = None if signers else "the signature was not made with this key, or the token was changed"
         checks.append(_result(Reason.SIGNATURE, forged))
     return signers
 
@@ -98,9 +98,9 @@ def _failed(reason: Reason, problem: str) -> Check:
 
 
 def _shown(value: object) -> str:
-    """Return a value in ASCII, because a terminal obeys other characters."""
+    """Return a value in ASCII, because a terminal interprets control characters."""
     return "nothing" if value is None else json.dumps(value)[:_LONGEST_VALUE]
 
 
 def _listed(names: frozenset[str]) -> str:
-    return " ".join(_shown(name) for name in sorted(names)) or "nothing: it is not asked for"
+    return " ".join(_shown(name) for name in sorted(names)) or "nothing: any value passes"

@@ -1,6 +1,6 @@
-"""Small documents of an issuer over https: bounded in size, to nobody but the host that is named.
+"""Fetches small documents of an issuer over https, bounded in size and without redirects.
 
-Only this module imports httpx: a service with shared secrets or a key file does without.
+Only this module imports httpx, so a service with shared secrets or a key file does not load it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ import httpx
 from todo_adapters.auth.loading import CannotLoad
 
 LARGEST_DOCUMENT: Final = 256 * 1024
-"""Bytes in a document at most; a larger one is not read to its end."""
+"""The most bytes of a document; a larger one is not read to its end."""
 
 _TIMEOUT: Final = 30.0
-"""Seconds for one step of a fetch; the caller's deadline for all of it is shorter."""
+"""Seconds for one step of a fetch; the caller's deadline for the whole fetch is shorter."""
 
 _LAST_PORT: Final = 65_535
 _MAX_AGE: Final = re.compile(r"(?:^|[,\s])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
 
 
 class Document(NamedTuple):
-    """What was fetched, and for how many seconds its server says that it is fresh, None if it does not."""
+    """A fetched document, and its `max-age` in seconds, None if its server sent none."""
 
     content: bytes
     max_age: int | None
 
 
 class Fetcher:
-    """Fetches documents; redirects and compressed answers are not taken.
+    """Fetches documents; redirects and compressed answers are errors.
 
-    Plain http is taken from loopback hosts and `http_hosts` alone. `tls` says whom to trust, None the authorities that
-    httpx ships. Requests over https go through `proxy`, but for the hosts in `no_proxy` (a list as in NO_PROXY).
+    Plain http is allowed for loopback hosts and `http_hosts` only. `tls` has the trusted authorities; None trusts those
+    that httpx ships. Requests over https go through `proxy`, except to the hosts in `no_proxy` (a list as in NO_PROXY).
     Raises ValueError with the rest of a sentence about a proxy that cannot be used.
     """
 
@@ -51,7 +51,7 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._http_hosts = http_hosts
-        # Reading the authorities takes a while, so not in the event loop.
+        # Reading the authorities is slow, so do it here and not in the event loop.
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
         self._proxy = _checked_proxy(proxy, self._tls) if proxy else None
         self._no_proxy = no_proxy
@@ -80,7 +80,7 @@ class Fetcher:
             raise CannotLoad(_in_short(error)) from None
 
     async def _get(self, url: httpx.URL) -> Document:
-        # A client for each fetch: nothing to keep open for minutes, no cookies, no tie to an event loop.
+        # A new client for each fetch keeps no connections, no cookies and no event loop.
         async with (
             httpx.AsyncClient(
                 verify=self._tls, trust_env=False, timeout=_TIMEOUT, proxy=self._proxy_for(url)
@@ -89,7 +89,7 @@ class Fetcher:
         ):
             if answer.status_code != httpx.codes.OK:
                 raise CannotLoad(f"status {answer.status_code}")
-            # A few compressed bytes could become any number.
+            # A few compressed bytes can expand to any size.
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise CannotLoad("compressed")
             content = bytearray()
@@ -104,7 +104,7 @@ class Fetcher:
         return host.lower() in self._http_hosts or _is_loopback(host)
 
     def _proxy_for(self, url: httpx.URL) -> httpx.Proxy | None:
-        """Return the proxy on the way to an https URL: plain http stays on this machine or network."""
+        """Return the proxy for an https URL; plain http uses none, because it stays on this machine or network."""
         if self._proxy is None or url.scheme != "https":
             return None
         place = url.host if url.port is None else f"{url.host}:{url.port}"
@@ -112,7 +112,7 @@ class Fetcher:
 
 
 def _in_short(error: Exception) -> str:
-    """Say what went wrong with a fetch without a host, a path, or a byte of the answer."""
+    """Return the reason of a failed fetch, without a host, a path or a byte of the answer."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -125,7 +125,7 @@ def _in_short(error: Exception) -> str:
             return "the connection was refused"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
-        return "the proxy did not let it through"
+        return "the proxy refused the request"
     return type(error).__name__
 
 
@@ -139,7 +139,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def trusting(authorities: Path) -> ssl.SSLContext:
-    """Return a context that trusts the certificates in this file and no others. Raises ValueError."""
+    """Return a context that trusts only the certificates in this file. Raises ValueError."""
     try:
         return ssl.create_default_context(cafile=authorities)
     except (OSError, ssl.SSLError):

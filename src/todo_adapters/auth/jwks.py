@@ -1,4 +1,4 @@
-"""The issuer's public keys (RFC 7517): loaded in the background, and never waited for without need."""
+"""The issuer's public keys (RFC 7517), loaded in the background; a request waits only if no usable key is loaded."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
 KEPT: Final = 86_400.0
-"""Seconds for which keys serve while no newer ones can be had."""
+"""Seconds for which keys are used while newer ones cannot be loaded."""
 
 _log = logging.getLogger("todo.auth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pace:
-    """How often keys are loaded and how long that may take, in seconds.
+    """How often keys are loaded and how long a load may take, in seconds.
 
-    `apart` lies between the beginnings of two loads at least: so long may a new key be unknown. `first` is the deadline
-    of a load while no keys were ever had, because a provider on a cold platform takes its time, and `later` that of the
-    others. A caller waits for a load until its own deadline; the load goes on.
+    `apart` is the least time between the starts of two loads, and so the longest time for which a new key is unknown.
+    `first` is the deadline of a load before any keys are loaded, because a provider on a cold platform is slow; `later`
+    is the deadline of the others. A caller waits for a load until its own deadline; the load continues.
     """
 
     apart: float = 5.0
@@ -44,10 +44,10 @@ READ: Final = Pace(apart=0.5)
 
 
 class JwksKeys:
-    """A KeySource over a loader: KEY_SET_ALGORITHMS, each key for its own algorithm alone.
+    """A KeySource over a loader, for KEY_SET_ALGORITHMS; each key is used for its own algorithm only.
 
-    `on_change` is called with the number of keys whenever they have changed; it must neither raise nor wait. `clock`
-    gives seconds that never go back. All calls come from one event loop.
+    `on_change` is called with the number of keys after each change; it must neither raise nor block. `clock` returns
+    monotonic seconds. All calls must come from one event loop.
     """
 
     algorithms: Final = KEY_SET_ALGORITHMS
@@ -78,32 +78,32 @@ class JwksKeys:
 
     @property
     def keys(self) -> KeySet:
-        """The keys at hand, fresh or not."""
+        """The loaded keys, fresh or not."""
         return self._keys
 
     @property
     def failure(self) -> str | None:
-        """What was wrong with the latest load, in a few words without the URL; None if it worked."""
+        """The error of the latest load, in a few words without the URL; None if it succeeded."""
         return self._failure
 
     async def open(self) -> None:
-        """Begin to load the keys; a fault is logged as soon as it is known."""
+        """Begin to load the keys; a failure is logged."""
         self._depart()
 
     async def aclose(self) -> None:
-        """End a load that is under way."""
+        """Cancel a load in progress."""
         if self._flight is not None:
             self._flight.cancel()
             await asyncio.wait([self._flight])
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
-        """Return the one key at hand for this header, or none. Begins a load if it is time, and waits for none."""
+        """Return the loaded key for this header, or none. Begins a load if it is due, without waiting for it."""
         return self._keys.find(kid, algorithm) if self._at_hand() else ()
 
     async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
-        """Load if the last load began a while ago, join one that is under way, and find again.
+        """Wait for a load, new if one is due or else in progress, then find again.
 
-        Raises Unavailable if the key is not there and the latest load failed or does not end by the deadline.
+        Raises Unavailable if the key is missing and the latest load failed or does not end by the deadline.
         """
         await self._arrival(deadline)
         found = self.find(kid, algorithm)
@@ -112,14 +112,14 @@ class JwksKeys:
         return found
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
-        """Return if there are keys, loading them as `search` does if there are none. Raises Unavailable."""
+        """Return if there are keys; load them like `search` if there are none. Raises Unavailable."""
         if not self._at_hand():
             await self._arrival(deadline)
             if not self._at_hand():
                 raise self._unavailable()
 
     def _at_hand(self) -> bool:
-        """Whether there are keys to serve with. Begins a load if they are not fresh."""
+        """Return whether there are usable keys. Begins a load if they are not fresh."""
         age = self._clock() - self._loaded_at
         if age > self._fresh:
             self._depart()
@@ -127,10 +127,10 @@ class JwksKeys:
 
     def _unavailable(self) -> Unavailable:
         wait = math.ceil(self._begun_at + self._pace.apart - self._clock())
-        return Unavailable("the key set that tokens are checked with is out of reach", retry_after=max(1, wait))
+        return Unavailable("the key set that verifies tokens is out of reach", retry_after=max(1, wait))
 
     def _depart(self) -> None:
-        """Begin a load, unless one is under way or the last began a moment ago."""
+        """Begin a load, unless one is in progress or the last one began less than `apart` seconds ago."""
         now = self._clock()
         if (self._flight is None or self._flight.done()) and now - self._begun_at >= self._pace.apart:
             self._begun_at = now
@@ -139,12 +139,12 @@ class JwksKeys:
     async def _arrival(self, deadline: Deadline | None) -> None:
         self._depart()
         if self._flight is not None:
-            # Unlike awaiting the task, this does not cancel it for all when one caller is cancelled or waits no longer.
+            # Awaiting the task itself would cancel it for all callers when one is cancelled or times out.
             left = (deadline or Deadline.within()).left()
             await asyncio.wait([self._flight], timeout=max(0, left))
 
     async def _load(self, begun_at: float) -> None:
-        # Until proven otherwise: a load that is cancelled or ends in a bug has failed as well.
+        # Set first, so that a load that is cancelled or raises counts as failed.
         before, self._failure = self._failure, "unfinished"
         try:
             async with asyncio.timeout(self._pace.first if self._version == 0 else self._pace.later):

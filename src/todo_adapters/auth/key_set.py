@@ -1,4 +1,4 @@
-"""A JSON Web Key Set (RFC 7517): the keys of a document that are fit to check signatures with."""
+"""Parses a JSON Web Key Set (RFC 7517) into the keys that are fit to verify signatures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from todo_adapters.auth.keys import ALIASES, Key
 from todo_adapters.auth.strict_json import strict_json
 
 MOST_KEYS: Final = 100
-"""Keys in a document at most, fit or not: each takes time to read."""
+"""The most keys in a document, fit or not, because each takes time to parse."""
 
 RSA_BITS: Final = range(2048, 8192 + 1)
 """Sizes of RSA keys: shorter ones are too weak (RFC 7518, section 3.3), longer ones too slow."""
@@ -32,13 +32,13 @@ _ALGORITHMS: Final[Mapping[tuple[object, object], tuple[str, ...]]] = {
     ("EC", "P-521"): ("ES512",),
     ("RSA", None): ("RS256", "PS256"),
 }
-"""What a kind of key may be for. The first serves a key that does not say."""
+"""The algorithms of each kind of key. The first one applies to a key without `alg`."""
 
 _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class PublicKey(NamedTuple):
-    """What tells one key from another: its name, its algorithm, and its DER encoding."""
+    """The identity of a key: its name, its algorithm, and its DER encoding."""
 
     kid: str | None
     algorithm: str
@@ -46,7 +46,7 @@ class PublicKey(NamedTuple):
 
 
 class KeySet:
-    """Public keys, found by what the header of a token says. `left_out` says of each unfit key why it is."""
+    """Public keys, found by the header of a token. `left_out` has the reason for each unfit key."""
 
     def __init__(self, keys: Iterable[tuple[PublicKey, Key]] = (), *, left_out: Sequence[str] = ()) -> None:
         named = dict(keys)
@@ -62,7 +62,7 @@ class KeySet:
 
     @property
     def algorithms(self) -> Mapping[str, int]:
-        """How many keys there are for each algorithm."""
+        """The number of keys for each algorithm."""
         return {algorithm: len(keys) for algorithm, keys in sorted(self._by_algorithm.items())}
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
@@ -74,16 +74,16 @@ class KeySet:
 
 
 def parse_key_set(document: bytes, *, issuer: str | None = None) -> KeySet:
-    """Return the fit keys of a key set, or raise ValueError in a few words: no key set, or no fit key in it.
+    """Return the fit keys of a key set; raise ValueError in a few words if it is not one or has no fit key.
 
-    Fit are Ed25519 keys for EdDSA, P-256, P-384 and P-521 keys for ES256, ES384 and ES512, and RSA keys of RSA_BITS
-    for RS256 or, if they say so, PS256, that are not meant for another `alg`, `use` or `key_ops`. A key that shows its
-    private half is nobody's any more. A `kid` that names two fit keys of one algorithm names neither. Keys of one
-    `issuer` speak for that issuer alone.
+    Fit are Ed25519 keys for EdDSA, P-256, P-384 and P-521 keys for ES256, ES384 and ES512, and RSA keys of RSA_BITS for
+    RS256 or, with that `alg`, PS256, unless their `alg`, `use` or `key_ops` says otherwise. A key that includes its
+    private half is compromised, so it is left out. If two fit keys of one algorithm have the same `kid`, both are left
+    out. With `issuer`, the keys are valid for that issuer only.
     """
     members = strict_json(document)
     if not isinstance(members, dict) or not isinstance(jwks := members.get("keys"), list):
-        raise ValueError("not a key set")  # noqa: TRY004 - it is the document's fault, not the caller's
+        raise ValueError("not a key set")  # noqa: TRY004 - the document is wrong, not the caller's argument
     if len(jwks) > MOST_KEYS:
         raise ValueError(f"more than {MOST_KEYS} keys")
     fit: dict[PublicKey, Key] = {}
@@ -106,14 +106,16 @@ def parse_key_set(document: bytes, *, issuer: str | None = None) -> KeySet:
 
 
 class _Unfit(Exception):
-    """Why a key is left out: the rest of a sentence about it."""
+    """A key is left out; `str()` is the rest of a sentence about it."""
 
 
 def _fit(jwk: object, issuer: str | None) -> tuple[PublicKey, Key]:
-    """Return a key of a set with what tells it apart. Raises _Unfit."""
+    """Return a key of a set with its identity. Raises _Unfit."""
     if not isinstance(jwk, dict):
         raise _Unfit("is not an object")
-    jwk = {name: value for name, value in jwk.items() if value is not None}  # some providers write null for nothing
+    jwk = {
+        name: value for name, value in jwk.items() if value is not None
+    }  # some providers send null for absent members
     algorithm = _algorithm(jwk)
     if jwk.get("use", "sig") != "sig":
         raise _Unfit("has a use other than sig")
@@ -121,16 +123,16 @@ def _fit(jwk: object, issuer: str | None) -> tuple[PublicKey, Key]:
     if not isinstance(operations, list) or "verify" not in operations:
         raise _Unfit("has key_ops without verify")
     if jwk.keys() & _SECRET_MEMBERS:
-        raise _Unfit("shows its private half or is a secret")
+        raise _Unfit("includes its private half or is a secret")
     kid = jwk.get("kid")
     if not isinstance(kid, str | None):
-        raise _Unfit("has a kid that is no string")
+        raise _Unfit("has a kid that is not a string")
     try:
         public = jwt.get_algorithm_by_name(algorithm).from_jwk(jwk)
     except (jwt.InvalidKeyError, UnsupportedAlgorithm, TypeError, ValueError):
         public = None
     if not isinstance(public, Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey):
-        raise _Unfit("has members that make no key")
+        raise _Unfit("has members that do not form a key")
     if isinstance(public, RSAPublicKey) and public.key_size not in RSA_BITS:
         raise _Unfit(f"has {public.key_size} bits, not {RSA_BITS.start} to {RSA_BITS.stop - 1}")
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -138,11 +140,11 @@ def _fit(jwk: object, issuer: str | None) -> tuple[PublicKey, Key]:
 
 
 def _algorithm(jwk: Mapping[str, object]) -> str:
-    """Return the one algorithm that a key is for. Raises _Unfit."""
+    """Return the algorithm of a key. Raises _Unfit."""
     kind = jwk.get("kty"), jwk.get("crv")
     known = _ALGORITHMS.get(kind, ()) if all(isinstance(one, str | None) for one in kind) else ()
     if not known:
-        raise _Unfit("is of a type or on a curve that is not taken")
+        raise _Unfit("is of a type or on a curve that is not supported")
     said = jwk.get("alg", known[0])
     algorithm = ALIASES.get(said, said) if isinstance(said, str) else ""
     if algorithm not in known:

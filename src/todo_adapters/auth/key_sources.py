@@ -1,4 +1,4 @@
-"""Several sources of keys as one: an issuer each, or secrets beside a key set."""
+"""Combines several sources of keys: one for each issuer, or secrets beside a key set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from todo_domain.errors import Unavailable
 
 
 class KeySources:
-    """A KeySource over several. Each keeps its own algorithms and issuer, so no token can choose between them."""
+    """A KeySource over several. Each keeps its own algorithms and issuer, so a token cannot choose between them."""
 
     def __init__(self, sources: Sequence[KeySource]) -> None:
         self._sources = tuple(sources)
@@ -27,7 +27,7 @@ class KeySources:
         return [key for source in self._of(algorithm) for key in source.find(kid, algorithm)]
 
     async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
-        """Search in every source at once. Raises Unavailable if none has the key and one of them cannot tell."""
+        """Search every source concurrently. Raises Unavailable if none has the key and one of them is unavailable."""
         searches = (source.search(kid, algorithm, deadline=deadline) for source in self._of(algorithm))
         results = await asyncio.gather(*searches, return_exceptions=True)
         found = [key for result in results if not isinstance(result, BaseException) for key in result]
@@ -37,7 +37,7 @@ class KeySources:
         return found
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
-        """Return if one source has keys; without any, raise as the first one does."""
+        """Return if a source has keys; otherwise raise the error of the first source."""
         checks = (source.check(deadline=deadline) for source in self._sources)
         outages = _outages(await asyncio.gather(*checks, return_exceptions=True))
         if len(outages) == len(self._sources):
@@ -49,7 +49,7 @@ class KeySources:
             await source.open()
 
     async def aclose(self) -> None:
-        """End what is under way in any source."""
+        """Cancel loads in progress in every source."""
         for source in self._sources:
             await source.aclose()
 
@@ -58,7 +58,7 @@ class KeySources:
 
 
 def _outages(results: Sequence[object]) -> list[Unavailable]:
-    """Return the outages among results; any other error is a bug and raised."""
+    """Return the outages among results; raise any other error."""
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, Unavailable):
             raise result

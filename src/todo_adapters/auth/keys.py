@@ -1,4 +1,4 @@
-"""What signatures are checked with: keys that know their one algorithm, and the secrets shared with the issuer."""
+"""The keys that verify signatures, each with its one algorithm, and the secrets shared with the issuer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import jwt
 from todo_domain.deadline import Deadline
 
 SHORTEST_SECRET: Final = 32
-"""Bytes in an HS256 secret at least (RFC 7518, section 3.2)."""
+"""The fewest bytes of an HS256 secret (RFC 7518, section 3.2)."""
 
 
 ALIASES: Final = {"Ed25519": "EdDSA"}
-"""Other names of algorithms (RFC 9864, section 2.2): of the curves of EdDSA only Ed25519 is taken."""
+"""Other names of algorithms (RFC 9864, section 2.2). Ed25519 is the only supported curve of EdDSA."""
 
 
 class Key:
-    """A key and the one algorithm that it is for, whatever a token says. Its repr shows nothing of it.
+    """A key and its one algorithm, which a token cannot change. Its repr does not show the key.
 
-    `material` is what PyJWT's algorithm of that name takes: bytes for HS256, else a public key of `cryptography`.
-    `issuer` is the only one that the key speaks for, None where it speaks for all. Raises jwt.InvalidKeyError where
-    the material does not fit.
+    `material` is the key in the form of PyJWT's algorithm of that name: bytes for HS256, else a public key of
+    `cryptography`. `issuer` is the only issuer that the key is valid for, None if it is valid for all. Raises
+    jwt.InvalidKeyError if the material does not fit.
     """
 
     __slots__ = ("_algorithm", "_material", "issuer")
@@ -33,12 +33,12 @@ class Key:
         self._material = self._algorithm.prepare_key(material)
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Whether `signature` is this key's over `message`. Never raises, whatever the bytes."""
+        """Return whether `signature` is this key's signature of `message`. Does not raise for any bytes."""
         return self._algorithm.verify(message, self._material, signature)
 
 
 class KeySource(Protocol):
-    """Where the verifier gets its keys from, for the life of the process."""
+    """The source of the verifier's keys, while the process runs."""
 
     @property
     def algorithms(self) -> frozenset[str]:
@@ -46,35 +46,34 @@ class KeySource(Protocol):
 
     @property
     def version(self) -> int:
-        """A number that changes whenever the keys do. What an earlier version vouched for must be checked again."""
+        """A number that changes with the keys; verified tokens must then be verified again."""
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
-        """Return at once the keys that may have signed a token with this header: none if none is at hand."""
+        """Return at once the loaded keys that may have signed a token with this header, possibly none."""
 
     async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:
-        """Return what `find` would after looking for newer keys, unless that was done a moment ago.
+        """Return the result of `find` after loading newer keys, unless they were loaded a moment ago.
 
-        Nothing means that the issuer has no such key. Raises Unavailable if that is not known by the deadline, without
-        one in ANSWER_WITHIN.
+        An empty result means that the issuer has no such key. Raises Unavailable if that is not known by the deadline;
+        without a deadline, within ANSWER_WITHIN.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
-        """Return if there are keys, else raise Unavailable with the reason, by the deadline as `search` does."""
+        """Return if there are keys, else raise Unavailable with the reason, at the deadline of `search`."""
 
     async def open(self) -> None:
         """Begin to load the keys, without waiting for them."""
 
     async def aclose(self) -> None:
-        """End what is under way."""
+        """Cancel loads in progress."""
 
 
 class SharedSecrets:
-    """Secrets that the issuer signs with too (HS256). With several, a token may be signed with any of them.
+    """Secrets shared with the issuer (HS256). With several, a token may be signed with any of them.
 
-    To rotate: add the new secret, let the issuer sign with it, remove the old one when its last token has expired.
-    A token's `kid` is ignored: secrets have no names. Raises ValueError for no secret, for one of fewer than
-    SHORTEST_SECRET bytes, and for one that is a public key, a certificate or a JWK in disguise. No sentence has a
-    secret in it.
+    To rotate: add the new secret, let the issuer sign with it, and remove the old one when its last token has expired.
+    A token's `kid` is ignored, because secrets have no names. Raises ValueError if there is no secret, if one has fewer
+    than SHORTEST_SECRET bytes, and if one is a public key, a certificate or a JWK. No message contains a secret.
     """
 
     algorithms: Final = frozenset({"HS256"})
@@ -85,12 +84,12 @@ class SharedSecrets:
             raise ValueError("there must be at least one secret")
         self._keys = tuple(_secret_key(place, secret) for place, secret in enumerate(secrets, 1))
 
-    def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:  # noqa: ARG002 - the secrets have no names
-        """Return a key for each secret, always in the order in which they were given."""
+    def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:  # noqa: ARG002 - secrets have no names
+        """Return a key for each secret, in the given order."""
         return self._keys if algorithm in self.algorithms else ()
 
-    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:  # noqa: ARG002  nothing is waited for
-        """Return the same: there is nowhere to look."""
+    async def search(self, kid: str | None, algorithm: str, *, deadline: Deadline | None = None) -> Sequence[Key]:  # noqa: ARG002  there is nothing to wait for
+        """Return the same as `find`, because there are no newer keys."""
         return self.find(kid, algorithm)
 
     async def check(self, *, deadline: Deadline | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Where an issuer's keys are loaded from: a URL, or a file."""
+"""Loads an issuer's keys from a URL or a file."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     from todo_adapters.auth.fetching import Document, Fetcher
 
 FRESH: Final = 300.0
-"""Seconds for which fetched keys are fresh if their server does not say."""
+"""Seconds for which fetched keys are fresh if their server sends no `max-age`."""
 
 FRESH_AT_LEAST: Final = 60.0
 FRESH_AT_MOST: Final = 3600.0
-"""Bounds of what a server may say."""
+"""The bounds of a server's `max-age`."""
 
 FILE_FRESH: Final = 1.0
-"""Seconds after which a key file is looked at again."""
+"""Seconds after which a key file is checked for changes."""
 
 LARGEST_FILE: Final = 256 * 1024
-"""Bytes in a key file at most."""
+"""The most bytes of a key file."""
 
 
 class CannotLoad(Exception):
-    """What was in the way, in a few words without a host, a path or a byte of the answer."""
+    """The reason why keys cannot be loaded, in a few words without a host, a path or a byte of the answer."""
 
 
 class Loaded(NamedTuple):
-    """Keys, and for how many seconds they are fresh."""
+    """Keys, and the seconds for which they are fresh."""
 
     keys: KeySet
     fresh: float
 
 
 class Loader(Protocol):
-    """Where keys are loaded from."""
+    """A place from which keys are loaded."""
 
     async def load(self) -> Loaded:
-        """Return the keys as they are now. Raises CannotLoad, and ValueError for what is no key set."""
+        """Return the current keys. Raises CannotLoad; raises ValueError for an invalid key set."""
 
 
 class KeyUrl:
@@ -58,7 +58,7 @@ class KeyUrl:
 
 
 class KeyFile:
-    """The key set in a file, which is read again when it has changed."""
+    """The key set in a file, which is read again when it changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,7 +70,7 @@ class KeyFile:
         return await asyncio.to_thread(self.read)
 
     def read(self) -> Loaded:
-        """Read the keys, unless the file is the one that was read last."""
+        """Read the keys, unless the file has not changed since the last read."""
         try:
             return self._read()
         except OSError as problem:
@@ -89,11 +89,11 @@ class KeyFile:
 
 
 def in_words(problem: Exception) -> str:
-    """Return what was wrong with a document: parsers quote it, and say little."""
+    """Return the problem of a document in words; the messages of parsers quote it and explain little."""
     return "not UTF-8 JSON" if isinstance(problem, UnicodeDecodeError | json.JSONDecodeError) else str(problem)
 
 
 def loaded(document: Document, *, issuer: str | None = None) -> Loaded:
-    """Return the keys in a fetched document, which speak for `issuer` alone if there is one."""
+    """Return the keys in a fetched document, valid for `issuer` only if it is given."""
     fresh = FRESH if document.max_age is None else min(max(document.max_age, FRESH_AT_LEAST), FRESH_AT_MOST)
     return Loaded(parse_key_set(document.content, issuer=issuer), fresh)

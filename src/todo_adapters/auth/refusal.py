@@ -1,4 +1,4 @@
-"""Why a token is not taken: the codes for audit logs, and what each check is about."""
+"""The reasons to refuse a token: the codes for audit logs, and the sentence of each check."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final, NamedTuple
 from todo_domain.errors import Unauthenticated
 
 LONGEST_TOKEN: Final = 16_384
-"""Characters in a token at most: as many as the header section of a request may have, which is the bound in service."""
+"""The most characters of a token; the header section of a request has the same limit and is checked first."""
 
 LEEWAY: Final = 30.0
-"""Seconds by which the issuer's clock and ours may differ."""
+"""Seconds by which the issuer's clock and this service's clock may differ."""
 
 
 class Reason(StrEnum):
-    """Why a token is refused, in the order in which it is checked. The values are stable: audit logs have them."""
+    """The reasons to refuse a token, in the order of the checks. The values are stable: audit logs have them."""
 
     TOO_LONG = "too_long"
     MALFORMED = "malformed"
@@ -39,40 +39,40 @@ PROMISES: Final[Mapping[Reason, str]] = {
     Reason.TOO_LONG: f"at most {LONGEST_TOKEN} characters",
     Reason.MALFORMED: "three segments of unpadded canonical base64url (RFC 7515, section 7.1)",
     Reason.HEADER: "a JSON object, no name twice, no crit, b64, zip, enc, jwk, jku or x5u; typ, if any, JWT or at+jwt",
-    Reason.ALGORITHM: "alg is one that this service takes",
-    Reason.KEY_UNKNOWN: "kid and alg name a key of the issuer; without kid, there is one key for alg",
+    Reason.ALGORITHM: "alg is one that this service accepts",
+    Reason.KEY_UNKNOWN: "kid and alg name a key of the issuer; without kid, the issuer has one key for alg",
     Reason.SIGNATURE: "that key made the signature",
     Reason.CLAIMS: "a JSON object, no name twice; exp, nbf and iat are seconds since 1970",
     Reason.EXPIRED: f"exp is ahead, or less than {LEEWAY:.0f} s ago",
     Reason.NOT_YET_VALID: f"nbf, if there, is at most {LEEWAY:.0f} s ahead",
     Reason.ISSUED_IN_FUTURE: f"iat, if there, is at most {LEEWAY:.0f} s ahead",
-    Reason.LIFETIME: "exp is not further from now, nor from iat, than tokens may live",
+    Reason.LIFETIME: "exp is not further from now, nor from iat, than the longest lifetime",
     Reason.ISSUER: "iss is an issuer that is configured, and the key is that issuer's; or none is configured",
-    Reason.AUDIENCE: "aud is or has a configured audience; or as configured, none is asked for or none is there",
-    Reason.CLIENT: "each of azp, client_id and cid is a configured client, and one is there; or none is asked for",
+    Reason.AUDIENCE: "aud is or contains a configured audience; or none is configured, or none allowed",
+    Reason.CLIENT: "azp, client_id and cid are configured clients, and one is present; or any client is allowed",
     Reason.SUBJECT: "the user's claim is 1 to 255 characters, none of them a control character",
 }
-"""What holds of a token that passed the check for a reason."""
+"""The sentence about a token that passed the check for a reason."""
 
 
 _NOT_SET_UP: Final[Mapping[Reason, str]] = {
     Reason.TOO_LONG: "the token is too long",
-    Reason.HEADER: "its header has a type or a member that is not taken",
-    Reason.ALGORITHM: "its algorithm is not one that is taken",
+    Reason.HEADER: "its header has a type or a member that is not accepted",
+    Reason.ALGORITHM: "its algorithm is not accepted",
     Reason.CLAIMS: "its claims are malformed or lack exp",
     Reason.NOT_YET_VALID: "it is not valid yet, so the clocks may differ",
     Reason.ISSUED_IN_FUTURE: "it was issued in the future, so the clocks differ",
     Reason.LIFETIME: "it is valid for longer than is allowed here",
-    Reason.ISSUER: "its issuer is not the one that is configured",
-    Reason.AUDIENCE: "its audience is not the one that is configured",
-    Reason.CLIENT: "its client is not one that is configured",
-    Reason.SUBJECT: "the claim that names its user is missing or not fit",
+    Reason.ISSUER: "its issuer is not configured",
+    Reason.AUDIENCE: "its audience is not configured",
+    Reason.CLIENT: "its client is not configured",
+    Reason.SUBJECT: "the claim that names its user is missing or invalid",
 }
-"""What is wrong where another token of the same kind would be refused as well, so that signing in again cannot help."""
+"""The problems that another token of the same kind has as well, so that signing in again does not help."""
 
 
 class Refused(Unauthenticated):
-    """A token that is not taken. `why` is for the holder of the token: it quotes nothing from it but its times."""
+    """A token is refused. `why` is for the holder of the token; it quotes only times from the token."""
 
     def __init__(self, reason: Reason, why: str) -> None:
         if reason in _NOT_SET_UP:
@@ -85,9 +85,9 @@ class Refused(Unauthenticated):
 
 
 class Check(NamedTuple):
-    """One step of a verification: its promise if it passed, else what is wrong.
+    """One check of a token: `sentence` is from PROMISES if it passed, else the problem.
 
-    `found` and `configured` are what the token has and what the settings ask for, where the step compares the two.
+    `found` and `configured` are the values in the token and in the settings, if the check compares them.
     """
 
     reason: Reason

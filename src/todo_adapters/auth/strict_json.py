@@ -1,4 +1,4 @@
-"""JSON from outside: one meaning for every reader, or an error (RFC 8259; I-JSON, RFC 7493)."""
+"""Strict parsing of JSON from outside: only documents that every parser reads alike (RFC 8259; I-JSON, RFC 7493)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from json import JSONDecoder
 from typing import Final, Never
 
 MOST_CONTAINERS: Final = 500
-"""Arrays and objects in one document: far below where Python's parser runs out of stack."""
+"""The most arrays and objects in one document, far below the limit of Python's parser."""
 
 _LONGEST_INTEGER: Final = len(str(-(2**53)))
 
 
 def strict_json(data: bytes) -> object:
-    """Return the value that `data` stands for, or raise ValueError.
+    """Return the value in `data`, or raise ValueError.
 
-    UTF-8 without a byte order mark; no name twice in an object; no NaN or Infinity; at most MOST_CONTAINERS brackets
-    and braces that open something, in strings too. A number that no reader holds exactly (RFC 7493, section 2.2) is no
-    error, because most members are nobody's business here: it becomes a float, possibly infinite, which the caller
-    refuses where it needs the number. The caller bounds the length.
+    The document must be UTF-8 without a byte order mark, without a name twice in an object, without NaN or Infinity,
+    and with at most MOST_CONTAINERS opening brackets and braces, including those in strings. A number beyond the exact
+    range (RFC 7493, section 2.2) is not an error, because most members are not used: it becomes a float, possibly
+    infinite, which the caller refuses where it needs the number. The caller bounds the length.
     """
     text = data.decode("utf-8")
     if text.count("[") + text.count("{") > MOST_CONTAINERS:
@@ -25,7 +25,7 @@ def strict_json(data: bytes) -> object:
     try:
         return _decoder.decode(text)
     except RecursionError:
-        # The caller may stand deep in the stack already.
+        # The caller's stack may already be deep.
         raise ValueError("nested too deeply") from None
 
 

@@ -1,4 +1,4 @@
-"""Who is calling: the strict shell around PyJWT, and a short memory of whom it let in."""
+"""Verifies tokens: strict checks around PyJWT's signatures, and a cache of verified tokens."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from todo_domain.deadline import Deadline
 from todo_domain.ports import Caller
 
 REMEMBERED_FOR: Final = 60.0
-"""Seconds for which a verified token is known again without a look at its signature."""
+"""Seconds for which a verified token is accepted again without verifying its signature."""
 
 MOST_REMEMBERED: Final = 4096
-"""Tokens remembered at most, a few MB; then the oldest is forgotten."""
+"""The most remembered tokens (a few MB); beyond them the oldest is dropped."""
 
 
 class Verifier:
     """The port TokenVerifier over a source of keys: JWTs in compact form (RFC 7519, RFC 7515, RFC 8725).
 
-    `clock` gives seconds since 1970. Raises ValueError for a key set without rules that bind its tokens to this
-    service: only shared secrets may do without.
+    `clock` returns seconds since 1970. Raises ValueError for a key set without rules that bind its tokens to this
+    service; only shared secrets need none.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Verifier:
         self._version = keys.version
 
     async def verify(self, token: str, *, deadline: Deadline | None = None) -> Caller:
-        """Return the caller of a token that is valid now: see Reason and PROMISES for what that takes.
+        """Return the caller of a token that is valid now, by the checks of Reason and PROMISES.
 
-        Raises Unauthenticated with one of Reason, and Unavailable as the key source does; nothing else. A token is
-        remembered for REMEMBERED_FOR seconds, not beyond its end, not beyond a change of the keys.
+        Raises Unauthenticated with one of Reason, and Unavailable from the key source; nothing else. A token is
+        remembered for REMEMBERED_FOR seconds, at most until it expires or the keys change.
         """
         raw = ascii_of(token)
         digest = sha256(raw).digest()
@@ -66,15 +66,15 @@ class Verifier:
         await self._keys.open()
 
     async def aclose(self) -> None:
-        """End a load of the keys that is under way."""
+        """Cancel a load of the keys in progress."""
         await self._keys.aclose()
 
     async def explain(self, token: str, *, deadline: Deadline | None = None) -> list[Check]:
-        """Return every check of a token with its result: see `auth.explanation`. Nothing is remembered."""
+        """Return every check of a token with its result (see `auth.explanation`). The token is not remembered."""
         return await explain(token, self._keys, self._rules, self._clock(), deadline=deadline)
 
     async def _examine(self, raw: bytes, deadline: Deadline | None) -> tuple[float, Caller]:
-        """Return until when the token may be remembered, and its caller. The checks stand in the order of Reason."""
+        """Return the time until which the token may be remembered, and its caller. Check in the order of Reason."""
         parts = split(raw)
         header = json_object(parts.header, Reason.HEADER, "header")
         if (problem := header_problem(header)) is not None:
@@ -94,8 +94,8 @@ class Verifier:
     async def _signers(self, parts: Parts, algorithm: str, kid: str | None, deadline: Deadline | None) -> Sequence[Key]:
         """Return the keys that made the signature, at least one.
 
-        A signature that none of the keys at hand made is looked at again with newer ones, because an issuer may give
-        another key the same name.
+        If none of the loaded keys made it, it is checked again with newer keys, because an issuer may reuse a name for
+        another key.
         """
         version = self._keys.version
         keys = self._keys.find(kid, algorithm)
@@ -105,9 +105,11 @@ class Verifier:
             signers = _signed(newer, parts) if not keys or self._keys.version != version else []
             keys = newer
         if not keys:
-            raise Refused(Reason.KEY_UNKNOWN, "the issuer has no such key, or without kid more than one to choose from")
+            raise Refused(
+                Reason.KEY_UNKNOWN, "the issuer has no key with this kid, or kid is missing and there are several keys"
+            )
         if not signers:
-            raise Refused(Reason.SIGNATURE, "the signature is not made with this key, or the token was changed")
+            raise Refused(Reason.SIGNATURE, "the signature was not made with this key, or the token was changed")
         return signers
 
     def _remember(self, digest: bytes, until: float, caller: Caller) -> None:
