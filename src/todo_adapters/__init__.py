@@ -1,1 +1,1 @@
-"""What fills the ports of the domain: stores, tokens, HTTP, the audit log."""
+"""The adapters of the domain's ports: stores, authentication, HTTP, the audit log."""

@@ -14,22 +14,22 @@ from threading import Condition, Thread
 from typing import Final, NamedTuple
 
 LINES_APIECE: Final = 20
-"""Lines for one event, reason and peer in a window. Further ones are counted and told in one line at its end."""
+"""The most lines for one event, reason and peer in a window. Further events are counted in one line at its end."""
 
 WINDOW: Final = 60.0
-"""Seconds."""
+"""Seconds of a window."""
 
 MOST_TRACKED: Final = 1024
-"""Events, reasons and peers told apart in a window; the peers beyond are counted together, and not named."""
+"""The most combinations of event, reason and peer in a window; further peers are counted together without a name."""
 
 MOST_WAITING: Final = 4096
-"""Lines that may wait to be written. An event that finds no room is counted as one of a flood is."""
+"""The most lines that wait to be written. An event beyond them is only counted."""
 
 LONGEST_DETAIL: Final = 512
-"""Characters of one detail at most; the rest is cut off."""
+"""The most characters of one detail; the rest is cut off."""
 
 TIMEOUT: Final = 5.0
-"""Seconds that closing waits for the last line at most."""
+"""The most seconds that closing waits for the last line."""
 
 _RETRY: Final = 1.0
 _MODE: Final = 0o600
@@ -47,14 +47,14 @@ class _Event(NamedTuple):
     details: dict[str, _Detail]
 
     def line(self) -> bytes:
-        """Return one line of ASCII: all that is beyond, and every control character, is escaped (RFC 8259, 7)."""
-        told = {name: value for name, value in self.details.items() if value is not None}
-        return json.dumps({"time": _text(self.time), "event": self.name, **told}).encode("ascii") + b"\n"
+        """Return one line of ASCII; other characters and control characters are escaped (RFC 8259, section 7)."""
+        given = {name: value for name, value in self.details.items() if value is not None}
+        return json.dumps({"time": _text(self.time), "event": self.name, **given}).encode("ascii") + b"\n"
 
     def readable(self) -> bytes:
-        """Return the same for eyes on a terminal, also as one line of ASCII."""
-        told = [f"{name}={_plain(value)}" for name, value in self.details.items() if value is not None]
-        return " ".join(["AUDIT  ", self.name, *told]).encode("ascii") + b"\n"
+        """Return one line of ASCII in words, for a terminal."""
+        given = [f"{name}={_plain(value)}" for name, value in self.details.items() if value is not None]
+        return " ".join(["AUDIT  ", self.name, *given]).encode("ascii") + b"\n"
 
 
 class _Kind(NamedTuple):
@@ -64,7 +64,7 @@ class _Kind(NamedTuple):
 
 
 class _Tally:
-    """How many lines there were of a kind in a window, and how many events that only count, since when."""
+    """The lines of a kind in a window, the events without a line, and the time of the first of these."""
 
     __slots__ = ("count", "dropped", "lines", "since")
 
@@ -76,16 +76,16 @@ class _Tally:
 class AuditLines:
     """The port AuditLog: one JSON object a line, on standard error or appended to a file.
 
-    A line has `time` (RFC 3339, UTC) and `event`, then the details. One with `count` stands for that many events since
-    `since` that have no line of their own: they came from a `peer` that had caused LINES_APIECE lines already, or, as
-    `dropped` of them did, found MOST_WAITING lines waiting. So the lines of an event, each taken `count` times, are as
-    many as there were events.
+    A line has `time` (RFC 3339, UTC) and `event`, then the details. A line with `count` stands for that many events
+    since `since` that have no line of their own: they came from a `peer` that had caused LINES_APIECE lines already,
+    or, for `dropped` of them, MOST_WAITING lines were waiting. So the number of events is the sum of `count` over their
+    lines, where a line without `count` counts as one.
 
-    A thread writes, so `record` waits for no disk. What cannot be written is tried again each second. A file that was
-    moved away, as log rotation does, is made anew, and only its owner may read it. Several processes may append to one.
-    `readable` lines are for a terminal: in words instead of JSON, and without the service's own start, migration and
-    stop, which a person has just caused.
-    The constructor raises OSError for a file that cannot be written; nothing else raises.
+    A thread writes, so `record` does not wait for the disk. A failed write is tried again each second. If the file was
+    moved away, as by log rotation, a new one is created, which only its owner may read. Several processes may append to
+    one file. `readable` lines are for a terminal: in words instead of JSON, and without the service's own start,
+    migration and stop, which the person at the terminal has caused. The constructor raises OSError for a file that
+    cannot be written; no other method raises.
     """
 
     def __init__(self, target: str, *, readable: bool = False, window: float = WINDOW) -> None:
@@ -104,9 +104,9 @@ class AuditLines:
         self._writer.start()
 
     def record(self, event: str, **details: str | int | None) -> None:
-        """Note that `event` happened, details of more than LONGEST_DETAIL characters cut. Once closed, do nothing."""
+        """Record an event; details are cut to LONGEST_DETAIL characters. After `close`, do nothing."""
         kind = _Kind(event, _bounded(details.get("reason")), _bounded(details.get("peer")))
-        strange = "peer" in details  # what no stranger causes is no flood
+        strange = "peer" in details  # only events caused by a client can flood
         with self._news:
             if self._closing:
                 return
@@ -114,8 +114,8 @@ class AuditLines:
             room = len(self._waiting) < MOST_WAITING
             if room and not (strange and tally.lines >= LINES_APIECE):
                 tally.lines += 1
-                told = {name: _bounded(value) for name, value in details.items()}
-                self._waiting.append(_Event(datetime.now(UTC), event, told))
+                given = {name: _bounded(value) for name, value in details.items()}
+                self._waiting.append(_Event(datetime.now(UTC), event, given))
                 self._news.notify()
                 return
             tally.since = tally.since or datetime.now(UTC)
@@ -123,7 +123,7 @@ class AuditLines:
             tally.dropped += not room
 
     def close(self) -> None:
-        """Write what was recorded before, and end; give up after TIMEOUT seconds. A second call does nothing."""
+        """Write the recorded events and stop; give up after TIMEOUT seconds. A second call does nothing."""
         with self._news:
             self._closing = True
             self._news.notify()
@@ -132,7 +132,7 @@ class AuditLines:
             _log.error("the last audit lines are lost: writing them took too long")
 
     async def aclose(self) -> None:
-        """Close without holding up the event loop."""
+        """Close without blocking the event loop."""
         await asyncio.to_thread(self.close)
 
     def _tally(self, kind: _Kind) -> _Tally:
@@ -146,7 +146,7 @@ class AuditLines:
         closing = False
         while not closing:
             events, tallies, closing = self._take()
-            for event in (*events, *_told(tallies)):
+            for event in (*events, *_counted(tallies)):
                 if not self._readable:
                     self._write(event.line())
                 elif event.name not in _LIFE:
@@ -157,7 +157,7 @@ class AuditLines:
             os.close(self._file)
 
     def _take(self) -> tuple[list[_Event], dict[_Kind, _Tally], bool]:
-        """Wait for lines, for the end of the window or for closing; return what is to be written, and if it is all."""
+        """Wait for lines, the window's end or closing; return the events and tallies to write, and whether to stop."""
         with self._news:
             left = None if self._window_ends is None else self._window_ends - time.monotonic()
             self._news.wait_for(lambda: self._waiting or self._closing, left)
@@ -168,7 +168,7 @@ class AuditLines:
             return events, tallies, self._closing
 
     def _write(self, line: bytes) -> None:
-        # A line at a time: so short a write is never mixed with another process's, not even in a pipe.
+        # One line for each write: so short a write is not mixed with another process's, not even in a pipe.
         while line:
             try:
                 self._reopen_if_moved()
@@ -200,7 +200,7 @@ def _opened(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _MODE)
 
 
-def _told(tallies: dict[_Kind, _Tally]) -> Iterator[_Event]:
+def _counted(tallies: dict[_Kind, _Tally]) -> Iterator[_Event]:
     now = datetime.now(UTC)
     for kind, tally in tallies.items():
         if tally.since is not None:

@@ -1,4 +1,4 @@
-"""The listeners for users' changes, and what wakes them.
+"""The listeners for users' changes, and the ways to wake them.
 
 A wake is a hint. A listener reads the changes after its own position, so a wake that is lost, repeated or early costs
 one read at most: no change is missed, sent twice or sent out of order.
@@ -22,16 +22,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_LISTENERS: Final = 2_500
-"""Streams and waits of one worker, unless the deployment says otherwise."""
+"""The default for the most streams and waits in one worker."""
 
 MOST_PER_USER: Final = 10
-"""Streams and waits of one user in one worker, unless the deployment says otherwise."""
+"""The default for the most streams and waits of one user in one worker."""
 
 LONGEST_ROUND: Final = 30.0
-"""Seconds between two reads of one user's counter, at most."""
+"""The most seconds between two reads of one user's counter."""
 
 _SHARE: Final = 20
-"""A round of reads that takes one second is followed by a pause of at least nineteen."""
+"""A round of reads takes at most 1/_SHARE of the time: after one second of reads, the pause is at least nineteen."""
 
 _AT_ONCE: Final = 64
 """Users whose counters one call of the store reads."""
@@ -125,7 +125,7 @@ class Listeners:
 
     @contextmanager
     def enter(self, user: UserId, kind: Kind) -> Iterator[Listener]:
-        """Add a listener for the length of the block, or raise TooManyListenersError."""
+        """Add a listener while the block runs, or raise TooManyListenersError."""
         of_user = self._by_user.get(user)
         if len(self) >= self._most or (of_user is not None and len(of_user) >= self._most_per_user):
             raise TooManyListenersError
@@ -189,7 +189,7 @@ class Listeners:
                 self._dismiss(listener)
 
     def waking(self, tasks: Tasks, *, written: Callable[[UserId], None] | None = None) -> Tasks:
-        """Return the store so wrapped that each successful write wakes its user's listeners and calls `written`."""
+        """Return the store, wrapped so that each successful write wakes its user's listeners and calls `written`."""
 
         def wrap(operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
             if operation in _SILENT:
@@ -216,7 +216,7 @@ class Listeners:
 
 
 def digest_of(user: UserId) -> str:
-    """Return 16 characters that stand for a user where the id itself must not appear, as in a notification."""
+    """Return 16 characters that identify a user where the id must not appear, as in a notification."""
     return urlsafe_b64encode(sha256(user.encode()).digest()[:12]).decode()
 
 
@@ -239,9 +239,9 @@ class Versioned(Protocol):
 class Poll:
     """Reads the counters of all users with listeners, in rounds, and wakes the listeners that are behind.
 
-    It needs nothing but the store, so it works through every pooler. A round begins `every()` seconds after the one
-    before, later if the rounds would otherwise take more than a twentieth of the time, at the latest after
-    LONGEST_ROUND. A `Versioned` store whose version stands still is not read. Nothing is read while nobody listens.
+    It needs only the store, so it works through every pooler. A round begins `every()` seconds after the previous one;
+    later, but at most after LONGEST_ROUND, if the rounds would otherwise take more than a twentieth of the time. A
+    `Versioned` store whose version is unchanged is not read. Without listeners, nothing is read.
     """
 
     def __init__(self, listeners: Listeners, tasks: Tasks, *, every: Callable[[], float]) -> None:

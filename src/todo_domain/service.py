@@ -121,7 +121,7 @@ class TaskService(TrashService):
             except Exists as there:
                 task = there.current
             except (Gone, Repeated) as met:
-                raise await self._told(met, owner, key, deadline) from None
+                raise await self._outcome(met, owner, key, deadline) from None
         return Written(await self._rewrite(owner, key, deadline, change, once, task), created=False)
 
     async def toggle(
@@ -140,7 +140,7 @@ class TaskService(TrashService):
                     owner, key, now=self._clock(), once=once, trash_kept=self._trash_kept, deadline=deadline
                 )
             except (Gone, Repeated) as met:
-                raise await self._told(met, owner, key, deadline) from None
+                raise await self._outcome(met, owner, key, deadline) from None
             return require_owned(owner, toggled)
         return await self._rewrite(
             owner, key, deadline, at_revision(if_match, lambda task, now: task.toggled(now)), once
@@ -263,9 +263,11 @@ class TaskService(TrashService):
                 if deadline.left() < 0:
                     raise Unavailable("too many others are changing this task: try again")
         except (Gone, Repeated) as met:
-            raise await self._told(met, owner, key, deadline) from None
+            raise await self._outcome(met, owner, key, deadline) from None
 
-    async def _told(self, met: Gone | Repeated, owner: UserId, key: Key, deadline: Deadline | None) -> Gone | Repeated:
+    async def _outcome(
+        self, met: Gone | Repeated, owner: UserId, key: Key, deadline: Deadline | None
+    ) -> Gone | Repeated:
         """Return what the caller is told of an error that a write met; to a repetition, the task as it is now."""
         if isinstance(met, Gone):
             return self._gone(met)

@@ -148,14 +148,14 @@ def test_a_target_that_holds_data_is_refused_and_left_alone(urls, kind):
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_row_that_arrives_changed_is_noticed_and_nothing_is_kept(urls, kind, monkeypatch):
     one, other = filled(urls("sqlite")), urls(kind)
-    told = copying._told
+    reporting = copying._reporting
 
     def spoilt(rows, step, progress, numbers, table):
-        for place, row in enumerate(told(rows, step, progress, numbers, table)):
+        for place, row in enumerate(reporting(rows, step, progress, numbers, table)):
             spoil = step == "copied" and table.name == "tombstones" and place == 2
             yield (*row[:3], "2026-01-01T00:00:00.000001Z", *row[4:]) if spoil else row
 
-    monkeypatch.setattr(copying, "_told", spoilt)
+    monkeypatch.setattr(copying, "_reporting", spoilt)
     with pytest.raises(CannotCopyError, match="a row of tombstones did not arrive as it was: nothing was kept"):
         copy(one, other, quiet)
     monkeypatch.undo()

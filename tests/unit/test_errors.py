@@ -19,7 +19,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("error", sorted(CLASSES - {errors.TooLarge}, key=lambda each: each.__name__))
 def test_every_error_has_a_status(error):
-    assert 400 <= errors.said_of(error).status <= 503
+    assert 400 <= errors.rule_of(error).status <= 503
 
 
 def test_every_error_but_those_of_no_operation_is_an_answer_of_the_document():

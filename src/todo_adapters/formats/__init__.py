@@ -1,1 +1,1 @@
-"""A user's tasks in formats of other programs."""
+"""Exports of a user's tasks for other programs."""

@@ -18,10 +18,10 @@ _PRODUCT: Final = "-//todo//todo//EN"
 _END: Final = b"END:VCALENDAR\r\n"
 
 _AS_TEXT: Final = {"VALUE": "TEXT"}
-"""Tells readers of a property that they do not know that its value is escaped as a text is."""
+"""Declares that the value of a property is escaped text, for programs that do not know the property."""
 
 _PRIORITIES: Final = {Priority.HIGH: 1, Priority.MEDIUM: 5, Priority.LOW: 9}
-"""RFC 5545, section 3.8.1.9. A task without a priority has no such line."""
+"""RFC 5545, section 3.8.1.9. A task without a priority has no PRIORITY line."""
 
 
 def components(tasks: Iterable[Task]) -> Iterator[bytes]:
@@ -65,7 +65,7 @@ def _todo(task: Task) -> Todo:
 class _Text(vText):
     """A text in the form of RFC 5545, section 3.3.11, which has one kind of line break.
 
-    The library's own form makes a line break of a backslash before an N, as in a path of Windows.
+    The library's own form turns a backslash before an N into a line break, as in a Windows path.
     """
 
     def to_ical(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Tasks as CSV (RFC 4180), in UTF-8: a header line, then one line a task."""
+"""Tasks as CSV (RFC 4180), in UTF-8: a header line, then one line for each task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLUMNS: Final = (
 )
 
 _FORMULA: Final = ("=", "+", "-", "@", "'", "\t", "\r")
-"""How a cell begins that a spreadsheet would calculate, or take for one that is guarded already."""
+"""The first characters of a cell that a spreadsheet would evaluate, and the apostrophe of a guarded one."""
 
 
 def lines(tasks: Iterable[Task]) -> Iterator[bytes]:
@@ -46,7 +46,7 @@ def lines(tasks: Iterable[Task]) -> Iterator[bytes]:
 
 
 def guarded(cell: str) -> str:
-    """Return the cell with a leading apostrophe if a spreadsheet would take it for a formula, or it begins with one."""
+    """Return the cell, with a leading apostrophe if a spreadsheet could evaluate it or it begins with an apostrophe."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

@@ -102,7 +102,7 @@ def http_application(
             ops_router(store, verifier, openapi, metrics),
         ],
         middleware=[authentication],
-        lifespan=[*([lifespan] if lifespan else []), metrics.told],
+        lifespan=[*([lifespan] if lifespan else []), metrics.published],
         exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # an Answer has the interface of a Response
         openapi_config=None,
         logging_config=None,

@@ -1,3 +1,3 @@
-"""Tasks in the memory of one process."""
+"""The store in the memory of one process."""
 
 from todo_adapters.memory.store import MemoryTasks as MemoryTasks

@@ -1,4 +1,4 @@
-"""What the memory store keeps for one user."""
+"""The data of one user in the memory store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Change = TypeVar("_Change", Task, Tombstone)
 
 
 class _Answer(NamedTuple):
-    """What a key stands for. It makes the answer to a create again, beside the members of the repetition."""
+    """The write done under a key. With the members of a repeated create, it gives the same answer again."""
 
     fingerprint: bytes
     task_id: int
@@ -29,10 +29,10 @@ class _Answer(NamedTuple):
 
 
 class Account:
-    """What is kept for one user. `tasks` and `tombstones` are in ascending order of revision: each write appends.
+    """The data of one user. `tasks` and `tombstones` are in ascending order of revision, because each write appends.
 
-    `ids` leads from a uid to the id of its task or tombstone. `trash` is in the order of deletion; each task in it has
-    a tombstone.
+    `ids` maps a uid to the id of its task or tombstone. `trash` is in the order of deletion; each task in it has a
+    tombstone.
     """
 
     __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones", "trash")
@@ -47,7 +47,7 @@ class Account:
         self.ids: dict[str, int] = {}
 
     def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
-        """Return the task at one of these revisions, None for any. Raises NotFound, Gone and Stale."""
+        """Return the task if it is at one of the `expected` revisions (None: any). Raises NotFound, Gone and Stale."""
         task_id = self.ids.get(key, 0) if isinstance(key, str) else key
         task = self.tasks.get(task_id)
         if task is None:
@@ -59,7 +59,7 @@ class Account:
         return task
 
     def answer(self, once: Once, now: datetime) -> _Answer | None:
-        """Return what the key stands for, None if it is new. Raises KeyReused."""
+        """Return the write that was done under the key, None if the key is new. Raises KeyReused."""
         answer = self.answers.get(once.key)
         if answer is None or answer.created_at <= now - KEYS_KEPT:
             return None
@@ -68,7 +68,7 @@ class Account:
         return answer
 
     def put(self, task: Task, *, now: datetime, once: Once | None, trash_kept: timedelta) -> Task:
-        """Keep a task that has the next revision, and return it."""
+        """Store a task with the next revision, and return it."""
         self.tasks.pop(task.id, None)
         self.tasks[task.id] = task
         if task.uid is not None:
@@ -77,12 +77,12 @@ class Account:
         return task
 
     def remove(self, task: Task, *, now: datetime, once: Once | None, trash_kept: timedelta) -> None:
-        """Move a task to the trash, if there is one, and leave its tombstone."""
-        self._bury(task._replace(revision=self.revision + 1), now, trash_kept)
+        """Move a task to the trash, if it is on, and insert its tombstone."""
+        self._insert_tombstone(task._replace(revision=self.revision + 1), now, trash_kept)
         self._advance(task.id, now, once, trash_kept)
 
     def restore(self, key: Key, *, now: datetime, quota: int, trash_kept: timedelta) -> Task:
-        """Put a task of the trash back. Raises NotFound and QuotaReached."""
+        """Restore a task from the trash. Raises NotFound and QuotaReached."""
         task = self.trash[self.trashed(key, trash_since(now, trash_kept)).id]
         if len(self.tasks) >= quota:
             raise QuotaReached(quota)
@@ -98,7 +98,7 @@ class Account:
         return self.tombstones[task_id]
 
     def fits(self, changes: Changeset) -> bool:
-        """Return whether everything that the changes depend on is still so."""
+        """Return whether all preconditions of the changes still hold."""
         return (
             changes.least <= len(self.tasks) <= changes.most
             and (self.revision == changes.revision or not changes.exact)
@@ -109,7 +109,7 @@ class Account:
         )
 
     def apply(self, changes: Changeset, ids: dict[str, int], *, now: datetime, trash_kept: timedelta) -> None:
-        """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
+        """Apply the changes of a batch; `ids` are the ids of the tasks that it creates."""
         further = self.revision - changes.revision
         for id_ in changes.tombstones:
             self._forget(self.tombstones[id_])
@@ -122,7 +122,7 @@ class Account:
                 self.ids[task.uid] = id_
         for task in changes.deleted:
             id_ = task.id or ids[task.uid or ""]
-            self._bury(task._replace(id=id_, revision=task.revision + further), now, trash_kept)
+            self._insert_tombstone(task._replace(id=id_, revision=task.revision + further), now, trash_kept)
         self.revision += changes.writes
         if purge_is_due(self.revision, changes.writes):
             self._purge(now, trash_kept)
@@ -140,10 +140,10 @@ class Account:
             self.trash[task.id] = task
 
     def _advance(self, task_id: int, now: datetime, once: Once | None, trash_kept: timedelta) -> None:
-        """Take the next revision, which is this task's, and remember the key of the write, if it has one."""
+        """Advance the counter to this task's revision, and store the key of the write, if it has one."""
         self.revision += 1
         if once is not None:
-            self.answers.pop(once.key, None)  # an expired one, which would keep its place in the order
+            self.answers.pop(once.key, None)  # an expired key would keep its place in the order
             self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision, now)
         if purge_is_due(self.revision):
             self._purge(now, trash_kept)
@@ -166,7 +166,7 @@ class Account:
 
 
 def after(since: int, kept: dict[int, _Change]) -> list[_Change]:
-    """Return the tasks or tombstones of a later revision than `since`."""
+    """Return the tasks or tombstones with a later revision than `since`."""
     return list(takewhile(lambda change: change.revision > since, reversed(kept.values())))[::-1]
 
 

@@ -1,4 +1,4 @@
-"""Tasks in the memory of one process: to try things out, for tests, and where nothing has to outlive a restart."""
+"""The store in the memory of one process: for trying the service out, for tests, and for data that may be lost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT, Trashed, TrashPage, trash_since
 
 _SLICE: Final = 100
-"""Tasks that are looked at before the event loop serves others: some milliseconds of long descriptions."""
+"""Tasks that are searched between two turns of the event loop; a few milliseconds with long descriptions."""
 
 
 class MemoryTasks:
-    """The port `Tasks` over dictionaries of one event loop, gone with the process.
+    """The port `Tasks` over dictionaries of one event loop; the data ends with the process.
 
-    Each call is atomic: a write never awaits, so nobody else runs in its middle and nothing cancels it there, and a
-    search, which lets others run, looks at the tasks that there were when it began.
+    Each call is atomic: a write never awaits, so no other call runs within it and it cannot be cancelled. A search,
+    which yields to other calls, uses the tasks that existed when it began.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class MemoryTasks:
         self._ids = count(1)
 
     async def open(self) -> None:
-        """Do nothing: there is nothing to reach for."""
+        """Do nothing: there are no connections."""
 
     async def aclose(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
     async def create(
         self,
@@ -57,7 +57,7 @@ class MemoryTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
-        """Keep a new task, or give the answer of an earlier create again."""
+        """Store a new task, or return the answer of an earlier create again."""
         account = self._account(owner, begins=first_counter(now))
         if once is not None and (first := account.answer(once, now)) is not None:
             if uid is not None:
@@ -85,7 +85,7 @@ class MemoryTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return what the query asks for, without its tasks if the counter is `unless`."""
+        """Return the page of the query, without tasks if the counter is `unless`."""
         account = self._account(owner)
         if unless == account.revision:
             return Page([], account.revision, more=False)
@@ -99,7 +99,7 @@ class MemoryTasks:
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        """Return the task to a write whose key was not used yet."""
+        """Return the task for a write whose key was not used yet."""
         return self._account_for_write(owner, once, now).task(key)
 
     async def replace(
@@ -112,7 +112,7 @@ class MemoryTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Keep `edited` in the place of the same task at `edited.revision`."""
+        """Replace the task by `edited` if it is at `edited.revision`."""
         account = self._account_for_write(owner, once, now)
         account.task(edited.id, expected={edited.revision})
         return account.put(edited._replace(revision=account.revision + 1), now=now, once=once, trash_kept=trash_kept)
@@ -143,12 +143,12 @@ class MemoryTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Move the task to the trash and leave a tombstone."""
+        """Move the task to the trash and insert a tombstone."""
         account = self._account_for_write(owner, once, now)
         account.remove(account.task(key, expected), now=now, once=once, trash_kept=trash_kept)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        """Return what a batch of these keys needs to know."""
+        """Return the snapshot for a batch of these keys."""
         account = self._account(owner)
         ids = dict.fromkeys(account.ids.get(key, 0) if isinstance(key, str) else key for key in keys)
         tasks = [account.tasks[id_] for id_ in ids if id_ in account.tasks]
@@ -165,7 +165,7 @@ class MemoryTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Kept | None:
-        """Keep all the changes, unless what they depend on is no longer so."""
+        """Apply all the changes, unless a precondition no longer holds."""
         account = self._account(owner, begins=first_counter(now))
         if not account.fits(changes):
             return None
@@ -183,7 +183,7 @@ class MemoryTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
-        """Return what changed after `since`."""
+        """Return the changes after `since`."""
         account = self._account(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)
         if since == 0:
@@ -195,7 +195,7 @@ class MemoryTasks:
         return changes
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything of the owner but the counter, which is advanced."""
+        """Remove all data of the owner except the counter, which advances."""
         if (account := self._accounts.get(owner)) is not None:
             self._accounts[owner] = Account(account.revision + 1)
 
@@ -231,7 +231,7 @@ class MemoryTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
-        """Return everything of the owner."""
+        """Return all data of the owner."""
         account = self._account(owner)
         trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
         return everything_of(account.tasks.values(), trash, account.revision, now, room)
@@ -246,7 +246,7 @@ class MemoryTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Put a task of the trash back."""
+        """Restore a task from the trash."""
         account = self._account(owner)
         with suppress(NotFound, Gone):
             return account.task(key)
@@ -266,26 +266,26 @@ class MemoryTasks:
         del account.trash[account.trashed(key, trash_since(now, trash_kept)).id]
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything from the trash for good."""
+        """Remove all tasks from the trash for good."""
         self._account(owner).trash.clear()
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
-        """Return: memory can always serve."""
+        """Return, because memory is always available."""
 
     def _account_for_write(self, owner: UserId, once: Once | None, now: datetime) -> Account:
-        """Return the owner's account to a write, or raise Repeated or KeyReused if its key was used."""
+        """Return the owner's account for a write; raise Repeated or KeyReused if its key was used."""
         account = self._accounts.get(owner) or Account()
         if once is not None and account.answer(once, now) is not None:
             raise Repeated
         return account
 
     def _account(self, owner: UserId, *, begins: int = 0) -> Account:
-        """Return the owner's account, or that of a user who never wrote, which is not kept."""
+        """Return the owner's account, or a new one, not stored, for a user who never wrote."""
         return self._accounts.get(owner) or Account(begins)
 
 
 async def _kept(tasks: list[Task], keeps: Callable[[Task], bool]) -> list[Task]:
-    """Return the tasks that are kept. After each slice the event loop serves others."""
+    """Return the tasks for which `keeps` is true; yield to the event loop after each slice."""
     kept: list[Task] = []
     for begin in range(0, len(tasks), _SLICE):
         if begin:

@@ -1,1 +1,1 @@
-"""Metrics and traces: each wraps the store and the application, and neither knows of it."""
+"""Metrics and traces. Each wraps the store and the application, which do not import it."""

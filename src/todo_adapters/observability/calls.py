@@ -1,4 +1,4 @@
-"""Something done around every call of a store: timing it, counting it, tracing it."""
+"""Wraps every call of a store, to time, count or trace it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class Wrap(Protocol):
-    """Returns what is to be called in the place of an operation's `call`, with the same arguments and outcome."""
+    """Returns the replacement of an operation's `call`, with the same arguments and outcome."""
 
     def __call__(
         self, operation: str, call: Callable[P, Coroutine[Any, Any, T]], /
     ) -> Callable[P, Coroutine[Any, Any, T]]:
-        """Return it."""
+        """Return the replacement."""
 
 
 class Wrapped:
-    """The port `Tasks` over another one. `check`, which serves no user, is left as it is unless `checks` too."""
+    """The port `Tasks` over another store, with each method wrapped; `check` is wrapped only with `checks`."""
 
     def __init__(self, tasks: Tasks, wrap: Wrap, *, checks: bool = False) -> None:
         self.create = wrap("create", tasks.create)

@@ -1,4 +1,4 @@
-"""What operators watch: answers, callers, the store and its connections, in the text format of Prometheus."""
+"""Metrics of answers, callers, the store and its connections, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NO_ROUTE: Final = "none"
-"""The route of an answer to a path, or a method of it, that there is not."""
+"""The route of an answer to an unknown path or method."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ANSWER_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -33,43 +33,48 @@ _NEWS: Final = 1.0
 
 @runtime_checkable
 class Pooled(Protocol):
-    """A store with connections that callers can run out of."""
+    """A store with a limited number of connections."""
 
     def connections(self) -> Mapping[str, int]:
-        """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
+        """Return the numbers of `busy` and `idle` connections, their `limit`, and the number of `waiting` callers."""
 
 
 class Metrics:
-    """The numbers of one application; with several workers, those of all of them, whichever is asked.
+    """The metrics of one application; with several workers, `text` of any worker has the sums of all.
 
-    Events are counted as they happen. States (requests in flight, connections) are read when the numbers are asked for,
-    and by each of several workers once a second, so the states of other workers may be that old.
+    Events are counted as they happen. States (requests in flight, connections) are read when `text` is called. Each of
+    several workers also publishes its states once a second, so the states of other workers may be that old.
     """
 
     def __init__(self, pool: Pooled | None = None) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second number for each counter, of use to nobody here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused second series for each counter
         self.in_flight = 0
-        """Requests that have no answer yet. The edge counts each one up and down."""
+        """Requests without an answer yet; `Edge` counts them."""
         self.body_bytes: Callable[[], int] = int
-        """Returns how many bytes of request bodies are held; the application says how."""
+        """Returns how many bytes of request bodies are held; set by the application."""
         self.answer_bytes: Callable[[], int] = int
-        """Returns how many bytes of long answers are held; the application says how."""
+        """Returns how many bytes of long answers are held; set by the application."""
         self._pool = pool
-        self._several = ValueClass is not MutexValue  # prometheus_client chose: `todo serve` told it where workers meet
+        self._several = (
+            ValueClass is not MutexValue
+        )  # prometheus_client chooses by PROMETHEUS_MULTIPROC_DIR, which `todo serve` sets
         self._registry = registry = CollectorRegistry()
         self._answers = Histogram(
             "todo_http_request_duration_seconds",
-            "Requests by method, route and status: how many, and how long until the last byte was handed over.",
+            "Requests by method, route and status: their number, and the time until the last byte was sent.",
             ["method", "route", "status"],
             buckets=_ANSWER_SECONDS,
             registry=registry,
         )
         self._callers = Counter(
-            "todo_auth", "Requests to /api by what came of their token: ok, or why not.", ["outcome"], registry=registry
+            "todo_auth",
+            "Requests to /api by the result of verifying their token: ok, or the reason of the refusal.",
+            ["outcome"],
+            registry=registry,
         )
         self._store = Histogram(
             "todo_store_operation_duration_seconds",
-            "Calls of the store by operation, failed ones too.",
+            "Calls of the store by operation, including failed ones.",
             ["operation"],
             buckets=_STORE_SECONDS,
             registry=registry,
@@ -81,7 +86,7 @@ class Metrics:
             self._connections = _gauge(
                 registry, "todo_database_connections", "Connections to the database, by state.", "state"
             )
-            self._limit = _gauge(registry, "todo_database_connections_limit", "The most there can be.")
+            self._limit = _gauge(registry, "todo_database_connections_limit", "The most connections to the database.")
             self._waiting = _gauge(registry, "todo_database_callers_waiting", "Callers that wait for a connection.")
         self._wakes = Histogram(
             "todo_wake_seconds",
@@ -103,7 +108,7 @@ class Metrics:
         self._outcomes: dict[str, Callable[[], None]] = {}
 
     def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count an answer. `route` is the path's template, never the path; None where no route was found."""
+        """Count an answer. `route` is the path's template, never the path; None for an unknown route."""
         observe = self._observers.get((method, route, status))
         if observe is None:
             observe = self._observer(method, route, status)
@@ -117,7 +122,7 @@ class Metrics:
         count()
 
     def woke(self, seconds: float) -> None:
-        """Note how long after its wake a stream or a wait was answered."""
+        """Record how long after its wake a stream or a wait was answered."""
         self._wakes.observe(seconds)
 
     def notified(self, direction: Literal["sent", "heard"], users: int) -> None:
@@ -125,7 +130,7 @@ class Metrics:
         self._notifications.labels(direction).inc(users)
 
     def watch(self, name: str, description: str, look: Callable[[], float]) -> None:
-        """Add a gauge whose value is what `look` returns at the time."""
+        """Add a gauge; `look` returns its current value."""
         self._looks.append((_gauge(self._registry, name, description), look))
 
     def timed(self, tasks: Tasks) -> Tasks:
@@ -145,7 +150,7 @@ class Metrics:
         return timed
 
     def text(self) -> bytes:
-        """Return all of it in the text format, version 0.0.4. Takes milliseconds, and may run in any thread."""
+        """Return all metrics in the text format, version 0.0.4. It takes milliseconds, and may run in any thread."""
         self._look()
         registry = self._registry
         if self._several:
@@ -153,8 +158,8 @@ class Metrics:
         return generate_latest(registry)
 
     @asynccontextmanager
-    async def told(self, _: object = None) -> AsyncIterator[None]:
-        """Keep the other workers informed, for as long as the application runs."""
+    async def published(self, _: object = None) -> AsyncIterator[None]:
+        """Publish this worker's states to the other workers while the application runs."""
         if not self._several:
             yield
             return
@@ -184,7 +189,7 @@ class Metrics:
             self._waiting.set(found["waiting"])
 
     def _observer(self, method: str, route: str | None, status: int) -> Callable[[float], None]:
-        known = method in _METHODS  # what clients make up makes no numbers of its own
+        known = method in _METHODS  # an unknown method must not create a series
         observe = self._answers.labels(method if known else "other", route or NO_ROUTE, str(status)).observe
         if known:
             self._observers[method, route, status] = observe
@@ -192,7 +197,7 @@ class Metrics:
 
 
 def _gauge(registry: CollectorRegistry, name: str, description: str, *labels: str) -> Gauge:
-    """Return a gauge whose value, with several workers, is the sum of those that live."""
+    """Return a gauge whose value, with several workers, is the sum over the living ones."""
     return Gauge(name, description, labels, registry=registry, multiprocess_mode="livesum")
 
 

@@ -1,4 +1,4 @@
-"""Which request is being served and which trace it belongs to, for the lines that are written meanwhile."""
+"""The current request and its trace, for log lines and spans."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Trace(NamedTuple):
-    """A place in a trace: ids in lower-case hexadecimal digits, 32 and 16 of them, and the flags."""
+    """A place in a trace: the ids, as 32 and 16 lower-case hexadecimal digits, and the flags."""
 
     trace_id: str
     span_id: str
@@ -20,7 +20,7 @@ class Trace(NamedTuple):
 
 
 class Served(Protocol):
-    """A request, as log lines and spans name it."""
+    """A request, as log lines and spans identify it."""
 
     request_id: str
     route: str | None
@@ -31,17 +31,17 @@ class Served(Protocol):
 
 
 SERVED: Final[ContextVar[Served | None]] = ContextVar("todo.served", default=None)
-"""The request that this task serves; the edge sets it. It is not reset, because the server logs in the task, too."""
+"""The request that this task serves; set by `Edge`. It is not reset, because the server logs in the task, too."""
 
 TRACE: Final[ContextVar[Callable[[], Trace] | None]] = ContextVar("todo.trace", default=None)
-"""Returns the trace as it is now, where requests are traced."""
+"""Returns the current place in the trace, if requests are traced."""
 
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _VERSION: Final = b"00"
 
 
 def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
-    """Return where the caller is in their trace; None without one valid `traceparent` (W3C Trace Context, 3.2)."""
+    """Return the caller's place in a trace; None unless there is one valid `traceparent` (W3C Trace Context, 3.2)."""
     values = [value for name, value in headers if name == b"traceparent"]
     if len(values) != 1 or not (said := _TRACEPARENT.fullmatch(values[0])):
         return None
@@ -52,11 +52,11 @@ def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
 
 
 def ids_of(trace: Trace | None) -> dict[str, str]:
-    """Return `trace_id` and `span_id` for a line about a request; {} if it is part of no trace."""
+    """Return `trace_id` and `span_id` for a log line; {} without a trace."""
     return {"trace_id": trace.trace_id, "span_id": trace.span_id} if trace else {}
 
 
 def served() -> dict[str, str]:
-    """Return `request_id` of the request that is being served, and the ids of its trace; {} outside of any request."""
+    """Return the `request_id` and the trace ids of the current request; {} outside of a request."""
     request = SERVED.get()
     return {} if request is None else {"request_id": request.request_id, **ids_of(request.trace())}

@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry: one for each request, one for each call of the store. Needs the extra `otel`.
 
-The SDK reads its own standard variables (`OTEL_…`): where spans go, how many are taken, what the service is called.
+The SDK reads its own standard variables (`OTEL_…`): the collector, the sampling, the service's name.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 UNTRACED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
-"""Paths that machines request every few seconds: their traces would only be noise."""
+"""Paths that machines request every few seconds, and that are not traced."""
 
 TIMEOUT: Final = 3.0
-"""Seconds that closing waits for the last spans to be sent at most."""
+"""The most seconds that closing waits for the last spans to be sent."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -65,9 +65,9 @@ log = logging.getLogger("todo.tracing")
 class Tracing:
     """The spans of one application over a store of this `system` (postgresql, sqlite or memory).
 
-    No span holds a path, a query string, a user id, a token, an address of a client, or anything of a task. Spans are
-    sent by a thread; those that find 2,048 others waiting (`OTEL_BSP_MAX_QUEUE_SIZE`) are dropped. So a collector that
-    is slow or away costs spans, and no request anything. `processor` takes them elsewhere. Raises ValueError for a
+    No span contains a path, a query string, a user id, a token, an address of a client, or a member of a task. A thread
+    sends the spans; beyond 2,048 waiting ones (`OTEL_BSP_MAX_QUEUE_SIZE`) they are dropped. So a slow or unreachable
+    collector loses spans and does not delay requests. `processor` replaces the exporter. Raises ValueError for a
     variable that the SDK cannot use.
     """
 
@@ -79,7 +79,7 @@ class Tracing:
         self._system = system
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """Return the application with a span around each request, within the caller's trace if they told of one."""
+        """Return the application with a span around each request, within the caller's trace if there is one."""
 
         async def traced(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"] in UNTRACED:  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
@@ -119,7 +119,7 @@ class Tracing:
         return traced
 
     def store(self, tasks: Tasks) -> Tasks:
-        """Return the store with a span around each call, but for `check`."""
+        """Return the store with a span around each call except `check`."""
         return Wrapped(tasks, self.call)
 
     def call(self, operation: str, call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -146,7 +146,7 @@ class Tracing:
         return traced
 
     async def aclose(self) -> None:
-        """Send the spans that are left, for TIMEOUT seconds at most."""
+        """Send the remaining spans, for at most TIMEOUT seconds."""
         last = Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
         last.start()
         await asyncio.to_thread(last.join, TIMEOUT)
@@ -155,7 +155,7 @@ class Tracing:
 
 
 def _parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:
-    """Return the caller's context; without one an empty one, because the task may have begun within another request."""
+    """Return the caller's context, else an empty one, because the task may have begun within another request."""
     said = traceparent(headers)
     if said is None:
         return Context()
@@ -164,7 +164,7 @@ def _parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:
 
 
 def _asked(scope: Any, method: str) -> dict[str, str | int]:  # noqa: ANN401  a scope with keys of ours
-    """Return what is known of a request beforehand: nothing that the client chose but method, scheme and version."""
+    """Return the attributes of a request; the client chooses only the method, the scheme and the version."""
     attributes: dict[str, str | int] = {
         HTTP_REQUEST_METHOD: method,
         URL_SCHEME: scope["scheme"],
@@ -183,7 +183,7 @@ def _fail(span: Span, error_type: str) -> None:
 
 
 def _now(request: Span) -> Trace:
-    """Return the place of the current span; once there is none any more, that of the request's."""
+    """Return the place of the current span; without one, of the request's span."""
     at = get_current_span().get_span_context()
     if not at.is_valid:
         at = request.get_span_context()

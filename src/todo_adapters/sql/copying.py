@@ -76,14 +76,14 @@ def copy(origin: str, target: str, progress: Progress) -> Copied:
             raise CannotCopyError("the database to copy into holds data: take an empty one")
         numbers = {table.name: source.count(table) for table in TABLES}
         for table in TABLES:
-            filled.insert(table, _told(source.rows(table), "copied", progress, numbers, table))
+            filled.insert(table, _reporting(source.rows(table), "copied", progress, numbers, table))
         filled.set_last_id(source.last_id())
         if source.last_id() != filled.last_id():
             raise CannotCopyError("the ids would not go on where they were: nothing was kept")
         digest = hashlib.sha256()
         for table in TABLES:
             with closing(source.rows(table)) as sent, closing(filled.rows(table)) as kept:
-                for one, other in _told(zip_longest(sent, kept), "compared", progress, numbers, table):
+                for one, other in _reporting(zip_longest(sent, kept), "compared", progress, numbers, table):
                     if one != other:
                         raise CannotCopyError(f"a row of {table.name} did not arrive as it was: nothing was kept")
                     digest.update(repr(one).encode())
@@ -102,7 +102,9 @@ def _require_schema(origin: str, target: str) -> None:
         raise CannotCopyError(f"the database to copy into is not at {head()}: run todo migrate on it first")
 
 
-def _told(rows: Iterable[T], step: str, progress: Progress, numbers: dict[str, int], table: sa.Table) -> Iterator[T]:
+def _reporting(
+    rows: Iterable[T], step: str, progress: Progress, numbers: dict[str, int], table: sa.Table
+) -> Iterator[T]:
     """Yield the rows, and report now and then how many of all tables' are done."""
     names = [each.name for each in TABLES]
     before = sum(numbers[name] for name in names[: names.index(table.name)])

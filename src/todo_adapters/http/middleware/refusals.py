@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.protocol.context import RequestContext, context_of
-from todo_adapters.http.protocol.errors import Asked, RateLimited, bug_answer, error_answer, routing_error
+from todo_adapters.http.protocol.errors import RateLimited, RequestFacts, bug_answer, error_answer, routing_error
 from todo_domain import Forbidden, NotFound, NotIsolated, OperationFailed, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Refusals:
         if not isinstance(error, TodoError):
             return bug_answer(error, context.request_id)
         self._note(context, error.error if isinstance(error, OperationFailed) else error)
-        asked = Asked(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
-        return error_answer(error, context.request_id, asked)
+        facts = RequestFacts(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
+        return error_answer(error, context.request_id, facts)
 
     def note_origin(self, context: RequestContext, origin: bytes) -> None:
         """Record a preflight of an origin that is not configured: its page reports the refusal in the browser only."""

@@ -19,15 +19,15 @@ from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import check_media_type, check_size
 from todo_adapters.http.protocol.errors import (
     JSON_TYPES,
-    Asked,
     BodyTooLarge,
     Bug,
     HeadersTooLarge,
     NoSuchRoute,
     RateLimited,
+    RequestFacts,
     UnsupportedMediaType,
     refusal_of,
-    said_of,
+    rule_of,
 )
 from todo_domain import (
     Exists,
@@ -107,7 +107,7 @@ def refused(
 ) -> dict[str, Any]:
     """Return the answer to errors of one status, with the headers, the schema and the examples of these errors."""
     errors = {name: error_of(each) for name, each in raised.items()}
-    refusals = [refusal_of(each, REQUEST_ID, Asked(token_sent=True, patch=patch)) for each in errors.values()]
+    refusals = [refusal_of(each, REQUEST_ID, RequestFacts(token_sent=True, patch=patch)) for each in errors.values()]
     headers = {_SPELT[name.decode()]: "" for name, _ in refusals[0].headers}
     if "ETag" in headers and not all(each.headers for each in refusals):
         headers["ETag"] = "Current-ETag"
@@ -122,7 +122,7 @@ def refused(
 def invalid(**calls: Callable[[], object]) -> Answers:
     """Return the 400 of an operation; the examples are the errors that these calls raise."""
     return {
-        str(said_of(Invalid).status): refused(
+        str(rule_of(Invalid).status): refused(
             "A member, parameter, header or path id breaks its rule: `fields` names it.", calls
         )
     }
@@ -194,7 +194,7 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
 
 def common(*names: str) -> Answers:
     """Return references to shared answers, each under the status of its error."""
-    return {str(said_of(_SHARED[name]).status): {"$ref": f"#/components/responses/{name}"} for name in names}
+    return {str(rule_of(_SHARED[name]).status): {"$ref": f"#/components/responses/{name}"} for name in names}
 
 
 EVERY_ROUTE: Final = common("HeadersTooLarge", "Internal")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from todo_adapters.http.protocol.body import decoder, document_of, shaped, shown
-from todo_adapters.http.protocol.errors import said_of
+from todo_adapters.http.protocol.errors import rule_of
 from todo_adapters.http.protocol.member_types import KEY_FORM, about, number_meta
 from todo_adapters.http.protocol.parameters import key_of
 from todo_adapters.http.protocol.problems import FieldProblem, Sentence
@@ -221,7 +221,7 @@ def _result(result: Result) -> OperationResult:
         if result.task is None:
             return OperationResult(status=204)
         return OperationResult(status=201 if result.created else 200, task=task_out(result.task))
-    said = said_of(type(result))
-    body = said.body(result, "")
+    rule = rule_of(type(result))
+    body = rule.body(result, "")
     names = (name for name in OperationResult.__struct_fields__ if name in body.__struct_fields__)
-    return OperationResult(status=said.status, **{name: getattr(body, name) for name in names})
+    return OperationResult(status=rule.status, **{name: getattr(body, name) for name in names})

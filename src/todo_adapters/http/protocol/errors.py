@@ -112,7 +112,7 @@ E = TypeVar("E", bound=TodoError)
 Problem = ProblemOut | ExistsProblemOut | GoneProblemOut | StaleProblemOut
 
 
-class Asked(NamedTuple):
+class RequestFacts(NamedTuple):
     """The properties of the request that the headers of an error depend on.
 
     `token_sent`: whether the request has a Bearer token (RFC 6750, section 3). `patch`: whether the method is PATCH,
@@ -123,22 +123,22 @@ class Asked(NamedTuple):
     patch: bool = False
 
 
-_ASKED: Final = Asked()
+_NO_FACTS: Final = RequestFacts()
 
 
 def _problem(error: TodoError, request_id: str) -> ProblemOut:
     return ProblemOut(error=str(error), code=error.code, request_id=request_id)
 
 
-def _no_headers(error: TodoError, asked: Asked) -> list[Header]:  # noqa: ARG001  most errors have none of their own
+def _no_headers(error: TodoError, facts: RequestFacts) -> list[Header]:  # noqa: ARG001  most errors have none of their own
     return []
 
 
-class Said(NamedTuple, Generic[E]):
+class ErrorRule(NamedTuple, Generic[E]):
     """The answer to the errors of one class: the status, the error's own headers, and the body."""
 
     status: int
-    headers: Callable[[E, Asked], list[Header]] = _no_headers
+    headers: Callable[[E, RequestFacts], list[Header]] = _no_headers
     body: Callable[[E, str], Problem] = _problem
 
 
@@ -161,7 +161,7 @@ def _gone(error: Gone, request_id: str) -> Problem:
     return GoneProblemOut(error=str(error), code="gone", deleted=deleted, restorable=restorable, request_id=request_id)
 
 
-def _current(error: Stale | Exists, _: Asked) -> list[Header]:
+def _current(error: Stale | Exists, _: RequestFacts) -> list[Header]:
     return [(b"etag", etag_of(error.current))]
 
 
@@ -171,46 +171,46 @@ def _unavailable(error: Unavailable, request_id: str) -> Problem:
     return out
 
 
-def _challenge(error: Unauthenticated, asked: Asked) -> list[Header]:
+def _challenge(error: Unauthenticated, facts: RequestFacts) -> list[Header]:
     """Return the challenge of RFC 6750, section 3, with the code of the reason if a Bearer token was refused."""
-    reason = error.reason if asked.token_sent and error.reason.isidentifier() else None
-    told = f', error="invalid_token", error_description="{reason}"' if reason else ""
-    return [(b"www-authenticate", f'Bearer realm="todo"{told}'.encode("ascii", "ignore"))]
+    reason = error.reason if facts.token_sent and error.reason.isidentifier() else None
+    reason_parameters = f', error="invalid_token", error_description="{reason}"' if reason else ""
+    return [(b"www-authenticate", f'Bearer realm="todo"{reason_parameters}'.encode("ascii", "ignore"))]
 
 
-def _accept_patch(_: UnsupportedMediaType, asked: Asked) -> list[Header]:
-    return [(b"accept-patch", b", ".join(PATCH_TYPES))] if asked.patch else []
+def _accept_patch(_: UnsupportedMediaType, facts: RequestFacts) -> list[Header]:
+    return [(b"accept-patch", b", ".join(PATCH_TYPES))] if facts.patch else []
 
 
-def _retry_after(error: Unavailable | RateLimited, _: Asked) -> list[Header]:
+def _retry_after(error: Unavailable | RateLimited, _: RequestFacts) -> list[Header]:
     return [(b"retry-after", b"%d" % error.retry_after)]
 
 
-ERRORS: Final[dict[type[TodoError], Said[Any]]] = {
-    Invalid: Said(400, body=_invalid),
-    Unauthenticated: Said(401, _challenge),
-    Forbidden: Said(403),
-    NotFound: Said(404),
-    NoSuchRoute: Said(404),
-    MethodNotAllowed: Said(405, lambda error, _: [(b"allow", error.allow.encode())]),
-    QuotaReached: Said(409),
-    Resync: Said(410),
-    Gone: Said(410, body=_gone),
-    Stale: Said(412, _current, _stale),
-    Exists: Said(412, _current, _exists),
-    BodyTooLarge: Said(413),
-    UnsupportedMediaType: Said(415, _accept_patch),
-    KeyReused: Said(422),
-    RateLimited: Said(429, _retry_after),
-    HeadersTooLarge: Said(431),
-    Bug: Said(500),
-    Unavailable: Said(503, _retry_after, _unavailable),
+ERRORS: Final[dict[type[TodoError], ErrorRule[Any]]] = {
+    Invalid: ErrorRule(400, body=_invalid),
+    Unauthenticated: ErrorRule(401, _challenge),
+    Forbidden: ErrorRule(403),
+    NotFound: ErrorRule(404),
+    NoSuchRoute: ErrorRule(404),
+    MethodNotAllowed: ErrorRule(405, lambda error, _: [(b"allow", error.allow.encode())]),
+    QuotaReached: ErrorRule(409),
+    Resync: ErrorRule(410),
+    Gone: ErrorRule(410, body=_gone),
+    Stale: ErrorRule(412, _current, _stale),
+    Exists: ErrorRule(412, _current, _exists),
+    BodyTooLarge: ErrorRule(413),
+    UnsupportedMediaType: ErrorRule(415, _accept_patch),
+    KeyReused: ErrorRule(422),
+    RateLimited: ErrorRule(429, _retry_after),
+    HeadersTooLarge: ErrorRule(431),
+    Bug: ErrorRule(500),
+    Unavailable: ErrorRule(503, _retry_after, _unavailable),
 }
 """Every error that a client can get; an error of another class is answered like its base. OpenAPI's answers come from
 it."""
 
 
-def said_of(error: type[TodoError]) -> Said[Any]:
+def rule_of(error: type[TodoError]) -> ErrorRule[Any]:
     """Return the entry of an error class in the table."""
     return next(ERRORS[each] for each in error.__mro__ if each in ERRORS)
 
@@ -223,24 +223,24 @@ class Refusal(NamedTuple):
     body: Problem | BatchProblemOut
 
 
-def refusal_of(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Refusal:
+def refusal_of(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACTS) -> Refusal:
     """Return the answer to this error; for a batch it has the index of the operation that failed."""
     if not isinstance(error, OperationFailed):
-        said = said_of(type(error))
-        return Refusal(said.status, said.headers(error, asked), said.body(error, request_id))
+        rule = rule_of(type(error))
+        return Refusal(rule.status, rule.headers(error, facts), rule.body(error, request_id))
     failed, index = error.error, error.index
-    said = said_of(type(failed))
+    rule = rule_of(type(failed))
     if not error.known:
         problem = BatchProblemOut(error=str(failed), code=failed.code, index=index, request_id=request_id)
-        return Refusal(said.status, [], problem)
-    body = said.body(failed, request_id)
+        return Refusal(rule.status, [], problem)
+    body = rule.body(failed, request_id)
     body.index = index
-    return Refusal(said.status, said.headers(failed, asked), body)
+    return Refusal(rule.status, rule.headers(failed, facts), body)
 
 
-def error_answer(error: TodoError, request_id: str, asked: Asked = _ASKED) -> Answer:
+def error_answer(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACTS) -> Answer:
     """Return the answer to this error."""
-    refusal = refusal_of(error, request_id, asked)
+    refusal = refusal_of(error, request_id, facts)
     return Answer(refusal.status, encode(refusal.body), [JSON, NO_STORE, *refusal.headers])
 
 
