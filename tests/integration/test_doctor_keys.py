@@ -93,7 +93,7 @@ async def test_the_way_to_the_keys_and_the_secrets_are_named(tmp_path, server):
     assert status == 0
     assert lines[0] == "ok    identity: 2 shared secret(s) (HS256)"
     assert lines[2:] == [
-        "note  identity: keys are fetched through HTTPS_PROXY, but for NO_PROXY",
+        "note  identity: keys are fetched through HTTPS_PROXY, except for NO_PROXY",
         "note  identity: TODO_JWKS_HTTP_HOSTS: keys may come over plain http from keycloak",
     ]
 
