@@ -133,7 +133,7 @@ class Account:
         if tombstone.uid is not None:
             del self.ids[tombstone.uid]
 
-    def _bury(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
+    def _insert_tombstone(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
         self.tasks.pop(task.id, None)
         self.tombstones[task.id] = Tombstone(task.id, task.uid, task.revision, now)
         if trash_kept:

@@ -31,11 +31,11 @@ PUBLIC: Final = "public"
 
 
 class Authentication(ASGIMiddleware):
-    """Lets authenticated callers through to their own tasks.
+    """Calls the handlers of `/api` for authenticated callers whose path is their own.
 
-    Handlers of `/api` are called right here: what Litestar would do in between (building arguments, building a
-    response) costs more than reading a task does, and none of them needs it. As a middleware of Litestar it also
-    answers OPTIONS, and passes public routes on.
+    It calls a handler directly: Litestar's work in between (building arguments, building a response) costs more than
+    reading a task, and no handler needs it. As a middleware of Litestar it also answers OPTIONS, and passes public
+    routes on.
 
     It belongs to the application, not to a router, because Litestar deep-copies a router, including the stores.
 
@@ -59,7 +59,7 @@ class Authentication(ASGIMiddleware):
         self._refused_rate = refused_rate
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        """Serve a request that Litestar has routed, or raise why it is refused."""
+        """Serve a request that Litestar has routed, or raise the error that refuses it."""
         if scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]  # HTTP only
             await options_answer(scope)(scope, receive, send)
             return
@@ -70,7 +70,7 @@ class Authentication(ASGIMiddleware):
             await self.call(handler.fn, scope, receive, send)
 
     async def call(self, handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request that leads to this handler, or raise why it is refused."""
+        """Serve a request with this handler, or raise the error that refuses it."""
         context = context_of(scope)
         if context.method == "HEAD" and not has_head(scope["path"]):
             raise MethodNotAllowed(allow(scope["path"], ["GET"]))

@@ -1,4 +1,4 @@
-"""Handlers of `/api` are called directly: a table leads to them, made at the start from the routes of Litestar."""
+"""Direct calls of the handlers of `/api`, through a table made from Litestar's routes at the start."""
 
 from __future__ import annotations
 
