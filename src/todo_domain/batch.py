@@ -1,7 +1,7 @@
 """A batch: operations on several tasks of one user, and what they do to a snapshot of these tasks.
 
-The store reads a snapshot; `plan` judges the operations one after the other, as if each were a request of its own;
-the store keeps the changes, all or none. The revisions and ids that the store then gives are put in by `settled`.
+The store reads a snapshot; `plan` judges the operations one after the other, as if each were a request of its own; the
+store applies the changes, all or none. `settled` then adds the revisions and ids that the store assigned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from todo_domain.trash import TRASH_KEPT, trash_since
 
 
 class Plan(NamedTuple):
-    """What becomes of each operation, in order, and what the store has to change for that."""
+    """The result of each operation, in order, and the changes for the store."""
 
     results: Sequence[Result]
     changes: Changeset
@@ -48,9 +48,9 @@ def plan(
     now: datetime,
     trash_kept: timedelta = TRASH_KEPT,
 ) -> Plan:
-    """Judge the operations in order; each sees what those before it did. Nothing is read or written.
+    """Judge the operations in order; each sees the effects of the earlier ones. Nothing is read or written.
 
-    Raises nothing: what an operation may not do is its result.
+    Raises nothing: the error of an operation is its result.
     """
     judge = _Judge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
     results = [judge.result(operation) for operation in operations]
@@ -58,9 +58,9 @@ def plan(
 
 
 def first_failure(plan: Plan, snapshot: Snapshot) -> OperationFailed | None:
-    """Return what an atomic batch has to raise, None if every operation succeeds.
+    """Return the error for an atomic batch to raise, None if every operation succeeds.
 
-    The error shows the task as it is without the batch.
+    The error has the task without the changes of the batch.
     """
     for index, result in enumerate(plan.results):
         if isinstance(result, TodoError):
@@ -75,7 +75,7 @@ def first_failure(plan: Plan, snapshot: Snapshot) -> OperationFailed | None:
 
 
 def settled(plan: Plan, kept: Kept) -> list[Result]:
-    """Return the results with the revisions and ids that the store gave."""
+    """Return the results with the revisions and ids that the store assigned."""
     begun = plan.changes.revision
 
     def task_of(task: Task) -> Task:
@@ -139,7 +139,7 @@ class _Judge:
             self._keep(self._found, tombstone)
 
     def result(self, operation: Operation) -> Result:
-        """Do an operation, and return what became of it."""
+        """Do an operation, and return its result."""
         try:
             match operation:
                 case PutTask(key, put):
@@ -160,7 +160,7 @@ class _Judge:
             return error
 
     def changes(self, operations: Sequence[Operation]) -> Changeset:
-        """Return what the operations that were done change."""
+        """Return the changes of the operations that were done."""
         written = sorted({id(each): each for each in self._written.values()}.values(), key=attrgetter("revision"))
         named = keys_of(operations)
         return Changeset(
@@ -180,7 +180,9 @@ class _Judge:
     def _put(self, key: Key, put: Put) -> Done:
         put = checked_put(put)
         if isinstance(key, str) and put.may_create:
-            judge_put(put, None, owner=self._owner, key=key, now=self._now)  # what is 400 is decided by it alone
+            judge_put(
+                put, None, owner=self._owner, key=key, now=self._now
+            )  # whether a PUT is 400 depends on the PUT alone
         found = self._look_up(key)
         task = judge_put(put, found, owner=self._owner, key=key, now=self._now)
         if isinstance(found, Task):
@@ -207,7 +209,7 @@ class _Judge:
         return Done(None)
 
     def _admit(self) -> None:
-        """Count on room for one more task, or raise QuotaReached; the numbers for which this stays so are kept."""
+        """Check the quota for one more task, or raise QuotaReached; record for which task counts this result holds."""
         grown = self._count - self._snapshot.task_count
         if self._count >= self._quota:
             self._least = max(self._least, self._quota - grown)
@@ -233,7 +235,7 @@ class _Judge:
 
     @staticmethod
     def _keep(kept: dict[Key, Task | Tombstone], each: Task | Tombstone) -> None:
-        """Keep a task or tombstone under its names; one that the batch makes has no id yet."""
+        """Store a task or tombstone under its keys; one that the batch creates has no id yet."""
         if each.id:
             kept[each.id] = each
         if each.uid is not None:
@@ -241,7 +243,7 @@ class _Judge:
 
 
 def _conditions(operations: Sequence[Operation]) -> list[int]:
-    """Return the revisions on which the operations make themselves depend."""
+    """Return the revisions in the conditions of the operations."""
     revisions: list[int] = []
     for operation in operations:
         match operation:

@@ -1,4 +1,4 @@
-"""What a device needs to keep a copy: the tasks and deletions after a revision."""
+"""Incremental sync: the tasks and deletions after a revision."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from todo_domain.errors import Resync
 from todo_domain.task import Task
 
 TOMBSTONES_KEPT: Final = timedelta(days=90)
-"""How long a deletion is remembered at least."""
+"""The shortest time for which a deletion is remembered."""
 
 LARGEST_PAGE: Final = 1_000
 """The most items in one page, of a list or of changes."""
 
 
 class Tombstone(NamedTuple):
-    """What is left of a deleted task; `revision` is the one its deletion took."""
+    """The record of a deleted task; `revision` is the revision of its deletion."""
 
     id: int
     uid: str | None
@@ -25,9 +25,9 @@ class Tombstone(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """One page of what changed; each sequence by ascending revision.
+    """One page of changes; each sequence by ascending revision.
 
-    `revision` is where to go on from: the last item's while `has_more`, else the user's counter.
+    `revision` is the next `since`: the last item's revision while `has_more`, else the user's counter.
     """
 
     tasks: list[Task]
@@ -37,18 +37,18 @@ class Changes(NamedTuple):
 
 
 def require_known(since: int, *, revision: int, horizon: int) -> None:
-    """Raise Resync unless everything after `since` is still known.
+    """Raise Resync unless all changes after `since` are still known.
 
-    `horizon` is the highest revision of a purged tombstone. 0 asks for the whole state, which is always known.
+    `horizon` is the highest revision of a purged tombstone. 0 requests the whole state, which is always known.
     """
     if since and not horizon <= since <= revision:
         raise Resync
 
 
 def page_of_changes(tasks: list[Task], deleted: list[Tombstone], *, counter: int, limit: int) -> Changes:
-    """Return the page made of the lowest `limit` revisions of both, each given in ascending order of revision.
+    """Return the page of the lowest `limit` revisions of both sequences, which are in ascending order of revision.
 
-    Given one item more than `limit`, it tells whether there is more without counting.
+    One item more than `limit` is enough to set `has_more`.
     """
     revisions = sorted([task.revision for task in tasks] + [tombstone.revision for tombstone in deleted])
     if len(revisions) <= limit:

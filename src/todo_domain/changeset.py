@@ -1,4 +1,4 @@
-"""What a store reads and keeps for a batch: a snapshot of the tasks it names, and the set of changes to them."""
+"""The data that a store reads and writes for a batch: a snapshot of the named tasks, and the changes to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTHING: Final[Mapping[int, Task]] = MappingProxyType({})
 
 
 class Snapshot(NamedTuple):
-    """The user's counter and number of tasks, and what there is under the keys of a batch, all at one moment.
+    """The user's counter, number of tasks, and the tasks and tombstones under the keys of a batch, in one snapshot.
 
     A user who never wrote has counter 0. `trashed` are the tasks that the trash holds, expired or not, by id; each has
     its tombstone among `tombstones`. Of other deleted tasks the tombstones are needed under uids only.
@@ -27,7 +27,7 @@ class Snapshot(NamedTuple):
 
 
 class Changeset(NamedTuple):
-    """What a batch changes, and what that depends on.
+    """The changes of a batch, and their preconditions.
 
     Each operation that changes something takes one revision, `revision + 1` the first. `tasks` are kept; those in
     `deleted` go to the trash and leave a tombstone. A task has the revision of the last operation that changed or
@@ -62,13 +62,13 @@ class Changeset(NamedTuple):
 
     @property
     def growth(self) -> int:
-        """By how many tasks the user has more afterwards."""
+        """The increase of the user's number of tasks."""
         made = sum(task.id == 0 for task in self.tasks)
         return made + len(self.restored) - sum(task.id != 0 for task in self.deleted)
 
 
 class Kept(NamedTuple):
-    """What the store gave to a changeset: the counter that it began from, and the id of each uid in `made`."""
+    """The values that the store assigned to a changeset: the counter before it, and the id of each uid in `made`."""
 
     revision: int
     ids: Mapping[str, int]

@@ -33,7 +33,7 @@ def encode(owner: UserId, query: Query, position: Position) -> str:
 
 
 def decode(owner: UserId, query: Query, cursor: str) -> Position:
-    """Return the position that `encode` was given. Raise Invalid if it is damaged, or of another list or user."""
+    """Return the position in a cursor of `encode`. Raise Invalid if it is damaged, or of another list or user."""
     try:
         digest, payload = _opened(cursor)
         if digest != _digest(owner, query, payload):
@@ -53,7 +53,7 @@ def encode_trash(owner: UserId, revision: int) -> str:
 
 
 def decode_trash(owner: UserId, cursor: str) -> int:
-    """Return the revision that `encode_trash` was given. Raise Invalid if it is damaged, or of another list or user."""
+    """Return the revision in a cursor of `encode_trash`. Raise Invalid if it is damaged, or of another list or user."""
     try:
         digest, payload = _opened(cursor)
         revision = int(payload)
@@ -69,7 +69,7 @@ def _sealed(digest: bytes, payload: bytes) -> str:
 
 
 def _opened(cursor: str) -> tuple[bytes, bytes]:
-    """Return the digest and the payload; raise ValueError for text that is no base64."""
+    """Return the digest and the payload; raise ValueError for text that is not base64."""
     blob = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     return blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
 

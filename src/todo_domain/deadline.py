@@ -1,4 +1,4 @@
-"""When the answer to a request is due: one time for the whole request, which everything on the way to it spends."""
+"""The deadline of a request: one time that all waits of the request share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ ANSWER_WITHIN: Final = 2.6
 
 
 class Deadline(NamedTuple):
-    """When an answer is due: `at` is a time of `time.monotonic`, which is also the clock of asyncio's event loops."""
+    """The time at which an answer is due: `at` is a time of `time.monotonic`, the clock of asyncio's event loops."""
 
     at: float
 
     @classmethod
     def within(cls, seconds: float = ANSWER_WITHIN) -> Self:
-        """Return the deadline that is so many seconds away."""
+        """Return the deadline `seconds` from now."""
         return cls(monotonic() + seconds)
 
     def left(self) -> float:
@@ -24,9 +24,9 @@ class Deadline(NamedTuple):
         return self.at - monotonic()
 
     def later(self, seconds: float) -> Deadline:
-        """Return this deadline moved by so many seconds, such as those in which the client sent its body."""
+        """Return this deadline moved by `seconds`, such as the time in which the client sent its body."""
         return Deadline(self.at + seconds)
 
     def at_most(self, seconds: float) -> Deadline:
-        """Return this deadline, or that which is so many seconds away, whichever is sooner."""
+        """Return the earlier one of this deadline and the time `seconds` from now."""
         return Deadline(min(self.at, monotonic() + seconds))

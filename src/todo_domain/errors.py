@@ -1,4 +1,4 @@
-"""The errors that a caller can get: few kinds, each with a code for programs."""
+"""The errors that a caller can get: a few classes, each with a code for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TodoError(Exception):
-    """The base of all of them. `code` is stable; `str()` is one sentence that is safe to show to the caller."""
+    """The base class. `code` is stable; `str()` is one sentence that is safe to show to the caller."""
 
     code: ClassVar[str]
 
@@ -27,7 +27,7 @@ class Invalid(TodoError):
 
 
 class Unauthenticated(TodoError):
-    """The caller is not known. `reason` is a code for the audit log; `message` says what to do."""
+    """The caller is not authenticated. `reason` is a code for the audit log; `message` has the remedy."""
 
     code = "unauthenticated"
 
@@ -55,43 +55,43 @@ class NotFound(TodoError):
 
 
 class Gone(TodoError):
-    """The task of this uid was deleted; `deleted` is what is left of it, `restorable` whether it lies in the trash."""
+    """The task of this uid was deleted; `deleted` is its tombstone, `restorable` is true if it is in the trash."""
 
     code = "gone"
 
     def __init__(self, deleted: Tombstone, *, restorable: bool = False) -> None:
-        super().__init__("this task was deleted: give a new one another uid")
+        super().__init__("this task was deleted: use another uid for a new task")
         self.deleted = deleted
         self.restorable = restorable
 
 
 class Exists(TodoError):
-    """There is a task of this uid already; `current` is the task as it is now."""
+    """A task of this uid exists already; `current` is the present task."""
 
     code = "exists"
 
     def __init__(self, current: Task) -> None:
-        super().__init__("this task exists already: current is how it is now")
+        super().__init__("this task exists already: current has the present task")
         self.current = current
 
 
 class Stale(TodoError):
-    """The task has changed since the caller read it; `current` is the task as it is now."""
+    """The task has changed since the caller read it; `current` is the present task."""
 
     code = "stale"
 
     def __init__(self, current: Task) -> None:
-        super().__init__("the task has changed since you read it: look at current and decide again")
+        super().__init__("the task has changed since you read it: merge your change into current and send it again")
         self.current = current
 
 
 class QuotaReached(TodoError):
-    """The owner has as many tasks as one user may have."""
+    """The owner has the most tasks that one user may have."""
 
     code = "quota"
 
     def __init__(self, quota: int) -> None:
-        super().__init__(f"you have {quota} tasks, which is the most there can be: delete some first")
+        super().__init__(f"you have {quota} tasks, which is the limit: delete some first")
 
 
 class Resync(TodoError):
@@ -100,7 +100,7 @@ class Resync(TodoError):
     code = "resync"
 
     def __init__(self) -> None:
-        super().__init__("changes since that revision are not known: drop your copy and ask again without since")
+        super().__init__("the changes since that revision are unknown: drop your copy and request again without since")
 
 
 class KeyReused(TodoError):
@@ -113,9 +113,9 @@ class KeyReused(TodoError):
 
 
 class Repeated(TodoError):
-    """A write was done before under this Idempotency-Key, and nothing was done now: the answer to it is no refusal.
+    """A write was done before under this Idempotency-Key, and nothing was done now; its answer is a success.
 
-    `task` is the task as it is now. It is None where a store raises this, and after a deletion.
+    `task` is the present task. It is None if a store raises this, and after a deletion.
     """
 
     def __init__(self, task: Task | None = None) -> None:
@@ -139,7 +139,7 @@ class Unavailable(TodoError):
 
 
 class NoRoom(Unavailable):
-    """The answers that are being read and sent take all the memory that answers may take."""
+    """The answers that are being read and sent use all the memory for answers."""
 
     def __init__(self) -> None:
         super().__init__("too many long answers are being sent: try again")

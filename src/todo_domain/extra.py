@@ -1,7 +1,7 @@
-"""`extra`, a JSON object of the client's own: its rules, its canonical form, and how a merge patch changes it.
+"""`extra`, a JSON object of the client's own: its rules, its canonical form, and merge patches.
 
-A task keeps the object as canonical JSON: names in the order of their code points, no white space, each number in the
-one way in which Python writes it. So two objects are equal if their texts are, where `1`, `1.0` and `true` differ.
+A task stores the object as canonical JSON: names in the order of their code points, no white space, each number as
+Python writes it. So two objects are equal if their texts are equal; `1`, `1.0` and `true` differ.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from todo_domain.errors import Invalid
 from todo_domain.text import refuse_control_characters
 
 LARGEST_EXTRA: Final = 4_096
-"""Bytes of the canonical JSON in UTF-8."""
+"""The most bytes of the canonical JSON in UTF-8."""
 
 DEEPEST_EXTRA: Final = 5
-"""How many objects and arrays may be inside each other, the whole included."""
+"""The deepest nesting of objects and arrays, including the object itself."""
 
 LARGEST_INTEGER: Final = 2**53
-"""The largest integer, and without its sign the smallest: every JSON client holds it exactly."""
+"""The largest absolute value of an integer, which every JSON client holds exactly."""
 
 EMPTY: Final = "{}"
 """The canonical JSON of the object without members, which is the default."""
@@ -30,7 +30,7 @@ _FIELD: Final = "extra"
 
 
 class ExtraPatch(NamedTuple):
-    """A JSON merge patch (RFC 7396) of `extra`: null removes a member, an object is merged, all else is set."""
+    """A JSON merge patch (RFC 7396) of `extra`: null removes a member, an object is merged, any other value is set."""
 
     members: Mapping[str, Any]
 
@@ -40,10 +40,10 @@ class ExtraPatch(NamedTuple):
 
 
 def checked_extra(value: object) -> str | ExtraPatch:
-    """Return the canonical JSON of an object or of its JSON text, and a patch as it is.
+    """Return the canonical JSON of an object or of its JSON text; return a patch unchanged.
 
-    Raises Invalid for what breaks a rule. Of a patch the size of the result is not known yet; but an object in it is
-    in the result as well, so a patch that is too deep is refused here.
+    Raises Invalid if a rule is broken. The size of a patch's result is not known yet. Its objects are in the result,
+    too, so a patch that is too deep is refused here.
     """
     if isinstance(value, ExtraPatch):
         _check(value.members, DEEPEST_EXTRA)
@@ -99,7 +99,7 @@ def _canonical(value: object) -> str:
 
 
 def _merged(target: object, patch: object) -> object:
-    """Return what the patch makes of the target: the procedure MergePatch of RFC 7396, section 2."""
+    """Return the target with the patch applied: the procedure MergePatch of RFC 7396, section 2."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""A task's two names: the id that the service gives it, and the uid that a client may give it."""
+"""The two keys of a task: the id that the service assigns, and the uid that a client may give."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from todo_domain.errors import Invalid
 
 Key = int | str
-"""What a task is addressed by: its id, or its uid."""
+"""The key of a task: its id or its uid."""
 
 SHORTEST_UID: Final = 10
 LONGEST_UID: Final = 128

@@ -1,4 +1,4 @@
-"""The operations of a batch, and what becomes of each."""
+"""The operations of a batch, and their results."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from todo_domain.put import Put
 from todo_domain.task import Members, Task
 
 MOST_OPERATIONS: Final = 100
-"""Operations of one batch."""
+"""The most operations of one batch."""
 
 
 class PutTask(NamedTuple):
-    """What a PUT of this key does."""
+    """The operation of a PUT of this key."""
 
     key: Key
     put: Put
 
 
 class PatchTask(NamedTuple):
-    """What a PATCH of this key does. `if_match` is as in `TaskService`."""
+    """The operation of a PATCH of this key. `if_match` is as in `TaskService`."""
 
     key: Key
     members: Members
@@ -30,14 +30,14 @@ class PatchTask(NamedTuple):
 
 
 class DeleteTask(NamedTuple):
-    """What a DELETE of this key does. `if_match` is as in `TaskService`."""
+    """The operation of a DELETE of this key. `if_match` is as in `TaskService`."""
 
     key: Key
     if_match: Collection[int] | None = None
 
 
 class Refused(NamedTuple):
-    """An operation that cannot be read: its result is the error, whatever there is under the key."""
+    """An operation that cannot be parsed: its result is the error, with or without a task under the key."""
 
     key: Key
     error: TodoError
@@ -54,13 +54,13 @@ class Done(NamedTuple):
 
 
 Result = Done | TodoError
-"""What became of one operation. An error is returned, not raised: the other operations go on."""
+"""The result of one operation. An error is returned, not raised, because the other operations continue."""
 
 
 class OperationFailed(TodoError):
     """The first operation of an atomic batch that failed; nothing was written.
 
-    `known` is false if what the error shows was made or deleted by the batch itself, so that it does not exist.
+    `known` is false if the batch itself created or deleted the task of the error, so that this state is not stored.
     """
 
     def __init__(self, index: int, error: TodoError, *, known: bool) -> None:
@@ -71,5 +71,5 @@ class OperationFailed(TodoError):
 
 
 def keys_of(operations: Sequence[Operation]) -> list[Key]:
-    """Return the keys that a snapshot for these operations has to look up, each once."""
+    """Return the keys for the snapshot of these operations, each once."""
     return list(dict.fromkeys(each.key for each in operations if not isinstance(each, Refused)))

@@ -27,10 +27,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def first_counter(now: datetime) -> int:
-    """Return where the counter and the horizon of a user begin whose first write is at `now`.
+    """Return the first value of the counter and the horizon of a user whose first write is at `now`.
 
-    Microseconds since COUNTERS_BEGIN, 0 if the clock is before it. So the revisions of data that was lost and begun
-    anew are above those of the life before.
+    It is the microseconds since COUNTERS_BEGIN, 0 if the clock is before that. So if data is lost and started anew, all
+    new revisions are above the lost ones.
     """
     return max(0, (now - COUNTERS_BEGIN) // _MICROSECOND)
 

@@ -1,4 +1,4 @@
-"""What the service stands on. Each docstring is the contract that an adapter signs."""
+"""The ports of the service. Each docstring is the contract of the adapters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from todo_domain.task import Members, Task
 from todo_domain.trash import TRASH_KEPT, TrashPage
 
 Clock = Callable[[], datetime]
-"""The time now, in UTC and aware of it."""
+"""Returns the present time as an aware datetime in UTC."""
 
 
 def utc_now() -> datetime:
@@ -27,35 +27,35 @@ def utc_now() -> datetime:
 
 
 class Once(NamedTuple):
-    """What makes a repeated write recognisable: the caller's key, and a digest of what was asked for."""
+    """The identity of a repeated write: the caller's key, and a digest of the request."""
 
     key: str
     fingerprint: bytes
 
 
 class Created(NamedTuple):
-    """The answer to a create: the task as it was made, and whether that happened earlier."""
+    """The result of a create: the task as it was created, and whether that happened earlier."""
 
     task: Task
     replayed: bool
 
 
 class Written(NamedTuple):
-    """The answer to a PUT: the task as it is now, and whether the PUT made it."""
+    """The result of a PUT: the present task, and whether the PUT created it."""
 
     task: Task
     created: bool
 
 
 class Tasks(Protocol):
-    """Where tasks are kept.
+    """A store of tasks.
 
-    * Every method takes the owner first and sees nothing of anybody else.
+    * Every method takes the owner first and accesses only the owner's data.
     * Every write is atomic: after an error, a crash or a cancellation it has happened wholly or not at all.
     * Every write that changes something advances the owner's counter by exactly one (`apply` by one for each of its
       `writes`), and the task or tombstone carries the new value. A reader of the counter also sees every change up to
       it.
-    * `updated_at` never goes back, whatever the clock does.
+    * `updated_at` never goes back, even if the clock does.
     * A write with `once` that changes something remembers the key, the task and its new revision in the same
       transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
       if the fingerprint differs. Racing callers wait for each other. But `create` without a uid gives its first answer
@@ -273,7 +273,7 @@ class Caller(NamedTuple):
 
 
 class TokenVerifier(Protocol):
-    """Finds out who is calling."""
+    """Verifies tokens."""
 
     async def verify(self, token: str, *, deadline: Deadline | None = None) -> Caller:
         """Return the caller whose token this is, if the token is valid now.
@@ -288,7 +288,7 @@ class TokenVerifier(Protocol):
 
 
 class AuditLog(Protocol):
-    """Where security events go."""
+    """The log of security events."""
 
     def record(self, event: str, **details: str | int | None) -> None:
         """Note that `event` happened. Must not raise, must not wait, and keeps `details` but for the end of long ones.

@@ -59,12 +59,12 @@ class Query(NamedTuple):
 
     @property
     def from_index(self) -> bool:
-        """Whether a page can be read without looking at other tasks than its own."""
+        """Whether a page can be read without examining other tasks."""
         return self.sort.field in {"created_at", "id"} and not self.filtered
 
     @property
     def short(self) -> bool:
-        """Whether it never takes long: a short page that is read without looking at other tasks."""
+        """Whether the query is always fast: a short page that is read without examining other tasks."""
         return self.limit is not None and self.limit <= SHORT_PAGE and self.from_index
 
 
@@ -87,7 +87,7 @@ class Page(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """The texts of a task in the form in which they are compared and sorted."""
+    """The folded texts of a task, for comparing and sorting."""
 
     title: str
     description: str | None
@@ -95,7 +95,7 @@ class Folded(NamedTuple):
 
 
 Folding = Callable[[Task], Folded]
-"""Returns the folded texts of a task. A store that keeps them passes its own."""
+"""Returns the folded texts of a task. A store that stores them passes its own function."""
 
 
 def folded(task: Task) -> Folded:
@@ -120,9 +120,9 @@ def matches(task: Task, query: Query) -> bool:
 
 
 def filter_of(query: Query, texts: Folding = folded) -> Callable[[Task], bool]:
-    """Return the predicate that tells whether every filter of the query keeps a task.
+    """Return the predicate of tasks that every filter of the query keeps.
 
-    Its time is proportional to the length of the task's texts, whatever the query and the texts hold.
+    Its time is proportional to the length of the task's texts, for any query and any texts.
     """
     searched = None if query.text is None else finder(fold(query.text))
     tags = {fold(tag) for tag in query.tags}
@@ -153,7 +153,7 @@ def select(tasks: Iterable[Task], query: Query) -> tuple[list[Task], bool]:
 
 
 def page_of(tasks: Iterable[Task], query: Query, texts: Folding | None = None) -> tuple[list[Task], bool]:
-    """Do what `select` does with tasks that the query's filters keep."""
+    """Do the same as `select` for tasks that pass the query's filters already."""
     found = in_order(tasks, query.sort, texts)
     if query.after is not None:
         value = _value_of(query.sort, texts)

@@ -1,4 +1,4 @@
-"""How long keys, tombstones and the trash are kept, and when what has expired is removed."""
+"""Retention of keys, tombstones and the trash: how long they are kept, and when expired ones are removed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.trash import MOST_TRASHED, trash_since
 
 KEYS_KEPT: Final = timedelta(days=7)
-"""How long an Idempotency-Key is remembered; from then on it counts as absent whether or not it is still there."""
+"""How long an Idempotency-Key is remembered; then it counts as absent, even before it is removed."""
 
 MOST_KEPT: Final = 100_000
-"""How many keys, and how many tombstones, of one user are kept; of more, the oldest go before their time."""
+"""The most keys and the most tombstones of one user; beyond them, the oldest are removed early."""
 
 PURGE_EVERY: Final = 64
 """A write that takes the counter to a multiple of this number, or across one, also purges."""
 
 PURGE_AT_MOST: Final = 256
-"""How many keys, tombstones and trashed tasks each a purge removes: more than so many writes can add."""
+"""The most keys, tombstones and trashed tasks, each, that a purge removes: more than PURGE_EVERY writes can add."""
 
 
 class Retention(NamedTuple):
-    """What a purge of one user removes: of the oldest `at_most`, those of `since` or before, and those beyond `kept`.
+    """The rule of a purge of one user.
 
-    Of the trash, those beyond `trashed` and those whose tombstone goes. Age is by revision. The horizon rises to the
-    highest revision of a removed tombstone.
+    Of the `at_most` oldest, it removes those of `since` or before, and those beyond `kept`.
+
+    From the trash, it removes those beyond `trashed` and those whose tombstone is removed. Age is by revision. The
+    horizon rises to the highest revision of a removed tombstone.
     """
 
     keys_since: datetime
@@ -37,7 +39,7 @@ class Retention(NamedTuple):
 
 
 def retention(now: datetime, trash_kept: timedelta) -> Retention:
-    """Return what a purge at this time removes, of the keys, of the tombstones and of the trash each."""
+    """Return the rule of a purge at this time."""
     return Retention(
         now - KEYS_KEPT, now - TOMBSTONES_KEPT, trash_since(now, trash_kept), MOST_KEPT, MOST_TRASHED, PURGE_AT_MOST
     )

@@ -1,4 +1,4 @@
-"""The memory that an answer takes: a store counts what it reads, so that many long answers do not take all there is."""
+"""The memory of an answer: a store counts the bytes it reads, so that many long answers do not exhaust the memory."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MO
 
 
 class Room(Protocol):
-    """The memory that one answer may take. Its methods may be called from any thread."""
+    """The memory for one answer. Its methods may be called from any thread."""
 
     def take(self, size: int) -> None:
         """Count `size` bytes more.
 
-        Raises NoRoom if there is not so much. The caller then drops what it has read and lets the error pass.
+        Raises NoRoom if the memory is exhausted. The caller then drops the data it has read and lets the error pass.
         """
 
     def empty(self) -> None:
-        """Count from 0 again: what was counted is dropped, to be read once more."""
+        """Count from 0 again: the counted data is dropped, to be read once more."""
 
 
 _WITHOUT_TEXTS: Final = 600
@@ -31,16 +31,16 @@ _TEXT: Final = getsizeof("\U0001f600") - 4
 _LONGEST: Final = [LONGEST_USER_ID, LONGEST_TITLE, LONGEST_DESCRIPTION, LARGEST_EXTRA, *[LONGEST_TAG] * MOST_TAGS]
 
 LARGEST_TASK: Final = _WITHOUT_TEXTS + sum(_TEXT + 4 * longest for longest in _LONGEST)
-"""Bytes of a task whose texts are as long as they may be, of characters that take four bytes each."""
+"""Bytes of a task whose texts have the maximum length, in characters of four bytes each."""
 
 
 def count(tasks: Iterable[Task], room: Room | None) -> None:
-    """Count the memory of the tasks, if there is a room, which may raise NoRoom."""
+    """Count the memory of the tasks if there is a room. Raises NoRoom."""
     if room is not None:
         room.take(sum(map(memory_of, tasks)))
 
 
 def memory_of(task: Task) -> int:
-    """Return how many bytes the task takes in memory, about."""
+    """Return about how many bytes of memory the task takes."""
     texts = (task.title, task.description, task.user_id, task.extra, *task.tags)
     return _WITHOUT_TEXTS + sum(map(getsizeof, texts))

@@ -1,4 +1,4 @@
-"""What a user can do with their tasks: one method each, the owner first."""
+"""The actions of a user on tasks: one method for each, the owner first."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from todo_domain.trash_service import TrashService
 class TaskService(TrashService):
     """One user's tasks, over any store that keeps the contract of `Tasks`.
 
-    A method raises the errors that its store's method does, and Invalid for a value that breaks a rule. `if_match`
-    holds the revisions of the task that the caller will accept to change; None accepts any. By the `deadline`, without
-    one in ANSWER_WITHIN, a method returns or raises Unavailable. A task that a store hands out is compared with the
-    owner once more before anybody sees it. A write that was done before under the key of `once` is not done again:
-    Repeated is raised, with the task as it is now.
+    A method raises the errors of its store's method, and Invalid for a value that breaks a rule. `if_match` has the
+    revisions of the task that may be changed; None accepts any. A method returns or raises Unavailable by the
+    `deadline`; without one, within ANSWER_WITHIN. The owner of each task that a store returns is checked before the
+    task is returned. A write that was done before under the key of `once` is not done again: Repeated is raised, with
+    the present task.
     """
 
     async def create(
         self, owner: UserId, *, once: Once | None = None, deadline: Deadline | None = None, **members: Unpack[Members]
     ) -> Created:
-        """Add a task; with `once`, give the first answer again to everyone who asks with the same key and body."""
+        """Add a task; with `once`, a repetition with the same key and body returns the first answer again."""
         checked = check_new(members)
         created = await self._tasks.create(
             owner,
@@ -66,9 +66,9 @@ class TaskService(TrashService):
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return the tasks that the query asks for; maybe none of them if the counter is still `unless`.
+        """Return the page of the query; its tasks may be left out if the counter is still `unless`.
 
-        `room` counts the memory that the tasks take.
+        `room` counts the memory of the tasks.
         """
         page = await self._tasks.page(owner, query, unless=unless, room=room, deadline=deadline)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
@@ -87,7 +87,7 @@ class TaskService(TrashService):
         deadline: Deadline | None = None,
         **members: Unpack[Members],
     ) -> Task:
-        """Change the members that are given, and no others; concurrent edits of other members survive."""
+        """Change the given members only; concurrent edits of other members survive."""
         checked = check(members)
         change = at_revision(if_match, lambda task, now: task.edited(checked, now))
         return await self._rewrite(owner, key, deadline, change, once)
@@ -95,7 +95,7 @@ class TaskService(TrashService):
     async def put(
         self, owner: UserId, key: Key, put: Put, *, once: Once | None = None, deadline: Deadline | None = None
     ) -> Written:
-        """Change the members that are given; under a uid that is not known, create the task if `put.may_create`."""
+        """Change the given members; under an unknown uid, create the task if `put.may_create`."""
         put = checked_put(put)
         deadline = deadline or Deadline.within()
 
@@ -121,7 +121,7 @@ class TaskService(TrashService):
             except Exists as there:
                 task = there.current
             except (Gone, Repeated) as met:
-                raise await self._outcome(met, owner, key, deadline) from None
+                raise await self._error_for(met, owner, key, deadline) from None
         return Written(await self._rewrite(owner, key, deadline, change, once, task), created=False)
 
     async def toggle(
@@ -140,7 +140,7 @@ class TaskService(TrashService):
                     owner, key, now=self._clock(), once=once, trash_kept=self._trash_kept, deadline=deadline
                 )
             except (Gone, Repeated) as met:
-                raise await self._outcome(met, owner, key, deadline) from None
+                raise await self._error_for(met, owner, key, deadline) from None
             return require_owned(owner, toggled)
         return await self._rewrite(
             owner, key, deadline, at_revision(if_match, lambda task, now: task.toggled(now)), once
@@ -155,7 +155,7 @@ class TaskService(TrashService):
         once: Once | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        """Move a task to the trash; one of this uid that was deleted already may be deleted again."""
+        """Move a task to the trash. Deleting an already deleted uid succeeds, too."""
         try:
             await self._tasks.delete(
                 owner,
@@ -175,10 +175,11 @@ class TaskService(TrashService):
     async def batch(
         self, owner: UserId, operations: Sequence[Operation], *, atomic: bool = False, deadline: Deadline | None = None
     ) -> Sequence[Result]:
-        """Do the operations in order and in one transaction, and return what became of each.
+        """Do the operations in order and in one transaction; return a result for each.
 
-        Each is done by the rules of its single method, and sees what those before it did. What fails changes nothing,
-        the rest is done; but if `atomic`, the first failure raises OperationFailed and nothing is written.
+        Each follows the rules of its single method, and sees the effects of the earlier ones. A failed operation
+        changes nothing, and the others are done; but if `atomic`, the first failure raises OperationFailed and nothing
+        is written.
         """
         deadline = deadline or Deadline.within()
         keys = keys_of(operations)
@@ -196,7 +197,7 @@ class TaskService(TrashService):
             if kept is not None:
                 return settled(planned, kept)
             if deadline.left() < 0:
-                raise Unavailable("too many others are changing these tasks: try again")
+                raise Unavailable("too many concurrent changes of these tasks: try again")
 
     async def changes(
         self,
@@ -207,15 +208,15 @@ class TaskService(TrashService):
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
-        """Return what a device that knows everything up to `since` is missing; with 0, everything there is.
+        """Return the changes after `since` for a device's copy; with 0, the whole state.
 
-        `room` counts the memory that the tasks take.
+        `room` counts the memory of the tasks.
         """
         changes = await self._tasks.changes(owner, since=since, limit=limit, room=room, deadline=deadline)
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
     async def export(self, owner: UserId, *, room: Room | None = None, deadline: Deadline | None = None) -> Everything:
-        """Return all tasks and the trash of the user, from one moment. `room` counts the memory that they take."""
+        """Return all tasks and the trash of the user in one snapshot. `room` counts their memory."""
         everything = await self._tasks.export(
             owner, now=self._clock(), trash_kept=self._trash_kept, room=room, deadline=deadline
         )
@@ -225,7 +226,7 @@ class TaskService(TrashService):
         )
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything of the user but the user id and the counter; every revision from before is stale."""
+        """Remove all data of the user except the user id and the counter; every earlier revision becomes stale."""
         await self._tasks.erase(owner, deadline=deadline)
 
     async def _rewrite(
@@ -237,7 +238,7 @@ class TaskService(TrashService):
         once: Once | None,
         task: Task | None = None,
     ) -> Task:
-        """Keep what `change` makes of the task, again and again until no other write came between; return it."""
+        """Store the result of `change`; if another write comes first, try again with the new task. Return the task."""
         deadline = deadline or Deadline.within()
         try:
             while True:
@@ -259,16 +260,16 @@ class TaskService(TrashService):
                 except NotFound:
                     if isinstance(key, int):
                         raise
-                    task = None  # deleted meanwhile, which is told under this key
+                    task = None  # deleted meanwhile; the next read raises the error for this key
                 if deadline.left() < 0:
-                    raise Unavailable("too many others are changing this task: try again")
+                    raise Unavailable("too many concurrent changes of this task: try again")
         except (Gone, Repeated) as met:
-            raise await self._outcome(met, owner, key, deadline) from None
+            raise await self._error_for(met, owner, key, deadline) from None
 
-    async def _outcome(
+    async def _error_for(
         self, met: Gone | Repeated, owner: UserId, key: Key, deadline: Deadline | None
     ) -> Gone | Repeated:
-        """Return what the caller is told of an error that a write met; to a repetition, the task as it is now."""
+        """Return the error for the caller; for a repetition, with the present task."""
         if isinstance(met, Gone):
             return self._gone(met)
         try:

@@ -1,4 +1,4 @@
-"""A task and its rules: what may be said about one, and how it is created, edited, completed and reopened."""
+"""A task and its rules: the limits of its members (such as the title's length), creating, editing, completing."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LONGEST_TAG: Final = 50
 MOST_TAGS: Final = 20
 
 POSITION: Final = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
-"""A place in an order of the client's making, compared by ASCII code."""
+"""A place in the client's own order, compared by ASCII code."""
 
 Status = Literal["incomplete", "complete"]
 
 
 class Priority(IntEnum):
-    """How much a task matters; the numbers are the order, and what stores keep."""
+    """The priority of a task; stores keep the numbers, which are in the order of importance."""
 
     NONE = 0
     LOW = 1
@@ -34,10 +34,10 @@ class Priority(IntEnum):
 
 
 class Members(TypedDict, total=False):
-    """What an owner may say about a task; a key that is not there was not said.
+    """The members that an owner may set; an absent key leaves the member unchanged.
 
-    `status` and `completed` are two spellings of one fact. `revision` sets nothing: it says which revision of
-    the task the other members were made from (see `Task.edited`).
+    `status` and `completed` are the same fact in two forms. `revision` sets nothing: it is the revision of the task
+    that the other members are based on (see `Task.edited`).
     """
 
     title: str
@@ -53,7 +53,7 @@ class Members(TypedDict, total=False):
 
 
 class Task(NamedTuple):
-    """One task of one user, as it stands at `revision`. Immutable; times are UTC, to the microsecond.
+    """One task of one user at `revision`. Immutable; times are UTC, to the microsecond.
 
     `uid` is the client's own name for the task, None if it gave none. `extra` is JSON text in canonical form.
     """
@@ -80,7 +80,7 @@ class Task(NamedTuple):
 
     @property
     def status(self) -> Status:
-        """The same fact in a word."""
+        """The same fact as a word."""
         return "incomplete" if self.completed_at is None else "complete"
 
     def toggled(self, now: datetime) -> Task:
@@ -93,8 +93,9 @@ class Task(NamedTuple):
         `members` are what `check` returned. `updated_at` moves only with a change, and never backwards. Where
         `status` and `completed` contradict each other, the one that differs from this task is the change.
 
-        With a `revision`, the members were made from the task as it was then: raise Stale if that is not this task's,
-        unless each of them already is so, because an edit that was sent twice must not conflict with itself.
+        With a `revision`, the members are based on the task at that revision: raise Stale if this task is at another
+        one, unless every member already has its value, because an edit that was sent twice must not conflict with
+        itself.
         """
         changes: dict[str, object] = {
             name: value for name, value in members.items() if name in _KEPT_AS_GIVEN and getattr(self, name) != value
@@ -121,7 +122,7 @@ _KEPT_AS_GIVEN: Final = frozenset(Members.__annotations__).intersection(Task._fi
 def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime, uid: str | None = None) -> Task:
     """Return the task that these members describe, created at `now`; `members` are what `check_new` returned.
 
-    The same arguments give the same task: a store that remembers them can repeat an answer without keeping it.
+    The same arguments give the same task, so a store that remembers them can repeat an answer without storing it.
     """
     return Task(
         id=id,
@@ -161,7 +162,7 @@ def at_revision(
 
 
 def completions(members: Members) -> set[bool]:
-    """Return what `status` and `completed` say: nothing, one thing, or both."""
+    """Return the values of `status` and `completed` as booleans: none, one, or two that contradict."""
     wishes = {members["completed"]} if "completed" in members else set()
     if "status" in members:
         wishes.add(members["status"] == "complete")
@@ -169,11 +170,11 @@ def completions(members: Members) -> set[bool]:
 
 
 def check(members: Members) -> Members:
-    """Return the members in the form in which they are kept, or raise Invalid for the first that breaks its rule.
+    """Return the members in their stored form; raise Invalid for the first that breaks its rule.
 
-    Nothing is converted: a number is no string, `True` is no number, a datetime is no date, a string is no sequence of
-    tags, and an instance of a subclass is none of its class. `status` and `completed` may contradict each other only
-    beside a `revision`: see `Task.edited`.
+    No types are converted: a number is not a string, `True` is not a number, a datetime is not a date, a string is not
+    a sequence of tags, and an instance of a subclass is refused. `status` and `completed` may contradict each other
+    only beside a `revision`: see `Task.edited`.
     """
     checked: dict[str, object] = {}
     for name, value in members.items():
@@ -186,7 +187,7 @@ def check(members: Members) -> Members:
 
 
 def check_new(members: Members) -> Members:
-    """Do what `check` does for a task that does not exist yet: it needs a title, and has no revision."""
+    """Do the same as `check` for a new task, which needs a title and has no revision."""
     if "title" not in members:
         raise Invalid("title", "is required")
     if "revision" in members:
@@ -271,4 +272,4 @@ RULES: Final[Mapping[str, Callable[[object], object]]] = {
     "extra": checked_extra,
     "revision": _revision,
 }
-"""For each of `Members`: what returns its value as it is kept, or raises Invalid."""
+"""The rule of each of `Members`: it returns the value in its stored form, or raises Invalid."""

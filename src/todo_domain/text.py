@@ -43,9 +43,9 @@ def fold(text: str) -> str:
 
 
 def finder(text: str) -> Callable[[str], bool]:
-    """Return a predicate that tells whether a text contains `text`.
+    """Return a predicate that returns whether a text contains `text`.
 
-    The answer is that of `in`. The time is proportional to the length of the text searched, where `in` may take that
+    The result is that of `in`. The time is proportional to the length of the text searched, where `in` may take that
     length times the length of `text`: a regular expression without operators is searched for with the table of Knuth,
     Morris and Pratt.
     """

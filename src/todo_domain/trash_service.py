@@ -1,4 +1,4 @@
-"""What a user can do with their deleted tasks: one method each, the owner first."""
+"""The actions of a user on deleted tasks: one method for each, the owner first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from todo_domain.trash import TRASH_KEPT, TrashPage, trash_since
 
 
 class TrashService:
-    """The part of `TaskService` about the trash. `trash_kept` is how long a deleted task lies there; 0 turns it off."""
+    """The part of `TaskService` for the trash. `trash_kept` is how long a deleted task stays there; 0 turns it off."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class TrashService:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
-        """Return the trash, the last deleted first; with `before`, what follows the task of that revision."""
+        """Return the trash, the last deleted first; with `before`, only deletions with a lower revision."""
         page = await self._tasks.trash(
             owner,
             now=self._clock(),
@@ -52,7 +52,7 @@ class TrashService:
         return page._replace(trashed=[each for each in page.trashed if each.task.user_id == owner])
 
     async def restore(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        """Put a task of the trash back; a task that is not deleted stays as it is."""
+        """Restore a task from the trash; a task that is not deleted stays unchanged."""
         restored = await self._tasks.restore(
             owner, key, now=self._clock(), quota=self._quota, trash_kept=self._trash_kept, deadline=deadline
         )
@@ -63,10 +63,10 @@ class TrashService:
         await self._tasks.discard(owner, key, now=self._clock(), trash_kept=self._trash_kept, deadline=deadline)
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything from the trash for good."""
+        """Remove all tasks from the trash for good."""
         await self._tasks.empty_trash(owner, deadline=deadline)
 
     def _gone(self, gone: Gone) -> Gone:
-        """Return the error of a store with what is true of `restorable` now."""
+        """Return the error of a store with the present value of `restorable`."""
         lies_there = gone.deleted.deleted_at > trash_since(self._clock(), self._trash_kept)
         return Gone(gone.deleted, restorable=gone.restorable and lies_there)

@@ -47,7 +47,7 @@ async def test_a_user_works_with_their_tasks(tasks, clock, ann):
 async def test_the_quota_is_the_services_own(store, clock, ann):
     tasks = TaskService(store, clock=clock, quota=1)
     await tasks.create(ann, title="the only one")
-    with pytest.raises(QuotaReached, match=r"^you have 1 tasks, which is the most"):
+    with pytest.raises(QuotaReached, match=r"^you have 1 tasks, which is the limit"):
         await tasks.create(ann, title="one too many")
 
 
