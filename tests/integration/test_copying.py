@@ -140,7 +140,7 @@ def test_a_copy_and_the_copy_of_it_have_one_digest(urls):
 def test_a_target_that_holds_data_is_refused_and_left_alone(urls, kind):
     one, other = filled(urls("sqlite")), filled(urls(kind))
     before = over(other, known)
-    with pytest.raises(CannotCopyError, match="holds data: take an empty one"):
+    with pytest.raises(CannotCopyError, match="has data: use an empty one"):
         copy(one, other, quiet)
     assert over(other, known) == before
 
@@ -156,7 +156,7 @@ def test_a_row_that_arrives_changed_is_noticed_and_nothing_is_kept(urls, kind, m
             yield (*row[:3], "2026-01-01T00:00:00.000001Z", *row[4:]) if spoil else row
 
     monkeypatch.setattr(copying, "_reporting", spoilt)
-    with pytest.raises(CannotCopyError, match="a row of tombstones did not arrive as it was: nothing was kept"):
+    with pytest.raises(CannotCopyError, match="a row of tombstones differs after the copy: nothing was copied"):
         copy(one, other, quiet)
     monkeypatch.undo()
     assert copy(one, other, quiet).rows["tombstones"] == 3 * len(USERS)
@@ -202,7 +202,7 @@ def test_the_command_says_what_was_copied_and_what_is_wrong(urls, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(f"copied and compared: {len(USERS)} users, ")
     again = todo("copy", "--from", one, cwd=tmp_path, TODO_DATABASE_URL=other)
-    assert (again.returncode, again.stderr) == (1, "todo: the database to copy into holds data: take an empty one\n")
+    assert (again.returncode, again.stderr) == (1, "todo: the database to copy into has data: use an empty one\n")
     for url, sentence in {
         "memory:": "--from must name a file or a server",
         "nonsense": "the database URL of --from",

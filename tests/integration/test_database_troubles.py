@@ -106,7 +106,10 @@ def test_every_host_of_several_has_its_reason(run):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://app:100%sure@127.0.0.1:5432/todo", "TODO_DATABASE_URL has a % that begins no percent-encoded"),
+        (
+            "postgresql://app:100%sure@127.0.0.1:5432/todo",
+            "TODO_DATABASE_URL has a % that does not begin a percent-encoded",
+        ),
         ("postgresql://u:p@h/todo?schema=public", "TODO_DATABASE_URL has the parameter schema"),
         ("postgresql://u:p@h/todo?pgbouncer=true&connection_limit=1", "TODO_DATABASE_URL has the parameter pgbouncer"),
     ],

@@ -67,7 +67,7 @@ def test_a_version_table_beside_tables_of_the_same_names_is_not_taken_for_ours(d
     for table in metadata.tables:
         database.run(f"CREATE TABLE {table} (id integer, user_id integer)")
     assert migrations.current(database.url) == "base"
-    with pytest.raises(MigrationError, match="which is not ours"):
+    with pytest.raises(MigrationError, match="has another program's"):
         migrations.upgrade(database.url)
     assert database.run("SELECT version_num FROM alembic_version") == [("0002",)]
 
@@ -78,7 +78,7 @@ def test_a_version_table_beside_tables_of_the_same_names_is_not_taken_for_ours(d
 def test_a_name_that_another_program_has_taken_is_said_in_one_sentence_and_nothing_is_made(database):
     for name in reserved_names():
         database.run(f"CREATE TABLE {name} (theirs integer)")
-        with pytest.raises(MigrationError, match=f"has a {name} already, which is not ours: give todo") as refused:
+        with pytest.raises(MigrationError, match=f"has another program's {name}: give todo") as refused:
             migrations.upgrade(database.url)
         assert "\n" not in str(refused.value)
         assert migrations.pending(database.url) == list(REVISIONS)

@@ -1,1 +1,1 @@
-"""Tasks in a relational database: one set of statements, SQLite and PostgreSQL."""
+"""The stores in SQL databases: the tables and statements that both engines share, `sqlite/` and `postgres/`."""

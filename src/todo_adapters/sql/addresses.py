@@ -1,4 +1,4 @@
-"""Database URLs: the one place that reads them, for the settings, the stores, the migrations and every command."""
+"""Parses database URLs, for the settings, the stores, the migrations and every command."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _SQLITE: Final = "sqlite:///"
 
 
 class Database(Struct, frozen=True):
-    """Where tasks are kept: a PostgreSQL URL, a SQLite file, or neither, for this process's memory."""
+    """The place of the tasks: a PostgreSQL URL, a SQLite file, or neither, for this process's memory."""
 
     url: str | None = None
     file: Path | None = None
 
     @property
     def kind(self) -> Literal["postgresql", "sqlite", "memory"]:
-        """Which store serves it."""
+        """The kind of the store."""
         return "postgresql" if self.url else "sqlite" if self.file else "memory"
 
     @property
     def address(self) -> str:
-        """The URL that the migrations take. It may hold a password."""
+        """The URL for the migrations. It may contain a password."""
         return self.url or (f"{_SQLITE}{quote(str(self.file))}" if self.file else "memory:")
 
     def __repr__(self) -> str:
@@ -37,7 +37,7 @@ class Database(Struct, frozen=True):
 def database_url(text: str) -> Database:
     """Return the database that a URL names. Raises ValueError with the rest of a sentence about the URL.
 
-    The rest of the sentence repeats no part of the URL that may be a user, a password or a host.
+    The sentence repeats no part of the URL that may be a user, a password or a host.
     """
     if text in {"memory:", "memory://"}:
         return Database()

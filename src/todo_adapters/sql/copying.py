@@ -1,4 +1,4 @@
-"""A whole deployment's data from one database into another, empty one: between the engines, or within one."""
+"""Copies all data of a deployment into another, empty database, of the same engine or the other."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from todo_adapters.sql.tables import metadata
 T = TypeVar("T")
 
 TABLES: Final = tuple(metadata.sorted_tables)
-"""The tables in an order in which every row comes after those that it refers to."""
+"""The tables in an order in which every row comes after the rows that it refers to."""
 
 _REPORTED: Final = 5_000
 """Rows between two reports of progress."""
 
 
 class CannotCopyError(SqlError):
-    """What is in the way of a copy."""
+    """The copy cannot be made."""
 
 
 class Source(Protocol):
-    """A database at one moment. Rows have the forms that SQLite keeps, whichever the engine."""
+    """One snapshot of a database. On both engines, rows have the forms of SQLite."""
 
     def count(self, table: sa.Table) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
 
     def rows(self, table: sa.Table) -> Generator[Row, None, None]:
         """Return the rows in the byte order of their keys, each with the columns in the order of the table."""
@@ -43,57 +43,57 @@ class Source(Protocol):
 
 
 class Target(Source, Protocol):
-    """A database that is filled in one transaction."""
+    """A database that is written in one transaction."""
 
     def insert(self, table: sa.Table, rows: Iterable[Row]) -> None:
         """Add these rows."""
 
     def set_last_id(self, number: int) -> None:
-        """Let the next task get a higher id."""
+        """Make the next task get a higher id."""
 
 
 class Copied(NamedTuple):
-    """What was copied: the rows of each table, and a digest of all rows that was equal on both sides."""
+    """The report of a copy: the number of rows of each table, and the digest of all rows, equal on both sides."""
 
     rows: dict[str, int]
     digest: str
 
 
 Progress = Callable[[str, int, int], None]
-"""Takes a step (`copied` or `compared`), how many rows are done, and how many there are."""
+"""Takes a step (`copied` or `compared`), the number of rows done, and the total."""
 
 
 def copy(origin: str, target: str, progress: Progress) -> Copied:
-    """Copy the data at one URL into the empty database at another, compare every row afterwards, and only then commit.
+    """Copy the data at one URL into the empty database at another, compare every row, and only then commit.
 
-    The target gets the schema if it has none. Raises SqlError, and leaves the target without data then; so does the end
-    of this process at any moment. Rows travel one by one, so memory does not depend on their number.
+    The target gets the schema if it has none. Raises SqlError and then leaves the target without data; so does a killed
+    process. Rows are copied one by one, so memory does not depend on their number.
     """
     source_database, target_database = _database("--from", origin), _database("--to", target)
     _require_schema(origin, target)
     with _reading(source_database) as source, _filling(target_database) as filled:
         if any(filled.count(table) for table in TABLES):
-            raise CannotCopyError("the database to copy into holds data: take an empty one")
+            raise CannotCopyError("the database to copy into has data: use an empty one")
         numbers = {table.name: source.count(table) for table in TABLES}
         for table in TABLES:
             filled.insert(table, _reporting(source.rows(table), "copied", progress, numbers, table))
         filled.set_last_id(source.last_id())
         if source.last_id() != filled.last_id():
-            raise CannotCopyError("the ids would not go on where they were: nothing was kept")
+            raise CannotCopyError("the next id would differ from the original's: nothing was copied")
         digest = hashlib.sha256()
         for table in TABLES:
             with closing(source.rows(table)) as sent, closing(filled.rows(table)) as kept:
                 for one, other in _reporting(zip_longest(sent, kept), "compared", progress, numbers, table):
                     if one != other:
-                        raise CannotCopyError(f"a row of {table.name} did not arrive as it was: nothing was kept")
+                        raise CannotCopyError(f"a row of {table.name} differs after the copy: nothing was copied")
                     digest.update(repr(one).encode())
     return Copied(numbers, digest.hexdigest())
 
 
 def _require_schema(origin: str, target: str) -> None:
-    """Raise SqlError unless both databases are at this release's schema; an empty target is brought there."""
+    """Raise SqlError unless both databases are at this release's schema; migrate an empty target."""
     if (found := migrations.current(origin)) == BASE:
-        raise CannotCopyError("there is no deployment to copy at the URL of --from: check it")
+        raise CannotCopyError("there is no deployment at the URL of --from: check the URL")
     if found != head():
         raise CannotCopyError(f"the database to copy from is not at {head()}: run todo migrate on it first")
     if migrations.current(target) == BASE:
@@ -105,7 +105,7 @@ def _require_schema(origin: str, target: str) -> None:
 def _reporting(
     rows: Iterable[T], step: str, progress: Progress, numbers: dict[str, int], table: sa.Table
 ) -> Iterator[T]:
-    """Yield the rows, and report now and then how many of all tables' are done."""
+    """Yield the rows; report every _REPORTED rows how many of all tables are done."""
     names = [each.name for each in TABLES]
     before = sum(numbers[name] for name in names[: names.index(table.name)])
     total, place = sum(numbers.values()), 0
@@ -122,7 +122,7 @@ def _database(option: str, url: str) -> Database:
     except ValueError as problem:
         raise CannotCopyError(f"the database URL of {option} {problem}") from None
     if database.kind == "memory":
-        raise CannotCopyError(f"{option} must name a file or a server: memory: keeps nothing")
+        raise CannotCopyError(f"{option} must name a file or a server: memory: stores nothing")
     return database
 
 

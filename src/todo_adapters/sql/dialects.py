@@ -1,4 +1,4 @@
-"""The two dialects that the statements are compiled for, and the few spots where one thought has two spellings."""
+"""The two SQL dialects, and expressions that differ between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SQLITE: Final[Dialect] = SQLiteDialect_pysqlite(paramstyle="named")
 
 
 class Either(sa.ColumnElement[bool]):
-    """One expression in the spelling of each dialect."""
+    """One expression with a version for each dialect."""
 
     inherit_cache = False
 
@@ -34,8 +34,8 @@ def _spelt(element: Either, compiler: SQLCompiler, **options: Any) -> str:  # no
 def text_of(statement: sa.ClauseElement, dialect: Dialect) -> str:
     """Return the statement as one line of SQL with named parameters.
 
-    Raises TypeError if it carries a value of its own: its name was made up, and a statement beside it in the same
-    batch may have made up the same.
+    Raises TypeError if it contains a literal value: SQLAlchemy makes up a parameter name for it, which another
+    statement of the same transaction may also use.
     """
     compiled = statement.compile(dialect=dialect)
     if values := {name for name, value in compiled.params.items() if value is not None}:

@@ -1,4 +1,4 @@
-"""Which of our tables a database has, and whether they are ours: pure comparisons, for both engines."""
+"""Compares the tables of a database with this release's schema, for both engines."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from todo_adapters.sql.tables import SINCE_REVISION, metadata
 TABLES: Final = tuple(metadata.tables)
 
 LOOKED_FOR: Final = (*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE)
-"""The tables that tell where a database stands."""
+"""The tables that show the revision of a database."""
 
 Columns = Mapping[str, Collection[str]]
-"""The columns of each table that was found, by the table's name."""
+"""The found columns of each table, by the table's name."""
 
 
 def lacking(found: Columns, revision: str) -> list[str]:
-    """Return what a database at `revision` lacks: tables, and at this release's revision also columns.
+    """Return the tables that a database at `revision` lacks, and at this release's revision also the columns.
 
-    A revision of a newer release may have other columns, and the one before has fewer: only the keys are expected then.
+    Newer revisions may have other columns and older ones have fewer, so for these only the keys are expected.
     """
     if revision == BASE:
         return []
@@ -47,7 +47,7 @@ def lacking(found: Columns, revision: str) -> list[str]:
 
 
 def require_whole(found: Columns, revision: str) -> None:
-    """Raise MigrationError, naming what is missing, unless the tables are those of `revision`.
+    """Raise MigrationError, which names the missing parts, unless the tables are those of `revision`.
 
     Raises UnreleasedError for a revision of an unreleased version.
     """
@@ -55,14 +55,14 @@ def require_whole(found: Columns, revision: str) -> None:
         raise UnreleasedError
     if missing := lacking(found, revision):
         raise MigrationError(
-            f"the database says that it is at {revision}, but it lacks {', '.join(missing)}: restore it from a backup"
+            f"the database is marked as at {revision}, but it lacks {', '.join(missing)}: restore it from a backup"
         )
 
 
 def require_released(found: Columns) -> None:
-    """Raise UnreleasedError if the tables are ours, beside a version table of the name that it had in the past.
+    """Raise UnreleasedError if the tables are those of this project beside a version table of the former name.
 
-    Ours have their keys and their revisions, as the tables of no other program do.
+    This project's tables are recognised by their keys and their `revision`.
     """
     ours = all(
         {"revision", *table.primary_key.columns.keys()} <= set(found.get(name, ()))
@@ -73,7 +73,7 @@ def require_released(found: Columns) -> None:
 
 
 def reserved_names(found: str = BASE) -> list[str]:
-    """Return every name that the schema takes beyond those of the revision `found`: its tables and their indexes."""
+    """Return every table and index name that the schema adds to the revision `found`."""
     there = _tables_of(found) if found != BASE else {}
     new = [table for name, table in metadata.tables.items() if name not in there]
     indexes = [str(index.name) for table in new for index in table.indexes]

@@ -1,4 +1,4 @@
-"""The statements behind a list: one for each order, kind of cursor, and with or without filters."""
+"""The statements of lists: one for each order and kind of cursor, with and without filters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from todo_domain.query import SORT_FIELDS, Query, Sort
 
 
 class Shape(NamedTuple):
-    """What of a query shows in the text of its statement; all else is a parameter.
+    """The part of a query that determines the text of its statement; the rest are parameters.
 
-    `behind` is where the page starts: at the top, behind a task with a value of the field, or behind one without.
+    `behind` is the start of the page: at the top, after a task with a value of the field, or after one without.
     """
 
     sort: Sort
@@ -27,14 +27,14 @@ class Shape(NamedTuple):
 
 
 def shape_of(query: Query) -> Shape:
-    """Return the shape of the statement that answers this query."""
+    """Return the shape of the statement for this query."""
     if query.after is None:
         return Shape(query.sort, "nothing", query.filtered)
     return Shape(query.sort, "null" if query.after.value is None else "value", query.filtered)
 
 
 def all_shapes() -> Iterator[Shape]:
-    """Yield every shape there is."""
+    """Yield every possible shape."""
     for field, descending, filtered in product(SORT_FIELDS, (False, True), (False, True)):
         sort = Sort(field, descending)
         for behind in ("nothing", "value", *(("null",) if _order(sort).nullable else ())):
@@ -61,10 +61,10 @@ def found(shape: Shape) -> sa.Select[Any]:
 
 @cache
 def page(shape: Shape) -> sa.Select[Any]:
-    """Return the statement whose rows are those tasks, each beside the user's counter.
+    """Return the statement whose rows are those tasks, each with the user's counter.
 
-    There is one row of nulls beside the counter if no task is left, or if the counter is `unless`; no row for a user
-    who never wrote. Counter and tasks are one statement, hence one snapshot.
+    If there is no task, or if the counter is `unless`, there is one row of nulls with the counter; no row for a user
+    who never wrote. Counter and tasks are read in one statement, so in one snapshot.
     """
     order = _order(shape.sort)
     chosen = found(shape).add_columns(order.label("place")).where(~_unchanged()).subquery("page")
@@ -103,7 +103,7 @@ def _behind(column: sa.Column[Any], shape: Shape) -> sa.ColumnElement[bool]:
 def _unchanged() -> sa.Exists:
     counted = users.alias("counted")
     unless = parameter("unless", sa.BigInteger)
-    # Not correlated, so that it is asked once, not for each task.
+    # Not correlated, so that it is evaluated once, not for each task.
     return sa.exists(sa.select(sa.literal_column("1")).where(counted.c.id == OWNER, counted.c.revision == unless))
 
 
@@ -135,8 +135,9 @@ def _filters() -> list[sa.ColumnElement[bool]]:
 def _mentions(key: sa.ColumnElement[Any], text: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Return whether the folded text `key` contains `text`, in time proportional to the length of `key`.
 
-    `strpos` and LIKE take that length times the length of `text` for some texts, and a regular expression takes long
-    to build its automaton for each row. On bytes, `position` compares with `memcmp`: 30 bytes of `text` at a time.
+    For some texts, `strpos` and LIKE take that length times the length of `text`, and a regular expression is slow
+    because it builds its automaton for each row. On bytes, `position` compares with `memcmp`: 30 bytes of `text` at a
+    time.
     """
     return Either(
         postgresql=sa.func.pg_catalog.position(_utf_8(key), _utf_8(text)) > sa.literal_column("0"),

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from todo_adapters.sql.addresses import Database
 
 _ALEMBIC: Final = threading.Lock()
-"""Alembic keeps what it is doing in the module, so that a process can do one thing at a time."""
+"""Alembic keeps its state in a module, so a process can run one operation at a time."""
 
 
 def current(url: str) -> str:
-    """Return the revision that the database is at, `base` if it has none.
+    """Return the revision of the database, `base` if it has none.
 
-    Raises MigrationError, also if the tables are not those of the revision, or of an unreleased version.
+    Raises MigrationError, also if the tables do not match the revision, or are those of an unreleased version.
     """
     database = _database(url)
     if database.file is not None:
@@ -59,23 +59,23 @@ def is_current(url: str) -> bool:
 
 
 def upgrade(url: str, to: str = HEAD) -> str:
-    """Bring the database up to a revision and return the one it is then at; one that is further stays where it is.
+    """Upgrade the database to a revision and return its revision afterwards; a later revision is left unchanged.
 
-    Concurrent callers are serialised: one upgrades, the others wait and find it done. On SQLite a copy of a file that
-    holds data is left beside it. Raises MigrationError: out of reach, refused, busy for a minute, no such revision, or
-    the tables are not there afterwards.
+    Concurrent callers are serialised: one upgrades, the others wait and find it done. On SQLite, a copy of a file with
+    data is left beside it. Raises MigrationError if the database is out of reach, refuses, or is busy for a minute; for
+    an unknown revision; and if tables are missing afterwards.
     """
     target = named(to)
     return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target).after
 
 
 def downgrade(url: str, to: str) -> str:
-    """Bring the database down to a revision or to `base`, and return the revision it is then at."""
+    """Downgrade the database to a revision or to `base`; return its revision afterwards."""
     return _down(url, named(to)).after
 
 
 def move(url: str, to: str = HEAD) -> Moved:
-    """Go to a revision, up or down; return the revision that this call found, and the one it left."""
+    """Migrate to a revision, up or down; return the revisions before and after."""
     target = named(to)
     if to != HEAD and not missing(current(url), target):
         return _down(url, target)
@@ -83,7 +83,7 @@ def move(url: str, to: str = HEAD) -> Moved:
 
 
 def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
-    """Return the SQL that leads from one revision to another, for somebody else to run. Connects to nothing."""
+    """Return the SQL that leads from one revision to another, for an administrator to run. It needs no connection."""
     from alembic import command  # noqa: PLC0415  a fifth of a second
 
     sqlite = _database(url).file is not None

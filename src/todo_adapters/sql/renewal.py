@@ -1,4 +1,4 @@
-"""What follows a restored backup, before anybody is served: nothing that clients know fits the data any more."""
+"""Renews the data after a restored backup, so that all revisions that clients know become stale."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from todo_adapters.sql.schema import CannotRenewError, Renewed
 def renew(url: str, counter: int) -> Renewed:
     """Move the counter and the horizon of every user to `counter`, never backwards, and the ids by IDS_SKIPPED.
 
-    So every revision that was handed out after the copy was made is stale, every list tag is another, and every
-    device gets 410 `resync` once. Raises CannotRenewError, and changes nothing then.
+    So every revision assigned after the backup is stale, every list tag changes, and every device gets 410 `resync`
+    once. Raises CannotRenewError and then changes nothing.
     """
     database = database_url(url)
     if database.kind == "memory":
-        raise CannotRenewError("memory: keeps nothing that could be restored")
+        raise CannotRenewError("memory: has no data to restore")
     if database.file is not None:
         from todo_adapters.sql.sqlite import renewal as sqlite_renewal  # noqa: PLC0415  the other engine's driver
 

@@ -1,4 +1,4 @@
-"""Rows and entities: what a task becomes on its way into each engine, and how it comes back."""
+"""Converts tasks to parameters and rows to tasks, for each engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PRIORITIES: Final = tuple(Priority)
 
 
 class Forms(NamedTuple):
-    """How an engine takes an instant, a date and a list of texts or numbers."""
+    """The parameter forms of an engine for an instant, a date, and a list of texts or numbers."""
 
     instant: Callable[[datetime], Any]
     day: Callable[[date], Any]
@@ -48,7 +48,9 @@ def _json(values: Sequence[Any]) -> str:
 
 
 def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401  what psycopg takes for an array
-    return list(values) if values else "{}"  # an empty list takes psycopg as long as the other parameters together
+    return (
+        list(values) if values else "{}"
+    )  # psycopg takes as long for an empty list as for all other parameters together
 
 
 POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=_array)
@@ -56,7 +58,7 @@ SQLITE: Final = Forms(instant=text_of_instant, day=date.isoformat, several=_json
 
 
 class Columns(TypedDict):
-    """The parameters of the columns that an owner decides: those of the members, and what lists are searched by."""
+    """The parameters of the columns that a client sets: the members, and their folded forms for lists."""
 
     title: str
     description: str | None
@@ -72,8 +74,8 @@ class Columns(TypedDict):
 
 
 def columns(task: Task, forms: Forms) -> Columns:
-    """Return the parameters for everything about a task that its owner may say."""
-    # Taken apart whole, so that a field that is forgotten here is an error of the type checker.
+    """Return the parameters of all columns that a client sets."""
+    # All fields are unpacked, so that the type checker reports a field that is forgotten here.
     (
         _id,
         _uid,
@@ -124,7 +126,7 @@ def conditions(query: Query, forms: Forms) -> Values:
 
 
 def named(owner: UserId, key: Key) -> Values:
-    """Return the parameters that say which task: by its id, or by its uid."""
+    """Return the parameters that identify a task by its id or its uid."""
     return {"owner": owner, "uid": key} if isinstance(key, str) else {"owner": owner, "id": key}
 
 
@@ -137,7 +139,7 @@ def keyed(once: Once | None, now: datetime, forms: Forms) -> Values:
 
 
 def expired(owner: UserId, now: datetime, trash_kept: timedelta, forms: Forms) -> Values:
-    """Return the parameters that say which keys, tombstones and trashed tasks a purge removes."""
+    """Return the parameters of a purge."""
     due = retention(now, trash_kept)
     return {
         "owner": owner,
@@ -151,14 +153,14 @@ def expired(owner: UserId, now: datetime, trash_kept: timedelta, forms: Forms) -
 
 
 _STEP: Final = 262_144
-"""Bytes of rows that are read before they are counted."""
+"""Bytes of rows that are read between two counts."""
 
 _ROW: Final = 700
-"""Bytes of a row and of the task that it becomes, beside the values of its columns."""
+"""Bytes of a row and its task, without the values of the columns."""
 
 
 def counted(rows: Iterable[Row], room: Room | None) -> Iterable[Row]:
-    """Return the rows. If there is a room, it counts the memory that they take as they come, and may raise NoRoom."""
+    """Return the rows. If there is a room, it counts their memory while they are read, and may raise NoRoom."""
     return rows if room is None else _counted(rows, room)
 
 
@@ -186,8 +188,8 @@ def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sor
             return value
 
 
-# A row of `statements.TASK` has the fields of a task in their order. By index, because a list has ten thousand rows;
-# one by one, because the type checker then misses a field that is forgotten.
+# A row of `statements.TASK` has the fields of a task in their order. They are read by index, for speed with ten
+# thousand rows, and one by one, so that the type checker reports a field that is forgotten.
 
 
 def task_from_postgresql(row: Row) -> Task:

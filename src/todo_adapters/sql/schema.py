@@ -1,4 +1,4 @@
-"""The revisions of the schema: their names and order, and the error of a migration that cannot be done."""
+"""The revisions of the schema, their order, and the errors of migrations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 REVISIONS: Final = ("0003", "0004")
-"""The revisions that this release knows, oldest first; it needs the last one."""
+"""The revisions that this release knows, oldest first; this release needs the last one."""
 
 UNRELEASED: Final = ("0001", "0002")
 """The revisions of unreleased versions, whose databases are refused."""
@@ -15,36 +15,36 @@ BASE: Final = "base"
 HEAD: Final = "head"
 
 VERSION_TABLE: Final = "todo_alembic_version"
-"""Where our revision is kept: under a name of our own, because `alembic_version` may be another program's."""
+"""The table with the revision. Its name is special, because `alembic_version` may belong to another program."""
 
 SELECT_REVISION: Final = "SELECT version_num FROM todo_alembic_version"
 TOUCH: Final = "DELETE FROM todo_alembic_version WHERE false"
-"""Changes nothing, and is refused by a database that cannot be written."""
+"""Changes nothing, but fails on a read-only database."""
 
 FORMER_VERSION_TABLE: Final = "alembic_version"
-"""Its name in some unreleased versions; in most databases that have one, it is another program's."""
+"""The name of the version table in some unreleased versions; usually it belongs to another program."""
 
 Needed = Callable[[str], bool]
-"""Whether a migration has anything to do, given the revision that the database is at."""
+"""Returns whether a migration from this revision has anything to do."""
 
 
 class Moved(NamedTuple):
-    """The revisions before and after a migration: equal if there was nothing to do, or another process did it."""
+    """The revisions before and after a migration; equal if there was nothing to do or another process did it."""
 
     before: str
     after: str
 
 
 class SqlError(Exception):
-    """What a command cannot do with its database; the text is one sentence without a password, and says what to do."""
+    """A command failed because of its database; `str()` is one sentence with a remedy and without a password."""
 
 
 class MigrationError(SqlError):
-    """A migration that cannot be done."""
+    """The migration cannot be done."""
 
 
 class UnreleasedError(MigrationError):
-    """A database that an unreleased version made."""
+    """The database was made by an unreleased version."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -53,17 +53,17 @@ class UnreleasedError(MigrationError):
 
 
 class CannotRenewError(SqlError):
-    """What is in the way of a renewal after a restore."""
+    """The renewal after a restore cannot be done."""
 
 
-NOTHING: Final = "nothing is migrated here, so there is nothing to renew"
+NOTHING: Final = "the database is not migrated, so there is nothing to renew"
 
 IDS_SKIPPED: Final = 1_000_000_000
-"""How many ids a renewal leaves out: more than anybody can have taken since the copy was made."""
+"""The number of ids that a renewal skips: more than can have been assigned since the backup."""
 
 
 class Renewed(NamedTuple):
-    """How many users a renewal found, and how many of them had a counter that was already higher, and kept it."""
+    """The number of users of a renewal, and the number of those whose counter was already higher and stays."""
 
     users: int
     ahead: int
@@ -80,20 +80,20 @@ def is_known(revision: str) -> bool:
 
 
 def is_behind(revision: str | None) -> bool:
-    """Return whether a database at this revision, None for none, lacks what this release needs."""
+    """Return whether a database at this revision (None: no revision) is behind this release."""
     return revision is None or revision in (BASE, *UNRELEASED, *REVISIONS[:-1])
 
 
 def is_of(since: str | None, revision: str) -> bool:
-    """Return whether what the revision `since` adds, None for the baseline, is part of the schema at `revision`.
+    """Return whether a table added by the revision `since` (None: the baseline) exists at `revision`.
 
-    A revision that only a newer release knows has everything.
+    A revision that only a newer release knows has every table.
     """
     return since is None or revision not in (BASE, *REVISIONS) or since not in missing(revision, head())
 
 
 def missing(found: str, target: str) -> list[str]:
-    """Return the revisions after `found` up to `target`; none after one that only a newer release knows."""
+    """Return the revisions after `found` up to `target`; none if only a newer release knows `found`."""
     order = (BASE, *REVISIONS)
     return list(order[order.index(found) + 1 : order.index(target) + 1]) if found in order else []
 

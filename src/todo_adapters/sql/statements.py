@@ -1,8 +1,8 @@
-"""The statements that read, and the parameters of all of them; each statement is written once, for both engines.
+"""The reading statements of both engines, and the parameters of all statements.
 
-Every statement names its user by the parameter `owner` for each table it touches, and carries no value of its own: so
-it stays on one user's rows, and on one shard, whatever else goes wrong. `lists.py` holds the pages; the statements
-that write are each engine's own, in `postgres/writes.py` and `sqlite/writes.py`.
+Every statement names its user by the parameter `owner` for each table that it touches, and contains no literal value:
+so it reads only one user's rows, on one shard. `lists.py` has the pages; the writing statements of each engine are in
+`postgres/writes.py` and `sqlite/writes.py`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from todo_domain.task import Task
 
 
 def parameter(name: str, type_: TypeEngine[Any] | type[TypeEngine[Any]]) -> sa.BindParameter[Any]:
-    """Return the named parameter, which has no value until the statement is run."""
+    """Return a named parameter without a value."""
     return sa.bindparam(name, type_=type_, required=True)
 
 
-# A number as a Python value would become a parameter with a made-up name.
+# A Python number would become a parameter with a generated name.
 ONE: Final = sa.literal_column("1", sa.BigInteger)
 ZERO: Final = sa.literal_column("0", sa.BigInteger)
 
@@ -31,7 +31,7 @@ ID: Final = parameter("id", sa.BigInteger)
 UID: Final = parameter("uid", tasks.c.uid.type)
 NOW: Final = parameter("now", INSTANT)
 BEGINS: Final = parameter("begins", sa.BigInteger)
-"""Where the counter of a new user begins: see `todo_domain.owner.first_counter`."""
+"""The first counter of a new user: see `todo_domain.owner.first_counter`."""
 QUOTA: Final = parameter("quota", sa.Integer)
 SINCE: Final = parameter("since", sa.BigInteger)
 MOST: Final = parameter("most", sa.Integer)
@@ -46,7 +46,7 @@ TASK: Final = [tasks.c[name] for name in Task._fields]
 """The columns of a task, in the order of the entity's fields."""
 
 MEMBERS: Final = {name: parameter(name, tasks.c[name].type) for name in Columns.__annotations__}
-"""The columns that a member of the task goes into, each with the parameter of its name."""
+"""The columns that clients set, each with the parameter of its name."""
 
 this_user: Final = users.c.id == OWNER
 this_task: Final = sa.and_(tasks.c.user_id == OWNER, tasks.c.id == ID)
@@ -86,14 +86,14 @@ seen: Final = sa.select(
 
 
 def erased() -> dict[str, sa.ColumnElement[Any]]:
-    """Return what the row of a user is once everything else of the user is erased: the time of the first write, too."""
+    """Return the values of a user's row after all other data of the user is erased."""
     bumped = users.c.revision + ONE
     return {"revision": bumped, "horizon": bumped, "task_count": ZERO, "created_at": parameter("began", INSTANT)}
 
 
 def at_most(select: sa.Select[Any]) -> sa.Select[Any]:
-    """Return the statement cut to its first `most` rows."""
-    return select.limit(MOST).offset(ZERO)  # without the offset, SQLite's compiler adds one as a value of its own
+    """Return the statement limited to its first `most` rows."""
+    return select.limit(MOST).offset(ZERO)  # without it, SQLite's compiler adds an offset as a literal value
 
 
 def _latest_number(table: sa.Table) -> sa.ScalarSelect[int]:
@@ -102,33 +102,33 @@ def _latest_number(table: sa.Table) -> sa.ScalarSelect[int]:
 
 
 def next_number(table: sa.Table) -> sa.ColumnElement[int]:
-    """Return the number of the user's next row in a table of which the oldest rows are purged."""
+    """Return the number of the user's next row in a table whose oldest rows are purged."""
     return sa.func.coalesce(_latest_number(table), ZERO) + ONE
 
 
 def _oldest(table: sa.Table, expired: sa.ColumnElement[bool], beyond: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Match those of the user's `most` oldest rows, by revision, that are expired or beyond a number of newer ones."""
+    """Match those of the user's `most` oldest rows, by revision, that are expired or have too many newer ones."""
     hers = table.c.user_id == OWNER
     oldest = at_most(sa.select(table.c.revision).where(hers).order_by(table.c.revision)).subquery("oldest")
-    # A bound, which is looked up once: of IN, PostgreSQL may make a scan of all rows of the user.
+    # A bound is evaluated once; for IN, PostgreSQL may scan all rows of the user.
     return sa.and_(
         hers, expired | beyond, table.c.revision <= sa.select(sa.func.max(oldest.c.revision)).scalar_subquery()
     )
 
 
 def _newer(table: sa.Table, count: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
-    """Match the user's rows of which there are so many newer ones, by revision."""
+    """Match the user's rows that have at least `count` newer ones, by revision."""
     newest = sa.select(table.c.revision).where(table.c.user_id == OWNER).order_by(table.c.revision.desc())
     return table.c.revision <= newest.limit(ONE).offset(count).scalar_subquery()
 
 
 def _numbered_newer(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Match the user's rows after which `kept` others came, whether or not those are still there."""
+    """Match the user's rows after which at least `kept` rows were inserted, counting deleted ones."""
     return table.c.number <= _latest_number(table) - KEPT
 
 
 def _state() -> sa.Select[Any]:
-    """All tasks of the user by revision, each beside the counter; one row of nulls beside it if there are none."""
+    """All tasks of the user by revision, each with the counter; one row of nulls with it if there are none."""
     live = sa.select(*TASK).where(tasks.c.user_id == OWNER).subquery("live")
     return (
         sa.select(*live.c, users.c.revision.label("counter"))
@@ -139,7 +139,7 @@ def _state() -> sa.Select[Any]:
 
 
 def live_changes() -> sa.Select[Any]:
-    """Return the statement for the user's tasks, each with a null where `gone_changes` has the time of a deletion."""
+    """Return the statement for the user's tasks, with a null in the place of the deletion time of `gone_changes`."""
     never = sa.cast(sa.null(), tombstones.c.deleted_at.type).label("deleted_at")
     return sa.select(*TASK, never).where(tasks.c.user_id == OWNER)
 
@@ -159,9 +159,9 @@ def gone_changes() -> sa.Select[Any]:
 
 
 def _changes() -> sa.Select[Any]:
-    """At most `most` tasks and at most `most` tombstones after `since`, each beside the counter and the horizon.
+    """At most `most` tasks and at most `most` tombstones after `since`, each with the counter and the horizon.
 
-    One statement, hence one snapshot: between two, a purge could move the horizon past a deletion not yet told.
+    It is one statement, so one snapshot: between two, a purge could move the horizon past an unreported deletion.
     """
     live = live_changes().where(tasks.c.revision > SINCE).order_by(tasks.c.revision)
     gone = gone_changes().where(tombstones.c.revision > SINCE).order_by(tombstones.c.revision)
@@ -181,13 +181,13 @@ expired_keys: Final = _oldest(
 expired_tombstones: Final = _oldest(
     tombstones,
     tombstones.c.deleted_at <= TOMBSTONES_SINCE,
-    # Tombstones of restored tasks leave gaps in the numbers, so these only say when it is worth counting.
+    # Tombstones of restored tasks leave gaps in the numbers, so the numbers only show when counting is needed.
     sa.case((_numbered_newer(tombstones), _newer(tombstones, KEPT)), else_=sa.false()),
 )
 expired_trash: Final = _oldest(
     trash, trash.c.deleted_at <= TRASH_SINCE, _newer(trash, parameter("trashed", sa.Integer))
 )
-"""What a purge removes: see `todo_domain.retention.Retention`."""
+"""The rows that a purge removes: see `todo_domain.retention.Retention`."""
 
 state: Final = _state()
 changes: Final = _changes()

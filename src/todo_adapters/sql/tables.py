@@ -1,9 +1,9 @@
-"""The tables as SQLAlchemy Core knows them. Each key begins with the user, so nobody's rows lie among another's.
+"""The tables in SQLAlchemy Core. Each key begins with the user, so the rows of one user lie together.
 
-The types are chosen so that one statement compiles for both engines: SQLite keeps instants as text of fixed width in
+The types are chosen so that one statement compiles for both engines: SQLite stores instants as text of fixed width in
 UTC (`2026-11-22T09:15:00.123456Z`), dates as ISO text and lists as JSON text; each sorts and compares like its value.
 
-On PostgreSQL a check of one column belongs to the column's domain; here it is the table's, as on SQLite.
+On PostgreSQL, the check of one column belongs to the column's domain; here it belongs to the table, as on SQLite.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from todo_adapters.sql.dialects import Either
 
 ROLE: Final = "todo_app"
-"""The role that every statement runs as on PostgreSQL, whatever the login."""
+"""The role that every statement runs as on PostgreSQL, with any login."""
 
 INSTANT: Final = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
 DATE: Final = sa.Date().with_variant(sa.Text(), "sqlite")
@@ -27,7 +27,7 @@ FOLDED: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 metadata: Final = sa.MetaData()
 
 SINCE_REVISION: Final = "since revision"
-"""In the `info` of a table that the baseline lacks: the revision that adds it."""
+"""The key in a table's `info` with the revision that adds the table; absent for the baseline's tables."""
 
 _DOMAINS: Final = {
     "users.id": "todo_user_id",
@@ -62,7 +62,7 @@ def _bytes(column: str) -> Either:
 
 
 def _by_uid(table: str) -> sa.Index:
-    """Return the unique index on the uids of a user; rows without one are not in it, and cost it nothing."""
+    """Return the unique index on the uids of a user; rows without a uid have no entry."""
     named = sa.text("uid IS NOT NULL")
     return sa.Index(f"{table}_uid", "user_id", "uid", unique=True, postgresql_where=named, sqlite_where=named)
 
@@ -73,12 +73,12 @@ def _owner(table: str) -> sa.Column[str]:
 
 
 def _number() -> sa.Column[int]:
-    """Return the column that counts a user's rows as they come: the difference of two says how many came between."""
+    """Return the column that numbers a user's rows: the difference of two numbers is the number of rows between."""
     return sa.Column("number", sa.BigInteger, nullable=False)
 
 
 def _of_a_task() -> list[sa.Column[Any]]:
-    """Return the columns of a task, but for its user and its id."""
+    """Return the columns of a task except its user and its id."""
     return [
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("description", sa.Text),
@@ -130,7 +130,7 @@ users: Final = sa.Table(
     sa.CheckConstraint(f"revision BETWEEN 0 AND {_LARGEST_ID}", name="users_revision_range"),
     sa.CheckConstraint("task_count >= 0", name="users_task_count_range"),
     sa.CheckConstraint("horizon BETWEEN 0 AND revision", name="users_horizon_range"),
-    # Every write rewrites its user's row, on the same page while there is room.
+    # Every write updates its user's row; the free space keeps the new version on the same page.
     postgresql_with={"fillfactor": 70},
     sqlite_with_rowid=False,
 )
@@ -139,7 +139,7 @@ tasks: Final = sa.Table(
     "tasks",
     metadata,
     _owner("tasks"),
-    # A task that is restored keeps its id.
+    # Not ALWAYS, because a restored task is inserted under its old id.
     sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=_LARGEST_ID), nullable=False),
     *_of_a_task(),
     sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
@@ -211,10 +211,10 @@ DOMAINS: Final = _DOMAINS | {
     for table, _, column, domain in ((*name.partition("."), domain) for name, domain in _DOMAINS.items())
     if table == "tasks"
 }
-"""The domain of each column that has one on PostgreSQL; its check is the one that the column has above."""
+"""The domains of columns on PostgreSQL; the check of a domain is the check of the column above."""
 
 sqlite_metadata: Final = sa.MetaData()
-"""What SQLite needs besides: it numbers no column of a composite key."""
+"""The additional table of SQLite, which does not number a column of a composite key."""
 
 task_ids: Final = sa.Table(
     "task_ids",

@@ -1,4 +1,4 @@
-"""The statements about the trash that both engines share, and what their rows become."""
+"""The statements of the trash that both engines share, and the conversion of their rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from todo_domain.task import Task
 from todo_domain.trash import Trashed, TrashPage, trash_since
 
 CARRIED: Final = tuple(column.name for column in tasks.columns if column.name not in {"user_id", "id", "revision"})
-"""The columns of a task that its deletion carries into the trash as they are, beside its user and its id."""
+"""The columns of a task that its deletion copies to the trash, beside its user and its id."""
 
 _TRASHED: Final = [trash.c.task_id.label("id") if name == "id" else trash.c[name] for name in Task._fields]
 _NOT_EXPIRED: Final = trash.c.deleted_at > TRASH_SINCE
@@ -26,7 +26,7 @@ this_trashed: Final = sa.and_(trash.c.user_id == OWNER, trash.c.task_id == ID, _
 this_trashed_name: Final = sa.and_(trash.c.user_id == OWNER, trash.c.uid == UID, _NOT_EXPIRED)
 
 whole: Final = sa.select(*_TRASHED, trash.c.deleted_at).where(trash.c.user_id == OWNER)
-"""The whole trash, what has expired too: the columns of `statements.TASK`, and the time of the deletion."""
+"""The whole trash, including expired tasks: the columns of `statements.TASK`, and the time of the deletion."""
 
 lies: Final = whole.where(trash.c.task_id == ID)
 lies_by_uid: Final = whole.where(trash.c.uid == UID)
@@ -41,9 +41,9 @@ empty: Final = sa.delete(trash).where(trash.c.user_id == OWNER)
 
 
 def _everything() -> sa.Select[Any]:
-    """All tasks of the user and the whole trash, each beside the counter; one row of nulls beside it if there are none.
+    """All tasks of the user and the whole trash, each with the counter; one row of nulls with it if there are none.
 
-    One statement, hence one snapshot: between two, a task could be deleted, and then be in both or in neither.
+    It is one statement, so one snapshot: between two, a task could be deleted, and then be in both or in neither.
     """
     deleted_at = trash.c.deleted_at.type
     live = sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at")).where(tasks.c.user_id == OWNER)
@@ -66,7 +66,7 @@ def everything_in(
     task: Callable[[Row], Task],
     instant: Callable[[Any], datetime],
 ) -> Everything:
-    """Return what the rows of `everything` hold."""
+    """Return the data in the rows of `everything`."""
     trashed = [
         Trashed(task(row), deleted_at, deleted_at + kept)
         for row in rows
@@ -78,12 +78,12 @@ def everything_in(
 
 
 def lying(now: datetime, kept: timedelta, forms: Forms) -> Values:
-    """Return the parameter that says what has not expired."""
+    """Return the parameter that excludes expired tasks."""
     return {"trash_since": forms.instant(trash_since(now, kept))}
 
 
 def page_values(before: int | None, most: int | None) -> Values:
-    """Return the other parameters of `page`, but for the owner."""
+    """Return the other parameters of `page`, except the owner."""
     return {"before": LARGEST_ID + 1 if before is None else before, "most": most}
 
 
@@ -94,7 +94,7 @@ def page_of(
     task: Callable[[Row], Task],
     instant: Callable[[Any], datetime],
 ) -> TrashPage:
-    """Return the page in the rows of `page`, of which one more than `limit` says that there is more."""
+    """Return the page in the rows of `page`; one row more than `limit` means that there is another page."""
     trashed = []
     for row in rows[:limit]:
         deleted_at = instant(row[-1])

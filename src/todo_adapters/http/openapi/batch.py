@@ -84,7 +84,7 @@ BATCH: Final = Operation(
     "The operations are done in order, each by the rules of its single request: `create_only` is `If-None-Match: *`, "
     "`if_match` is one revision. A failed operation changes nothing, the others are done; an error inside a "
     "`task` is the result of that operation alone. With `atomic`, the first failure answers the whole request with "
-    "its status and its `index`, and nothing is written. The whole is 400 only if the operations cannot be told apart. "
+    "its status and its `index`, and nothing is written. It is 400 only if the operations cannot be distinguished. "
     "A batch may be sent again: 412 `exists`, 410, 404 on a delete, and a `stale` whose `current` already has the "
     "values that were sent, mean that the operation is done.",
     body=body("Batch", JSON_TYPES, queue=_QUEUE, repeated=_REPEATED, atomic=_ATOMIC),

@@ -131,7 +131,7 @@ class _Doubled(dict[str, Any]):
 def parse_batch(raw: bytes) -> BatchRequest:
     """Return the batch in a body.
 
-    Raises Invalid if the operations cannot be told apart. An error inside a `task` refuses only that operation.
+    Raises Invalid if the operations cannot be distinguished. An error inside a `task` refuses only that operation.
     """
     document = document_of(raw, _DECODER)
     _require_single(document)

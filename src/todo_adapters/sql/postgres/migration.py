@@ -149,7 +149,7 @@ def _require_free_names(connection: sa.Connection, found: str) -> None:
     if (name := connection.scalar(_TAKEN, {"names": names})) is not None:
         schema = connection.scalar(sa.select(sa.func.current_schema()))
         raise MigrationError(
-            f"the schema {schema} has a {name} already, which is not ours: give todo a schema or a database of its own"
+            f"the schema {schema} has another program's {name}: give todo a schema or a database of its own"
         )
 
 

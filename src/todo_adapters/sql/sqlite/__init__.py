@@ -1,1 +1,1 @@
-"""The port `Tasks` over a SQLite file: one thread that writes, one that reads."""
+"""The port `Tasks` over a SQLite file. `worker.py` runs and groups the calls, `texts.py` lists every statement."""

@@ -1,4 +1,4 @@
-"""The two halves of a batch on a SQLite file, each inside a transaction."""
+"""The snapshot and the changes of a batch on a SQLite file, each inside a transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from todo_domain.task import Task
 
 
 def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key]) -> Snapshot:
-    """Return what `Tasks.snapshot` does."""
+    """Return the result of `Tasks.snapshot`."""
     tasks, tombstones, trashed = {}, {}, {}
     for key in keys:
         values = named(owner, key)
@@ -44,7 +44,7 @@ def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key
 def apply(
     connection: sqlite3.Connection, owner: UserId, changes: Changeset, now: datetime, trash_kept: timedelta
 ) -> Kept | None:
-    """Do what `Tasks.apply` does."""
+    """Return the result of `Tasks.apply`."""
     values: Values = {
         "owner": owner,
         "now": text_of_instant(now),
@@ -88,7 +88,7 @@ def apply(
 
 
 def _fits(connection: sqlite3.Connection, values: Values, changes: Changeset) -> bool:
-    """Return whether everything that the changes depend on is still so."""
+    """Return whether all preconditions of the changes still hold."""
     owner = values["owner"]
     standing = connection.execute(texts.STANDING, values).fetchone()
     revision, task_count = standing or (values["begins"], 0)

@@ -18,14 +18,14 @@ class SqliteCalls(SqliteWorker):
     """A worker that raises Unavailable, not sqlite3.OperationalError, if the schema is older than its statements."""
 
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
-        """Return what `work` returns when it is given the connection."""
+        """Run `work` with the connection and return its result."""
         deadline = deadline or Deadline.within()
         try:
             return await super().run(work, deadline)
         except sqlite3.OperationalError as error:
             if await super().run(schema_is_behind, deadline):
                 raise Unavailable(BEHIND) from error
-            # It was older until a moment ago; a mistake of ours is raised again.
+            # The schema was older a moment ago, or the error is a bug, which is raised again.
             return await super().run(work, deadline)
 
 

@@ -21,7 +21,7 @@ _SLOW_READERS: Final = 2
 
 
 class SqliteConnections:
-    """What the methods of the store share. Methods: see `Tasks`."""
+    """The part that the methods of the store share. Methods: see `Tasks`."""
 
     def __init__(self, path: Path | str) -> None:
         file = File(Path(path))
@@ -35,7 +35,7 @@ class SqliteConnections:
         await self._reader.run(lambda _: None)
 
     async def aclose(self) -> None:
-        """Finish what has begun and close the file. Whatever comes later is Unavailable."""
+        """Finish the running calls and close the file. Later calls raise Unavailable."""
         for worker in (self._writer, self._reader, *self._slow_readers):
             await worker.aclose()
 
@@ -43,7 +43,7 @@ class SqliteConnections:
         return self._reader if short else min(self._slow_readers, key=attrgetter("load"))
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
-        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+        """Return each user's counter, each read by a statement for that user; 0 for a user who never wrote."""
 
         def work(connection: sqlite3.Connection) -> dict[UserId, int]:
             found = ((user, connection.execute(texts.COUNTER, {"owner": user}).fetchone()) for user in users)
@@ -52,7 +52,7 @@ class SqliteConnections:
         return await self._reader.run(work)
 
     async def version(self) -> int:
-        """Return a number that changes with each commit of any process; it costs some microseconds."""
+        """Return a number that changes with each commit of any process; this takes a few microseconds."""
         return await self._reader.run(lambda connection: int(connection.execute("PRAGMA data_version").fetchone()[0]))
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
@@ -64,6 +64,6 @@ class SqliteConnections:
             connection.execute(TOUCH)
             return False
 
-        # By the writer, because a locked file refuses its transaction.
+        # The writer checks, because a locked file refuses its transaction.
         if await self._writer.run(behind, deadline):
             raise Unavailable(BEHIND)

@@ -1,4 +1,4 @@
-"""A SQLite file that is copied, or filled by a copy."""
+"""A SQLite file as the source or the target of a copy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SqliteCopy:
         self._connection = connection
 
     def count(self, table: sa.Table) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         ((count,),) = self._connection.execute(f"SELECT count(*) FROM {table.name}")  # noqa: S608  our own name  # nosec B608
         return int(count)
 
@@ -41,13 +41,13 @@ class SqliteCopy:
         self._connection.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({places})", rows)  # noqa: S608  our own names  # nosec B608
 
     def set_last_id(self, number: int) -> None:
-        """Let the next task get a higher id."""
+        """Make the next task get a higher id."""
         self._connection.execute("UPDATE task_ids SET last = ?", [number])
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[SqliteCopy]:
-    """Read the file as it is at one moment; others go on writing. Raises SqlError."""
+    """Read one snapshot of the file; other processes may write meanwhile. Raises SqlError."""
     with _transaction(path, "BEGIN") as connection:
         yield SqliteCopy(connection)
 

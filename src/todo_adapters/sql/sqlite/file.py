@@ -1,4 +1,4 @@
-"""One SQLite file: connections to it, whether it is still the same, its errors in a sentence."""
+"""One SQLite file: its connections, its identity, and its errors as sentences."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from todo_domain.errors import Unavailable
 from todo_domain.text import finder
 
 TIMEOUT: Final = 2.4
-"""Seconds that a call may wait for its turn in this process and for the locks of others."""
+"""Seconds that a call may wait in this process's queue and for locks of other processes."""
 
 MODE: Final = 0o600
-"""Of a database and of each copy of it: it holds what people wrote."""
+"""The mode of a database file and of each copy."""
 
 LARGEST_LOG: Final = 16_777_216
-"""Bytes that the write-ahead log keeps once it was copied into the database. A long reader lets it grow beyond."""
+"""Bytes that the write-ahead log keeps after a checkpoint. It grows beyond that while a reader holds an old
+snapshot."""
 
 _BUSY: Final = "the database is locked by another program: try again"
 _SENTENCES: Final = {
@@ -42,23 +43,23 @@ _finder: Final = lru_cache(16)(finder)
 
 
 def explain(error: sqlite3.Error) -> str | None:
-    """Return the sentence for an error that is the file's or the system's, or None for a mistake of ours."""
+    """Return the sentence for an error of the file or the system, None for a bug."""
     return _SENTENCES.get(code_of(error))
 
 
 def code_of(error: sqlite3.Error) -> int:
-    """Return SQLite's primary result code, without what an extended one adds."""
+    """Return SQLite's primary result code, without the extension."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """Return a connection that begins no transaction by itself and waits up to TIMEOUT for a lock.
 
-    Unless told to create it, the file must exist. One that is created is for its owner alone, and so are the files that
+    Without `create`, the file must exist. A created file is accessible to its owner only, and so are the files that
     SQLite makes beside it, which get its mode. Raises sqlite3.Error.
     """
     if create:
-        with suppress(OSError):  # it is there, or SQLite finds out what is wrong and has a code for it
+        with suppress(OSError):  # it exists, or SQLite reports the problem with a code
             os.mknod(path.resolve(), MODE)  # no descriptor: closing one would release the locks of this process
     give_up = time.monotonic() + TIMEOUT
     uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
@@ -86,19 +87,19 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
 
 
 def _contains(key: str | None, text: str) -> bool:
-    """Answer for the SQL function `contains`: SQLite's own `instr` is slow where both texts repeat themselves."""
+    """Implement the SQL function `contains`: SQLite's own `instr` is slow if both texts are repetitive."""
     return key is not None and _finder(text)(key)
 
 
 class File:
-    """The file that was opened first under a path: another one that takes its place is not it."""
+    """The file that was first opened under a path, by its identity: a replacement is another file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._identity: tuple[int, int] | None = None
 
     def connect(self) -> sqlite3.Connection:
-        """Return a new connection to it. Raises Unavailable if it is missing or another, and sqlite3.Error."""
+        """Return a new connection. Raises Unavailable if the file is missing or replaced, and sqlite3.Error."""
         self.require_same()
         if not self.path.exists():
             raise Unavailable("the database file is missing: run todo migrate")
@@ -108,8 +109,8 @@ class File:
         return connection
 
     def require_same(self) -> None:
-        """Raise Unavailable if it is gone or another. Before it is first opened, anything is the same."""
-        # SQLite itself goes on with a file that has no name any more, and would lose whatever it says it has kept.
+        """Raise Unavailable if the file is missing or replaced. Before the first connection, every file is accepted."""
+        # SQLite continues with a deleted file, so acknowledged writes would be lost.
         if self._identity is not None and self._find() != self._identity:
             raise Unavailable("the database file was deleted or replaced: put it back, or restart the service")
 

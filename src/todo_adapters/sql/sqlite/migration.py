@@ -1,4 +1,4 @@
-"""Migrations of a SQLite file: one transaction for all of them, and a copy of the file from before."""
+"""Migrations of a SQLite file: all in one transaction, after a copy of the file."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _TAKEN: Final = "SELECT name FROM sqlite_master WHERE lower(name) IN (SELECT val
 
 
 def standing(path: Path) -> str:
-    """Return the revision that the file is at; `base` for a missing or an empty one, which is left as it is.
+    """Return the revision of the file; `base` for a missing or empty file, which is left unchanged.
 
-    Raises MigrationError if it cannot be read, or if its tables are not those of its revision.
+    Raises MigrationError if the file cannot be read, or if its tables do not match its revision.
     """
     if not path.exists():
         return BASE
@@ -45,8 +45,8 @@ def standing(path: Path) -> str:
 def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
     """Do the change if it is needed, while no other process writes; return the revisions before and after.
 
-    Others wait up to a minute for that. The change is done wholly or not at all. A file that cannot be written is a
-    MigrationError even if there is nothing to do.
+    Other processes wait for it up to a minute. The change is done completely or not at all. A file that cannot be
+    written raises MigrationError even if there is nothing to do.
     """
     with _failures(), closing(_open(path)) as connection:
         engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
@@ -86,13 +86,13 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
 
 
 def _require_free_names(connection: sqlite3.Connection, found: str) -> None:
-    """Raise MigrationError if another program's table or index has a name that we need beyond those of `found`.
+    """Raise MigrationError if another program's table or index has a name that the migration from `found` needs.
 
-    Names ignore case here.
+    Names are compared without regard to case.
     """
     names = json.dumps([*reserved_names(found), *(sqlite_metadata.tables if found == BASE else ())])
     if (taken := connection.execute(_TAKEN, [names]).fetchone()) is not None:
-        raise MigrationError(f"the file has a {taken[0]} already, which is not ours: give todo a file of its own")
+        raise MigrationError(f"the file has another program's {taken[0]}: give todo a file of its own")
 
 
 def _holds_data(connection: sqlite3.Connection) -> bool:
@@ -100,18 +100,18 @@ def _holds_data(connection: sqlite3.Connection) -> bool:
 
 
 def _copy(path: Path, revision: str) -> None:
-    """Copy what is committed into a file beside this one, named after the revision; an older copy stays.
+    """Copy the committed data into a file beside this one, named after the revision; an older copy is kept.
 
-    It has its name only once it is whole and on the disk. The caller's lock is what keeps others from making one too.
+    The copy gets its name when it is complete and on the disk. The caller's lock prevents concurrent copies.
     """
     names = (f"{path.name}.at-{revision}{f'.{number}' if number > 1 else ''}" for number in count(1))
     copy = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
     part = path.with_name(f"{path.name}.copying")
     for left_behind in (part, part.with_name(f"{part.name}-journal")):
-        left_behind.unlink(missing_ok=True)  # by one that was killed
+        left_behind.unlink(missing_ok=True)  # left by a killed migration
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
     try:
-        # A connection of its own reads the last commit; the one that holds the lock would copy itself.
+        # A separate connection reads the last commit; the one with the lock would copy its own transaction.
         with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")

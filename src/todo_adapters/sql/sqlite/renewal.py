@@ -1,4 +1,4 @@
-"""What follows a restored backup of a SQLite file: every counter moves past what the lost writes had."""
+"""Renews a SQLite file after a restored backup: every counter moves past the revisions of the lost writes."""
 
 from __future__ import annotations
 

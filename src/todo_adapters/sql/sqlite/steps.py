@@ -1,4 +1,4 @@
-"""Steps that reads and writes of a SQLite file have in common, each inside a transaction."""
+"""The steps that reads and writes of a SQLite file share, each inside a transaction."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from todo_domain.task import Task
 
 
 def require_new(connection: sqlite3.Connection, values: Values) -> None:
-    """Raise Repeated or KeyReused if the key of a write, where it has one, was used already."""
+    """Raise Repeated or KeyReused if the write has a key that was used already."""
     if "key" in values and (seen := connection.execute(texts.SEEN, values).fetchone()) is not None:
         raise Repeated if seen[0] == values["fingerprint"] else KeyReused
 
 
 def finish(connection: sqlite3.Connection, values: Values, now: datetime, trash_kept: timedelta) -> None:
-    """Remember the key of a write, where it has one, and purge."""
+    """Store the key of a write, if it has one, and purge if that is due."""
     if "key" in values:
         connection.execute(texts.REMEMBER, values)
     purge(connection, values["owner"], values["new_revision"], now, trash_kept)
@@ -35,7 +35,7 @@ def find(connection: sqlite3.Connection, values: Values) -> None:
 
 
 def get(connection: sqlite3.Connection, values: Values) -> Task:
-    """Return the task that the parameters name. Raises what `Tasks.get` raises."""
+    """Return the task that the parameters name. Raises the errors of `Tasks.get`."""
     by_id = "id" in values
     if (row := connection.execute(texts.GET if by_id else texts.GET_BY_UID, values).fetchone()) is not None:
         return task_from_sqlite(row)
@@ -53,7 +53,7 @@ def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
 
 
 def delete(connection: sqlite3.Connection, values: Values, *, to_trash: bool) -> None:
-    """Remove the task that the parameters name, leave its tombstone, and put it into the trash. Raises Stale."""
+    """Delete the task that the parameters name, insert its tombstone, and insert it into the trash. Raises Stale."""
     if (removed := connection.execute(texts.REMOVE, values).fetchone()) is None:
         raise Stale(get(connection, values))
     values |= zip(CARRIED, removed, strict=True)
@@ -66,7 +66,7 @@ def delete(connection: sqlite3.Connection, values: Values, *, to_trash: bool) ->
 def purge(
     connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime, trash_kept: timedelta, writes: int = 1
 ) -> None:
-    """Purge if the last `writes` writes, which took the counter to `revision`, call for it."""
+    """Purge if it is due after the last `writes` writes, which advanced the counter to `revision`."""
     if not purge_is_due(revision, writes):
         return
     values = expired(owner, now, trash_kept, SQLITE)

@@ -1,4 +1,4 @@
-"""Tasks in a SQLite file, which any number of processes may share."""
+"""The store in a SQLite file, which any number of processes may share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of every statement that a SQLite file is sent for a user."""
+"""The text of every statement that the SQLite store runs for a user."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INSERT_TRASH: Final = text_of(writes.insert_trash, SQLITE)
 TRASH: Final = text_of(trash.page, SQLITE)
 EVERYTHING: Final = text_of(trash.everything, SQLITE)
 LYING: Final[dict[type[Key], str]] = {int: text_of(trash.lies, SQLITE), str: text_of(trash.lies_by_uid, SQLITE)}
-"""For each kind of key, what finds its task in the trash, expired or not."""
+"""For each kind of key, the statement that finds its task in the trash, expired or not."""
 
 TRASHED: Final = text_of(trash.found, SQLITE)
 TRASHED_BY_UID: Final = text_of(trash.found_by_uid, SQLITE)
@@ -66,7 +66,7 @@ def page(shape: lists.Shape) -> str:
 
 
 def all_texts() -> dict[str, str]:
-    """Return every statement that is ever run for a user, each by a name: what tests read, and have explained."""
+    """Return every statement that is run for a user, by a name; the tests read and EXPLAIN them."""
     fixed = {
         "get": GET,
         "get by uid": GET_BY_UID,

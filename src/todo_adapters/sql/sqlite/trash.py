@@ -22,7 +22,7 @@ from todo_domain.trash import TRASH_KEPT, TrashPage
 
 
 class SqliteTrash(SqliteConnections):
-    """The methods of the port `Tasks` about the trash. Methods: see `Tasks`."""
+    """The methods of the port `Tasks` for the trash. Methods: see `Tasks`."""
 
     async def trash(
         self,

@@ -102,7 +102,7 @@ replace: Final = (
 )
 
 rewrite: Final = sa.update(tasks).where(this_task).values(revision=_REVISION, **MEMBERS, **_TIMES)
-"""Does what `replace` does for a batch, which has looked at the revisions and may set `created_at`."""
+"""The `replace` of a batch, which has checked the revisions and may set `created_at`."""
 
 toggle: Final = (
     sa.update(tasks)
@@ -151,7 +151,7 @@ restore: Final = (
 )
 
 remove_tombstone: Final = sa.delete(tombstones).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == ID)
-"""Its row of the trash goes with it."""
+"""The row in the trash is deleted with it."""
 
 forget: Final = sa.delete(idempotency_keys).where(expired_keys)
 
