@@ -165,7 +165,7 @@ BREAKAGES = {
     "REVOKE todo_app FROM todo_login": "may not act as todo_app",
     "ALTER DATABASE {0} SET default_transaction_read_only = on": "read-only",
     "CREATE SCHEMA other; CREATE TABLE other.users (); GRANT USAGE ON SCHEMA other TO todo_app;"
-    "ALTER DATABASE {0} SET search_path = other, public": "a table of another schema hides ours",
+    "ALTER DATABASE {0} SET search_path = other, public": "a table of another schema hides todo's",
 }
 REPAIRS = {
     "ALTER ROLE todo_app BYPASSRLS": "ALTER ROLE todo_app NOBYPASSRLS",

@@ -142,11 +142,11 @@ def test_a_table_that_hides_ours_is_said(empty_postgres, tmp_path):
     empty_postgres.run("CREATE TABLE public.users (theirs integer)")
     hidden = f"{empty_postgres.url}?options=-csearch_path%3Dpublic,todo"
     for look in (migrations.current, migrations.upgrade):
-        with pytest.raises(MigrationError, match="the table users of another schema hides ours"):
+        with pytest.raises(MigrationError, match="the table users of another schema hides todo's"):
             look(hidden)
     ran = todo("doctor", cwd=tmp_path, TODO_DATABASE_URL=hidden, TODO_JWT_SECRET=SECRET)
     assert ran.returncode == 1
-    assert "hides ours" in ran.stdout
+    assert "hides todo's" in ran.stdout
 
 
 def test_a_schema_that_only_the_owner_finds_is_said(empty_postgres):

@@ -136,7 +136,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence_that_tells_what_to_write(url,
     [
         ("schema=public", "options=-csearch_path%3Dname"),
         ("currentSchema=todo", "options=-csearch_path%3Dname"),
-        ("pgbouncer=true", "a pooler is noticed without it"),
+        ("pgbouncer=true", "a pooler is detected without it"),
         ("connection_limit=1", "TODO_DATABASE_POOL_SIZE"),
         ("pool_timeout=10", "each request has a deadline of its own"),
         ("statement_cache_size=0", "statements are prepared where the connection allows it"),

@@ -1,7 +1,7 @@
-"""The statements of a batch on PostgreSQL: one reads the snapshot, one keeps all the changes or none.
+"""The statements of a batch on PostgreSQL: one reads the snapshot, one applies all the changes or none.
 
-The rows of the changes travel as JSON, because PostgreSQL has no arrays of arrays of different lengths, and so that the
-text of a statement does not depend on their number.
+The rows of the changes are sent as JSON, because PostgreSQL has no arrays of arrays of different lengths, and so that
+the text of a statement does not depend on their number.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _WRITES: Final = parameter("writes", sa.BigInteger)
 
 
 def _rows(name: str, *own: sa.ColumnClause[Any]) -> sa.TableValuedAlias:
-    """Return the rows of the JSON parameter of this name; each has the step at which the batch last wrote it."""
+    """Return the rows of the JSON parameter of this name; each has the step in which the batch last wrote it."""
     document = sa.cast(parameter(name, sa.Text), JSON)
     known = (sa.column("id", sa.BigInteger), sa.column("uid", FOLDED), sa.column("step", sa.BigInteger))
     rows = sa.func.json_to_recordset(document).table_valued(*known, *own)
@@ -59,15 +59,15 @@ def _whole_columns() -> list[sa.ColumnClause[Any]]:
 
 
 def _task_row(rows: sa.TableValuedAlias, turn: sa.CTE) -> dict[str, sa.ColumnElement[Any]]:
-    """Return the values of a task that is inserted, but for its id."""
+    """Return the values of an inserted task except its id."""
     values = {name: rows.c[name] for name in _WHOLE}
     return {"user_id": OWNER, "uid": rows.c.uid, "revision": turn.c.begun + rows.c.step, **values}
 
 
 def _snapshot() -> sa.Select[Any]:
-    """Find the tasks of these ids and uids, the trashed ones of them, and the tombstones of these uids.
+    """Find the tasks of these ids and uids, the trashed ones, and the tombstones of these uids.
 
-    Each is beside the user's two numbers.
+    Each row also has the user's counter and number of tasks.
     """
     branches = (
         live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
@@ -85,9 +85,9 @@ def _snapshot() -> sa.Select[Any]:
 
 
 def _apply() -> sa.Select[Any]:
-    """Keep all the changes if what they depend on is still so; return the counter before them and each id given.
+    """Apply all the changes if their preconditions still hold; return the counter before them and each assigned id.
 
-    A task that the batch made and deleted passes through the table, which gives it its id; `remove_passing` follows.
+    A task that the batch creates and deletes is inserted to get its id; `remove_passing` deletes it afterwards.
     """
     must = (
         sa.func.unnest(parameter("expected_ids", NUMBERS), parameter("expected_revisions", NUMBERS))
@@ -218,7 +218,7 @@ def _apply() -> sa.Select[Any]:
 
 
 def _remove_passing() -> sa.Delete:
-    """Remove the tasks of these uids that have a tombstone already: those that `apply` has made for their ids."""
+    """Delete the tasks of these uids that have a tombstone already: those that `apply` inserted to get an id."""
     tombstone = sa.select(ONE).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == tasks.c.id)
     passing = tasks.c.uid == sa.func.any(parameter("passing", TEXTS))
     return sa.delete(tasks).where(tasks.c.user_id == OWNER, passing, sa.exists(tombstone))
@@ -236,7 +236,7 @@ def snapshot_values(owner: UserId, keys: Collection[Key]) -> Values:
 
 
 def snapshot_of(rows: Sequence[Row]) -> Snapshot:
-    """Return the snapshot in the rows of `snapshot`; there are none for a user who never wrote."""
+    """Return the snapshot in the rows of `snapshot`; a user who never wrote has no rows."""
     found, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
     revision, task_count = rows[0][-2:] if rows else (0, 0)
     dead = {tombstone.id: tombstone for tombstone in deleted}
@@ -260,7 +260,7 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: 
         "now": now,
         "to_trash": to_trash,
         "begins": first_counter(now),
-        "quota": len(changes.made),  # nobody is provisioned for a batch that makes nothing
+        "quota": len(changes.made),  # a batch that creates nothing makes no user
         "writes": changes.writes,
         "growth": changes.growth,
         "count_least": changes.least,

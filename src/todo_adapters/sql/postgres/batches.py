@@ -1,4 +1,4 @@
-"""The transactions that PostgreSQL is sent for a user: each a few statements, and one round trip."""
+"""The transactions that PostgreSQL receives for a user: each is a few statements and one round trip."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BY_UID: Final = {
     RESTORE: RESTORE_BY_UID,
     DISCARD: DISCARD_BY_UID,
 }
-"""For each batch about a task of an id the one that does the same with a uid."""
+"""For each transaction with a task's id, the same one with a uid."""
 
 ONCE: Final = {
     GET: Transaction(statements.seen, statements.get),
@@ -63,7 +63,7 @@ ONCE: Final = {
         statements.seen, writes.remove_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, grouped=True
     ),
 }
-"""For each batch the one that does the same with an Idempotency-Key; its first rows are the key, if it was used."""
+"""For each transaction, the same one with an Idempotency-Key; its first rows are the key, if it was used."""
 
 SNAPSHOT: Final = Transaction(batch.snapshot)
 APPLY: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes=True)
@@ -74,12 +74,12 @@ ERASE: Final = Transaction(writes.erase, writes=True, alone=True)
 
 @cache
 def page(shape: lists.Shape, *, short: bool) -> Transaction:
-    """Return the batch for a page; one that is not short travels alone."""
+    """Return the transaction for a page; one that is not short is sent alone."""
     return Transaction(lists.page(shape), alone=not short)
 
 
 def all_batches() -> dict[str, Transaction]:
-    """Return everything that is ever sent for a user, each by a name: what tests read, and have explained."""
+    """Return every transaction that is sent for a user, by a name; the tests read and EXPLAIN them."""
     fixed = {
         "get": GET,
         "get by uid": GET_BY_UID,

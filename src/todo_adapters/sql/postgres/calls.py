@@ -1,4 +1,4 @@
-"""Calls of a PostgreSQL store: one transaction each, and what its rows and errors mean."""
+"""Calls of a PostgreSQL store: each runs one transaction and interprets its rows and errors."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from todo_domain.room import Room
 from todo_domain.task import Task
 
 _PURGE_TIMEOUT: Final = 0.4
-"""Seconds of the write's deadline that a purge behind it may take; the answer waits for it."""
+"""Seconds of the write's deadline that the purge after it may take; the answer waits for the purge."""
 
 
 class PostgresCalls:
-    """What the methods of the store share: the client, a transaction with or without a key, the purge behind a write.
+    """The shared part of the store's methods: the client, transactions with and without a key, the purge after a write.
 
     Methods: see `Tasks`.
     """
@@ -43,18 +43,18 @@ class PostgresCalls:
         self._client = PostgresClient(libpq_url(url), pool_size=pool_size)
 
     async def open(self) -> None:
-        """Do nothing: each connection is made when a call first needs it, and `check` reports whether it works."""
+        """Do nothing: the first call that needs a connection makes it, and `check` reports whether that works."""
 
     async def aclose(self) -> None:
-        """Close the connections. Whatever comes later is Unavailable."""
+        """Close the connections. Later calls raise Unavailable."""
         await self._client.aclose()
 
     def connections(self) -> dict[str, int]:
-        """Return how many are `busy` and `idle`, the `limit` of both together, and how many callers are `waiting`."""
+        """Return the numbers of `busy` and `idle` connections, their `limit`, and the number of `waiting` callers."""
         return self._client.connections()
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
-        """Return each user's counter, each read as that user alone; 0 for a user who never wrote."""
+        """Return each user's counter, each read with that user's rights; 0 for a user who never wrote."""
         found = await asyncio.gather(*(self._client.run(batches.COUNTER, {"owner": user}) for user in users))
         return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
 
@@ -66,7 +66,7 @@ class PostgresCalls:
         reconnected: Callable[[], None],
         noted: Callable[[Literal["sent", "heard"], int], None],
     ) -> Notifications:
-        """Return what tells other workers of writes and hears of theirs; `urls` say where to listen, the best first."""
+        """Return the notifier between workers; `urls` are the connection strings to listen on, the best first."""
         infos = [libpq_url(url) for url in urls]
         return Notifications(self._client, infos, heard=heard, reconnected=reconnected, noted=noted)
 
@@ -75,13 +75,13 @@ class PostgresCalls:
         await check_isolation(self._client, deadline or Deadline.within())
 
     async def prove_isolation(self) -> None:
-        """Try to write into another user's place, in a way that cannot be kept; raise Unavailable if that is let in."""
+        """Try to write rows of another user, without ever committing; raise Unavailable unless PostgreSQL refuses."""
         await prove_isolation(self._client)
 
     async def _run(
         self, batch: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
     ) -> list[list[Row]]:
-        """Run a transaction; a privilege that is missing, or row_security turned off, is the database's, not ours."""
+        """Run a transaction; a missing privilege, or row_security turned off, raises Unavailable."""
         try:
             return await self._client.run(batch, values, deadline=deadline, room=room)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -108,21 +108,22 @@ class PostgresCalls:
         deadline: Deadline | None,
         writes: int = 1,
     ) -> None:
-        # A batch of its own, right behind the write: as one more statement of every write it would double its cost.
+        # A transaction of its own, right after the write: as a statement of every write it would double the write's
+        # cost.
         if not purge_is_due(revision, writes):
             return
-        with contextlib.suppress(Unavailable):  # the write has happened, and another one will purge
+        with contextlib.suppress(Unavailable):  # the write is committed, and a later one will purge
             due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
             await self._run(batches.PURGE, expired(owner, now, trash_kept, FORMS), deadline=due)
 
 
 def batch_for(batch: Transaction, key: Key) -> Transaction:
-    """Return the batch, or for a uid the one that does the same with it."""
+    """Return the transaction, or for a uid the same one with a uid."""
     return batches.BY_UID[batch] if isinstance(key, str) else batch
 
 
 def only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:
-    """Return the task in the one row, or raise what its absence means; `deleted` are the tombstones of its uid."""
+    """Return the task in the row; without a row, raise Gone or NotFound. `deleted` has the tombstones of its uid."""
     if not rows:
         require_not_gone(deleted)
         raise NotFound

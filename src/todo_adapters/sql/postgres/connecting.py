@@ -1,7 +1,7 @@
-"""Connections that the commands make for themselves, and why one cannot be had.
+"""The connections of the commands, and the reasons why one fails.
 
-libpq reports a failed connection in words alone, without a code. They are passed on without user, password and host,
-because what a command prints is pasted into public reports.
+libpq reports a failed connection as text, without a code. The text is passed on without user, password and host,
+because people paste the output of commands into public reports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from todo_adapters.sql.schema import SqlError
 
 CONNECT_TIMEOUT: Final = 10
-"""Seconds to wait for a connection unless the URL says otherwise: a database that sleeps may take some to wake."""
+"""Seconds to wait for a connection, unless the URL sets a time: a suspended database needs time to start."""
 
 _SECRET: Final = re.compile("user|password|secret|_key$|hostaddr")
 _FAILURE: Final = re.compile(r"- host: '?(?P<host>.*?)'?, port: .*?, hostaddr: '?(?P<address>.*?)'?: (?P<reason>.*)")
@@ -25,7 +25,7 @@ _LONGEST: Final = 500
 
 
 class CannotConnectError(SqlError):
-    """Why there is no connection, without user, password and host."""
+    """There is no connection; `str()` has the reason without user, password and host."""
 
 
 def connect(url: str) -> psycopg.Connection:
@@ -38,7 +38,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def _why(error: psycopg.Error, url: str) -> str:
-    """Return the sentence. May connect once more, to another database of the server, which takes up to 2 s."""
+    """Return the sentence for a failed connection. May connect to another database of the server, for up to 2 s."""
     reason = first_line(error, url)
     if error.pgconn is None or isinstance(error, psycopg.errors.ConnectionTimeout):
         return f"the database cannot be reached: {reason}"
@@ -54,7 +54,7 @@ def _why(error: psycopg.Error, url: str) -> str:
 
 
 def first_line(error: psycopg.Error, url: str) -> str:
-    """Return libpq's own first line without user, password and host; of several hosts, that of each, by its number."""
+    """Return libpq's first line without user, password and host; for several hosts, the line of each, by its number."""
     given = conninfo_to_dict(url)
     lines = str(error).splitlines() or ["no reason is given"]
     hosts = [name.strip("[]") for name in str(given.get("host") or "").split(",")]

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that is copied, or filled by a copy."""
+"""A PostgreSQL database as the source or the target of a copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from todo_adapters.sql.tables import DATE, INSTANT, TEXTS, metadata
 _SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'"
 _SEQUENCE: Final = "SELECT pg_get_serial_sequence('tasks', 'id')::regclass::text"
 _AT_ONCE: Final = 2_000
-"""Rows that the server sends at once."""
+"""Rows that the server sends in one chunk."""
 _LOGIN: Final = (
     "this login may not copy: use the owner of the tables, or a role with BYPASSRLS that may read and write them"
 )
@@ -33,7 +33,7 @@ _OUT: Final[dict[sa.types.TypeEngine[Any], Convert]] = {
     TEXTS: SQLITE.several,
 }
 _IN: Final[dict[sa.types.TypeEngine[Any], Convert]] = {TEXTS: json.loads}
-"""What differs between the forms of the two engines; PostgreSQL reads the texts of instants and dates itself."""
+"""The forms that differ between the engines; PostgreSQL parses the texts of instants and dates itself."""
 
 
 class PostgresCopy:
@@ -43,7 +43,7 @@ class PostgresCopy:
         self._connection = connection
 
     def count(self, table: sa.Table) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return self._number(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table.name)))
 
     def rows(self, table: sa.Table) -> Generator[Row, None, None]:
@@ -76,7 +76,7 @@ class PostgresCopy:
                 stream.write_row(convert(row))
 
     def set_last_id(self, number: int) -> None:
-        """Let the next task get a higher id."""
+        """Make the next task get a higher id."""
         if number:
             self._connection.execute(f"SELECT setval(({_SEQUENCE})::regclass, %s)".encode(), [number])
 
@@ -91,10 +91,10 @@ class PostgresCopy:
 
 @contextmanager
 def reading(url: str) -> Iterator[PostgresCopy]:
-    """Read the database as it is at one moment. Raises SqlError.
+    """Read one snapshot of the database. Raises SqlError.
 
-    As the owner of the tables it keeps everybody else out of them meanwhile, because it lifts row-level security in its
-    own transaction, which changes nothing in the end; a role that bypasses row-level security disturbs nobody.
+    As the owner of the tables, it locks them meanwhile, because it lifts row-level security in its own transaction,
+    which is rolled back; with a role that bypasses row-level security, it locks nothing.
     """
     with _transaction(url) as connection:
         yield PostgresCopy(connection)
@@ -123,7 +123,7 @@ def _names(table: sa.Table) -> sql.Composed:
 
 
 def _converter(table: sa.Table, by_type: dict[sa.types.TypeEngine[Any], Convert]) -> Callable[[Row], Row]:
-    """Return what gives a row the forms of the other engine."""
+    """Return the function that converts a row to the forms of the other engine."""
     places = [(place, by_type[column.type]) for place, column in enumerate(table.columns) if column.type in by_type]
 
     def convert(row: Row) -> Row:

@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL's means to people: told from its SQLSTATE, never from its text."""
+"""Sentences for PostgreSQL's errors, by their SQLSTATE, never by their text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 
 OUR_OWN: Final = "TD001"
-"""The SQLSTATE of errors that our migrations raise; the message is then ours, and meant for the administrator."""
+"""The SQLSTATE of errors that the migrations raise, whose message is for the administrator."""
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 NO_PRIVILEGE: Final = "42501"
@@ -16,13 +16,13 @@ NO_SUCH_ROLE: Final = "22023"
 CANCELLED: Final = "57014"
 
 LOST_RACE: Final = {"40001", "40P01"}
-"""Nothing was committed, and the same may well succeed when it is tried again."""
+"""Errors after which nothing was committed, and a repetition may succeed."""
 
 NOT_PREPARED: Final = {"26000", "42P05"}
-"""A statement sent by name met a server that does not know it, or one that knows it already: a pooler mixes servers."""
+"""A server does not know a named statement, or knows it already: a pooler in between switches servers."""
 
 OUTDATED: Final = "0A000"
-"""A statement was prepared for the schema as it was before a migration."""
+"""A statement was prepared for the schema before a migration."""
 
 BROKEN: Final = "the connection to the database broke: try again"
 CANCELLED_EARLY: Final = "statements are cancelled as soon as they begin: reset statement_timeout for this login"
@@ -64,7 +64,7 @@ _HUNG_UP: Final = ("08", "57P01", "57P02", "57P05")
 
 
 def sentence_for(error: psycopg.Error) -> str | None:
-    """Return what is wrong and what to do, or None if the mistake is ours."""
+    """Return a sentence with the problem and the remedy, None if the error is a bug."""
     state = error.sqlstate
     if state is None:
         return BROKEN if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) else None
@@ -72,18 +72,18 @@ def sentence_for(error: psycopg.Error) -> str | None:
 
 
 def left_open(error: psycopg.Error) -> bool:
-    """Whether the error says nothing about a batch that was sent: the connection ended before the answer.
+    """Return whether the outcome of a sent transaction is unknown, because the connection ended before the answer.
 
     A pooler in between reports that as an error of class 08, and a server that ends a connection may already have
-    committed what ran on it.
+    committed the transaction.
     """
     return error.sqlstate is None or error.sqlstate.startswith(_HUNG_UP)
 
 
 def why_out_of_reach(error: psycopg.Error) -> str:
-    """Return why the service cannot have a connection, without libpq's words: every client may read this.
+    """Return why the service has no connection, without libpq's text, because every client may read this.
 
-    libpq gives no code for a refusal, but it knows how far it came.
+    libpq gives no code for a refusal, but it reports how far it got.
     """
     if error.sqlstate == CANCELLED:
         return CANCELLED_EARLY

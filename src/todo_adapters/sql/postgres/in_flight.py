@@ -48,7 +48,7 @@ class NotSentError(OperationalError):
 
 
 class NotRunError(OperationalError):
-    """A transaction was not run, because another one before it in its group had failed."""
+    """A transaction was not run, because an earlier one in its group failed."""
 
 
 class InFlight:

@@ -1,4 +1,4 @@
-"""Checks that PostgreSQL keeps users apart, by trying. Only these statements name no user, on purpose."""
+"""Checks that PostgreSQL isolates users, by trying to break in. Only these statements, on purpose, name no user."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCHEMAS: Final = (
 _SESSION: Final = Transaction(
     sa.select(_SCHEMAS, *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in CHECKED))
 )
-"""Needs neither the tables nor a privilege."""
+"""This statement needs neither the tables nor a privilege."""
 
 _FACTS: Final = Transaction(
     sa.select(
@@ -51,7 +51,7 @@ _TASK_OF_ANOTHER: Final[dict[str, sa.ColumnElement[Any]]] = {
     "updated_at": sa.func.now(),
 }
 _TRESPASSES: Final = tuple(
-    # Without RETURNING, which a policy for reading might refuse. The error at the end undoes an insert that succeeded.
+    # Without RETURNING, which a policy for reading might refuse. The error at the end rolls a successful insert back.
     Transaction(
         sa.insert(table).values(values).inline(),
         sa.text("SELECT 1 / (SELECT count(*) FROM pg_class WHERE false)"),
@@ -79,7 +79,7 @@ _TRESPASSES: Final = tuple(
 
 
 async def check_isolation(client: PostgresClient, deadline: Deadline) -> None:
-    """Return if the database can serve this release with users kept apart, else raise Unavailable with the reason."""
+    """Return if the database can serve this release and isolates users; otherwise raise Unavailable with the reason."""
     try:
         await _check(client, deadline)
     except psycopg.Error as error:
@@ -96,7 +96,7 @@ async def _check(client: PostgresClient, deadline: Deadline) -> None:
     (((schemas, *session),),) = await client.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
     require_usable(*session)
     if schemas > 1:
-        raise Unavailable("a table of another schema hides ours: put our schema first on the search_path")
+        raise Unavailable("a table of another schema hides todo's: put todo's schema first on the search_path")
     (((revision, walled, visible, read_only),),) = await client.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
         raise Unavailable("the schema is behind this release: run todo migrate")
@@ -114,6 +114,6 @@ async def prove_isolation(client: PostgresClient) -> None:
             await client.run(trespass, {"owner": me, "other": other})
         except psycopg.errors.InsufficientPrivilege:
             continue
-        except psycopg.Error:  # of the foreign key, or ours at the end: the policy had let it pass
+        except psycopg.Error:  # an error of the foreign key, or the one at the end: the policy allowed the insert
             pass
         raise NotIsolated("row-level security is not in force: a write into another user's place was let in")

@@ -1,4 +1,4 @@
-"""How results of PostgreSQL are received: long ones in chunks, times in UTC."""
+"""Receives results of PostgreSQL: long ones in chunks, times in UTC."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from psycopg.pq.abc import PGconn
 from todo_domain.errors import Unavailable
 
 CHUNKS: Final = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
-"""What a result is whose rows are some of a statement's."""
+"""The status of a result with a part of a statement's rows."""
 
 ROWS: Final = {ExecStatus.TUPLES_OK, *CHUNKS}
-"""What a result is that has rows."""
+"""The statuses of results with rows."""
 
 _CHUNK: Final = 64
-"""Rows of a long result that are loaded at once: 2 MB at most, a few milliseconds."""
+"""Rows of a long result that are loaded at once: at most 2 MB, in a few milliseconds."""
 
 
 class Instant(Loader):
-    """Reads a `timestamptz` as UTC, whatever the server's own time zone."""
+    """Loads a `timestamptz` as UTC, with any time zone of the server."""
 
     def load(self, data: Buffer) -> datetime:
-        """Return the time that PostgreSQL's text stands for. Raises Unavailable if it is not written as ISO does."""
+        """Return the time in PostgreSQL's text. Raises Unavailable if it is not in ISO format."""
         try:
             moment = datetime.fromisoformat(str(data, "ascii"))
-        except ValueError:  # what is read may be the result of a write
-            raise Unavailable("dates are not written as ISO does here: run todo doctor", outcome_unknown=True) from None
+        except ValueError:  # the row may be the result of a write
+            raise Unavailable(
+                "the database does not write dates in ISO format: run todo doctor", outcome_unknown=True
+            ) from None
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def ask_for_chunks(connection: PGconn) -> None:
-    """Have libpq return the rows of the statement that is next in chunks; before version 17 it can only one by one."""
+    """Make libpq return the next statement's rows in chunks; before version 17 it returns them one by one."""
     if capabilities.has_stream_chunked():
         connection.set_chunked_rows_mode(_CHUNK)
     else:

@@ -47,10 +47,10 @@ _TAKEN: Final = sa.text(
     " AS taken (name, namespace) WHERE name = ANY(:names) AND namespace = current_schema()::regnamespace"
     " ORDER BY name LIMIT 1"
 )
-_TURN: Final = 0x746F_646F  # "todo" in ASCII; any number would do that nobody else takes
+_TURN: Final = 0x746F_646F  # "todo" in ASCII; a number that other programs are unlikely to use
 
-# A lock that is waited for holds up everybody behind it: so only briefly, then again. Row-level security would turn a
-# change of data into a silent change of no rows; off, it makes an error of it.
+# A waiting lock request blocks all later ones, so it waits only briefly, then tries again. Row-level security would
+# silently turn a change of data into a change of no rows; with row_security off, that is an error.
 _SETTINGS: Final = (
     "SET lock_timeout = '200ms'",
     "SET statement_timeout = 0",
@@ -61,9 +61,9 @@ _SETTINGS: Final = (
 
 
 def standing(info: str) -> str:
-    """Return the revision that the database is at, as the service sees it; a pooled connection is good enough for this.
+    """Return the revision of the database, as the service sees it; a pooled connection is sufficient.
 
-    Raises MigrationError if it cannot be reached, or if its tables are not those of its revision.
+    Raises MigrationError if the database cannot be reached, or if its tables do not match its revision.
     """
     with _connected(info) as connection:
         _become_the_role(connection)
@@ -75,8 +75,8 @@ def standing(info: str) -> str:
 def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
     """Do the change if it is needed and no other process does it; return the revisions before and after.
 
-    The connection must be the database's own: a pooler in transaction mode does not keep the lock. Raises
-    MigrationError, also if the service would not find the tables afterwards.
+    The connection must be direct, because a pooler in transaction mode does not keep the lock. Raises MigrationError,
+    also if the service would not find the tables afterwards.
     """
     give_up = time.monotonic() + _TIMEOUT
     before: str | None = None
@@ -93,7 +93,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
                     if found == BASE:
                         _require_place(connection)
                     _require_free_names(connection, found)
-                    connection.rollback()  # Alembic begins and commits for itself, unless a transaction is open already
+                    connection.rollback()  # Alembic begins and commits by itself, unless a transaction is open already
                     change(connection)
                 else:
                     break
@@ -117,7 +117,7 @@ def _take_turn(connection: sa.Connection, give_up: float) -> None:
 
 
 def _standing(connection: sa.Connection) -> str:
-    # One snapshot: beside a running migration the revision and the tables would else be of different moments.
+    # One snapshot, so that the revision and the tables match while a migration runs.
     connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     rows = connection.execute(_TABLES, {"names": [*LOOKED_FOR]}).all()
     found = {name: set(columns) for name, _, columns in rows}
@@ -127,7 +127,7 @@ def _standing(connection: sa.Connection) -> str:
         hiding = [name for name in TABLES if schemas.get(name, schemas[VERSION_TABLE]) != schemas[VERSION_TABLE]]
         if revision != BASE and hiding:
             raise MigrationError(
-                f"the table {hiding[0]} of another schema hides ours: put our schema first on the search_path"
+                f"the table {hiding[0]} of another schema hides todo's: put todo's schema first on the search_path"
             )
         require_whole(found, revision)
         return revision
@@ -136,7 +136,7 @@ def _standing(connection: sa.Connection) -> str:
 
 
 def _require_place(connection: sa.Connection) -> None:
-    """Raise MigrationError if the tables cannot be made here: the encoding, or no schema."""
+    """Raise MigrationError if the tables cannot be made, because of the encoding or a missing schema."""
     if connection.scalar(sa.text("SELECT current_setting('server_encoding')")) != "UTF8":
         raise MigrationError(ENCODING)
     if connection.scalar(sa.select(sa.func.current_schema())) is None:
@@ -144,7 +144,7 @@ def _require_place(connection: sa.Connection) -> None:
 
 
 def _require_free_names(connection: sa.Connection, found: str) -> None:
-    """Raise MigrationError if a name is taken that the schema needs beyond what it has at the revision `found`."""
+    """Raise MigrationError if another program's table has a name that the migration from `found` needs."""
     names = [*reserved_names(found), *(DOMAINS.values() if found == BASE else ())]
     if (name := connection.scalar(_TAKEN, {"names": names})) is not None:
         schema = connection.scalar(sa.select(sa.func.current_schema()))
@@ -154,7 +154,7 @@ def _require_free_names(connection: sa.Connection, found: str) -> None:
 
 
 def _require_visible(connection: sa.Connection, found: str) -> None:
-    """Raise MigrationError unless the service, which runs as `todo_app`, finds the tables that a migration left."""
+    """Raise MigrationError unless the service, which runs as `todo_app`, finds the migrated tables."""
     became = _become_the_role(connection)
     seen = _standing(connection)
     connection.rollback()
@@ -203,8 +203,8 @@ def _sentence(error: psycopg.Error) -> str | None:
         return "this login may not change the schema: migrate as the owner of the database and of its tables"
     if error.sqlstate == LOCK_NOT_AVAILABLE:
         return "the tables have been in use for a minute without a gap: try again when there is less to do"
-    if error.sqlstate == CANCELLED:  # before we could lift the login's own timeout
+    if error.sqlstate == CANCELLED:  # before the login's own timeout is lifted
         return CANCELLED_EARLY
-    if (error.sqlstate or "").startswith("08") and error.diag.message_primary:  # a pooler's words
+    if (error.sqlstate or "").startswith("08") and error.diag.message_primary:  # the text of a pooler
         return f"the connection to the database broke: {error.diag.message_primary}"
     return sentence_for(error)

@@ -1,7 +1,7 @@
-"""How the workers and instances on one PostgreSQL hear of each other's writes: LISTEN, and NOTIFY behind the commit.
+"""Notifications of writes between the workers and instances on one PostgreSQL: LISTEN, and NOTIFY after the commit.
 
-A notification says whose tasks have changed and nothing else. It is the fast way, never the only one: a listener that
-hears nothing is woken by the poll of the counters (`todo_adapters.live`).
+A notification names only the users whose tasks changed. It is the fast way, not the only one: the poll of the counters
+(`todo_adapters.live`) wakes a listener whose notification is lost.
 
 NOTIFY is a statement of its own, sent after the commit for many users at once. Inside the writing transactions it
 would serialise them all: PostgreSQL holds one lock for the queue from NOTIFY to the end of the commit.
@@ -31,7 +31,7 @@ log = logging.getLogger("todo")
 CHANNEL: Final = "todo_changes"
 
 PROBE_TIMEOUT: Final = 2.0
-"""Seconds in which a notification through the pool must have arrived for a connection to be good for listening."""
+"""Seconds within which a notification through the pool must arrive for a connection to be used for listening."""
 
 _PAUSE: Final = 0.05
 """Seconds between two NOTIFYs of one worker: at most 20 a second."""
@@ -40,17 +40,17 @@ _LONGEST_PAYLOAD: Final = 400
 """Digests in one NOTIFY; PostgreSQL allows 7,999 bytes, and a digest with its comma is 17."""
 
 _MOST_PENDING: Final = 10_000
-"""Users who wait to be named. More than the notifications can name are left to the poll."""
+"""The most users that wait for a notification. Further users are left to the poll."""
 
 _SILENCE: Final = 30.0
-"""Seconds after which a silent connection is probed: a pooler or a dead peer says nothing."""
+"""Seconds after which a silent connection is probed, because a pooler or a dead peer reports nothing."""
 
 _BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 _PROBE: Final = "probe:"
 
 _NOT_HEARD: Final = (psycopg.Error, Unavailable, TimeoutError)
-"""What ends an attempt to listen on a URL."""
+"""The errors that end an attempt to listen on a URL."""
 
 _NOTIFY: Final = Transaction(
     sa.select(sa.func.pg_notify(sa.literal_column(f"'{CHANNEL}'"), parameter("payload", sa.Text))), alone=True
@@ -86,7 +86,7 @@ class Notifications:
         """Whether notifications arrive at present."""
 
     def announce(self, digest: str) -> None:
-        """Name a user in the next NOTIFY, at most 50 ms from now. Never waits."""
+        """Add a user to the next NOTIFY, at most 50 ms from now. Never waits."""
         if self.listening and len(self._pending) < _MOST_PENDING:
             self._pending.add(digest)
             self._wanted.set()
@@ -108,9 +108,9 @@ class Notifications:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def first_heard(self) -> int | None:
-        """Return the place, from 0, of the first URL on which a NOTIFY through the pool arrives; None if on none.
+        """Return the index of the first URL on which a NOTIFY through the pool arrives, None if there is none.
 
-        Takes at most PROBE_TIMEOUT for each URL, and the time that a connection takes.
+        It takes at most PROBE_TIMEOUT and the time of a connection for each URL.
         """
         for place, url in enumerate(self._urls):
             with suppress(*_NOT_HEARD):
@@ -137,7 +137,7 @@ class Notifications:
 
     @asynccontextmanager
     async def _proved(self, url: str) -> AsyncIterator[asyncio.Task[None]]:
-        """Yield the task that receives on a connection of its own, once a NOTIFY has arrived there."""
+        """Yield the receiving task of a new connection, once a NOTIFY has arrived there."""
         async with await AsyncConnection.connect(url, autocommit=True, prepare_threshold=None) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             receiving = asyncio.create_task(self._receive(connection))
@@ -150,7 +150,7 @@ class Notifications:
 
     async def _receive(self, connection: AsyncConnection) -> None:
         async for notification in connection.notifies():
-            if notification.payload.startswith(_PROBE):  # this worker's, or another one's
+            if notification.payload.startswith(_PROBE):  # a NOTIFY of this worker or of another one
                 if self._probe is not None and self._probe[0] == notification.payload and not self._probe[1].done():
                     self._probe[1].set_result(None)
                 continue
@@ -177,7 +177,7 @@ class Notifications:
             named, self._pending = sorted(self._pending), set()
             for start in range(0, len(named), _LONGEST_PAYLOAD):
                 some = named[start : start + _LONGEST_PAYLOAD]
-                with suppress(Unavailable):  # the poll wakes those who listen elsewhere
+                with suppress(Unavailable):  # the poll wakes the listeners of other workers
                     await self._notify(",".join(some))
                     self._noted("sent", len(some))
                 await asyncio.sleep(_PAUSE)

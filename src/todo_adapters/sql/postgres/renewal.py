@@ -1,4 +1,4 @@
-"""What follows a restored backup of a PostgreSQL database: every counter moves past what the lost writes had."""
+"""Renews a PostgreSQL database after a restored backup: every counter moves past the revisions of the lost writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOGIN: Final = (
 def renew(url: str, counter: int) -> Renewed:
     """Move every user's counter and horizon to `counter`, and the ids by IDS_SKIPPED, in one transaction.
 
-    Raises CannotRenewError unless the login owns the tables or bypasses row-level security; nothing is changed then.
+    Raises CannotRenewError and changes nothing unless the login owns the tables or bypasses row-level security.
     """
     with (
         failures("todo renew", _LOGIN, CannotRenewError),
@@ -32,7 +32,9 @@ def renew(url: str, counter: int) -> Renewed:
         connection.execute(_SETTINGS)
         if connection.execute(_IS_THERE).fetchone() == (None,):
             raise CannotRenewError(NOTHING)
-        connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")  # no writer, whichever login this is
+        connection.execute(
+            "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"
+        )  # blocks writers, also for a login that bypasses row-level security
         with without_wall(connection, ["users"]):
             ahead = connection.execute(_AHEAD, [counter]).fetchone()
             users = connection.execute(_MOVE, [counter, counter]).rowcount

@@ -1,4 +1,4 @@
-"""Tasks in PostgreSQL: every call one round trip, under row-level security whatever the login."""
+"""The store in PostgreSQL: every call is one round trip, under row-level security with any login."""
 
 from __future__ import annotations
 
@@ -38,10 +38,9 @@ from todo_domain.trash import TRASH_KEPT
 class PostgresTasks(PostgresTrash):
     """The port `Tasks` over a database that `migrate.upgrade` has prepared.
 
-    Works with the login of an owner, of a superuser, or of a role that may do nothing but become `todo_app`; directly
-    or through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when
-    they are needed: see `PostgresClient`.
-    Raises ValueError for a URL of another database. Methods: see `Tasks`.
+    It works with the login of an owner, of a superuser, or of a role that may only become `todo_app`; directly or
+    through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when they are
+    needed: see `PostgresClient`. Raises ValueError for a URL of another database. Methods: see `Tasks`.
     """
 
     async def create(

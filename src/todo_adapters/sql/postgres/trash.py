@@ -1,4 +1,4 @@
-"""The trash in PostgreSQL: every call one round trip."""
+"""The trash in PostgreSQL: every call is one round trip."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from todo_domain.trash import TRASH_KEPT, TrashPage
 
 
 class PostgresTrash(PostgresCalls):
-    """The methods of the port `Tasks` about the trash. Methods: see `Tasks`."""
+    """The methods of the port `Tasks` for the trash. Methods: see `Tasks`."""
 
     async def trash(
         self,

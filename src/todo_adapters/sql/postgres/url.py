@@ -1,7 +1,7 @@
-"""PostgreSQL's connection URLs: what libpq would misread or refuse, said in a sentence that repeats no secret.
+"""Checks PostgreSQL's connection URLs for parts that libpq would misread or refuse; the messages repeat no secret.
 
-libpq splits a URL at the first `@` or `/`, so that a password with such a character lands in the host, the port or the
-name of the database; and its messages then repeat it. See "Connection URIs" in the manual's chapter on libpq.
+libpq splits a URL at the first `@` or `/`, so a password with such a character ends up in the host, the port or the
+name of the database, and libpq's messages then repeat it. See "Connection URIs" in the manual's chapter on libpq.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,62}")
 _HOST: Final = re.compile(r"[\w.\-]+|[0-9A-Fa-f:.]+(%[\w.\-]+)?")
 _WHITE: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _OWN: Final = {"client_encoding", "replication"}
-"""Parameters that libpq knows and that would change how the service speaks with the database."""
+"""Parameters of libpq that would change how the service communicates with the database."""
 
 _SEARCH_PATH: Final = "for a schema of its own write options=-csearch_path%3Dname"
 _SIZE: Final = "set TODO_DATABASE_POOL_SIZE instead"
-_POOLER: Final = "leave it out, a pooler is noticed without it"
+_POOLER: Final = "leave it out, a pooler is detected without it"
 _PREPARED: Final = "leave it out, statements are prepared where the connection allows it"
 _DEADLINE: Final = "leave it out, each request has a deadline of its own"
 _TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
@@ -49,13 +49,13 @@ _MEANINGS: Final = {
     )
     for name in names.split()
 }
-"""What parameters of other drivers and of hosts' panels mean here, by their names in lower case."""
+"""The replacements of parameters of other drivers and of hosts' panels, by their names in lower case."""
 
 
 def libpq_url(text: str) -> str:
-    """Return the URL with libpq's scheme, postgresql, if libpq reads it as it is meant.
+    """Return the URL with libpq's scheme, postgresql, if libpq parses it as intended.
 
-    Raises ValueError with the rest of a sentence about the URL, which names parameters, and repeats nothing else.
+    Raises ValueError with the rest of a sentence about the URL, which names parameters and repeats nothing else.
     """
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() not in _SCHEMES:
@@ -65,7 +65,7 @@ def libpq_url(text: str) -> str:
 
 
 def has_password(url: str) -> bool:
-    """Return whether a URL that `libpq_url` has returned holds a password, of the login or of a TLS key."""
+    """Return whether a URL of `libpq_url` contains a password, of the login or of a TLS key."""
     return not {"password", "sslpassword"}.isdisjoint(conninfo_to_dict(url))
 
 
@@ -90,7 +90,7 @@ def _require_sound(rest: str) -> None:
 
 
 def _require_known(query: str, *, quiet: bool) -> None:
-    """Raise ValueError for a parameter that libpq does not know; `quiet` where it may be a part of a password."""
+    """Raise ValueError for a parameter that libpq does not know; `quiet` leaves out its name."""
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} - _OWN
     for parameter in filter(None, query.split("&")):
         name, equals, value = parameter.partition("=")
@@ -101,7 +101,7 @@ def _require_known(query: str, *, quiet: bool) -> None:
         if name in known:
             raise ValueError(f"has the parameter {name} without a value: write {name}=value")
         meaning = _MEANINGS.get(name.lower(), "leave it out")
-        raise ValueError(f"has the parameter {name}, which the service does not take: {meaning}")
+        raise ValueError(f"has the parameter {name}, which the service does not accept: {meaning}")
 
 
 def _require_hosts(hosts: list[str]) -> None:
@@ -109,7 +109,7 @@ def _require_hosts(hosts: list[str]) -> None:
         if host.startswith(("/", "@")):  # a directory with a Unix-domain socket, or an abstract one
             continue
         try:
-            host.encode("idna")  # what resolving it does first
+            host.encode("idna")  # resolving the name does this first
         except UnicodeError:
             pass
         else:

@@ -1,4 +1,4 @@
-"""Commands that work on the rows of all users: row-level security out of their way, and their errors in a sentence."""
+"""For commands that work on the rows of all users: lifts row-level security, and turns errors into sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SELECT relname, relforcerowsecurity, pg_has_role(relowner, 'USAGE')
 FROM pg_class WHERE oid = ANY(%s::regclass[]) AND row_security_active(oid)
 """
 SEES_ALL: Final = "SET LOCAL row_security = off"
-"""Where a policy would hide rows, silently, PostgreSQL raises an error instead."""
+"""If a policy would silently hide rows, PostgreSQL raises an error instead."""
 
 
 class WalledError(Exception):
@@ -26,7 +26,7 @@ class WalledError(Exception):
 
 @contextmanager
 def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
-    """Raise what goes wrong within the block as this `error` of a command; `login` says which login it needs."""
+    """Raise errors within the block as this `error` of a command; `login` names the login that it needs."""
     try:
         yield
     except WalledError:
@@ -43,10 +43,10 @@ def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
 
 @contextmanager
 def without_wall(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
-    """Let the owner of the tables see all their rows within the block, which is in a transaction.
+    """Let the owner of the tables see all rows within the block, which is in a transaction.
 
-    A login that bypasses row-level security needs nothing. What a failure leaves lifted, its rollback puts back. Raises
-    WalledError, and psycopg.Error.
+    A login that bypasses row-level security needs nothing. After a failure, the rollback restores row-level security.
+    Raises WalledError and psycopg.Error.
     """
     connection.execute(SEES_ALL)
     lifted = connection.execute(_WALLS, [list(tables)]).fetchall()
