@@ -1,4 +1,4 @@
-"""How a setting is declared: the variable, the parser, the default, the help sentence."""
+"""The declaration of a setting: the variable, the parser, the default, the help sentence."""
 
 from __future__ import annotations
 

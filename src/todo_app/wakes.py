@@ -1,4 +1,4 @@
-"""How a worker's listeners learn of writes: of its own at once, of other workers' by notification or by poll."""
+"""Wakes a worker's listeners after writes: after its own at once, after other workers' by notification or poll."""
 
 from __future__ import annotations
 

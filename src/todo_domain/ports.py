@@ -60,11 +60,11 @@ class Tasks(Protocol):
       transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
       if the fingerprint differs. Racing callers wait for each other. But `create` without a uid gives its first answer
       again.
-    * A deleted task lies in the trash for `trash_kept`, with its tombstone; 0 turns the trash off. Readers take what
-      has expired for absent at once; a write that purges removes it. A row of the trash leaves with its tombstone.
-    * Gone says as `restorable` whether the trash holds the task, expired or not.
-    * A store that cannot answer by the `deadline`, without one in ANSWER_WITHIN, raises Unavailable then; it says so
-      if a write's outcome is unknown. What it cannot do in the time that is left, it does not begin.
+    * A deleted task stays in the trash for `trash_kept`, with its tombstone; 0 turns the trash off. Expired tasks are
+      hidden from readers at once; a write that purges removes them. A row of the trash is removed with its tombstone.
+    * `restorable` of Gone is true if the trash has the task, expired or not.
+    * A store that cannot answer by the `deadline` (without one: within ANSWER_WITHIN) raises Unavailable then, with
+      `outcome_unknown` if a write's outcome is unknown. It does not begin a call that it cannot finish in time.
     """
 
     async def create(
@@ -79,18 +79,18 @@ class Tasks(Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
-        """Keep a new task with an id that no task ever had. `members` are what `check_new` returned.
+        """Store a new task with an id that no task ever had. `members` are the result of `check_new`.
 
-        With a `uid`, of which racing callers make one task: raises Exists if the owner has a task of that uid, and
-        Gone if there is a tombstone of it.
+        With a `uid`, racing callers create one task: Exists is raised if the owner has a task of that uid, and Gone if
+        there is a tombstone of it.
 
         With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first answer is
-        given again, also beyond the quota; KeyReused if the fingerprint differs. Racing callers wait for each
-        other. Raises QuotaReached if the owner has `quota` tasks.
+        returned again, also beyond the quota; KeyReused is raised if the fingerprint differs. Racing callers wait for
+        each other. Raises QuotaReached if the owner has `quota` tasks.
         """
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        """Return the task. Raises NotFound; and Gone, if the key is a uid of which there is a tombstone."""
+        """Return the task. Raises NotFound, and Gone if the key is a uid with a tombstone."""
 
     async def page(
         self,
@@ -101,17 +101,17 @@ class Tasks(Protocol):
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return what `todo_domain.query.select` would, with the counter of the same snapshot.
+        """Return the same as `todo_domain.query.select`, with the counter of the same snapshot.
 
-        If that counter is `unless`, the tasks may be left out: the caller has them. `room`, if there is one, counts the
-        tasks while they are read, and its NoRoom ends that. Calls without a room and with a query that is `short` are
-        not held up by others.
+        If that counter is `unless`, the tasks may be left out, because the caller has them. `room`, if there is one,
+        counts the tasks while they are read, and its NoRoom ends the read. Calls without a room and with a `short`
+        query are not held up by others.
         """
 
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        """Do what `get` does for a write with `once`: raise Repeated or KeyReused if the key was used already."""
+        """Do the same as `get` for a write with `once`: raise Repeated or KeyReused if the key was used already."""
 
     async def replace(
         self,
@@ -123,9 +123,9 @@ class Tasks(Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Keep `edited` in the place of the same task at `edited.revision`, and return it with its new revision.
+        """Replace the task by `edited` if it is at `edited.revision`; return it with its new revision.
 
-        Raises NotFound if the task is gone, and Stale with the current task if it is at another revision.
+        Raises NotFound if the task does not exist, and Stale with the current task if it is at another revision.
         """
 
     async def toggle(
@@ -140,7 +140,7 @@ class Tasks(Protocol):
     ) -> Task:
         """Complete an open task or reopen a complete one, and return it. No toggle is ever lost.
 
-        Raises what `get` raises.
+        Raises the errors of `get`.
         """
 
     async def delete(
@@ -154,15 +154,15 @@ class Tasks(Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Move the task to the trash, leave a tombstone with its uid, and make room for one more.
+        """Move the task to the trash, insert a tombstone with its uid, and decrease the number of tasks.
 
         Without `trash_kept`, the task is removed for good.
 
-        Raises what `get` raises, and Stale if its revision is not in `expected` (None: any).
+        Raises the errors of `get`, and Stale if the task's revision is not in `expected` (None: any).
         """
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        """Return what a batch of these keys, at most 200, needs to know, all of it from one moment."""
+        """Return the snapshot for a batch of these keys, at most 200."""
 
     async def apply(
         self,
@@ -173,9 +173,9 @@ class Tasks(Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Kept | None:
-        """Keep all the changes as one write, or return None if what they depend on is no longer so.
+        """Apply all the changes as one write, or return None if a precondition no longer holds.
 
-        `changes` has at least one write. A purge is due if any of the new revisions calls for one.
+        `changes` has at least one write. A purge is due if it is due for any of the new revisions.
         """
 
     async def changes(
@@ -187,10 +187,10 @@ class Tasks(Protocol):
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
-        """Return what changed after `since`, the lowest `limit` revisions of it; the whole state if `since` is 0.
+        """Return the changes after `since`, the lowest `limit` revisions; the whole state if `since` is 0.
 
-        Raises Resync where `todo_domain.changes.require_known` does. Counter, horizon and rows are one snapshot.
-        `room` is as in `page`.
+        Raises Resync like `todo_domain.changes.require_known`. Counter, horizon and rows are one snapshot. `room` is as
+        in `page`.
         """
 
     async def trash(
@@ -219,11 +219,11 @@ class Tasks(Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Put a task of the trash back, and return it: as it was, but for its revision and `updated_at`.
+        """Restore a task from the trash, and return it, unchanged except for its revision and `updated_at`.
 
-        Its tombstone goes; the horizon stays. A task that is not deleted is returned as it is. Racing callers make one
-        change. Raises NotFound if there is no such task, nor one in the trash, and QuotaReached if the owner has
-        `quota` tasks; the task stays in the trash then.
+        Its tombstone is deleted; the horizon does not change. A task that is not deleted is returned unchanged. Racing
+        callers make one change. Raises NotFound if there is no such task, deleted or not, and QuotaReached if the owner
+        has `quota` tasks; the task then stays in the trash.
         """
 
     async def discard(
@@ -238,7 +238,7 @@ class Tasks(Protocol):
         """Remove a task from the trash for good; its tombstone and the counter stay. Raises NotFound."""
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything from the trash for good; the tombstones and the counter stay."""
+        """Remove all tasks from the trash for good; the tombstones and the counter stay."""
 
     async def export(
         self,
@@ -257,8 +257,8 @@ class Tasks(Protocol):
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove the owner's tasks, trash, tombstones and keys, in one transaction that advances the counter by one.
 
-        The horizon becomes the new counter, so no revision and no list tag from before fits any more. Only the user id
-        and the counter remain. Of a user who never wrote, nothing is made. The work takes as long as there are rows.
+        The horizon becomes the new counter, so every earlier revision and list tag is stale. Only the user id and the
+        counter remain. For a user who never wrote, nothing is created. The time is proportional to the number of rows.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
@@ -266,7 +266,7 @@ class Tasks(Protocol):
 
 
 class Caller(NamedTuple):
-    """The user whom a verified token stands for, and when the token expires, in seconds since 1970."""
+    """The user of a verified token, and the token's expiry in seconds since 1970."""
 
     user: UserId
     expires_at: float
@@ -276,11 +276,11 @@ class TokenVerifier(Protocol):
     """Verifies tokens."""
 
     async def verify(self, token: str, *, deadline: Deadline | None = None) -> Caller:
-        """Return the caller whose token this is, if the token is valid now.
+        """Return the caller of a token that is valid now.
 
-        Raises Unauthenticated with a reason, and Unavailable while no key set was ever had or the latest fetch of
-        it failed and the token names a key that is not in it. A wait for keys ends at the deadline, without one in
-        ANSWER_WITHIN. Never blocks, never reads more than is sensible.
+        Raises Unauthenticated with a reason. Raises Unavailable if no key set was fetched yet, or if the latest fetch
+        failed and the token names an unknown key. A wait for keys ends at the deadline; without one, within
+        ANSWER_WITHIN. Never blocks the event loop, and bounds what it reads.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
@@ -291,7 +291,7 @@ class AuditLog(Protocol):
     """The log of security events."""
 
     def record(self, event: str, **details: str | int | None) -> None:
-        """Note that `event` happened. Must not raise, must not wait, and keeps `details` but for the end of long ones.
+        """Record an event. Must not raise and must not wait; it keeps `details`, except the end of long ones.
 
         Callers never pass a token, a secret, a title or a description.
         """

@@ -1,4 +1,4 @@
-"""A PUT: what it asks for, and what it makes of a task, of a deleted one, or of none."""
+"""A PUT: its members and conditions, and its effect on a task, a tombstone, or nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from todo_domain.task import Members, Task, check, new_task
 class Put(NamedTuple):
     """The members to set, and the conditions.
 
-    `id`, `uid` and `user_id` are what the client put back of what it cannot change; None is as if it were not there.
-    `if_match` holds the revisions that may be changed, None any; `conditional` tells whether there was such a condition
-    at all, one that takes any revision included. `create_only` refuses a task that is there.
+    `id`, `uid` and `user_id` are the read-only members that the client sent back; None counts as absent. `if_match` has
+    the revisions that may be changed, None any; `conditional` is true if there was such a condition, including one that
+    accepts any revision. `create_only` refuses an existing task.
     """
 
     members: Members
@@ -31,23 +31,23 @@ class Put(NamedTuple):
 
     @property
     def may_create(self) -> bool:
-        """Whether it can be of a task that is not there yet: its author knows no id, revision or condition of one."""
+        """Whether it may create a task: it has a title, but no id, revision or condition of an existing task."""
         return "title" in self.members and "revision" not in self.members and self.id is None and not self.conditional
 
 
 def checked_put(put: Put) -> Put:
-    """Return the PUT with its members as `check` returns them. Raises Invalid, also if there is nothing to set."""
+    """Return the PUT with checked members. Raises Invalid, also if there is no member to set."""
     if not put.members.keys() - {"revision"}:
         raise Invalid("body", "has no member that can be set")
     return put._replace(members=check(put.members))
 
 
 def judge_put(put: Put, found: Task | Tombstone | None, *, owner: UserId, key: Key, now: datetime) -> Task:
-    """Return the task as the PUT leaves it, given what is under its key. `put` is what `checked_put` returned.
+    """Return the task after the PUT, given the task or tombstone under its key. `put` is a result of `checked_put`.
 
-    It is `found` itself if nothing changes. A task that the PUT creates has id 0 and revision 0, which the store gives.
-    Raises Invalid if the client put back another task's id, uid or user, or if a new name is no uid; Gone for a
-    tombstone; NotFound if there is neither a task nor one to create; Stale and Exists if a condition fails.
+    It is `found` itself if nothing changes. A created task has id 0 and revision 0; the store assigns both. Raises
+    Invalid if the client sent back another task's id, uid or user, or if a new key is not a uid; Gone for a tombstone;
+    NotFound if there is no task and none is created; Stale and Exists if a condition fails.
     """
     if isinstance(found, Task):
         _require_own(put, id_=found.id, uid=found.uid, user_id=found.user_id)

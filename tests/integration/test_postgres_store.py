@@ -199,7 +199,7 @@ async def test_the_proof_finds_a_wall_that_lets_writes_in(postgres_databases, th
         server.execute("INSERT INTO users VALUES ('ann', 1, 0, 0, now())", database=throwaway)
         server.execute(f"CREATE POLICY everybody ON {table} FOR INSERT WITH CHECK (true)", database=throwaway)
         error, _ = await refusal(store.prove_isolation())
-        assert "another user's place was let in" in str(error)
+        assert "a write to another user's row succeeded" in str(error)
     assert server.execute("SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM tasks)", database=throwaway) == [
         (1, 0)
     ]

@@ -81,7 +81,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     for name in ("NewTask", "TaskPatch", "Completion"):
         found[name].update(_TWINS_AGREE)
     for operation in _OPERATIONS:
-        found[operation.__name__]["properties"]["op"]["description"] = "Which operation it is."
+        found[operation.__name__]["properties"]["op"]["description"] = "The kind of operation."
     found["PutOperation"]["properties"]["task"] = reference("TaskPut")
     found["PatchOperation"]["properties"]["task"] = reference("TaskPatch")
     # The document needs no names that distinguish the structs of answers.

@@ -107,7 +107,7 @@ class OperationResult(Struct, omit_defaults=True, kw_only=True):
 
     status: Annotated[int, about("The status of the answer to its single request.")]
     task: Annotated[TaskOut, about("With 200 and 201: the task as it was after this operation.")] | UnsetType = UNSET
-    code: Annotated[str, about("If it failed: the error, for programs.")] | UnsetType = UNSET
+    code: Annotated[str, about("If it failed: the kind of error, for programs.")] | UnsetType = UNSET
     error: Sentence | UnsetType = UNSET
     fields: Annotated[list[FieldProblem], about("With 400.")] | UnsetType = UNSET
     current: Annotated[TaskOut, about("With 412: the task as it was then.")] | UnsetType = UNSET

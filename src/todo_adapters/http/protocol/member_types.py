@@ -53,7 +53,7 @@ SEEN: Final = {
 Title = Annotated[
     str,
     Meta(
-        description="What is to be done. Trimmed; has at least one visible character.",
+        description="The task in a few words. Trimmed; has at least one visible character.",
         extra_json_schema={"maxLength": LONGEST_TITLE, **_LABEL},
     ),
 ]

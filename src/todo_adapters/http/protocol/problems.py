@@ -28,7 +28,7 @@ class ProblemOut(Struct, omit_defaults=True, kw_only=True):
     """The shape of an error: a sentence for people, a code for programs."""
 
     error: Sentence
-    code: Annotated[str, about("What was wrong, for programs.")]
+    code: Annotated[str, about("The kind of error, for programs.")]
     fields: (
         Annotated[list[FieldProblem], Meta(min_length=1, description="With 400: the first problem at least.")]
         | UnsetType
@@ -44,7 +44,7 @@ class ExistsProblemOut(Struct, kw_only=True):
     """The error of a PUT that only creates, for a task that exists."""
 
     error: Sentence
-    code: Annotated[Literal["exists"], about("What was wrong, for programs.")]
+    code: Annotated[Literal["exists"], about("The kind of error, for programs.")]
     current: Annotated[TaskOut, about("The task as it is now.")]
     index: Index | UnsetType = UNSET
     request_id: RequestId
@@ -54,8 +54,8 @@ class GoneProblemOut(Struct, kw_only=True):
     """The error of a write by uid to a deleted task."""
 
     error: Sentence
-    code: Annotated[Literal["gone"], about("What was wrong, for programs.")]
-    deleted: Annotated[TombstoneOut, about("What is left of the task.")]
+    code: Annotated[Literal["gone"], about("The kind of error, for programs.")]
+    deleted: Annotated[TombstoneOut, about("The tombstone of the task.")]
     restorable: Annotated[bool, about("Whether the task is in the trash and can be restored.")]
     index: Index | UnsetType = UNSET
     request_id: RequestId
@@ -65,7 +65,7 @@ class StaleProblemOut(Struct, kw_only=True):
     """The error of a write that was based on another revision than the current one."""
 
     error: Sentence
-    code: Annotated[Literal["stale"], about("What was wrong, for programs.")]
+    code: Annotated[Literal["stale"], about("The kind of error, for programs.")]
     current: Annotated[TaskOut, about("The task as it is now.")]
     index: Index | UnsetType = UNSET
     request_id: RequestId
@@ -79,7 +79,8 @@ class BatchProblemOut(Struct, kw_only=True, forbid_unknown_fields=True):
 
     error: Sentence
     code: Annotated[
-        str, Meta(description="What was wrong, for programs.", extra_json_schema={"enum": ["exists", "gone", "stale"]})
+        str,
+        Meta(description="The kind of error, for programs.", extra_json_schema={"enum": ["exists", "gone", "stale"]}),
     ]
     index: Index
     request_id: RequestId

@@ -116,4 +116,4 @@ async def prove_isolation(client: PostgresClient) -> None:
             continue
         except psycopg.Error:  # an error of the foreign key, or the one at the end: the policy allowed the insert
             pass
-        raise NotIsolated("row-level security is not in force: a write into another user's place was let in")
+        raise NotIsolated("row-level security is not in force: a write to another user's row succeeded")

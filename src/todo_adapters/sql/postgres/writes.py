@@ -242,7 +242,7 @@ provision: Final = (
 """Makes the user's row, if there is none."""
 
 _NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
-"""What a write with a key demands: that the key is not remembered."""
+"""The condition of a write with a key: the key is not stored yet."""
 
 create: Final = _create()
 _UNNAMED: Final = (~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)))

@@ -42,7 +42,7 @@ _PASSING: Final = {
 
 
 class _Ending(NamedTuple):
-    """How a job ended: with an error, or else with a result."""
+    """The end of a job: an error, or else a result."""
 
     error: Exception | None
     result: Any = None
@@ -51,26 +51,26 @@ class _Ending(NamedTuple):
 class _Job:
     """Work that a caller waits for. Each of its two locks is taken once and never released: its holder decides."""
 
-    __slots__ = ("begin", "deadline", "ending", "keep", "over", "told", "work")
+    __slots__ = ("answer", "begin", "deadline", "ending", "keep", "over", "work")
 
-    def __init__(self, work: Work[Any], told: asyncio.Future[_Ending], deadline: Deadline) -> None:
+    def __init__(self, work: Work[Any], answer: asyncio.Future[_Ending], deadline: Deadline) -> None:
         self.work = work
-        self.told = told
-        self.over = False  # whether the caller has been told how the job ended
+        self.answer = answer
+        self.over = False  # whether the caller has got the answer
         self.deadline = deadline.at - _GRACE
-        self.ending = _Ending(None)  # only the thread uses it until the caller is told
+        self.ending = _Ending(None)  # only the thread uses it until the answer is delivered
         self.begin = threading.Lock()  # taken by the thread to start the work, or by the caller to cancel it
         self.keep = threading.Lock()  # taken by the thread to keep what the work did, or by a caller that gives up
 
 
-_Tell = Callable[[list[_Job]], None]
+_Deliver = Callable[[list[_Job]], None]
 
 
 class SqliteWorker:
     """One thread with one connection, which runs the work of its callers in the order of their calls.
 
     A worker that `writes` runs all waiting work in one transaction. Work that returns is kept, work that raises is
-    undone alone, and each caller gets its answer once the transaction is on the disk. A worker that reads runs all
+    rolled back alone, and each caller gets its answer once the transaction is on the disk. A worker that reads runs all
     waiting work in one snapshot. If the file cannot be used, every caller of the transaction gets Unavailable, by its
     deadline.
 
@@ -98,7 +98,7 @@ class SqliteWorker:
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
         """Run `work` with the connection and return its result, by the deadline or else within ANSWER_WITHIN.
 
-        Raises what `work` raises, and Unavailable if the deadline passes or the worker is closing.
+        Raises the errors of `work`, and Unavailable if the deadline passes or the worker is closing.
         """
         deadline = deadline or Deadline.within()
         if self._closing:
@@ -113,12 +113,12 @@ class SqliteWorker:
         self._given += 1
         self._waiting.put(job)
         try:
-            error, result = await job.told
+            error, result = await job.answer
         except asyncio.CancelledError:
             begun = not job.begin.acquire(blocking=False)
             if begun and self._writes and not job.over:
-                job.told = loop.create_future()
-                await job.told  # a write that has begun is finished, so its outcome is settled when this call ends
+                job.answer = loop.create_future()
+                await job.answer  # a write that has begun is finished, so its outcome is settled when this call ends
             raise
         finally:
             timer.cancel()
@@ -129,7 +129,7 @@ class SqliteWorker:
 
     def _give_up(self, job: _Job) -> None:
         known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
-        _tell(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
+        _deliver(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
 
     async def aclose(self) -> None:
         """Finish the calls that were made, close the connection and end the thread."""
@@ -142,7 +142,7 @@ class SqliteWorker:
     # The methods below run in the thread.
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
-        def tell(jobs: list[_Job]) -> None:
+        def deliver(jobs: list[_Job]) -> None:
             self._done += len(jobs)  # before the callers continue, because they may read the load
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
                 loop.call_soon_threadsafe(_tell_all, jobs)
@@ -150,7 +150,7 @@ class SqliteWorker:
         do = self._write if self._writes else self._read
         while (first := self._waiting.get()) is not None:
             if first.begin.acquire(blocking=False):
-                do(first, tell)
+                do(first, deliver)
             else:
                 self._done += 1
             del first  # frees its result, which may be long, before the wait for the next job
@@ -170,7 +170,7 @@ class SqliteWorker:
                 else:
                     self._done += 1
 
-    def _write(self, first: _Job, tell: _Tell) -> None:
+    def _write(self, first: _Job, deliver: _Deliver) -> None:
         jobs, committing = [first], False
         try:
             connection = self._ready()
@@ -192,9 +192,9 @@ class SqliteWorker:
             for job in jobs:
                 written = committing and job.ending.error is None
                 job.ending = _Ending(_refusal(error, committing=written))
-        tell(jobs)
+        deliver(jobs)
 
-    def _read(self, first: _Job, tell: _Tell) -> None:
+    def _read(self, first: _Job, deliver: _Deliver) -> None:
         # The snapshot is taken after all of these calls were made, so it shows every write that their callers know of.
         jobs = [first, *self._more()]
         done, until = 0, time.monotonic() + _SNAPSHOT
@@ -209,7 +209,7 @@ class SqliteWorker:
                 job.ending = _Ending(_refusal(error, committing=False))
             if number == len(jobs) or time.monotonic() > until:
                 self._roll_back()
-                tell(jobs[done:number])
+                deliver(jobs[done:number])
                 done, until = number, time.monotonic() + _SNAPSHOT
 
     def _snapshot(self) -> sqlite3.Connection:
@@ -247,7 +247,7 @@ class SqliteWorker:
 
 def _do(job: _Job, connection: sqlite3.Connection) -> object:
     if time.monotonic() > job.deadline:
-        raise Unavailable("too many others are using the database: try again")
+        raise Unavailable("too many other processes are using the database: try again")
     return job.work(connection)
 
 
@@ -284,10 +284,10 @@ def _refusal(error: Exception, *, committing: bool) -> Exception:
 
 def _tell_all(jobs: list[_Job]) -> None:
     for job in jobs:
-        _tell(job, job.ending)
+        _deliver(job, job.ending)
 
 
-def _tell(job: _Job, ending: _Ending) -> None:
+def _deliver(job: _Job, ending: _Ending) -> None:
     job.over = True
-    if not job.told.done():
-        job.told.set_result(ending)
+    if not job.answer.done():
+        job.answer.set_result(ending)
