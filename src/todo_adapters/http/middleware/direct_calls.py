@@ -45,9 +45,9 @@ _IGNORED_BELOW: Final = (*_IGNORED, "middleware", "request_max_body_size")
 
 
 class Found(NamedTuple):
-    """Where a path and a method lead: the handler, the template of its path, and what the path has in place of names.
+    """The route of a path and a method: the handler, the template of the path, and the values of its names.
 
-    The values are segments of the path as it came, undecoded.
+    The values are segments of the path as sent, undecoded.
     """
 
     handler: Handler
@@ -56,13 +56,12 @@ class Found(NamedTuple):
 
 
 class DirectCalls:
-    """An ASGI application before Litestar's, which calls the handlers of `/api` without it.
+    """An ASGI application before Litestar's, which calls the handlers of `/api` directly.
 
-    To find a handler and to prepare its call costs Litestar more time than to read a task takes. The table is made
-    once, from the routes that Litestar has: the controllers declare them. Litestar serves what is not in the table:
-    public routes, OPTIONS, and paths and methods that do not exist.
-
-    Raises TypeError for an application with something that a direct call ignores.
+    Litestar takes longer to find a handler and to prepare its call than it takes to read a task. The table is made
+    once, from Litestar's routes, which the controllers declare. Litestar serves the requests that are not in the table:
+    public routes, OPTIONS, and unknown paths and methods. Raises TypeError for an application with an option that a
+    direct call ignores.
     """
 
     def __init__(self, app: Litestar, authentication: Authentication) -> None:
@@ -75,7 +74,7 @@ class DirectCalls:
                 self._add(route)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Serve one request, or raise why it is refused; a lifespan is Litestar's."""
+        """Serve one request, or raise the error that refuses it; pass a lifespan to Litestar."""
         http: Any = scope
         found = self.find(http["method"], http["path"]) if http["type"] == "http" else None
         if found is None:
@@ -84,7 +83,7 @@ class DirectCalls:
         return self._call(handler, scope, receive, send)
 
     def find(self, method: str, path: str) -> Found | None:
-        """Return where Litestar leads a request with this method to this path; None if only Litestar knows."""
+        """Return the route of a request with this method and path; None if Litestar must serve it."""
         segments = path.split("/")[1:]
         for shape in self._shapes.get(len(segments), ()):
             if (route := shape.routes.get(shape.fixed(segments))) is not None:
@@ -107,7 +106,7 @@ class DirectCalls:
 
 
 class _Route(NamedTuple):
-    """The handlers of one path by method; `names` are those in the template, each with its place among the segments."""
+    """The handlers of one path by method; `names` are the template's names with their positions among the segments."""
 
     template: str
     names: list[tuple[str, int]]
@@ -115,7 +114,7 @@ class _Route(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """The routes of one length that have fixed segments in the same places, by these segments, which `fixed` takes."""
+    """The routes of one length with fixed segments in the same positions, by these segments, which `fixed` returns."""
 
     places: tuple[int, ...]
     fixed: Callable[[Sequence[Any]], Any]
@@ -123,10 +122,10 @@ class _Shape(NamedTuple):
 
 
 def _has_a_place(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
-    """Return whether a route is in the table: all its names are for any text, and no other route goes before it.
+    """Return whether a route is in the table: its names accept any text, and no other route has precedence.
 
-    Another route goes before this one where it has a fixed segment in the place of a name, and the same up to there:
-    Litestar leads every path with that segment to the other, whatever follows.
+    Another route has precedence if it has a fixed segment in the position of a name and equal segments before it:
+    Litestar routes every path with that segment to the other one.
     """
     return all(part.type is str for part in route.path_parameters.values()) and not any(
         _goes_before(other.path_components, route.path_components) for other in routes
@@ -134,7 +133,7 @@ def _has_a_place(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
 
 
 def _goes_before(other: Iterable[object], own: Iterable[object]) -> bool:
-    """Return whether the first place in which two routes differ is fixed in the other and a name in ours."""
+    """Return whether the first differing segment of two routes is fixed in the other route and a name in this one."""
     for theirs, ours in zip(other, own, strict=False):
         if isinstance(theirs, str) != isinstance(ours, str):
             return isinstance(theirs, str)
