@@ -128,7 +128,7 @@ def test_after_a_restore_every_device_starts_anew_and_no_id_is_given_twice(life)
         ({}, "new.db", "cannot be opened"),
         ({"TODO_DATABASE_URL": "memory:"}, "new.db", "memory"),
         ({"TODO_DATABASE_URL": "postgresql://ann:secret@nowhere/todo"}, "new.db", "pg_dump"),
-        ({"TODO_DATABASE_URL": "sqlite:///there.db"}, "there.db", "there already"),
+        ({"TODO_DATABASE_URL": "sqlite:///there.db"}, "there.db", "exists already"),
         ({"TODO_DATABASE_URL": "sqlite:///there.db"}, "no/such/folder.db", "cannot be written"),
         ({"TODO_DATABASE_URL": "sqlite:///notes.txt"}, "new.db", "not a database"),
     ],

@@ -206,7 +206,7 @@ def test_the_command_says_what_was_copied_and_what_is_wrong(urls, tmp_path):
     for url, sentence in {
         "memory:": "--from must name a file or a server",
         "nonsense": "the database URL of --from",
-        f"sqlite:///{tmp_path}/none.db": "there is no deployment to copy",
+        f"sqlite:///{tmp_path}/none.db": "there is no deployment at the URL of --from",
     }.items():
         refused = todo("copy", "--from", url, cwd=tmp_path, TODO_DATABASE_URL=urls("sqlite"))
         assert refused.returncode == 1

@@ -113,10 +113,10 @@ def test_without_users_there_are_none_to_renew(database):
 
 def test_an_empty_database_and_memory_are_said(database, tmp_path):
     database.run("SELECT 1")
-    with pytest.raises(CannotRenewError, match="nothing is migrated here"):
+    with pytest.raises(CannotRenewError, match="the database is not migrated"):
         renew(database.url, 1)
     for url, sentence in {
-        "memory:": "memory: keeps nothing",
+        "memory:": "memory: has no data to restore",
         f"sqlite:///{tmp_path}/none.db": "cannot be opened",
         f"postgresql://u:p@127.0.0.1:{free_port()}/todo": "cannot be reached",
     }.items():

@@ -89,14 +89,14 @@ def test_a_name_that_another_program_has_taken_is_said_in_one_sentence_and_nothi
 
 def test_sqlite_compares_names_without_case_and_so_does_the_refusal(sqlite_database):
     sqlite_database.run("CREATE TABLE Users (theirs integer)")
-    with pytest.raises(MigrationError, match="has a Users already"):
+    with pytest.raises(MigrationError, match="has another program's Users"):
         migrations.upgrade(sqlite_database.url)
 
 
 def test_a_type_of_one_of_our_names_is_said_too(empty_postgres):
     for name in ("tasks", *DOMAINS.values()):
         empty_postgres.run(f"CREATE TYPE {name} AS ENUM ('a')")
-        with pytest.raises(MigrationError, match=f"the schema public has a {name} already"):
+        with pytest.raises(MigrationError, match=f"the schema public has another program's {name}"):
             migrations.upgrade(empty_postgres.url)
         empty_postgres.run(f"DROP TYPE {name}")
     assert migrations.upgrade(empty_postgres.url) == schema.head()
@@ -107,7 +107,7 @@ def test_a_missing_table_is_named_instead_of_saying_that_there_is_nothing_to_do(
     migrations.upgrade(database.url)
     database.run(f"DROP TABLE {table}" + (" CASCADE" if database.url.startswith("postgres") else ""))
     for look in (migrations.current, migrations.pending, migrations.upgrade):
-        with pytest.raises(MigrationError, match=f"is at {schema.head()}, but it lacks {table}"):
+        with pytest.raises(MigrationError, match=f"is marked as at {schema.head()}, but it lacks {table}"):
             look(database.url)
 
 

@@ -153,7 +153,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence_that_tells_what_to_write(url,
 @pytest.mark.parametrize("before", ["?", "?sslmode=require&"])
 def test_a_parameter_that_is_not_libpqs_is_named_with_what_it_means_here(parameter, says, before):
     sentence = refusal(f"postgresql://u:p@h/db{before}{parameter}&connect_timeout=5")
-    assert f"the parameter {parameter.partition('=')[0]}, which the service does not take" in sentence
+    assert f"the parameter {parameter.partition('=')[0]}, which the service does not accept" in sentence
     assert says in sentence
 
 
