@@ -1,4 +1,4 @@
-"""Which statements a connection has prepared, and by which names."""
+"""The statements that a connection has prepared, and their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from todo_adapters.sql.postgres.transaction import Statement, Transaction
 
 
 class PreparedStatements:
-    """The statements that one connection was told to prepare. A name is that of the statement and of a generation."""
+    """The statements that one connection has prepared. A name is the statement's name with a generation."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
