@@ -90,14 +90,14 @@ class Connection(RequestReader):
             self._closing = True
             transport.close()
         else:
-            self._check_timer = self.loop.call_later(ARRIVAL, self._check_progress)
+            self._check_timer = self.loop.call_later(min(ARRIVAL, self.timeout_keep_alive), self._check_progress)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timer and release the transport."""
         if self._check_timer is not None:
             self._check_timer.cancel()
         super().connection_lost(exc)
-        self._answer_transport.close = nothing  # breaks a reference cycle
+        self._answer_transport.end = nothing  # breaks a reference cycle
 
     def shutdown(self) -> None:
         """Answer the current request, wait `linger` seconds for a request that may be on its way, and close."""
@@ -163,12 +163,23 @@ class Connection(RequestReader):
         self.loop.call_later(LINGERING_CLOSE, self.transport.close)
 
     def _check_progress(self) -> None:
+        """Close a connection that is idle for too long, or whose client has made no progress since the last check.
+
+        One timer serves both: to set and cancel one for each request costs more.
+        """
         awaited = self._awaited_progress()
         if awaited is not None and awaited == self._awaited:
             self.transport.abort()
             return
         self._awaited = awaited
-        self._check_timer = self.loop.call_later(ARRIVAL, self._check_progress)
+        again: float = ARRIVAL
+        if awaited is None and self._idle_since is not None:
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+            if left <= 0:
+                self.transport.close()
+                return
+            again = min(ARRIVAL, left)
+        self._check_timer = self.loop.call_later(again, self._check_progress)
 
     def _awaited_progress(self) -> object:
         """Return a value that changes with the client's progress; None if the server does not wait for the client."""
@@ -177,7 +188,7 @@ class Connection(RequestReader):
             # A long answer is written as the client reads it, so the unread size alone does not show progress.
             return (self._answer_transport.written - unread, "to read on")
         if cycle is None or cycle.response_complete:
-            return None if self.timeout_keep_alive_task else (cycle, "the next request")
+            return None if self._idle_since is not None else (cycle, "the next request")
         return (cycle, "the rest of the body") if cycle.more_body else None
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+from typing import Final
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from todo_adapters.http.protocol.errors import HeadersTooLarge
+from todo_app.answer_cycle import AnswerCycle
 from todo_app.framing import FRAMING, LIMIT, Framing, body_length
 from todo_app.transports import READ, AnswerTransport, Flow, nothing
 from todo_domain import Invalid, TodoError
-
-if TYPE_CHECKING:
-    import asyncio
 
 READ_AHEAD: Final = 16_384
 """Bytes of a body that are parsed ahead of the application."""
@@ -29,7 +29,7 @@ class RequestReader(HttpToolsProtocol):
     """
 
     flow: Flow
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # as it is before the first request
+    cycle: AnswerCycle | None  # type: ignore[assignment]  # as it is before the first request
     url: bytes = b""
     _answer_transport: AnswerTransport
     _unparsed: bytes = b""
@@ -37,6 +37,7 @@ class RequestReader(HttpToolsProtocol):
     _upgrade: bool = False
     _keep_alive: bool = True
     _closing: bool = False
+    _idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Start reading."""
@@ -58,7 +59,7 @@ class RequestReader(HttpToolsProtocol):
         if self._closing:
             self._dropped(data)
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         self._unparsed = self._unparsed + data if self._unparsed else data
         self._parse()
         if len(data) >= READ and not self._closing:  # there is more, but other connections come first
@@ -108,12 +109,7 @@ class RequestReader(HttpToolsProtocol):
             self.url = _with_path(self.url)
         if version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
-        super().on_headers_complete()
-        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
-        cycle.transport = self._answer_transport  # type: ignore[assignment]  # it uses no other methods
-        self._keep_alive = cycle.keep_alive
-        if self.expect_100_continue:
-            cycle.keep_alive = False  # until the body comes: a client may leave it out after a refusal
+        self._begin_to_answer(version)
         self._framing_fields.clear()
         self._section = 0
         self._framing.head_ended(length)
@@ -128,7 +124,7 @@ class RequestReader(HttpToolsProtocol):
         if self._upgrade:
             return
         self._check_excess()
-        cycle: RequestResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
+        cycle: AnswerCycle = self.cycle  # type: ignore[assignment]  # the head has set it
         cycle.more_body = False
         if self.expect_100_continue and not cycle.response_started:
             cycle.keep_alive = self._keep_alive
@@ -162,6 +158,33 @@ class RequestReader(HttpToolsProtocol):
         else:
             self._reading.resume_reading()
 
+    def _begin_to_answer(self, version: str) -> None:
+        """Call the application for the request whose head is complete."""
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode("ascii") + url.path
+        scope["query_string"] = url.query or b""
+        self._keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        self.cycle = AnswerCycle(
+            scope=scope,
+            transport=self._answer_transport,  # type: ignore[arg-type]  # it uses no other methods
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            # Not before the body comes: the client may leave it out after a refusal.
+            keep_alive=self._keep_alive and not self.expect_100_continue,
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
+
     def _may_parse(self) -> bool:
         """Return whether a request may begin, or more of the current body may be parsed."""
         cycle = self.cycle
@@ -187,8 +210,7 @@ class RequestReader(HttpToolsProtocol):
             self.parser.feed_data(b"".join([*head, b"\r\n"]))
 
     def _wait_for_the_next(self) -> None:
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self._idle_since = self.loop.time()
 
     def _refuse(self, error: TodoError, rest: bytes) -> None:
         """Refuse the current request; `rest` is unparsed."""

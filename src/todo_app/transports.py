@@ -68,23 +68,36 @@ class Flow(FlowControl):
 
 
 class AnswerTransport:
-    """The transport of answers, whose `close` ends the connection in an orderly way.
+    """The transport of answers, whose `close` calls `end`, which ends the connection in an orderly way.
 
     `written` counts the bytes of all answers.
     """
 
-    __slots__ = ("_write", "close", "is_closing", "written")
+    __slots__ = ("_held", "_write", "end", "is_closing", "written")
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, end: Callable[[], None]) -> None:
         self._write = transport.write
+        self._held = b""
         self.is_closing = transport.is_closing
-        self.close = close
+        self.end = end
         self.written = 0
 
+    def hold(self, head: bytes) -> None:
+        """Keep the head of an answer until the next piece is written, or there is none."""
+        self._held = head
+
     def write(self, data: bytes) -> None:
-        """Send a piece of an answer, and count it."""
-        self.written += len(data)
-        self._write(data)
+        """Send a piece of an answer, after the head if that is held, and count it."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if data:
+            self.written += len(data)
+            self._write(data)
+
+    def close(self) -> None:
+        """End the connection after the answer."""
+        self.write(b"")
+        self.end()
 
 
 def nothing() -> None:

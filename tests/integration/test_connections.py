@@ -59,14 +59,14 @@ async def answer(scope, receive, send):
 
 
 @asynccontextmanager
-async def serving(most=100):
+async def serving(most=100, keep_alive=60):
     """The port of our server over that application."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = ServerConfig(
         answer,
         drain_seconds=0,
         most_connections=most,
-        timeout_keep_alive=60,
+        timeout_keep_alive=keep_alive,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -148,6 +148,24 @@ async def test_an_idle_connection_and_a_request_that_takes_long_are_left_alone()
             await asyncio.wait_for(reader.readuntil(b"xx"), 5)
             await asyncio.sleep(0.9)
         writer.close()
+
+
+@pytest.mark.usefixtures("brief")
+async def test_an_idle_connection_is_closed_when_its_time_is_over_and_one_in_use_is_kept():
+    async with serving(keep_alive=0.5) as port:
+        idle, opened = await asyncio.open_connection("127.0.0.1", port)
+        opened.write(HEAD + b"\r\n")
+        await asyncio.wait_for(idle.readuntil(b"xx"), 5)
+        ended = asyncio.create_task(let_go(idle, seconds=5))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while not ended.done():
+            writer.write(HEAD + b"\r\n")
+            await asyncio.wait_for(reader.readuntil(b"xx"), 5)
+            await asyncio.sleep(0.05)
+        assert await ended
+        assert not reader.at_eof()
+        for one in (opened, writer):
+            one.close()
 
 
 async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader_gets_all_of_it(monkeypatch):
