@@ -27,6 +27,7 @@ SAMPLES: dict[str, Any] = {
     "unless": -1,
     "since": 5,
     "timeout": "2300",
+    "lock_timeout": "2300",
     "title": "Buy groceries",
     "title_key": "buy groceries",
     "description": None,
