@@ -57,10 +57,13 @@ def sqlite_place(sqlite_template: Path, tmp_path: Path) -> SqlitePlace:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for the whole run; tests that stop it or change its settings start their own."""
-    from servers.postgres import PostgresServer
+    """A PostgreSQL server for the whole run; tests that stop it or change its settings start their own.
 
-    with PostgresServer() as server:
+    It is the coordinator of a cluster where TODO_TEST_PG_BIN names programs with Citus.
+    """
+    from servers import citus
+
+    with citus.server() as server:
         yield server
 
 

@@ -210,11 +210,11 @@ def over_todo_serve(
 
 @contextmanager
 def over_todo_serve_on_postgres(**settings: Any) -> Iterator[Api]:
-    """The same on a PostgreSQL server that is started for it."""
-    from servers.postgres import PostgresServer
+    """The same on a PostgreSQL server that is started for it, or on a cluster of Citus: see `servers.citus`."""
+    from servers import citus
     from support.sql_places import PostgresDatabases
 
-    with PostgresServer() as server:
+    with citus.server() as server:
         databases = PostgresDatabases(server)
         with databases.another() as name, over_todo_serve(TODO_DATABASE_URL=databases.url(name), **settings) as api:
             yield api
@@ -223,13 +223,12 @@ def over_todo_serve_on_postgres(**settings: Any) -> Iterator[Api]:
 @contextmanager
 def over_todo_serve_through_pgbouncer(**settings: Any) -> Iterator[Api]:
     """The same behind PgBouncer in transaction mode, which has two connections to the server."""
-    from servers import pgbouncer
-    from servers.postgres import PostgresServer
+    from servers import citus, pgbouncer
     from support.sql_places import PostgresDatabases
 
     pgbouncer.require()
     login = PostgresDatabases.LOGIN
-    with PostgresServer() as server:
+    with citus.server() as server:
         databases = PostgresDatabases(server)
         with (
             databases.another() as name,

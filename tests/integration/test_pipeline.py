@@ -188,3 +188,26 @@ async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_conne
     with pytest.raises(psycopg.OperationalError):
         await sent.answer
     assert connection.broken
+
+
+NAMES = ["ann", "o'brien", "back\\slash", "'; RESET ALL; --", "\\'", "müller 🦊", "", 'quo"te', "a,b", "DEFAULT"]
+
+
+async def test_on_citus_each_unit_is_a_transaction_that_sets_its_user_by_a_command(postgres_databases, monkeypatch):
+    """Citus passes only the command on to its nodes. What PostgreSQL itself is told shows what the command says."""
+    reads = Transaction(WHO)
+    context, who_am_i = reads.statements
+    silent = context._replace(text=b"SELECT 1", name=b"silent", places=())
+    monkeypatch.setattr(reads, "statements", (silent, who_am_i))
+    with postgres_databases.another() as database:
+        connection = await PipelineConnection.to(postgres_databases.url(database))
+        monkeypatch.setattr(connection, "citus", True)
+        try:
+            deadline = asyncio.get_running_loop().time() + 10
+            sent = [connection.send(reads, {"owner": name, "timeout": "0"}, deadline=deadline) for name in NAMES]
+            found = [connection.rows(await each.answer) for each in sent]
+        finally:
+            connection.close()
+    rows = [row for ((row,),) in found]
+    assert [user for user, _, _ in rows] == NAMES
+    assert len({transaction for _, _, transaction in rows}) == len(NAMES)

@@ -31,8 +31,11 @@ class Binaries:
         """The server itself."""
         return self.directory / "postgres"
 
-    def create_cluster(self, superuser: str, password: str) -> Path:
-        """Create a directory whose `data` holds a new cluster that asks everybody for a password, and return it."""
+    def create_cluster(self, superuser: str, password: str, *, trusting: bool = False) -> Path:
+        """Create a directory whose `data` holds a new cluster, and return it.
+
+        It asks everybody for a password, or nobody if it is `trusting`.
+        """
         directory = scratch.create()
         secret = directory / "password"
         secret.write_text(password)
@@ -40,7 +43,8 @@ class Binaries:
         if account:
             account.own(secret)
         options = ["--pgdata", str(directory / "data"), "--username", superuser, "--pwfile", str(secret)]
-        options += ["--auth", "scram-sha-256", "--encoding", "UTF8", *self._locale(), "--no-sync"]
+        authentication = "trust" if trusting else "scram-sha-256"
+        options += ["--auth", authentication, "--encoding", "UTF8", *self._locale(), "--no-sync"]
         result = subprocess.run(
             [self.directory / "initdb", *options],
             check=False,

@@ -42,13 +42,14 @@ _PORT_ATTEMPTS = 5
 class PostgresServer:
     """A PostgreSQL server with a cluster of its own; as a context manager, started on entry and gone on exit.
 
-    Clients reach it over TCP alone and need a password (SCRAM); the superuser's is generated. `settings` go on top of
-    DEFAULTS: DURABLE, or any others. It keeps its port from the first start to `close`, and on Linux ends with the test
-    run, even a killed one.
+    Clients reach it over TCP alone and need a password (SCRAM) unless it is `trusting`; the superuser's is generated.
+    `settings` go on top of DEFAULTS: DURABLE, or any others. It keeps its port from the first start to `close`, and on
+    Linux ends with the test run, even a killed one.
     """
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *, settings: Mapping[str, str] | None = None, trusting: bool = False) -> None:
         self.password = secrets.token_urlsafe(16)
+        self._trusting = trusting
         self._binaries = binaries.find()
         self._settings = {**DEFAULTS, **(SINCE_16 if self.major >= 16 else {}), **(settings or {})}
         self._directory: Path | None = None
@@ -107,7 +108,7 @@ class PostgresServer:
         if self._process and self._process.running:
             raise RuntimeError("the server is already running")
         if self._directory is None:
-            self._directory = self._binaries.create_cluster(SUPERUSER, self.password)
+            self._directory = self._binaries.create_cluster(SUPERUSER, self.password, trusting=self._trusting)
         if self._port is None:
             self._launch_on_a_free_port(self._directory)
         else:

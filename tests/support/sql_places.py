@@ -9,6 +9,7 @@ from typing import Final
 
 from psycopg import sql
 
+from servers.citus import Coordinator
 from servers.postgres import PostgresServer
 from support.places import Table
 from todo_adapters.sql.migrations import upgrade
@@ -75,6 +76,8 @@ class PostgresDatabases:
         server.create_role(self.LOGIN, self.PASSWORD, "NOSUPERUSER NOBYPASSRLS NOINHERIT")
         server.create_database(self._template, owner=self.OWNER)
         upgrade(server.url(self._template, self.OWNER, self.PASSWORD))
+        if isinstance(server, Coordinator):
+            server.distribute(self._template)
         server.execute(f"GRANT todo_app TO {self.LOGIN}")
 
     @contextmanager

@@ -193,6 +193,7 @@ def _apply() -> sa.Select[Any]:
     buried = (
         sa.insert(tombstones)
         .from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
+        .returning(tombstones.c.task_id)
         .cte("buried")
     )
     trash_row = {
@@ -208,6 +209,7 @@ def _apply() -> sa.Select[Any]:
             list(trash_row),
             sa.select(*trash_row.values()).select_from(deletions).where(parameter("to_trash", sa.Boolean)),
         )
+        .returning(trash.c.task_id)
         .cte("trashed")
     )
     return (

@@ -72,7 +72,7 @@ class PostgresClient:
         attempt = 1
         while True:
             try:
-                if batch.grouped and not self._writes.pooled:
+                if batch.grouped and self._writes.groups:
                     return await self._grouped(batch, values, give_up)
                 return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up, room)
             except OverdueError:
@@ -110,7 +110,7 @@ class PostgresClient:
             return self._writes
         if batch.alone or again:
             return self._slow
-        return min(self._reads, self._slow, key=lambda pool: pool.crowd) if self._reads.pooled else self._reads
+        return self._reads if self._reads.groups else min(self._reads, self._slow, key=lambda pool: pool.crowd)
 
     async def _grouped(self, batch: Transaction, values: Values, give_up: float) -> list[list[Row]]:
         """Do what `_once` does, together with the writes of others if that succeeds."""

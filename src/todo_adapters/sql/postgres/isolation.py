@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 
+from todo_adapters.sql.postgres import citus
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
 from todo_adapters.sql.postgres.session import CHECKED, require_usable
@@ -19,6 +20,7 @@ from todo_domain.deadline import Deadline
 from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
+_SOMEBODY: Final = "readiness"
 _TABLES: Final = (users, tasks, tombstones, trash, idempotency_keys)
 _NAMES: Final = (VERSION_TABLE, *(table.name for table in _TABLES))
 
@@ -28,8 +30,9 @@ _SCHEMAS: Final = (
     .where(sa.literal_column("oid").in_([sa.func.to_regclass(sa.literal_column(f"'{name}'")) for name in _NAMES]))
     .scalar_subquery()
 )
+_IS_CITUS: Final[sa.ColumnElement[bool]] = sa.literal_column(f"EXISTS ({citus.IS_CITUS})")
 _SESSION: Final = Transaction(
-    sa.select(_SCHEMAS, *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in CHECKED))
+    sa.select(_IS_CITUS, _SCHEMAS, *(sa.func.current_setting(sa.literal_column(f"'{name}'")) for name in CHECKED))
 )
 """This statement needs neither the tables nor a privilege."""
 
@@ -93,10 +96,15 @@ async def check_isolation(client: PostgresClient, deadline: Deadline) -> None:
 
 
 async def _check(client: PostgresClient, deadline: Deadline) -> None:
-    (((schemas, *session),),) = await client.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
+    (((on_citus, schemas, *session),),) = await client.run(_SESSION, {"owner": _NOBODY}, deadline=deadline)
     require_usable(*session)
     if schemas > 1:
         raise Unavailable("a table of another schema hides todo's: put todo's schema first on the search_path")
+    if on_citus:
+        ((ready,),) = await client.run(citus.FACTS, {"owner": _NOBODY}, deadline=deadline)
+        citus.require_ready(*ready)
+        (((heard,),),) = await client.run(citus.HEARD, {"owner": _SOMEBODY}, deadline=deadline)
+        citus.require_heard(_SOMEBODY, heard)
     (((revision, walled, visible, read_only),),) = await client.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
         raise Unavailable("the schema is behind this release: run todo migrate")
@@ -107,7 +115,14 @@ async def _check(client: PostgresClient, deadline: Deadline) -> None:
 
 
 async def prove_isolation(client: PostgresClient) -> None:
-    """Try to write a row of another user into each table; raise Unavailable unless PostgreSQL refuses every one."""
+    """Try to write a row of another user into each table; raise Unavailable unless PostgreSQL refuses every one.
+
+    On Citus, ask each shard of each table as well, because one row is on one shard.
+    """
+    (((on_citus, *_),),) = await client.run(_SESSION, {"owner": _NOBODY})
+    if on_citus:
+        (walls,) = await client.run(citus.WALLS, {"owner": _NOBODY})
+        citus.require_walls(walls)
     me, other = (f"proof-{secrets.token_hex(16)}" for _ in range(2))
     for trespass in _TRESPASSES:
         try:

@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 from typing import Final
 
 from psycopg import capabilities
-from psycopg.abc import Buffer
+from psycopg.abc import Buffer, Transformer
 from psycopg.adapt import Loader
 from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGconn
+from psycopg.pq.abc import PGconn, PGresult
 
+from todo_adapters.sql.rows import Row
 from todo_domain.errors import Unavailable
 
 CHUNKS: Final = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 """The status of a result with a part of a statement's rows."""
 
-ROWS: Final = {ExecStatus.TUPLES_OK, *CHUNKS}
+_ROWS: Final = {ExecStatus.TUPLES_OK, *CHUNKS}
 """The statuses of results with rows."""
 
 _CHUNK: Final = 64
@@ -43,3 +44,13 @@ def ask_for_chunks(connection: PGconn) -> None:
         connection.set_chunked_rows_mode(_CHUNK)
     else:
         connection.set_single_row_mode()
+
+
+def rows_of(result: PGresult, shapes: Transformer) -> list[Row]:
+    """Return the rows of a result; an empty list for one that has none."""
+    if result.status not in _ROWS:
+        return []
+    shapes.set_pgresult(result)
+    rows = shapes.load_rows(0, result.ntuples, tuple)
+    shapes.set_pgresult(None)  # the last of many would stay in memory
+    return rows

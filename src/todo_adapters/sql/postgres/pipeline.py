@@ -22,10 +22,11 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from todo_adapters.sql.postgres.citus import user_on_nodes
 from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError, require_success
-from todo_adapters.sql.postgres.loading import CHUNKS, ROWS, Instant, ask_for_chunks
+from todo_adapters.sql.postgres.loading import CHUNKS, Instant, ask_for_chunks, rows_of
 from todo_adapters.sql.postgres.prepared import PreparedStatements
-from todo_adapters.sql.postgres.session import prepare
+from todo_adapters.sql.postgres.session import Session, prepare
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import Row, Values
 
@@ -37,11 +38,13 @@ class PipelineConnection:
 
     On a `pooled` one, where each transaction may run on another server connection, no statement has a name, and a batch
     is only sent when the one before it has been answered: PgBouncer 1.18 takes the server connection away at the end of
-    the one, even if it has passed on the beginning of the other.
+    the one, even if it has passed on the beginning of the other. On one to `citus` every batch is a transaction of its
+    own, and one more statement behind the context tells the nodes who the user is.
     """
 
-    def __init__(self, connection: AsyncConnection[Row], *, pooled: bool) -> None:
-        self.pooled = pooled
+    def __init__(self, connection: AsyncConnection[Row], session: Session) -> None:
+        self.pooled = session.pooled
+        self.citus = session.citus
         connection.adapters.register_loader("timestamptz", Instant)
         self._connection = connection  # kept, because it closes when it is collected
         self._pg = connection.pgconn
@@ -67,11 +70,11 @@ class PipelineConnection:
             info, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
         try:
-            pooled = await prepare(connection)
+            session = await prepare(connection)
         except BaseException:
             await connection.close()
             raise
-        return cls(connection, pooled=pooled)
+        return cls(connection, session)
 
     @property
     def load(self) -> int:
@@ -102,7 +105,7 @@ class PipelineConnection:
         sent: none of it will run.
         """
         sent = self._send([(batch, values)], deadline, done, take)
-        if batch.writes:  # a transaction of its own: no failure of another batch undoes it
+        if batch.writes or self.citus:  # a transaction of its own: no failure of another batch undoes it
             self._close_group()
         elif not self._closing:
             self._closing = True
@@ -124,7 +127,7 @@ class PipelineConnection:
         Raises the error of PostgreSQL if one of the statements failed.
         """
         require_success(results)
-        return [self._loaded(result) for result in results[1:]]
+        return [rows_of(result, self._shapes) for result in results[1 + self.citus :]]
 
     def forget(self) -> None:
         """Prepare every statement again: after a migration, an older plan may fail."""
@@ -172,7 +175,7 @@ class PipelineConnection:
         except BaseException:  # half a batch was sent, and nothing may follow it
             self.close()
             raise
-        sent = InFlight(sum(len(batch.statements) for batch, _ in group), deadline, done, take)
+        sent = InFlight(sum(len(batch.statements) + self.citus for batch, _ in group), deadline, done, take)
         self._in_flight.append(sent)
         self._look_at(min(deadline, sent.silence))
         return sent
@@ -181,7 +184,9 @@ class PipelineConnection:
         dumped = self._shapes.dump_sequence(
             [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
         )
-        for statement in batch.statements:
+        for number, statement in enumerate(batch.statements):
+            if self.citus and number == 1:  # behind the context
+                self._pg.send_query_params(user_on_nodes(self._pg, values["owner"]), [])
             arguments = [dumped[place] for place in statement.places]
             if self.pooled:
                 self._pg.send_query_params(statement.text, arguments)
@@ -266,7 +271,7 @@ class PipelineConnection:
                     continue
                 ended = False
                 if result.status in CHUNKS:
-                    self._in_flight[0].take_chunk(partial(self._loaded, result))
+                    self._in_flight[0].take_chunk(partial(rows_of, result, self._shapes))
                     continue
                 if result.status != _SYNC:
                     self._results.append(result)
@@ -288,11 +293,3 @@ class PipelineConnection:
             self._in_flight.popleft()
             sent.settle(results[begin : begin + sent.size])
             begin += sent.size
-
-    def _loaded(self, result: PGresult) -> list[Row]:
-        if result.status not in ROWS:
-            return []
-        self._shapes.set_pgresult(result)
-        rows = self._shapes.load_rows(0, result.ntuples, tuple)
-        self._shapes.set_pgresult(None)  # the last of many would stay in memory
-        return rows

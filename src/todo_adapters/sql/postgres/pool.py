@@ -63,6 +63,8 @@ class Pool:
         self._slots = [PoolSlot(depth) for _ in range(size)]
         self.pooled = False
         """Whether a pooler is in between: each connection then takes one request at a time."""
+        self.citus = False
+        """Whether the database is one of Citus."""
         self._waiting: deque[asyncio.Future[PoolSlot]] = deque()
         self._closed = False
 
@@ -72,6 +74,11 @@ class Pool:
         idle = sum(slot.load == 0 and slot.connection is not None for slot in self._slots)
         waiting = sum(not waiter.done() for waiter in self._waiting)
         return {"busy": busy, "idle": idle, "limit": len(self._slots), "waiting": waiting}
+
+    @property
+    def groups(self) -> bool:
+        """Whether several requests may run as one transaction: not through a pooler, and not on Citus."""
+        return not (self.pooled or self.citus)
 
     @property
     def crowd(self) -> float:
@@ -166,6 +173,7 @@ class Pool:
             slot.connection = await PipelineConnection.to(self._info)
             self.pooled |= slot.connection.pooled
             slot.connection.pooled = self.pooled
+            self.citus = slot.connection.citus
         finally:
             slot.making = None
 

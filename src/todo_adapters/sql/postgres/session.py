@@ -7,10 +7,11 @@ that poolers keep for each client are set; `check_session` reports other wrong s
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
 
+from todo_adapters.sql.postgres.citus import IS_CITUS, NOT_PROPAGATED, PROPAGATION
 from todo_adapters.sql.rows import Row
 from todo_adapters.sql.tables import ROLE
 from todo_domain.errors import Unavailable
@@ -25,6 +26,7 @@ _NEEDED: Final = {
     "lock_timeout": "0",
     "transaction_timeout": "0",
     "idle_session_timeout": "0",
+    PROPAGATION: "local",
 }
 _KEPT_BY_POOLERS: Final = {"DateStyle", "standard_conforming_strings"}
 """PgBouncer, like every pooler that drivers support, sends these to each server connection that it assigns to a
@@ -34,26 +36,36 @@ _TOO_SHORT: Final = re.compile(r"[1-9][0-9]?ms")
 """A timeout below 0.1 s. A longer one is harmless, because each transaction sets its own."""
 
 _SETTINGS: Final = ", ".join(f"current_setting('{name}', true)" for name in _NEEDED)
-_FOUND: Final = f"SELECT pg_backend_pid(), current_setting('server_encoding'), {_SETTINGS}"
+_FOUND: Final = f"SELECT pg_backend_pid(), EXISTS ({IS_CITUS}), current_setting('server_encoding'), {_SETTINGS}"
 
 ENCODING: Final = "the database cannot hold every text: create it with the encoding UTF8"
 
 
-async def prepare(connection: AsyncConnection[Row]) -> bool:
-    """Prepare a new connection; return whether it leads through a pooler.
+class Session(NamedTuple):
+    """Properties of a connection: whether it leads through a pooler, and whether the database is one of Citus."""
 
-    Raises Unavailable for a database whose encoding cannot store every text, and psycopg.Error.
+    pooled: bool
+    citus: bool
+
+
+async def prepare(connection: AsyncConnection[Row]) -> Session:
+    """Prepare a new connection; return its properties.
+
+    Raises Unavailable for a database whose encoding cannot store every text, and for one of Citus where the nodes would
+    not learn the user. Raises psycopg.Error.
     """
     row = await (await connection.execute(_FOUND)).fetchone()
-    pid, encoding, *values = row or ()
+    pid, citus, encoding, *values = row or ()
     if encoding != "UTF8":
         raise Unavailable(ENCODING)
     pooled = bool(pid != connection.info.backend_pid)  # a pooler gives its clients made-up process ids
     wrong = [name for name, value in zip(_NEEDED, values, strict=True) if _is_wrong(name, value)]
+    if citus and pooled and PROPAGATION in wrong:
+        raise Unavailable(NOT_PROPAGATED)
     for name in wrong:
         if not pooled or name in _KEPT_BY_POOLERS:
             await connection.execute("SELECT set_config(%s, %s, false)", [name, _NEEDED[name]])
-    return pooled
+    return Session(pooled, citus)
 
 
 def _is_wrong(name: str, value: str | None) -> bool:

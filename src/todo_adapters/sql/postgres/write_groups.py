@@ -79,7 +79,7 @@ class GroupedWrite:
 
 
 class WriteGroups:
-    """Forms the groups, one at a time, and sends each on a connection of the pool; through a pooler, sends none."""
+    """Forms the groups, one at a time, and sends each on a connection of the pool, unless that one takes none."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -145,9 +145,9 @@ class WriteGroups:
             self._send(slot, connection)
 
     def _send(self, slot: PoolSlot, connection: PipelineConnection) -> None:
-        group = sorted(self._next(connection), key=lambda write: write.owner)
+        group = sorted(self._next(), key=lambda write: write.owner)
         release = partial(self._pool.give, slot)
-        sent = None if connection.pooled or not group else _sent(group, connection, release)
+        sent = _sent(group, connection, release) if group and self._pool.groups else None
         if sent is None:
             release()
             self._busy = False
@@ -159,10 +159,10 @@ class WriteGroups:
             write.group = sent
         sent.answer.add_done_callback(partial(self._ended, group, connection))
 
-    def _next(self, connection: PipelineConnection) -> list[GroupedWrite]:
+    def _next(self) -> list[GroupedWrite]:
         """Return the writes of the next group, the longest waiting first; all that wait if there are no groups."""
         group: list[GroupedWrite] = []
-        most = math.inf if connection.pooled else _MOST
+        most = _MOST if self._pool.groups else math.inf
         while self._waiting and len(group) < most:
             write = self._waiting.popleft()
             if write.answer.done():

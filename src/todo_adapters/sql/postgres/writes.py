@@ -173,7 +173,7 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
         sa.select(*trash_row.values()).select_from(gone.join(turn, sa.true())).where(parameter("to_trash", sa.Boolean)),
     )
     return inserted.returning(tombstones.c.revision, tombstones.c.task_id.label("id")).add_cte(
-        turn, trashed.cte("trashed")
+        turn, trashed.returning(trash.c.task_id).cte("trashed")
     )
 
 

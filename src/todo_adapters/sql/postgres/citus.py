@@ -1,0 +1,104 @@
+"""The differences on Citus, which keeps the rows of each user on one of several nodes.
+
+A node checks row-level security by its own setting `todo.user_id`. Citus passes a setting on to the nodes only if it is
+made by the command SET LOCAL within a transaction block, and if `citus.propagate_set_commands` is `local`; it passes on
+nothing that the function `set_config` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from psycopg.pq import Escaping
+from psycopg.pq.abc import PGconn
+
+from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.rows import Row
+from todo_adapters.sql.statements import this_user
+from todo_adapters.sql.tables import ROLE, metadata, users
+from todo_domain.errors import NotIsolated, Unavailable
+
+IS_CITUS: Final = "SELECT FROM pg_extension WHERE extname = 'citus'"
+PROPAGATION: Final = "citus.propagate_set_commands"
+NOT_PROPAGATED: Final = f"the nodes do not learn whose rows to show: set {PROPAGATION} to local for this database"
+
+
+def _text(value: str) -> sa.ColumnElement[Any]:
+    return sa.literal_column(f"'{value}'")
+
+
+def _open_shards(table: str) -> sa.Select[Any]:
+    asked = _text("SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE oid = ''%s''::regclass")
+    found = sa.func.run_command_on_shards(_text(table), asked).table_valued("result", name="found")
+    return (
+        sa.select(_text(table), sa.func.count()).select_from(found).where(found.c.result.is_distinct_from(_text("t")))
+    )
+
+
+_SPREAD: Final = (
+    sa.select(sa.func.count())
+    .select_from(sa.text("pg_dist_partition"))
+    .where(sa.literal_column("logicalrelid").in_([sa.func.to_regclass(_text(name)) for name in metadata.tables]))
+)
+FACTS: Final = Transaction(
+    sa.select(
+        _SPREAD.scalar_subquery(),
+        sa.select(sa.literal_column("rolcanlogin"))
+        .select_from(sa.text("pg_roles"))
+        .where(sa.literal_column("rolname") == _text(ROLE))
+        .scalar_subquery(),
+        sa.func.has_sequence_privilege(
+            _text(ROLE), sa.func.pg_get_serial_sequence(_text("tasks"), _text("id")), _text("USAGE")
+        ),
+    )
+)
+"""Its one row is for `require_ready`."""
+
+HEARD: Final = Transaction(
+    sa.select(
+        sa.func.coalesce(sa.func.max(users.c.id), sa.func.current_setting(_text("todo.user_id"), sa.true()))
+    ).where(this_user)
+)
+"""Asks the node of a user, who may have no rows, whose rows it would show; its one row is for `require_heard`."""
+
+WALLS: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
+"""Asks each shard; its rows are for `require_walls`."""
+
+
+def user_on_nodes(connection: PGconn, user: str) -> bytes:
+    """Return the command that tells each node of the transaction whose rows it may show.
+
+    SET takes no parameters, so libpq makes a literal of the user id. The command has to follow another statement of its
+    transaction: only then is a pipelined transaction a block.
+    """
+    return b"SET LOCAL todo.user_id TO " + Escaping(connection).escape_literal(user.encode())
+
+
+def require_ready(spread: int, logs_in: bool, gives_ids: bool) -> None:  # noqa: FBT001  what a row of FACTS holds
+    """Raise Unavailable, naming what is missing, unless statements reach the rows on the nodes.
+
+    Nothing is missing where no table is spread over nodes: Citus then serves as PostgreSQL does.
+    """
+    if not spread:
+        return
+    for wrong, sentence in (
+        (spread < len(metadata.tables), "some tables are spread over the nodes and some are not: see deploy/citus.sql"),
+        (not logs_in, f"the coordinator connects to the nodes as {ROLE}: run ALTER ROLE {ROLE} LOGIN"),
+        (not gives_ids, f"tasks get no ids: grant USAGE on the sequence of tasks.id to {ROLE}"),
+    ):
+        if wrong:
+            raise Unavailable(sentence)
+
+
+def require_heard(user: str, heard: str | None) -> None:
+    """Raise NotIsolated unless the node shows the rows of this user."""
+    if heard != user:
+        raise NotIsolated(NOT_PROPAGATED)
+
+
+def require_walls(rows: list[Row]) -> None:
+    """Raise NotIsolated, naming the table, unless row-level security is in force on every shard."""
+    for table, open_shards in rows:
+        if open_shards:
+            raise NotIsolated(f"row-level security is not in force on {open_shards} shard(s) of {table}: restore it")
