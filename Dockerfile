@@ -1,4 +1,4 @@
-# The service as an image: the locked packages and our wheel, run by a user without rights. `docker build -t todo:0.1.0 .`
+# The image of the service: the locked packages and this project's wheel, run by an unprivileged user. `docker build -t todo:0.1.0 .`
 # To pin the base image, add its digest to the tag: docs/operations.md, Deploying.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 

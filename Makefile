@@ -1,4 +1,4 @@
-# Everything a newcomer needs: Python 3.11 or newer, and make.
+# Needs Python 3.11 or newer, and make.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -6,20 +6,20 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
 
 .DEFAULT_GOAL := help
-# Without bytecode every start compiles the service anew, and every run of the tests the tests.
+# Without bytecode, every start compiles the service again, and every test run compiles the tests.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run demo test drills drills-short bench growth lint check format audit lock clean
 
-help: ## show this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/run-installed ## serve on http://127.0.0.1:8000, tasks in todo.db
 	@$(BIN)/todo serve
 
-demo: .venv/run-installed ## the example page beside a service, for two users: examples/web
+demo: .venv/run-installed ## serve the example page for two users, with its own service: examples/web
 	@$(BIN)/python examples/web/demo.py
 
-test: .venv/dev-installed ## every rule is held: before a commit; the tests bring their own PostgreSQL
+test: .venv/dev-installed ## test every rule: before a commit; the tests bring their own PostgreSQL
 	@$(PYTEST)
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
@@ -27,17 +27,17 @@ drills: .venv/dev-installed ## break processes, networks and deployments, at len
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
 
-drills-short: .venv/dev-installed ## each of tests/drills once; what measures time last and alone
+drills-short: .venv/dev-installed ## run each of tests/drills once; those that measure time run last and alone
 	@$(PYTEST) tests/drills $(MEASURED:%=--ignore=%)
 	@$(BIN)/python -m pytest $(MEASURED)
 
-bench: .venv/bench-installed ## the service beside others that do the same, ten minutes at most; writes docs/benchmarks
+bench: .venv/bench-installed ## compare the service with similar ones, in at most ten minutes; writes docs/benchmarks
 	@$(BIN)/python -m benchmarks
 
-growth: .venv/dev-installed ## ten million tasks beside ten thousand, memory and start; fifteen minutes at most, 10 GB of disk
+growth: .venv/dev-installed ## compare ten million tasks with ten thousand; memory and start; at most fifteen minutes, 10 GB of disk
 	@$(BIN)/python -m benchmarks.growth
 
-lint: .venv/dev-installed ## format, lint, types
+lint: .venv/dev-installed ## check format, lint and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -45,20 +45,20 @@ lint: .venv/dev-installed ## format, lint, types
 	$(BIN)/mypy examples/web/demo.py
 	$(BIN)/mypy examples/clients/tasks.py
 
-check: lint ## lint, the hexagon, the migrations' SQL, security lint
+check: lint ## lint, and check imports, the migrations' SQL and security
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	@echo "squawk: the SQL of every migration"
 	@$(BIN)/todo migrate --sql --database-url postgresql://nowhere/todo | $(BIN)/squawk
 
-format: .venv/dev-installed ## rewrite the code in the house's format
+format: .venv/dev-installed ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-audit: .venv/dev-installed ## look the locked packages up among known advisories (needs the network)
+audit: .venv/dev-installed ## check the locked packages against known advisories (needs the network)
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
 
-lock: ## write the lock files anew, with the newest versions that fit
+lock: ## update the lock files to the newest versions that fit
 	$(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv
 	.venv/lock/bin/uv pip compile $(COMPILE) --group build pyproject.toml --output-file requirements.txt
 	.venv/lock/bin/uv pip compile $(COMPILE) --group dev pyproject.toml --output-file requirements-dev.txt
@@ -78,19 +78,19 @@ clean: ## remove the virtual environment and every cache
 	@touch $@
 
 .venv/run-installed: .venv/python requirements.txt pyproject.toml
-	@echo "installing, once: about half a minute"
+	@echo "installing (only this time), about half a minute"
 	@$(PIP) install --quiet --require-hashes --requirement requirements.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev-installed: .venv/run-installed requirements-dev.txt
-	@echo "installing what the tests need, once: about half a minute"
+	@echo "installing the packages of the tests (only this time), about half a minute"
 	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# In an environment of its own: the service is measured beside what its users install, and nothing else.
+# In a separate environment, so that the service is measured with its users' packages only.
 .venv/bench-installed: .venv/dev-installed requirements-bench.txt
-	@echo "installing what the benchmark compares with, once: about half a minute"
+	@echo "installing the packages of the benchmark (only this time), about half a minute"
 	@$(PYTHON) -m venv .venv/bench
 	@.venv/bench/bin/pip --disable-pip-version-check install --quiet --require-hashes --requirement requirements-bench.txt
 	@touch $@
