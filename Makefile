@@ -50,6 +50,8 @@ check: lint ## lint, and check imports, the migrations' SQL and security
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	@echo "squawk: the SQL of every migration"
 	@$(BIN)/todo migrate --sql --database-url postgresql://nowhere/todo | $(BIN)/squawk
+	@echo "members: every table of a task's members is complete"
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/unit/test_members.py
 
 format: .venv/dev-installed ## format the code
 	$(BIN)/ruff check --fix

@@ -1,8 +1,14 @@
-"""Adding a member to a task: what the type checker does not see (`test_forgotten_member.py`) is named here."""
+"""Adding a member to a task: the places that mypy and ruff cannot name. `make check` runs this file, too."""
 
+import re
+
+import pytest
+
+from todo_adapters.formats.spreadsheet import COLUMNS
 from todo_adapters.http.protocol.schemas import EXPECTED, Settable, TaskOut, TaskPut
+from todo_adapters.sql import migrations
 from todo_adapters.sql.rows import Columns
-from todo_adapters.sql.tables import tasks
+from todo_adapters.sql.tables import metadata, tasks
 from todo_domain.task import RULES, Members, Task
 
 SETTABLE = Members.__annotations__.keys() - {"revision"}
@@ -21,6 +27,10 @@ def test_a_client_sees_every_field_and_member_of_a_task():
     assert set(TaskOut.__struct_fields__) == {*Task._fields, *SETTABLE}
 
 
+def test_a_spreadsheet_has_every_field_of_a_task():
+    assert set(COLUMNS) == {*Task._fields, "status"} - {"user_id"}
+
+
 def test_a_put_may_carry_everything_that_a_client_sees():
     assert set(TaskPut.__struct_fields__) == set(TaskOut.__struct_fields__)
 
@@ -29,3 +39,11 @@ def test_every_field_has_a_column_and_every_column_is_written():
     given = {"user_id", "id", "uid", "revision", "created_at", "updated_at"}
     assert set(tasks.columns.keys()) == given | Columns.__annotations__.keys()
     assert set(Task._fields) <= set(tasks.columns.keys())
+
+
+@pytest.mark.parametrize("table", metadata.tables.values(), ids=str)
+def test_every_column_is_added_by_a_migration(table):
+    sql = migrations.offline_sql("postgresql://nowhere/todo")
+    made = "".join(re.findall(rf"^(?:CREATE|ALTER) TABLE {table.name} .*?;$", sql, re.MULTILINE | re.DOTALL))
+    added = set(re.findall(r"^\s+(\w+) |ADD COLUMN (\w+) ", made, re.MULTILINE))
+    assert {column.name for column in table.columns} <= {name for pair in added for name in pair}
