@@ -1,4 +1,4 @@
-"""What `make bench` and `make growth` run: the service beside others that do the same work, measured in turn."""
+"""`make bench` and `make growth`: measure the service and similar ones, in turn."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,6 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 """The checkout."""
 
-# The PostgreSQL server that the tests bring serves here as well.
+# The benchmarks use the PostgreSQL server of the tests.
 if (_tests := str(ROOT / "tests")) not in sys.path:
     sys.path.append(_tests)

@@ -1,4 +1,4 @@
-"""python -m benchmarks: everything, as `make bench` does it; with options, a part of it, and nothing is written."""
+"""python -m benchmarks: runs everything, like `make bench`; with options, only a part, without writing the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.rounds import Field, Samples
 
 ROUNDS: Final = 5
 SECONDS: Final = 1.5
-"""Of a run; all of them together take less than ten minutes."""
+"""Seconds of a run; all runs together take less than ten minutes."""
 
 OTHER_CONNECTIONS: Final = (1, 64)
 FAR_SECONDS: Final = 2.0
@@ -27,7 +27,7 @@ _DOCS: Final = ROOT / "docs" / "benchmarks"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and write what was printed if it was everything. Returns the exit status."""
+    """Measure and print; write the report if everything was measured. Return the exit status."""
     asked = _parser().parse_args(argv)
     everything = asked == _parser().parse_args([])
     begun = time.monotonic()

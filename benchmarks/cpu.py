@@ -1,4 +1,4 @@
-"""The processor time that processes have used, as Linux tells it; nothing is told elsewhere."""
+"""The processor time of processes, from Linux's /proc; other systems report none."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Machine(NamedTuple):
 
 
 def used(pids: Iterable[int]) -> Used:
-    """Return what each thread of these processes has used so far."""
+    """Return the time that each thread of these processes has used so far."""
     told: Used = {}
     for pid in pids:
         for thread in _PROC.glob(f"{pid}/task/*/schedstat"):
             try:
                 told[str(thread.parent)] = int(thread.read_text().split()[0])
-            except OSError:  # it has ended meanwhile
+            except OSError:  # the process has ended meanwhile
                 continue
     return told
 
 
 def microseconds(before: Used, after: Used) -> float | None:
-    """Return what was used in between, or None where the system does not tell.
+    """Return the time used in between, None if the system does not report it.
 
     A thread that ended in between is left out; the servers measured here keep theirs for longer than a run.
     """
@@ -44,7 +44,8 @@ def microseconds(before: Used, after: Used) -> float | None:
 
 
 def machine() -> Machine | None:
-    """Return what all processes, and this one with its ended children, have used so far; None where nothing tells."""
+    """Return the time of all processes, and of this one with its ended children; None if the system does not report
+    it."""
     try:
         ticks = list(map(int, (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]))
     except OSError:
@@ -56,7 +57,7 @@ def machine() -> Machine | None:
 
 
 def share_of_others(before: Machine | None, after: Machine | None, measured: float) -> float | None:
-    """Return which part of the machine, from 0 to 1, was used by neither us nor what was measured in microseconds."""
+    """Return the part of the machine, from 0 to 1, that was used neither by us nor by the measured processes."""
     if before is None or after is None:
         return None
     busy, all_, own = (now - was for was, now in zip(before, after, strict=True))
@@ -64,7 +65,7 @@ def share_of_others(before: Machine | None, after: Machine | None, measured: flo
 
 
 def resident(pid: int) -> float | None:
-    """Return how many MiB of memory a process has resident, or None where the system does not tell."""
+    """Return the resident memory of a process in MiB, None if the system does not report it."""
     try:
         lines = (_PROC / str(pid) / "status").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The data that every contender starts with: the same users and tasks under the same numbers, in each one's tables."""
+"""The initial data of every contender: the same users and tasks with the same numbers, in its own tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from todo_adapters.sql.migrations import upgrade
 
 USERS: Final = 1_000
 TASKS: Final = 100
-"""Of each user."""
+"""Tasks of each user."""
 
 _BEGINNING: Final = "2026-01-01 00:00:00+00"
 
@@ -31,7 +31,7 @@ def first_task(user: int) -> int:
     return (user - 1) * TASKS + 1
 
 
-# The plain tables, with the index that the list wants.
+# The plain tables, with the index for the list.
 _PLAIN: Final = """
 CREATE TABLE task (
     id serial PRIMARY KEY,
@@ -90,7 +90,7 @@ UPDATE task_ids SET last = {users} * {tasks};
 
 
 class Data(NamedTuple):
-    """Where the contenders find their data: a database of its own for each, and files of SQLite."""
+    """The places of the contenders' data: a database for each, and SQLite files."""
 
     server: PostgresServer
     directory: Path
@@ -122,7 +122,7 @@ def prepared() -> Iterator[Data]:
         server.create_database("fastify", "baseline")
         for database in ("ours", "ceiling", "baseline", "fastify"):
             server.execute("VACUUM ANALYZE", database=database)
-        # What was written so far is flushed now, not while something is measured.
+        # Flush the written data now, not during a measurement.
         server.execute("CHECKPOINT")
         data = Data(server, directory)
         upgrade(f"sqlite:///{data.ours_sqlite}")
@@ -139,13 +139,13 @@ def create_ours(server: PostgresServer, database: str) -> None:
 
 
 def fill_ours(server: PostgresServer, database: str, *, first: int, last: int, tasks: int = TASKS) -> None:
-    """Give the users from `first` to `last` their tasks, of the ids that `first_task` says.
+    """Insert the tasks of the users from `first` to `last`, with the ids of `first_task`.
 
-    Several may fill a database at once. Ids go on behind the last user's.
+    Several calls may fill a database at once. Ids continue after the last user's.
     """
     values = {"first": first, "last": last, "tasks": tasks, "each": TASKS, "beginning": _BEGINNING}
     with psycopg.connect(server.url(database)) as connection:
-        # The administrator writes for everybody, and every reference is right: 10 million need not be looked up.
+        # The administrator writes for all users, and every reference is valid: 10 million need no check.
         connection.execute("SET row_security = off")
         connection.execute("SET session_replication_role = replica")
         connection.execute(

@@ -1,4 +1,4 @@
-"""A database far away: many clients at once, while every round trip to it takes its time."""
+"""A distant database: many concurrent clients, while every round trip takes ROUND_TRIP."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from servers.delay import DelayProxy
 from servers.wrk import Outcome
 
 ROUND_TRIP: Final = 30
-"""Milliseconds, to the database and back."""
+"""Milliseconds of a round trip to the database."""
 
 CLIENTS: Final = 64
 MOST: Final = 200
-"""Milliseconds within which 95% of the requests of each operation have to be answered."""
+"""Milliseconds within which 95% of the requests of each operation must be answered."""
 
 _WARMING: Final = 0.5
 _ASKED: Final = 20
 
 
 class Far(NamedTuple):
-    """What came of it; `round_trip` is the median that was measured, in milliseconds, `seconds` those of a run."""
+    """The result; `round_trip` is the measured median in milliseconds, `seconds` the length of a run."""
 
     round_trip: float
     operations: dict[str, Outcome]
@@ -34,12 +34,12 @@ class Far(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether every operation is as fast as is aimed at."""
+        """Whether every operation reaches its aim."""
         return all(operation.p95 <= MOST for operation in self.operations.values())
 
 
 def measure(data: Data, *, seconds: float) -> Far:
-    """Serve from a database that is ROUND_TRIP away, to CLIENTS at once, one operation after the other.
+    """Serve CLIENTS clients from a database that is ROUND_TRIP away, one operation after the other.
 
     Raises LoadError if any request fails.
     """
@@ -58,7 +58,7 @@ def measure(data: Data, *, seconds: float) -> Far:
 
 
 def _round_trip(url: str) -> float:
-    """Return how long the least of statements takes, in milliseconds."""
+    """Return the time of the smallest statement in milliseconds."""
     taken = []
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(_ASKED):

@@ -1,4 +1,4 @@
-"""python -m benchmarks.growth: whether ten million tasks are as fast as ten thousand, and what the process costs."""
+"""python -m benchmarks.growth: compares ten million tasks with ten thousand, and measures the process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DOCS: Final = ROOT / "docs" / "benchmarks"
 
 
 class Growth(NamedTuple):
-    """One line of what grows: what is compared, by how much it may be slower, and the unit it is told in."""
+    """One line of the comparison: its subject, the allowed ratio, and the unit."""
 
     name: str
     compared: Compared
@@ -49,12 +49,12 @@ class Growth(NamedTuple):
 
     @property
     def met(self) -> bool:
-        """Whether the median ratio is as small as is aimed at."""
+        """Whether the median ratio reaches its aim."""
         return self.compared.ratios[1] <= self.most
 
 
 class Cost(NamedTuple):
-    """One line of what the process costs; `most` is None where nothing is aimed at."""
+    """One line about the process; `most` is None without an aim."""
 
     name: str
     value: float | None
@@ -63,12 +63,12 @@ class Cost(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether it is as little as is aimed at."""
+        """Whether the figure reaches its aim."""
         return None if self.value is None or self.most is None else self.value <= self.most
 
 
 def main() -> int:
-    """Measure, print, and write what was printed. Returns the exit status."""
+    """Measure, print, and write the report. Return the exit status."""
     begun = time.monotonic()
     try:
         with sizes.prepared(_tell) as sides:
@@ -100,7 +100,7 @@ def _growths(sides: Sides) -> Iterator[Growth]:
 
 def _costs(sides: Sides) -> Iterator[Cost]:
     url = sides.data.url("large")
-    # After the lists of 10,000 tasks, and with what the interpreter kept of their memory.
+    # After the lists of 10,000 tasks, including the memory that the interpreter keeps.
     yield Cost(f"memory after lists of {DEEP_TASKS:,} tasks", cpu.resident(sides.large.running.pid), None, "MiB")
     yield Cost("memory, idle", startup.idle_memory(sides.data, url), None, "MiB")
     yield Cost("memory, loaded", startup.loaded_memory(sides.data, url), MOST_MEMORY, "MiB")

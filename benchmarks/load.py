@@ -1,4 +1,4 @@
-"""Sending a work's requests over some connections for some time, and what came of it."""
+"""Sends the requests of a work over some connections for some time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from servers.wrk import Outcome, Wrk, WrkError
 
 
 class LoadError(RuntimeError):
-    """A request was answered with an error, or not at all, so the figures mean nothing."""
+    """A request was answered with an error, or not at all, so the figures are invalid."""
 
 
 def send(port: int, file: Path, *, connections: int, seconds: float, number: int) -> Outcome:
-    """Send the requests of a file, each connection the next when it has its answer.
+    """Send the requests of a file; each connection sends the next one after an answer.
 
-    `number` is what the numbers in the bodies begin with. Raises LoadError if any answer is no success.
+    The numbers in the bodies begin with `number`. Raises LoadError if any answer is not a success.
     """
     try:
         with Wrk(port, file, connections=connections, seconds=seconds, number=number) as wrk:

@@ -1,4 +1,4 @@
-"""What was measured on, and with which versions: no names and no paths."""
+"""The machine and the versions of a measurement, without names and paths."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def machine() -> str:
 
 
 def software(database: str, *, compared: bool) -> list[str]:
-    """Return the versions of everything that was measured; `database` is what PostgreSQL calls itself."""
+    """Return the versions of all measured programs; `database` is PostgreSQL's version string."""
     lines = [
         f"Python {platform.python_version()}, {_short(database)}, {generator()}",
         f"ours: {', '.join(f'{name} {version(name)}' for name in _OURS)}",
@@ -38,7 +38,7 @@ def software(database: str, *, compared: bool) -> list[str]:
 
 
 def generator() -> str:
-    """Return which load generator is used."""
+    """Return the name of the load generator."""
     told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
     number = re.search(r"wrk (?:debian/)?([\d.]+)", told.stdout + told.stderr)
     return f"wrk {number[1] if number else ''} as load generator"
@@ -57,7 +57,7 @@ def _processor() -> str:
 
 
 def _system() -> str:
-    number = re.match(r"\d+(\.\d+)?", platform.release())  # what follows may name the machine
+    number = re.match(r"\d+(\.\d+)?", platform.release())  # the rest may name the machine
     return f"{platform.system()} {number[0] if number else ''}"
 
 

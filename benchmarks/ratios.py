@@ -1,4 +1,4 @@
-"""What the samples say: one contender beside another, and whether that is what is aimed at."""
+"""The ratios of one contender to another, compared with the aims."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.contenders import BASELINE, BASELINE_SQLITE, CEILING, FASTIFY, O
 from benchmarks.rounds import Case, Sample, Samples
 
 CONNECTIONS: Final = 16
-"""Where the aims are measured."""
+"""The number of connections of the aims."""
 
 ONE_BY_ONE: Final = ("get", "list", "create", "edit", "toggle")
 
@@ -24,13 +24,13 @@ class Ratio(NamedTuple):
 
 
 class Aim(NamedTuple):
-    """What the median of a ratio has to reach (`exceed` if it must be more)."""
+    """The aim of the median of a ratio (`exceed` if it must be more)."""
 
     least: float
     exceed: bool = False
 
     def met(self, ratio: Ratio) -> bool:
-        """Whether the ratio does."""
+        """Whether the ratio reaches the aim."""
         return ratio.median > self.least if self.exceed else ratio.median >= self.least
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Aim(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """One line of the table: how often as many requests a second as another contender."""
+    """One line of the table: the requests a second as a ratio to another contender's."""
 
     work: str
     own: str
@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
     @property
     def met(self) -> bool | None:
-        """Whether the aim is reached; None where there is none."""
+        """Whether the aim is reached; None without an aim."""
         return None if self.aim is None else self.aim.met(self.ratio)
 
 
@@ -69,11 +69,11 @@ AIMS: Final = {
 """By the other contender and the work."""
 
 MOST_TAIL: Final = 5
-"""How many times the median latency the 99th percentile may be."""
+"""The largest allowed ratio of the 99th percentile to the median latency."""
 
 
 def ratio_of(own: list[Sample], other: list[Sample]) -> Ratio:
-    """Return how often as many requests a second the first contender answered, round by round."""
+    """Return the ratio of the first contender's requests a second to the second's, round by round."""
     ratios = [mine.outcome.rate / its.outcome.rate for mine, its in zip(own, other, strict=True)]
     return Ratio(min(ratios), median(ratios), max(ratios))
 
@@ -90,19 +90,19 @@ def verdicts(samples: Samples, *, connections: int = CONNECTIONS) -> Iterator[Ve
 
 
 class Tail(NamedTuple):
-    """How far the slowest hundredth of the requests lies from the middle."""
+    """The ratio of the 99th percentile to the median."""
 
     work: str
     ratio: Ratio
 
     @property
     def met(self) -> bool:
-        """Whether that is as near as is aimed at."""
+        """Whether the ratio reaches the aim."""
         return self.ratio.median <= MOST_TAIL
 
 
 def tails(samples: Samples) -> Iterator[Tail]:
-    """Yield a line for each operation of ours."""
+    """Yield a line for each operation of the service."""
     for work in ONE_BY_ONE:
         if mine := samples.get(Case(CONNECTIONS, work, OURS)):
             ratios = [sample.outcome.p99 / sample.outcome.p50 for sample in mine]

@@ -41,7 +41,7 @@ mixed: 40% get, 40% list, 20% writes."""
 
 
 class Results(NamedTuple):
-    """Everything that was measured. `absent` says by contender why it was not."""
+    """All measurements. `absent` has the reason for each contender that was not measured."""
 
     samples: Samples
     absent: dict[str, str]
@@ -99,7 +99,7 @@ def others(results: Results) -> str:
 
 
 def disturbance(samples: Samples) -> str:
-    """Return a sentence on what else ran on the machine; an empty one where nothing tells."""
+    """Return a sentence about other load on the machine; empty if the system does not report it."""
     found = sorted(sample.others for taken in samples.values() for sample in taken if sample.others is not None)
     if not found:
         return ""
@@ -128,7 +128,7 @@ def figures(samples: Samples, connections: int) -> str:
 
 
 def far(results: Results) -> str:
-    """Return what came of the database far away."""
+    """Return the results of the distant database."""
     if results.far is None:
         return ""
     rows = [
@@ -175,7 +175,7 @@ def counted(connections: int) -> str:
 
 
 def times(ratio: float) -> str:
-    """Return a ratio with as many digits as it is good for."""
+    """Return a ratio with a sensible number of digits."""
     return f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
 
 

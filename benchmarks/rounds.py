@@ -1,4 +1,4 @@
-"""Rounds: in each, every contender does every work once, one right after the other."""
+"""Rounds: in each, every contender does every work once, one after the other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What a sample is of."""
+    """The key of a sample."""
 
     connections: int
     work: str
@@ -78,7 +78,7 @@ class Field:
         self._stack.close()
 
     def warm(self) -> None:
-        """Let everything be prepared and compiled that will be used."""
+        """Warm up: prepare and compile everything that will be used."""
         for name in self.running:
             for work in self._files:
                 self.run(name, work, connections=16, seconds=_WARMING)
@@ -99,7 +99,7 @@ class Field:
         return samples
 
     def run(self, name: str, work: str, *, connections: int, seconds: float) -> Sample:
-        """Let one contender do one work."""
+        """Run one work of one contender."""
         running = self.running[name]
         self._numbers += 1
         begin = self._numbers * 1_000_000
@@ -121,7 +121,7 @@ class Field:
 
 
 def check(name: str, running: Running, work: str) -> None:
-    """Send one request of each of the work's forms, and raise LoadError unless the answer is what was asked for."""
+    """Send one request of each form of the work; raise LoadError for an unexpected answer."""
     first = {request.operation: request for request in works.requests(works.WORKS[work], seed=2)}
     for operation, request in first.items():
         status, told = _ask(running.port, request)

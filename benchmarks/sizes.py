@@ -1,4 +1,4 @@
-"""The same requests to a database of ten thousand tasks and to one of ten million, one right after the other."""
+"""The same requests to a database of ten thousand tasks and to one of ten million, one after the other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE: Final = 100_000
 """Users, of TASKS each."""
 
 DEEP: Final = LARGE + 1
-"""One user more in the large database, with DEEP_TASKS."""
+"""An additional user in the large database, with DEEP_TASKS."""
 
 DEEP_TASKS: Final = 10_000
 PAGE: Final = 50
@@ -46,7 +46,7 @@ class Side(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """Both, and where their files go."""
+    """Both databases, and the place of their files."""
 
     small: Side
     large: Side
@@ -110,7 +110,7 @@ def create(user: int, _: int) -> Request:
 
 
 def changes(user: int, _: int) -> Request:
-    """Ask what is new, and nothing is."""
+    """Request changes when there are none."""
     name = user_name(user)
     return Request("changes", name, "GET", f"/api/{name}/changes?since={TASKS}")
 
@@ -119,7 +119,7 @@ FORMS: Final = {"get": get, f"page of {PAGE}": page, "create": create, "/changes
 
 
 class Compared(NamedTuple):
-    """Medians of the latency in milliseconds, by round, of what is compared with what."""
+    """Medians of the latency in milliseconds, by round, of both sides of a comparison."""
 
     base: list[float]
     other: list[float]
@@ -168,7 +168,7 @@ def compare_requests(
 
 
 def _users(side: Side, number: int, *, writing: bool) -> list[int]:
-    """Return the users of a round, spread over one half; the other half is for what writes, and would be news."""
+    """Return the users of a round, spread over one half; the other half is for writes, which cause changes."""
     half = side.users // 2
     step = max(1, half // _ASKED)
     return [half * writing + 1 + (place * step + number) % half for place in range(_ASKED)]

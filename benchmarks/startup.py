@@ -1,4 +1,4 @@
-"""How long it takes until the service serves, and what its process takes of the memory."""
+"""The time until the service is ready, and the memory of its process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOAD_SECONDS: Final = 5.0
 
 
 def import_time() -> float:
-    """Return how many milliseconds a new interpreter needs to import the domain, the median of several."""
+    """Return the milliseconds that a new interpreter needs to import the domain: the median of several runs."""
     told = [
         subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True).stdout
         for _ in range(_TIMES)
@@ -27,7 +27,7 @@ def import_time() -> float:
 
 
 def ready_time(data: Data, url: str) -> float:
-    """Return after how many seconds from its start `todo serve` says that it is ready, the median of several."""
+    """Return the seconds from the start of `todo serve` until it is ready: the median of several runs."""
     taken = []
     for _ in range(_TIMES):
         begun = time.perf_counter()
@@ -37,13 +37,13 @@ def ready_time(data: Data, url: str) -> float:
 
 
 def idle_memory(data: Data, url: str) -> float | None:
-    """Return how many MiB the process has resident once it is ready."""
+    """Return the resident memory of the ready process in MiB."""
     with contenders.ours(data, url) as running:
         return cpu.resident(running.pid)
 
 
 def loaded_memory(data: Data, url: str) -> float | None:
-    """Return how many MiB the process has resident after some seconds of mixed load over 64 connections."""
+    """Return the resident memory in MiB after some seconds of mixed load over 64 connections."""
     file = data.directory / "loaded.requests"
     file.write_bytes(works.encoded(works.requests(works.WORKS["mixed"])))
     with contenders.ours(data, url) as running:

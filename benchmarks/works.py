@@ -1,7 +1,7 @@
-"""The requests that are measured: who asks for what, and the files that a load generator reads them from.
+"""The measured requests, and the files from which a load generator reads them.
 
-Every work has users of its own, so that what one writes is nothing that another reads. Consecutive requests come from
-different users.
+Every work has users of its own, so that its writes do not affect other works. Consecutive requests come from different
+users.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from servers import wrk
 from servers.wrk import NUMBER
 
 SECRET: Final = "known-to-nobody-but-the-servers-of-the-benchmark"
-"""What every contender verifies tokens with (HS256)."""
+"""The secret of every contender (HS256)."""
 
 _LIFETIME: Final = 7_200
 _EACH: Final = 200  # users
@@ -28,7 +28,7 @@ _REQUESTS: Final = 4_000
 
 
 class Request(NamedTuple):
-    """What is sent, and the name of what that does."""
+    """A request, and the name of its operation."""
 
     operation: str
     user: str
@@ -95,7 +95,7 @@ def requests(work: Work, *, seed: int = 1) -> Iterator[Request]:
     """Yield the requests of a work: the same for each contender and round."""
     chance = random.Random(seed)
     for number in range(_REQUESTS):
-        # The users start anew one further, so that each of them sends a request of every form.
+        # Each pass starts one user later, so that each user sends a request of every form.
         user = work.users[(number + number // len(work.users)) % len(work.users)]
         form = work.forms[number % len(work.forms)]
         yield form(user_name(user), first_task(user) + chance.randrange(TASKS))

@@ -1,4 +1,4 @@
-"""Who is measured. Each contender is one process that serves the same endpoints to the same tokens."""
+"""The contenders. Each is one process that serves the same endpoints for the same tokens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BASELINE_SQLITE: Final = "baseline-sqlite"
 
 _HERE: Final = Path(__file__).parent
 BASELINE_PYTHON: Final = ROOT / ".venv" / "bench" / "bin" / "python"
-"""Has the baseline's libraries, so that what serves `ours` is what its users install."""
+"""The environment with the baseline's libraries, so that `ours` runs with its users' packages only."""
 
 _FILES: Final = ("package.json", "package-lock.json", "server.mjs")
 
@@ -48,7 +48,7 @@ class Running(NamedTuple):
 def ours(data: Data, url: str | None = None) -> Iterator[Running]:
     """Run `todo serve` with its defaults on PostgreSQL, or with another database URL."""
     logs = _directory(data, OURS)
-    # A log is a file wherever people run this; the harness would have to read another from a pipe.
+    # The log is a file, as in deployments; a pipe would have to be read by the harness.
     with Served(
         logs, TODO_DATABASE_URL=url or data.url(OURS), TODO_JWT_SECRET=SECRET, TODO_AUDIT_LOG="audit.log"
     ) as served:
@@ -86,7 +86,7 @@ def baseline_sqlite(data: Data) -> Iterator[Running]:
 
 @contextmanager
 def fastify(data: Data) -> Iterator[Running]:
-    """Run Fastify; Absent where there is no Node.js, or npm cannot install what it needs."""
+    """Run Fastify; Absent if there is no Node.js, or npm cannot install the packages."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         raise Absent("Node.js and npm are not installed")
@@ -131,7 +131,7 @@ def _directory(data: Data, name: str) -> Path:
 
 
 def _installed() -> Path:
-    """Return the directory with Fastify's program and what it imports: installed once per user and lock."""
+    """Return the directory with Fastify's program and packages, installed once for each user and lock."""
     source = _HERE / "fastify"
     contents = b"".join((source / name).read_bytes() for name in _FILES)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "todo-bench"

@@ -1,4 +1,4 @@
-"""As fast as it could get: a bare ASGI function that sends PostgreSQL our statements over our own client.
+"""The upper limit of speed: a bare ASGI function that sends the service's statements over the service's client.
 
 There is no authentication, no validation, no row-level security, no revision in a header, no log and no metric.
 
@@ -63,7 +63,7 @@ class Edit(msgspec.Struct):
 
 
 class BareWire(PipelineConnection):
-    """A wire whose units have no context at their start."""
+    """A connection whose transactions begin without a context."""
 
     def rows(self, results: list[PGresult]) -> list[list[Row]]:
         """Return the rows of each statement."""
@@ -71,7 +71,7 @@ class BareWire(PipelineConnection):
 
 
 def without_context(*parts: sa.ClauseElement, writes: bool = False) -> Transaction:
-    """Return a batch that says nothing about who is acting."""
+    """Return a transaction without the user's context."""
     batch = Transaction(*parts, writes=writes)
     own = batch.statements[1:]
     places = sorted({place for statement in own for place in statement.places})
@@ -107,7 +107,7 @@ class Ceiling:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answer a request that is one of those measured; anything else is an exception."""
+        """Answer one of the measured requests; any other request raises an exception."""
         if scope["type"] != "http":
             return
         told: TaskRow | Sequence[TaskRow]
@@ -163,7 +163,7 @@ class Ceiling:
 
 
 def columns(task: TaskRow) -> dict[str, Any]:
-    """Return what is written of a task."""
+    """Return the values of a task's columns."""
     return {
         "title": task.title,
         "description": task.description,
@@ -178,8 +178,8 @@ def columns(task: TaskRow) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Serve until told to stop, as `todo serve` does."""
-    pool.PipelineConnection = BareWire  # type: ignore[attr-defined]  # what the client makes
+    """Serve until a signal, like `todo serve`."""
+    pool.PipelineConnection = BareWire  # type: ignore[attr-defined]  # made by the client
     uvicorn.run(
         Ceiling(os.environ["DATABASE_URL"]),
         port=int(os.environ["PORT"]),

@@ -1,4 +1,4 @@
-"""List, add and complete tasks from a script, with nothing but the standard library.
+"""List, add and complete tasks from a script, with only the standard library.
 
 export TODO_API=http://127.0.0.1:8000/api/me TODO_TOKEN=…
 python tasks.py add "Buy milk" home; python tasks.py; python tasks.py done 42
@@ -17,7 +17,7 @@ API, TOKEN = os.environ["TODO_API"], os.environ["TODO_TOKEN"]
 
 
 def call(method: str, path: str, body: object = None, attempts: int = 5) -> Any:
-    """Send a request; again, with the same key, while the service is away, busy or its answer is lost."""
+    """Send a request; repeat it with the same key while the service is down or busy, or if its answer is lost."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": str(uuid.uuid4())}
     data = None if body is None else json.dumps(body).encode()
     if data is not None:
@@ -33,14 +33,14 @@ def call(method: str, path: str, body: object = None, attempts: int = 5) -> Any:
             if problem.code not in {429, 502, 503, 504} or not attempts:
                 sys.exit(f"{problem.code}: {said.get('error', problem.reason)}")
             time.sleep(float(problem.headers.get("Retry-After", 1)))
-        except OSError as problem:  # refused, cut, or no answer in time
+        except OSError as problem:  # the connection was refused or broke, or there was no answer in time
             if not attempts:
                 sys.exit(f"{API} cannot be reached: {problem}")
             time.sleep(1)
 
 
 def main(command: str = "list", *words: str) -> None:
-    """Do one command."""
+    """Run one command."""
     if command == "list":
         for task in call("GET", "tasks?sort=position"):
             tick = "x" if task["completed"] else " "

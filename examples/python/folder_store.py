@@ -1,7 +1,7 @@
 """A store of one's own: each user's tasks are one JSON file in a folder. It passes the contract of every store.
 
-It is an example, made to be read: each call reads the user's whole file and each write writes it, while nothing else
-runs. For a few users with a few hundred tasks that is quick enough.
+It is an example, written to be read: each call reads the user's whole file and each write writes it, while nothing else
+runs. That is fast enough for a few users with a few hundred tasks.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from todo_domain.trash import TRASH_KEPT, trash_since
 
 
 class Remembered(msgspec.Struct):
-    """A write that came with an Idempotency-Key. A create's members and these four make its answer again."""
+    """A write with an Idempotency-Key. The members of a create and these four values give its answer again."""
 
     fingerprint: bytes
     task_id: int
@@ -68,7 +68,7 @@ class Deleted(msgspec.Struct):
 
 
 class Account(msgspec.Struct):
-    """All that is kept of one user, in ascending order of revision."""
+    """All data of one user, in ascending order of revision."""
 
     revision: int = 0
     horizon: int = 0
@@ -78,7 +78,7 @@ class Account(msgspec.Struct):
     keys: dict[str, Remembered] = {}
 
     def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
-        """Return a task, by its id or its uid, at one of the expected revisions; None expects any."""
+        """Return a task by its id or its uid, at one of the expected revisions (None: any)."""
         task = next((task for task in self.tasks if key in (task.id, task.uid)), None)
         if task is None:
             for tombstone in self.tombstones:
@@ -96,13 +96,13 @@ class Account(msgspec.Struct):
             raise Repeated if key.fingerprint == once.fingerprint else KeyReused
 
     def remember(self, once: Once | None, task_id: int, now: datetime) -> None:
-        """Remember the key of the write that comes next."""
+        """Store the key of the next write."""
         if once:
             self.keys.pop(once.key, None)
             self.keys[once.key] = Remembered(once.fingerprint, task_id, self.revision + 1, now)
 
     def advance(self, now: datetime, trash_kept: timedelta) -> int:
-        """Take the next revision, and remove what is due for removal."""
+        """Advance the counter, and purge if that is due."""
         self.revision += 1
         if purge_is_due(self.revision):
             self.purge(retention(now, trash_kept))
@@ -126,7 +126,7 @@ class Account(msgspec.Struct):
                 self.trash.remove(deleted)
 
     def fits(self, changes: Changeset, counter: int) -> bool:
-        """Return whether everything that the changes of a batch depend on is still so; `counter` is the user's."""
+        """Return whether all preconditions of a batch's changes still hold; `counter` is the user's."""
         revisions = {task.id: task.revision for task in self.tasks}
         uids = {task.uid for task in self.tasks} | {tombstone.uid for tombstone in self.tombstones}
         return (
@@ -139,7 +139,7 @@ class Account(msgspec.Struct):
         )
 
     def apply(self, changes: Changeset, ids: dict[str, int], now: datetime, trash_kept: timedelta) -> None:
-        """Keep the changes of a batch; `ids` are those of the tasks that it makes."""
+        """Apply the changes of a batch; `ids` are the ids of the tasks that it creates."""
         further = self.revision - changes.revision
         tasks = [
             task._replace(id=task.id or ids[task.uid or ""], revision=task.revision + further) for task in changes.tasks
@@ -159,20 +159,20 @@ class Account(msgspec.Struct):
             self.purge(retention(now, trash_kept))
 
     def bury(self, task: Task, now: datetime, trash_kept: timedelta) -> None:
-        """Leave the tombstone of a task, and put the task into the trash, if there is one."""
+        """Insert the tombstone of a task, and put the task into the trash, if it is on."""
         self.tombstones.append(Tombstone(task.id, task.uid, task.revision, now))
         if trash_kept:
             self.trash.append(Deleted(task, now))
 
     def trashed(self, key: Key, since: datetime) -> Deleted:
-        """Return a task that was deleted after `since` and lies in the trash, by its id or its uid."""
+        """Return a task in the trash that was deleted after `since`, by its id or its uid."""
         for each in self.trash:
             if key in (each.task.id, each.task.uid) and each.deleted_at > since:
                 return each
         raise NotFound
 
     def put(self, task: Task, now: datetime, trash_kept: timedelta) -> Task:
-        """Keep a task in the place of the one with its id, with the next revision."""
+        """Store a task with the next revision, in place of the one with its id."""
         task = task._replace(revision=self.advance(now, trash_kept))
         self.tasks = [*(one for one in self.tasks if one.id != task.id), task]
         return task
@@ -181,8 +181,8 @@ class Account(msgspec.Struct):
 class FolderTasks:
     """The port `Tasks` over a folder, for one machine; several processes may share it.
 
-    A coroutine here never waits, so that nothing else in this process runs in its middle, and cancelling it does
-    nothing by halves. Between processes a lock on a file does the same.
+    A coroutine here never waits, so no other call in this process runs within it, and it cannot be cancelled halfway.
+    Between processes, a lock on a file does the same.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -193,7 +193,7 @@ class FolderTasks:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is held."""
+        """Do nothing: there is nothing to close."""
 
     async def create(
         self,
@@ -207,7 +207,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
-        """Keep a new task."""
+        """Store a new task."""
         with self._writing(owner) as account:
             if uid is not None:
                 account.require_new(once, now)
@@ -242,7 +242,7 @@ class FolderTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return what the query asks for."""
+        """Return the page of the query."""
         account = self._read(owner)
         tasks, more = select(account.tasks, query)
         count(tasks, room)
@@ -251,7 +251,7 @@ class FolderTasks:
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        """Return the task to a write whose key was not used yet."""
+        """Return the task for a write whose key was not used yet."""
         account = self._read(owner)
         account.require_new(once, now)
         return account.task(key)
@@ -266,7 +266,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Keep `edited` in the place of the same task at `edited.revision`."""
+        """Replace the task by `edited` if it is at `edited.revision`."""
         with self._writing(owner) as account:
             account.require_new(once, now)
             account.task(edited.id, expected={edited.revision})
@@ -301,7 +301,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        """Move the task to the trash and leave a tombstone."""
+        """Move the task to the trash and insert a tombstone."""
         with self._writing(owner) as account:
             account.require_new(once, now)
             task = account.task(key, expected)
@@ -311,7 +311,7 @@ class FolderTasks:
             account.advance(now, trash_kept)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        """Return what a batch of these keys needs to know."""
+        """Return the snapshot for a batch of these keys."""
         account = self._read(owner)
         tasks = [task for task in account.tasks if task.id in keys or task.uid in keys]
         trashed = {each.task.id: each.task for each in account.trash if {each.task.id, each.task.uid} & set(keys)}
@@ -327,7 +327,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Kept | None:
-        """Keep all the changes of a batch, unless what they depend on is no longer so."""
+        """Apply all the changes of a batch, unless a precondition no longer holds."""
         with self._writing(owner) as account:
             if not account.fits(changes, account.revision or first_counter(now)):
                 return None
@@ -346,7 +346,7 @@ class FolderTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
-        """Return what changed after `since`."""
+        """Return the changes after `since`."""
         account = self._read(owner)
         require_known(since, revision=account.revision, horizon=account.horizon)
         if since == 0:
@@ -359,7 +359,7 @@ class FolderTasks:
         return changes
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything of the owner but the counter, which is advanced."""
+        """Remove all data of the owner except the counter, which advances."""
         with self._writing(owner) as account:
             if account.revision:
                 account.revision = account.horizon = account.revision + 1
@@ -396,7 +396,7 @@ class FolderTasks:
         room: Room | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
-        """Return everything of the owner."""
+        """Return all data of the owner."""
         account = self._read(owner)
         trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
         return everything_of(account.tasks, trash, account.revision, now, room)
@@ -411,7 +411,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        """Put a task of the trash back."""
+        """Restore a task from the trash."""
         with self._writing(owner) as account:
             with suppress(NotFound, Gone):
                 return account.task(key)
@@ -437,12 +437,12 @@ class FolderTasks:
             account.trash.remove(account.trashed(key, trash_since(now, trash_kept)))
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove everything from the trash for good."""
+        """Remove all tasks from the trash for good."""
         with self._writing(owner) as account:
             account.trash = []
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
-        """Return: a folder can always serve."""
+        """Return, because a folder is always available."""
 
     def _file(self, owner: UserId) -> Path:
         return self._folder / sha256(owner.encode()).hexdigest()
@@ -453,7 +453,7 @@ class FolderTasks:
 
     @contextmanager
     def _writing(self, owner: UserId) -> Iterator[Account]:
-        """Yield the user's account under the lock, and keep it unless an error is raised or nothing changed."""
+        """Yield the user's account under the lock, and store it unless an error is raised or nothing changed."""
         with (self._folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             account = self._read(owner)
@@ -463,14 +463,14 @@ class FolderTasks:
                 self._write(self._file(owner), after)
 
     def _next_id(self) -> int:
-        """Take an id. It is on the disk before the task is, so that none is ever given twice."""
+        """Return a new id, after writing it to disk, so that no id is ever assigned twice."""
         file = self._folder / "last-id"
         taken = int(file.read_text()) + 1 if file.exists() else 1
         self._write(file, str(taken).encode())
         return taken
 
     def _write(self, file: Path, content: bytes) -> None:
-        """Replace a file as a whole: after a crash it is the old one or the new one."""
+        """Replace a file atomically: after a crash it is the old one or the new one."""
         new = file.with_suffix(".new")
         with new.open("wb") as out:
             out.write(content)

@@ -1,4 +1,4 @@
-"""The page of this directory beside a service of its own, each at its own origin: `make demo`.
+"""Serves the page of this directory and a service, each at its own origin: `make demo`.
 
 Prints a link for each user, and opens the links where a browser can be started. Ctrl-C ends both servers.
 """
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent
 HOST = "127.0.0.1"
 START_SECONDS = 30
-"""How long the service may take to start."""
+"""Seconds that the service may take to start."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {api};"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script';"
     " trusted-types 'none'"
 )
-"""The page runs its own modules, speaks to the service, and never turns text into HTML."""
+"""The page runs only its own modules, sends requests only to the service, and never turns text into HTML."""
 
 
 class Tokens:
@@ -54,7 +54,7 @@ class Tokens:
     def renew(self, authorization: str) -> str | None:
         """Return a fresh token of the same user, or None if the old one is not of this run.
 
-        An old token may have expired: it stands for the session that a provider keeps, and a laptop may sleep.
+        An old token may have expired: it replaces the session of a provider, and a laptop may sleep.
         """
         try:
             claims = jwt.decode(
@@ -81,7 +81,7 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def origin(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         return f"http://{HOST}:{self.server_port}"
 
 
@@ -102,7 +102,7 @@ class PageHandler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(PAGE))  # type: ignore[arg-type]  # socketserver's three
 
     def do_GET(self) -> None:
-        """Answer with a file; other files than the page's, such as this one, are not there."""
+        """Answer with a file of the page; other files, such as this one, are 404."""
         path = self.path.partition("?")[0]
         if path == "/config.js":
             text = f"export const api = {json.dumps(self.server.api + '/api/me')};\nexport const renewal = '/token';\n"
@@ -122,7 +122,7 @@ class PageHandler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.UNAUTHORIZED if self.path == "/token" else HTTPStatus.NOT_FOUND)
 
     def end_headers(self) -> None:
-        """Add the headers that every answer has."""
+        """Add the headers of every answer."""
         self.send_header("Content-Security-Policy", POLICY.format(api=self.server.api))
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -145,8 +145,8 @@ class PageHandler(SimpleHTTPRequestHandler):
 def service(directory: Path, origin: str, secret: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a service on a free port, with its tasks in `directory`; yield the process and its origin.
 
-    Settings of the environment and of a .env file belong to another deployment, so none of them counts.
-    Raises RuntimeError if the service does not start.
+    Settings of the environment and of a .env file belong to another deployment and are ignored. Raises RuntimeError if
+    the service does not start.
     """
     directory.mkdir(parents=True, exist_ok=True)
     foreign = ("TODO_", "PORT", "DATABASE_URL", "OTEL_")
