@@ -1,4 +1,4 @@
-"""What every adapter of the port `Tasks` must do, in one suite: subclass it and give it a fixture `place`.
+"""The contract of the port `Tasks` as one suite for every adapter: subclass it and define a fixture `place`.
 
     class TestMemory(StoreContract):
         @pytest.fixture

@@ -1,4 +1,4 @@
-"""Batches: all or nothing, each operation after the one before it, and nobody starves."""
+"""Batches: all or nothing, operations in order, and no starvation."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a device may count on that keeps a copy up to date from a revision it remembers."""
+"""Incremental sync: the guarantees for a device that keeps a copy up to date from a revision."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What `snapshot` reads and `apply` keeps beside a batch's own: times of another clock, and tasks that come back."""
+"""The parts of `snapshot` and `apply` that batches do not use: given times, and restored tasks."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ EARLIER = timedelta(days=400)
 
 
 def changeset(snapshot, *tasks, **how):
-    """The changes that keep these tasks, each at the next revision."""
+    """The changes that store these tasks, each at the next revision."""
     kept = [task._replace(revision=snapshot.revision + place) for place, task in enumerate(tasks, start=1)]
     made = [task.uid for task in kept if task.id == 0]
     conditions = {"tombstones": {}, "expected": {}, "absent": [], "least": 0, "most": 100, "exact": False}
@@ -23,7 +23,7 @@ def changeset(snapshot, *tasks, **how):
 
 
 async def deleted(tasks, owner, uid=UID):
-    """A task of this name that was deleted, with its tombstone."""
+    """A deleted task of this uid, with its tombstone."""
     task = (await tasks.put(owner, uid, Put(dict(FULL)))).task
     await tasks.delete(owner, task.id)
     with pytest.raises(Gone) as gone:

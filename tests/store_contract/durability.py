@@ -1,4 +1,4 @@
-"""What outlives a store, and what several stores over the same data may count on."""
+"""Durability: data outlives a store, and several stores over the same data agree."""
 
 from collections import Counter
 from typing import ClassVar
@@ -14,10 +14,10 @@ from todo_domain.retention import PURGE_EVERY
 
 
 class Durability:
-    """What `DurableStoreContract` adds to the promises of every store."""
+    """The additional promises of `DurableStoreContract`."""
 
     refusal: ClassVar[type[Exception] | None] = None
-    """What the store raises where constraints of its own refuse a row; None if it has no constraints."""
+    """The exception of the store's own constraints for a refused row; None if it has no constraints."""
 
     async def test_what_was_written_is_there_when_the_store_is_opened_again(self, place, clock, ann):
         once = Once("key", b"body")

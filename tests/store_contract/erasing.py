@@ -1,4 +1,4 @@
-"""Erasing a user: nothing is left but the user id and a counter that fits nothing from before."""
+"""Erasing a user: only the user id and a counter remain, and all earlier revisions are stale."""
 
 import pytest
 
@@ -21,7 +21,7 @@ async def fill(tasks, owner):
 
 
 async def all_of(store, place, owner):
-    """Everything that there is of a user: the rows and how many there are."""
+    """All data of a user: the tasks and the number of rows."""
     whole = await store.changes(owner, since=0, limit=1)
     since = min((task.revision for task in whole.tasks), default=whole.revision) - 1 or whole.revision
     later = await store.changes(owner, since=since, limit=1_000)

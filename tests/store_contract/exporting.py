@@ -1,4 +1,4 @@
-"""Everything of a user at one moment: the tasks, the trash and the counter."""
+"""Exports: the tasks, the trash and the counter in one snapshot."""
 
 import asyncio
 from datetime import timedelta
@@ -39,7 +39,7 @@ class Exporting:
         assert await tasks.export(ann) == Everything([], [], 0, clock.now)
 
     async def test_an_export_is_of_one_moment(self, tasks, ann):
-        """Whatever is deleted and restored meanwhile, each task is in one place, and the counter says how often."""
+        """During deletes and restores, each task is in one place, in agreement with the counter."""
         made = [(await tasks.create(ann, title=f"{number}")).task for number in range(12)]
 
         async def move():

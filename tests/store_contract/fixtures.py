@@ -1,6 +1,6 @@
-"""What the contract suite asks of pytest: a clock, users, and a store over the fixture `place`.
+"""The fixtures of the contract suite: a clock, users, and a store over the fixture `place`.
 
-A project with a store of its own has in its `conftest.py`: `pytest_plugins = ["store_contract.fixtures"]`.
+A project with its own store has in its `conftest.py`: `pytest_plugins = ["store_contract.fixtures"]`.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Time that stands still until the test moves it."""
+    """A clock that stands still until the test moves it."""
     return FakeClock()
 
 
@@ -29,7 +29,7 @@ def ann() -> UserId:
 
 @pytest.fixture
 def bob() -> UserId:
-    """Another one."""
+    """Another user who has never written."""
     return user_id(f"bob-{next(_numbers)}")
 
 

@@ -1,4 +1,4 @@
-"""Nobody sees, touches or learns of what belongs to somebody else."""
+"""Isolation: no user can read, change or detect another user's data."""
 
 import pytest
 

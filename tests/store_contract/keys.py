@@ -1,4 +1,4 @@
-"""Idempotency keys on every write but a plain create: done once, repeated as often as it takes."""
+"""Idempotency keys on every write except a plain create: done once, however often it is repeated."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ KEY = Once("8e03978e-40d5-43e8-bc93-6894a57f9324", b"\x00of this request")
 
 
 async def repeated(write):
-    """The task that a repetition gets, as it is now."""
+    """The present task, which a repetition returns."""
     with pytest.raises(Repeated) as done:
         await write
     return done.value.task

@@ -1,4 +1,4 @@
-"""Names that clients give: one task for each, never raised from the dead, found by either of its names."""
+"""Uids: one task for each, never created again after a deletion, found by id and by uid."""
 
 from datetime import UTC, datetime
 

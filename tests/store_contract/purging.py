@@ -1,4 +1,4 @@
-"""What is thrown away in the end: when, how much at a time, and what callers notice of it."""
+"""Purging: when, how much at a time, and its visible effects."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ async def write_until(tasks, owner, revision):
 
 
 async def insert_tombstone(tasks, clock, owner, count):
-    """Make one task that stays and `count` that are deleted, each a second after the last, and return their graves."""
+    """Make one task that stays and `count` that are deleted, each a second after the last; return the tombstones."""
     await tasks.create(owner, title="stays")
     doomed = [(await tasks.create(owner, title="doomed")).task.id for _ in range(count)]
     for task_id in doomed:
@@ -30,17 +30,17 @@ async def insert_tombstone(tasks, clock, owner, count):
 
 class Purging:
     async def test_tombstones_go_with_the_next_64th_write_after_90_days(self, place, tasks, clock, ann):
-        graves = await insert_tombstone(tasks, clock, ann, 3)
-        clock.now = graves[0].deleted_at + TOMBSTONES_KEPT - MOMENT
+        tombstones = await insert_tombstone(tasks, clock, ann, 3)
+        clock.now = tombstones[0].deleted_at + TOMBSTONES_KEPT - MOMENT
         await write_until(tasks, ann, PURGE_EVERY)
-        assert (await tasks.changes(ann, since=1)).deleted == graves
+        assert (await tasks.changes(ann, since=1)).deleted == tombstones
 
-        clock.now = graves[1].deleted_at + TOMBSTONES_KEPT + MOMENT  # too late for two of them
+        clock.now = tombstones[1].deleted_at + TOMBSTONES_KEPT + MOMENT  # too late for two of them
         await write_until(tasks, ann, 2 * PURGE_EVERY - 1)
-        assert (await tasks.changes(ann, since=1)).deleted == graves
+        assert (await tasks.changes(ann, since=1)).deleted == tombstones
         await write_until(tasks, ann, 2 * PURGE_EVERY)
         assert place.count("tombstones", ann) == 1
-        assert (await tasks.changes(ann, since=graves[1].revision)).deleted == graves[2:]
+        assert (await tasks.changes(ann, since=tombstones[1].revision)).deleted == tombstones[2:]
 
     async def test_a_clock_that_once_ran_ahead_makes_no_edit_forget_early(self, place, tasks, clock, ann):
         await insert_tombstone(tasks, clock, ann, 1)
@@ -52,10 +52,10 @@ class Purging:
         assert place.count("tombstones", ann) == 1
 
     async def test_who_last_asked_before_the_horizon_must_start_again(self, tasks, clock, ann):
-        graves = await insert_tombstone(tasks, clock, ann, 3)
+        tombstones = await insert_tombstone(tasks, clock, ann, 3)
         clock.now += TOMBSTONES_KEPT + MOMENT
         await write_until(tasks, ann, PURGE_EVERY)
-        horizon = graves[-1].revision
+        horizon = tombstones[-1].revision
         for since in (1, horizon - 1):
             with pytest.raises(Resync):
                 await tasks.changes(ann, since=since)
@@ -66,20 +66,20 @@ class Purging:
         assert await tasks.changes(ann, since=0, limit=1) == (page.tasks, [], PURGE_EVERY, False)
 
     async def test_a_purge_takes_a_bounded_number_of_tombstones_oldest_first(self, place, tasks, clock, ann):
-        graves = await insert_tombstone(tasks, clock, ann, PURGE_AT_MOST + 20)
+        tombstones = await insert_tombstone(tasks, clock, ann, PURGE_AT_MOST + 20)
         clock.now += TOMBSTONES_KEPT + MOMENT
         next_purge = -(-(await tasks.list(ann)).revision // PURGE_EVERY) * PURGE_EVERY
         await write_until(tasks, ann, next_purge)
         assert place.count("tombstones", ann) == 20
-        assert (await tasks.changes(ann, since=graves[-21].revision)).deleted == graves[-20:]
+        assert (await tasks.changes(ann, since=tombstones[-21].revision)).deleted == tombstones[-20:]
         with pytest.raises(Resync):
-            await tasks.changes(ann, since=graves[-21].revision - 1)
+            await tasks.changes(ann, since=tombstones[-21].revision - 1)
 
         await write_until(tasks, ann, next_purge + PURGE_EVERY)
         assert place.count("tombstones", ann) == 0
         with pytest.raises(Resync):
-            await tasks.changes(ann, since=graves[-1].revision - 1)
-        assert (await tasks.changes(ann, since=graves[-1].revision)).deleted == []
+            await tasks.changes(ann, since=tombstones[-1].revision - 1)
+        assert (await tasks.changes(ann, since=tombstones[-1].revision)).deleted == []
 
     @pytest.mark.parametrize("kind", ["create", "create once", "edit", "toggle", "delete"])
     async def test_every_kind_of_write_purges_if_it_is_the_64th(self, place, tasks, clock, ann, bob, kind):
@@ -120,15 +120,15 @@ class Purging:
         self, place, tasks, clock, ann, bob, monkeypatch
     ):
         monkeypatch.setattr(retention, "MOST_KEPT", 20)
-        graves = await insert_tombstone(tasks, clock, ann, 30)
+        tombstones = await insert_tombstone(tasks, clock, ann, 30)
         theirs = await insert_tombstone(tasks, clock, bob, 1)
         await write_until(tasks, ann, PURGE_EVERY - 1)
         assert place.count("tombstones", ann) == 30
         await write_until(tasks, ann, PURGE_EVERY)
         assert place.count("tombstones", ann) == 20
-        assert (await tasks.changes(ann, since=graves[9].revision)).deleted == graves[10:]
+        assert (await tasks.changes(ann, since=tombstones[9].revision)).deleted == tombstones[10:]
         with pytest.raises(Resync):
-            await tasks.changes(ann, since=graves[9].revision - 1)
+            await tasks.changes(ann, since=tombstones[9].revision - 1)
         assert (await tasks.changes(bob, since=1)).deleted == theirs
 
     async def test_of_too_many_keys_the_oldest_go_early(self, place, tasks, ann, monkeypatch):

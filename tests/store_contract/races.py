@@ -1,4 +1,4 @@
-"""What many callers at once may count on: nothing lost, nothing twice, no gap in the revisions."""
+"""Concurrent callers: nothing is lost or done twice, and the revisions have no gaps."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ WHOLE = {"since": 0, "limit": 1}
 
 
 async def at_once(*racers):
-    """Run them all together and return how each ended: its result, or the refusal."""
+    """Run all calls concurrently; return the result or the error of each."""
     endings = await asyncio.gather(*racers, return_exceptions=True)
     for ending in endings:
         if isinstance(ending, BaseException) and not isinstance(ending, TodoError):
@@ -21,7 +21,7 @@ async def at_once(*racers):
 
 
 def kinds(endings):
-    """Return how often each kind of ending occurs."""
+    """Return the number of each kind of outcome."""
     return Counter(type(ending) for ending in endings)
 
 

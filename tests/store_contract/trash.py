@@ -1,4 +1,4 @@
-"""Deleted tasks: how long they can be restored, what restoring changes, and what devices see of it."""
+"""The trash: how long deleted tasks can be restored, the effects of a restore, and the changes for devices."""
 
 from datetime import timedelta
 from random import Random
@@ -48,7 +48,7 @@ async def trashed(tasks, owner, **how):
 
 
 async def delete_some(tasks, clock, owner, count):
-    """Make some tasks and delete them, each a second after the last; return them as they lie in the trash, in order."""
+    """Make some tasks and delete them, each a second after the last; return them as in the trash, in order."""
     made = [(await tasks.create(owner, title=f"{number}")).task for number in range(count)]
     for task in made:
         clock.advance(seconds=1)
@@ -57,7 +57,7 @@ async def delete_some(tasks, clock, owner, count):
 
 
 async def in_step(tasks, owner, *devices):
-    """Each device ends with what the list shows."""
+    """The copy of each device ends up equal to the list."""
     listed = {task.id: task for task in (await tasks.list(owner)).tasks}
     for device in devices:
         await device.sync()
@@ -252,7 +252,7 @@ class Trash:
 
     @staticmethod
     async def restorable(tasks, owner):
-        """What every kind of write to the deleted UID says."""
+        """The error of every kind of write to the deleted UID."""
         said = set()
         for write in (
             lambda: tasks.put(owner, UID, TITLE),

@@ -1,4 +1,4 @@
-"""Texts that have broken somebody's store before."""
+"""Texts that have broken stores before."""
 
 NASTY = [
     "%",

@@ -1,4 +1,4 @@
-"""What one caller at a time may count on: exact round trips, compare-and-set, all or nothing, one step at a time."""
+"""A single caller: exact round trips, compare-and-set, atomic writes, one revision for each write."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

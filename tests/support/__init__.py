@@ -1,1 +1,1 @@
-"""What tests share: stores to run them on, hostile input, clocks, devices."""
+"""Shared by the tests: stores to run them on, hostile input, clocks, devices."""

@@ -1,4 +1,4 @@
-"""What it takes to break a database under a running service: names that are forgotten, disks that are small."""
+"""Ways to break a database under a running service: unresolvable names, small disks."""
 
 import contextlib
 import subprocess
@@ -51,7 +51,7 @@ def served(directory, url, names):
 
 @contextmanager
 def small_disk(megabytes, owner=None):
-    """A directory that is a disk of its own, `owner`'s; None where this user may not mount one."""
+    """A directory that is a separate disk of `owner`; None if this user may not mount one."""
     directory = scratch.create()
     size = f"size={megabytes}m,mode=755"
     mounted = subprocess.run(

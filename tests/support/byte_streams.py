@@ -1,4 +1,4 @@
-"""A client for raw byte streams, and what a server costs meanwhile: its memory, the latency of other clients."""
+"""A client for raw byte streams, and measurements of the server: its memory, the latency of other clients."""
 
 from __future__ import annotations
 
@@ -58,9 +58,10 @@ class RawConnection:
         return True
 
     def send_endlessly(self, again: bytes, size: int, *, seconds: float = 10) -> int:
-        """Send `again` over and over, reading nothing, until the server hangs up, takes no more, or took `size` bytes.
+        """Send `again` repeatedly, reading nothing, until the server closes the connection, stops reading, or has read
+        `size` bytes.
 
-        Return how many bytes it took.
+        Return how many bytes it read.
         """
         block = again * max(1, _PACKET // len(again))
         sent, until = 0, time.monotonic() + seconds
@@ -109,16 +110,16 @@ def resident(pid: int) -> int:
 
 
 class Cost(NamedTuple):
-    """What the server under test cost while something happened."""
+    """The cost of the server under test during an action."""
 
     memory: int
     """Bytes that its resident memory rose by, at most."""
     p50: float
     """Seconds that another client waited for `/health/live` in half of all cases at most."""
     worst: float
-    """Seconds that it waited at worst."""
+    """The longest wait in seconds."""
     requests: int
-    """How often it asked."""
+    """The number of its requests."""
 
 
 @contextmanager

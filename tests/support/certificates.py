@@ -1,4 +1,4 @@
-"""Certificates for the loopback address that nobody vouches for but their holder."""
+"""Self-signed certificates for the loopback address."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address

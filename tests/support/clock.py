@@ -1,4 +1,4 @@
-"""Time that stands still until a test moves it."""
+"""A clock that stands still until a test moves it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ MIDDAY = datetime(2025, 3, 30, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 class FakeClock:
-    """A `Clock` that tells `now`, which a test may set, also backwards."""
+    """A `Clock` that returns `now`, which a test may set, also backwards."""
 
     def __init__(self, now: datetime = MIDDAY) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""`todo` in this process, for what a command says: there in milliseconds, where a process takes a second."""
+"""Runs `todo` in this process, for the output of a command: it takes milliseconds, where a process takes a second."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""A client that keeps a copy of one user's tasks, as the contract tells it to."""
+"""A client that keeps a copy of one user's tasks by the rules of the contract."""
 
 from todo_domain import Resync, Task, TaskService, UserId
 

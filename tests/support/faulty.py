@@ -1,4 +1,5 @@
-"""What users and operators see of a database that fails: break it, ask, mend it, ask again."""
+"""The effects of a failing database for users and operators: break it, send requests, repair it, send requests
+again."""
 
 import itertools
 import re
@@ -17,7 +18,7 @@ from servers.todo import Reply, Served
 SECRET = "0123456789abcdef0123456789abcdef"
 
 IN_TIME = 3.0
-"""Seconds within which every request is answered, whatever the database does."""
+"""Seconds within which every request is answered, with any fault of the database."""
 
 BACK = 1.0
 """Seconds after the database's return within which a read, a write and readiness have succeeded."""
@@ -29,7 +30,7 @@ _LEAKS = re.compile(
 
 
 class Expected(NamedTuple):
-    """What the contract says of a fault: the statuses that may be seen, the ready probe's reason or None for a 200."""
+    """The expected effects of a fault: the allowed statuses, and the readiness probe's reason, None for a 200."""
 
     reads: set[int]
     writes: set[int]
@@ -81,7 +82,7 @@ class Examiner:
         assert back <= BACK
 
     def require_consistency(self) -> None:
-        """What was acknowledged is there, and nothing that was refused, unless its outcome was said to be unknown."""
+        """All acknowledged writes are stored, and no refused ones, except those with an unknown outcome."""
         found = {task["title"] for task in self.served.request("GET", "/api/me/tasks", self.token).body}
         assert self.kept <= found <= self.kept | self.open
 
@@ -192,7 +193,7 @@ def _unknown(reply: Reply) -> bool:
 
 
 def require_shape(reply: Reply) -> None:
-    """A 503 is said as the contract has it, and names nothing of ours."""
+    """A 503 has the form of the contract, and names no internals."""
     assert reply.status == 503
     assert reply.headers["retry-after"].isdigit()
     assert reply.headers["content-type"] == "application/json"

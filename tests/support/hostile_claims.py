@@ -167,7 +167,7 @@ def _subjects(good: dict[str, object]) -> Iterator[Row]:
 
 
 def _near(text: str) -> dict[str, object]:
-    """What looks like `text` and is not."""
+    """Values that look like `text` and are different."""
     return {
         "missing": MISSING,
         "null": None,

@@ -40,7 +40,7 @@ def hostile_algorithms(mode: Mode, keys: Issuer, claims: dict[str, object]) -> I
 
 
 def _public_secrets(keys: Issuer) -> dict[str, bytes]:
-    """What anybody knows, and a careless service takes for an HMAC secret."""
+    """Public values that a careless service uses as an HMAC secret."""
     found = {"nothing": b"", "the word secret": b"secret", "the key set": dumps(keys.jwks()), "NUL": b"\0" * 32}
     for algorithm in ALGORITHMS["jwks"]:
         key = keys.keys[algorithm]

@@ -1,4 +1,4 @@
-"""Someone who issues tokens: keys made afresh in each run, and a hand that signs whatever it is given.
+"""An issuer of tokens: new keys in each run, and functions that sign any input.
 
 Nothing here uses PyJWT, so that a mistake in it is not made on both sides.
 """

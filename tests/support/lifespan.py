@@ -1,4 +1,4 @@
-"""An application's beginning and end, without a server."""
+"""Starts and stops an application without a server."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What a server under test has logged that it should not have: no byte of a client's is an error of ours."""
+"""Finds errors in the log of a server under test: no bytes of a client may cause one."""
 
 from __future__ import annotations
 

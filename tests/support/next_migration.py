@@ -1,4 +1,4 @@
-"""A migration behind the newest one, of the kind that releases bring: it adds to a table that is in use.
+"""A migration after the newest one, as in a later release: it adds columns to a table that is in use.
 
 It stands in the way from a release to the one after it, whatever the real migrations are.
 """

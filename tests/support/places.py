@@ -1,4 +1,4 @@
-"""Where stores keep their data: one kind of place per adapter, all handled alike."""
+"""Places of the stores' data: one kind of place for each adapter, with one interface."""
 
 from collections.abc import AsyncIterator, Sized
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +17,7 @@ class Place(Protocol):
         """Return a store over the data, open while the block lasts."""
 
     def count(self, table: Table, owner: UserId) -> int:
-        """Return how many rows of this user there really are, however the store counts them."""
+        """Return the real number of rows of this user, counted by the database."""
 
 
 class MemoryPlace:

@@ -1,4 +1,4 @@
-"""How PostgreSQL means to run a statement of a batch: the plan that EXPLAIN shows, for parameters of the test's own."""
+"""PostgreSQL's plan of a transaction's statement, by EXPLAIN, for parameters of the test."""
 
 from __future__ import annotations
 

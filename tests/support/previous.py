@@ -1,4 +1,4 @@
-"""What the release before the newest migration sends to the database, word for word, on both engines.
+"""The statements of the release before the newest migration, on both engines.
 
 It knows the tables of the baseline, revision 0003, alone: what it deletes leaves a tombstone and is not put into the
 trash. It stands for the code that serves while a migration runs; when a migration is added, write here what the last

@@ -1,4 +1,4 @@
-"""Tokens and keys in the shape in which providers really issue them, and the settings that take them.
+"""Tokens and keys in the shapes of real providers, and the settings that accept them.
 
 Identifiers are invented. Times, `jti` and the like are filled in when a token is made.
 """
@@ -42,7 +42,7 @@ class Shape(NamedTuple):
 
     @property
     def user(self) -> str:
-        """The user that the token stands for."""
+        """The user of the token."""
         return str(self.claims[self.settings.get("TODO_JWT_USER_CLAIM", "sub")])
 
 

@@ -1,4 +1,4 @@
-"""Where the SQL stores keep their data."""
+"""Places of the SQL stores' data."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Two devices of one user and a second user, doing whatever hypothesis comes up with, beside a model of the truth."""
+"""Two devices of one user and a second user do random operations, compared with a model."""
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -96,7 +96,7 @@ async def task_of(putting):
 
 
 class Answer(NamedTuple):
-    """What a key stands for, and since when."""
+    """The write that was done under a key, and its time."""
 
     fingerprint: bytes
     task: Task
@@ -104,7 +104,7 @@ class Answer(NamedTuple):
 
 
 class Account:
-    """What is true of one user: the tasks, the counter, every id there ever was, the keys."""
+    """The model of one user: the tasks, the counter, every assigned id, the keys."""
 
     def __init__(self, name: str) -> None:
         self.owner: UserId = user_id(f"{name}-{next(_numbers)} of the store_state_machine")
@@ -236,7 +236,7 @@ class StoreStateMachine(RuleBasedStateMachine):
             self.expect(account, read.id, putting, lambda task: task.edited(members, self.clock.now))
 
     def expect(self, account, task_id, writing, change):
-        """Run a write and hold what it gives against what the domain makes of the task."""
+        """Run a write, and compare its result with the domain's."""
         if task_id not in account.tasks:
             with pytest.raises(NotFound):
                 self.run(writing)
@@ -312,7 +312,8 @@ class StoreStateMachine(RuleBasedStateMachine):
                 self.check_result(account, known, operation, result)
 
     def check_result(self, account, known, operation, result):
-        """Hold what became of one operation of a batch against the truth; `known` are the uids that have a trace."""
+        """Compare the result of one operation of a batch with the model; `known` are the uids with a task or
+        tombstone."""
         key = operation.key
         task_id = account.names.get(key) if isinstance(key, str) else key
         task = account.tasks.get(task_id)
@@ -397,7 +398,7 @@ class StoreStateMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def erase(self, name):
-        """Everything is gone, names and keys too, and the counter goes on."""
+        """All data is erased, including uids and keys, and the counter continues."""
         account = self.accounts[name]
         self.run(self.service.erase(account.owner))
         account.erase()

@@ -1,4 +1,4 @@
-"""Tasks and queries for hypothesis to choose from: few values of each kind, so that they tie, match and miss."""
+"""Tasks and queries for Hypothesis: few values of each kind, so that they tie, match and miss."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast

@@ -65,7 +65,7 @@ async def streaming(origin: str, token: str, query: str = "", **headers: str) ->
 
 
 class Copy:
-    """What a device knows: it applies pages of changes and counts what must never happen."""
+    """The copy of a device: it applies pages of changes and counts violations of the contract."""
 
     def __init__(self) -> None:
         self.tasks: dict[int, dict[str, Any]] = {}
