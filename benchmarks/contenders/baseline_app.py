@@ -3,7 +3,8 @@
 DATABASE_URL=postgresql+psycopg2://… JWT_SECRET=… uvicorn baseline_app:app
 """
 
-# Its libraries are in a separate environment. mypy: ignore-errors
+# Its libraries live in an environment of their own.
+# mypy: ignore-errors
 
 import os
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from sqlmodel import Field, Session, SQLModel, create_engine, select
 SECRET = os.environ["JWT_SECRET"]
 URL = os.environ["DATABASE_URL"]
 
-# Handlers run on 40 threads; no thread has to wait for a connection.
+# Handlers run on 40 threads; none of them has to wait for a connection.
 if URL.startswith("sqlite"):
     engine = create_engine(URL, connect_args={"check_same_thread": False, "timeout": 30}, pool_size=40)
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA journal_mode = WAL"))
