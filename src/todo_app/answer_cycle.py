@@ -1,4 +1,4 @@
-"""Sending the answer to one request: as uvicorn sends it, in fewer steps."""
+"""Sends the answer to one request, with uvicorn's bytes in fewer steps."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def _allowed(refused: re.Pattern[bytes]) -> bytes:
 
 _IN_NAMES: Final = _allowed(HEADER_RE)
 _IN_VALUES: Final = _allowed(HEADER_VALUE_RE)
-"""The bytes that uvicorn lets stand in the names and values of header fields."""
+"""The bytes that uvicorn allows in the names and values of header fields."""
 
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-"""The header fields that say where the answer ends."""
+"""The header fields that determine the end of the answer."""
 
 
 class AnswerCycle(RequestResponseCycle):
     """uvicorn's cycle of one request, which writes the head of the answer together with the beginning of its body.
 
-    The bytes are those that uvicorn's own cycle writes. uvicorn searches each name and each value by a regular
-    expression; here those of a head are looked through at once. There is no access log.
+    It writes the same bytes as uvicorn's own cycle. uvicorn checks each name and each value by a regular expression;
+    here all of a head are checked at once. There is no access log.
     """
 
     transport: AnswerTransport  # type: ignore[assignment]  # it uses no other methods
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
-        """Send a message of the answer, once the client has read what is before it.
+        """Send a message of the answer, once the client has read the previous ones.
 
-        Raises RuntimeError for a message out of turn, an invalid header, and a body that is longer or shorter than its
+        Raises RuntimeError for a message out of order, an invalid header, and a body that is longer or shorter than its
         `Content-Length`.
         """
         if self.flow.write_paused and not self.disconnected:
@@ -64,7 +64,7 @@ class AnswerCycle(RequestResponseCycle):
             self._begin(message["status"], [*self.default_headers, *message.get("headers", ())])
 
     def _begin(self, status: int, headers: Sequence[Header]) -> None:
-        """Make the head, which waits for the beginning of the body."""
+        """Make the head, and hold it until the body begins."""
         if b"".join([name for name, _ in headers]).translate(None, _IN_NAMES):
             raise RuntimeError("a header of the answer has an invalid name")
         if b"".join([value for _, value in headers]).translate(None, _IN_VALUES):
@@ -85,7 +85,7 @@ class AnswerCycle(RequestResponseCycle):
         self.transport.hold(b"".join(head))
 
     def _frame(self, name: bytes, value: bytes) -> bool:
-        """Take notice of a header that says where the answer ends, and return whether it ends with the connection."""
+        """Handle a header that determines the end of the answer; return whether the answer ends with the connection."""
         if name == b"connection":
             if b"close" not in [token.lower().strip() for token in value.split(b",")]:
                 return False

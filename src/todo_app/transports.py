@@ -35,11 +35,11 @@ class Socket(asyncio.BufferedProtocol):
         self.connection.data_received(bytes(self._buffer[:nbytes]))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand on."""
+        """Pass the event on."""
         self.connection.connection_made(transport)  # type: ignore[arg-type]  # a socket's transport reads and writes
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on."""
+        """Pass the event on."""
         self.connection.connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -47,11 +47,11 @@ class Socket(asyncio.BufferedProtocol):
         self.connection.eof_received()
 
     def pause_writing(self) -> None:
-        """Hand on."""
+        """Pass the event on."""
         self.connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on."""
+        """Pass the event on."""
         self.connection.resume_writing()
 
 
@@ -83,11 +83,11 @@ class AnswerTransport:
         self.written = 0
 
     def hold(self, head: bytes) -> None:
-        """Keep the head of an answer until the next piece is written, or there is none."""
+        """Hold the head of an answer until the next piece is written, or until the answer ends."""
         self._held = head
 
     def write(self, data: bytes) -> None:
-        """Send a piece of an answer, after the head if that is held, and count it."""
+        """Send a piece of an answer, after a held head, and count it."""
         if self._held:
             data, self._held = self._held + data, b""
         if data:

@@ -1,8 +1,8 @@
-"""The differences on Citus, which keeps the rows of each user on one of several nodes.
+"""The differences on Citus, which stores the rows of each user on one of several nodes.
 
-A node checks row-level security by its own setting `todo.user_id`. Citus passes a setting on to the nodes only if it is
-made by the command SET LOCAL within a transaction block, and if `citus.propagate_set_commands` is `local`; it passes on
-nothing that the function `set_config` does.
+A node checks row-level security by its own setting `todo.user_id`. Citus propagates a setting to the nodes only if the
+command SET LOCAL makes it within a transaction block, and if `citus.propagate_set_commands` is `local`; it does not
+propagate the function `set_config`.
 """
 
 from __future__ import annotations
@@ -53,32 +53,32 @@ FACTS: Final = Transaction(
         ),
     )
 )
-"""Its one row is for `require_ready`."""
+"""Returns one row for `require_ready`."""
 
 HEARD: Final = Transaction(
     sa.select(
         sa.func.coalesce(sa.func.max(users.c.id), sa.func.current_setting(_text("todo.user_id"), sa.true()))
     ).where(this_user)
 )
-"""Asks the node of a user, who may have no rows, whose rows it would show; its one row is for `require_heard`."""
+"""Reads the setting `todo.user_id` on the node of a user, who may have no rows; returns one row for `require_heard`."""
 
 WALLS: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
-"""Asks each shard; its rows are for `require_walls`."""
+"""Reads the state of each shard; returns rows for `require_walls`."""
 
 
 def user_on_nodes(connection: PGconn, user: str) -> bytes:
-    """Return the command that tells each node of the transaction whose rows it may show.
+    """Return the command that sets the user on each node of the transaction.
 
-    SET takes no parameters, so libpq makes a literal of the user id. The command has to follow another statement of its
-    transaction: only then is a pipelined transaction a block.
+    SET has no parameters, so libpq quotes the user id as a literal. The command must follow another statement of its
+    transaction, because only then is a pipelined transaction a block.
     """
     return b"SET LOCAL todo.user_id TO " + Escaping(connection).escape_literal(user.encode())
 
 
 def require_ready(spread: int, logs_in: bool, gives_ids: bool) -> None:  # noqa: FBT001  what a row of FACTS holds
-    """Raise Unavailable, naming what is missing, unless statements reach the rows on the nodes.
+    """Raise Unavailable, which names the problem, unless statements reach the rows on the nodes.
 
-    Nothing is missing where no table is spread over nodes: Citus then serves as PostgreSQL does.
+    If no table is distributed, Citus serves like PostgreSQL, and there is no problem.
     """
     if not spread:
         return
@@ -98,7 +98,7 @@ def require_heard(user: str, heard: str | None) -> None:
 
 
 def require_walls(rows: list[Row]) -> None:
-    """Raise NotIsolated, naming the table, unless row-level security is in force on every shard."""
+    """Raise NotIsolated, which names the table, unless row-level security is in force on every shard."""
     for table, open_shards in rows:
         if open_shards:
             raise NotIsolated(f"row-level security is not in force on {open_shards} shard(s) of {table}: restore it")
