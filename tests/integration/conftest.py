@@ -1,9 +1,10 @@
-"""Fixtures of the tests that migrate, which need databases without a schema."""
+"""Fixtures of the tests that migrate: databases without a schema, and copies of one that is migrated already."""
 
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from shutil import copyfile
 
 import pytest
 
@@ -15,7 +16,7 @@ from todo_adapters.sql.sqlite.store import SqliteTasks
 
 @dataclass
 class Database:
-    """An empty database, as a migration finds it."""
+    """A database as its owner has it."""
 
     url: str
     run: Callable[[str], list[tuple]]  # as an administrator
@@ -37,9 +38,15 @@ def sqlite_database(tmp_path):
 def empty_postgres(postgres_databases, request):
     server, name = postgres_databases.server, f"empty_{abs(hash(request.node.nodeid))}"
     server.create_database(name, owner=PostgresDatabases.OWNER)
-    url = postgres_databases.url(name, PostgresDatabases.OWNER)
-    yield Database(url, lambda statement: server.execute(statement, database=name), lambda: PostgresTasks(url))
+    yield _of_a_server(postgres_databases, name)
     server.drop_database(name)
+
+
+def _of_a_server(databases, name):
+    url = databases.url(name, PostgresDatabases.OWNER)
+    return Database(
+        url, lambda statement: databases.server.execute(statement, database=name), lambda: PostgresTasks(url)
+    )
 
 
 @pytest.fixture
@@ -51,3 +58,21 @@ def next_migration(tmp_path_factory, monkeypatch):
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request):
     return request.getfixturevalue({"sqlite": "sqlite_database", "postgres": "empty_postgres"}[request.param])
+
+
+@pytest.fixture
+def migrated_sqlite(sqlite_template, sqlite_database, tmp_path):
+    copyfile(sqlite_template, tmp_path / "todo.db")
+    return sqlite_database
+
+
+@pytest.fixture
+def migrated_postgres(postgres_databases):
+    with postgres_databases.another() as name:
+        yield _of_a_server(postgres_databases, name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def migrated(request):
+    """A database at the head, there in a moment. Not beside `next_migration`, with which a template would be made."""
+    return request.getfixturevalue(f"migrated_{request.param}")

@@ -83,10 +83,9 @@ def test_moving_finds_the_direction_by_itself(database, next_migration):
 
 
 @pytest.mark.parametrize("revision", UNRELEASED)
-def test_a_database_of_an_unreleased_version_is_refused_in_one_sentence(database, revision):
-    migrations.upgrade(database.url)
-    made = in_a_store(database, lambda tasks: tasks.create(ANN, title="kept"))
-    database.run(f"UPDATE todo_alembic_version SET version_num = '{revision}'")
+def test_a_database_of_an_unreleased_version_is_refused_in_one_sentence(migrated, revision):
+    made = in_a_store(migrated, lambda tasks: tasks.create(ANN, title="kept"))
+    migrated.run(f"UPDATE todo_alembic_version SET version_num = '{revision}'")
     for call in (
         migrations.current,
         migrations.pending,
@@ -94,12 +93,12 @@ def test_a_database_of_an_unreleased_version_is_refused_in_one_sentence(database
         lambda url: migrations.downgrade(url, "base"),
     ):
         with pytest.raises(MigrationError, match=r"made by an unreleased version, .* use an empty one$") as refused:
-            call(database.url)
+            call(migrated.url)
         assert "\n" not in str(refused.value)
     with pytest.raises(Unavailable, match="the schema is behind this release: run todo migrate"):
-        in_a_store(database, lambda tasks: tasks._tasks.check())
-    assert database.run("SELECT version_num FROM todo_alembic_version") == [(revision,)]
-    assert database.run("SELECT id FROM tasks") == [(made.task.id,)]
+        in_a_store(migrated, lambda tasks: tasks._tasks.check())
+    assert migrated.run("SELECT version_num FROM todo_alembic_version") == [(revision,)]
+    assert migrated.run("SELECT id FROM tasks") == [(made.task.id,)]
 
 
 def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database, next_migration):
@@ -130,29 +129,27 @@ def test_up_down_and_up_again_keeps_what_the_older_schema_can_hold(database, nex
     assert later.task.id > plain.id
 
 
-def test_a_task_that_was_written_without_the_later_columns_has_the_defaults(database):
-    migrations.upgrade(database.url)
-    database.run(
+def test_a_task_that_was_written_without_the_later_columns_has_the_defaults(migrated):
+    migrated.run(
         "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES ('ann', 1, 1, 0, '2026-11-22')"
     )
     at = "2026-11-22T09:15:00.000000Z"
-    database.run(
+    migrated.run(
         "INSERT INTO tasks (user_id, id, title, title_key, revision, created_at, updated_at)"
         f" VALUES ('ann', 1, 'Old', 'old', 1, '{at}', '{at}')"
     )
-    task = in_a_store(database, lambda tasks: tasks.get(ANN, 1))
+    task = in_a_store(migrated, lambda tasks: tasks.get(ANN, 1))
     assert (task.priority, task.due_date, task.tags) == (Priority.NONE, None, ())
     assert task.created_at == NOW
 
 
-def test_a_schema_that_is_ahead_is_left_alone(database):
-    migrations.upgrade(database.url)
-    database.run("UPDATE todo_alembic_version SET version_num = '9999'")
-    assert migrations.pending(database.url) == []
-    assert migrations.upgrade(database.url) == "9999"
-    in_a_store(database, lambda tasks: tasks._tasks.check())
+def test_a_schema_that_is_ahead_is_left_alone(migrated):
+    migrated.run("UPDATE todo_alembic_version SET version_num = '9999'")
+    assert migrations.pending(migrated.url) == []
+    assert migrations.upgrade(migrated.url) == "9999"
+    in_a_store(migrated, lambda tasks: tasks._tasks.check())
     with pytest.raises(MigrationError, match="at 9999, from a newer release"):
-        migrations.downgrade(database.url, NEWEST)
+        migrations.downgrade(migrated.url, NEWEST)
 
 
 @pytest.mark.usefixtures("next_migration")
@@ -270,29 +267,27 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
     assert collations("public") == collations("declared")
 
 
-def test_row_level_security_is_forced_with_one_policy_on_every_table(empty_postgres):
-    migrations.upgrade(empty_postgres.url)
-    walls = empty_postgres.run(
+def test_row_level_security_is_forced_with_one_policy_on_every_table(migrated_postgres):
+    walls = migrated_postgres.run(
         "SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class"
         " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         " AND relname <> 'todo_alembic_version' ORDER BY 1"
     )
     assert walls == [(table, True, True) for table in sorted(metadata.tables)]
-    policies = empty_postgres.run(
+    policies = migrated_postgres.run(
         "SELECT tablename, cmd, permissive, roles, qual = with_check FROM pg_policies ORDER BY 1"
     )
     assert policies == [(table, "ALL", "PERMISSIVE", ["public"], True) for table in sorted(metadata.tables)]
 
 
-def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do(empty_postgres):
-    migrations.upgrade(empty_postgres.url)
-    role = empty_postgres.run(
+def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do(migrated_postgres):
+    role = migrated_postgres.run(
         "SELECT rolcanlogin, rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication"
         " FROM pg_roles WHERE rolname = 'todo_app'"
     )
     assert role == [(False,) * 6]
-    assert empty_postgres.run("SELECT count(*) FROM pg_class WHERE relowner = 'todo_app'::regrole") == [(0,)]
-    privileges = empty_postgres.run(
+    assert migrated_postgres.run("SELECT count(*) FROM pg_class WHERE relowner = 'todo_app'::regrole") == [(0,)]
+    privileges = migrated_postgres.run(
         "SELECT table_name, string_agg(privilege_type, ' ' ORDER BY privilege_type)"
         " FROM information_schema.role_table_grants WHERE grantee = 'todo_app' GROUP BY 1 ORDER BY 1"
     )
@@ -363,9 +358,8 @@ def test_a_file_with_data_is_copied_first_and_the_copy_is_whole(sqlite_database,
     assert names == [f"todo.db.at-{revision}" for revision in (NEWEST, next_migration, f"{next_migration}.2")]
 
 
-def test_a_file_without_data_is_not_copied(sqlite_database, tmp_path):
-    migrations.upgrade(sqlite_database.url)
-    migrations.downgrade(sqlite_database.url, "base")
+def test_a_file_without_data_is_not_copied(migrated_sqlite, tmp_path):
+    migrations.downgrade(migrated_sqlite.url, "base")
     assert list(tmp_path.glob("*.at-*")) == []
 
 

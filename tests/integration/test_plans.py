@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.plans import nodes, plans
+from support.plans import nodes, planning, plans
 from todo_adapters.sql.postgres import batches as postgres
 
 PARTITIONS = 16
@@ -28,7 +28,8 @@ def partitioned(postgres_databases):
                 f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO todo_app",
             ):
                 postgres_databases.server.execute(statement, database=name)
-        yield postgres_databases.server.url(name)
+        with planning(postgres_databases.server.url(name)) as connection:
+            yield connection
 
 
 @pytest.mark.parametrize("name", BATCHES)
@@ -76,7 +77,8 @@ def crowded(postgres_databases):
             "ANALYZE",
         ):
             server.execute(statement, database=name)
-        yield server.url(name)
+        with planning(server.url(name)) as connection:
+            yield connection
 
 
 @pytest.mark.parametrize("user", ["user0", "user7", "user5000"])

@@ -11,7 +11,6 @@ import pytest
 from servers.processes import free_port
 from support.command import todo
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql import migrations
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.schema import IDS_SKIPPED, CannotRenewError
 from todo_domain import Resync, Stale, TaskService, user_id
@@ -46,17 +45,15 @@ async def fill(tasks):
 
 
 @pytest.fixture
-def filled(database):
-    migrations.upgrade(database.url)
-    database.last = over(database, fill)
-    return database
+def filled(migrated):
+    migrated.last = over(migrated, fill)
+    return migrated
 
 
 @pytest.fixture
-def filled_postgres(empty_postgres):
-    migrations.upgrade(empty_postgres.url)
-    empty_postgres.last = over(empty_postgres, fill)
-    return empty_postgres
+def filled_postgres(migrated_postgres):
+    migrated_postgres.last = over(migrated_postgres, fill)
+    return migrated_postgres
 
 
 def counters(database):
@@ -106,9 +103,8 @@ def test_a_counter_never_goes_backwards_and_a_slow_clock_is_said(filled):
     assert counters(filled) == [("ann", counter, counter), ("bob", ahead, ahead), ("eve", counter, counter)]
 
 
-def test_without_users_there_are_none_to_renew(database):
-    migrations.upgrade(database.url)
-    assert renew(database.url, first_counter(LATER)) == (0, 0)
+def test_without_users_there_are_none_to_renew(migrated):
+    assert renew(migrated.url, first_counter(LATER)) == (0, 0)
 
 
 def test_an_empty_database_and_memory_are_said(database, tmp_path):
@@ -212,9 +208,8 @@ def test_a_writer_under_way_keeps_every_login_out_for_a_bounded_time(
             renew(url_for(postgres_databases, filled_postgres, role), first_counter(LATER))
 
 
-def test_a_file_that_another_program_holds_is_said(sqlite_database, tmp_path):
-    migrations.upgrade(sqlite_database.url)
+def test_a_file_that_another_program_holds_is_said(migrated_sqlite, tmp_path):
     with closing(sqlite3.connect(tmp_path / "todo.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(CannotRenewError, match="locked by another program"):
-            renew(sqlite_database.url, 1)
+            renew(migrated_sqlite.url, 1)

@@ -50,15 +50,14 @@ def test_another_programs_version_table_is_left_alone_and_the_schema_is_made_bes
 
 
 @pytest.mark.parametrize("revision", UNRELEASED)
-def test_tables_of_ours_beside_a_version_table_of_the_former_name_are_of_an_unreleased_version(database, revision):
-    migrations.upgrade(database.url)
-    create(database, "kept")
-    database.run("ALTER TABLE todo_alembic_version RENAME TO alembic_version")
-    database.run(f"UPDATE alembic_version SET version_num = '{revision}'")
+def test_tables_of_ours_beside_a_version_table_of_the_former_name_are_of_an_unreleased_version(migrated, revision):
+    create(migrated, "kept")
+    migrated.run("ALTER TABLE todo_alembic_version RENAME TO alembic_version")
+    migrated.run(f"UPDATE alembic_version SET version_num = '{revision}'")
     for look in (migrations.current, migrations.pending, migrations.upgrade):
         with pytest.raises(MigrationError, match="made by an unreleased version"):
-            look(database.url)
-    assert database.run("SELECT title FROM tasks") == [("kept",)]
+            look(migrated.url)
+    assert migrated.run("SELECT title FROM tasks") == [("kept",)]
 
 
 def test_a_version_table_beside_tables_of_the_same_names_is_not_taken_for_ours(database):
@@ -103,19 +102,17 @@ def test_a_type_of_one_of_our_names_is_said_too(empty_postgres):
 
 
 @pytest.mark.parametrize("table", metadata.tables)
-def test_a_missing_table_is_named_instead_of_saying_that_there_is_nothing_to_do(database, table):
-    migrations.upgrade(database.url)
-    database.run(f"DROP TABLE {table}" + (" CASCADE" if database.url.startswith("postgres") else ""))
+def test_a_missing_table_is_named_instead_of_saying_that_there_is_nothing_to_do(migrated, table):
+    migrated.run(f"DROP TABLE {table}" + (" CASCADE" if migrated.url.startswith("postgres") else ""))
     for look in (migrations.current, migrations.pending, migrations.upgrade):
         with pytest.raises(MigrationError, match=f"is marked as at {schema.head()}, but it lacks {table}"):
-            look(database.url)
+            look(migrated.url)
 
 
-def test_a_missing_column_is_named(database):
-    migrations.upgrade(database.url)
-    database.run("ALTER TABLE tasks DROP COLUMN due_date")
+def test_a_missing_column_is_named(migrated):
+    migrated.run("ALTER TABLE tasks DROP COLUMN due_date")
     with pytest.raises(MigrationError, match=r"lacks tasks\.due_date"):
-        migrations.upgrade(database.url)
+        migrations.upgrade(migrated.url)
 
 
 def test_several_first_starts_at_once_note_one_migration(database):

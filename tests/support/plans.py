@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -77,11 +78,18 @@ SAMPLES: dict[str, Any] = {
 _PLACES = {"created_at": SAMPLES["now"], "updated_at": SAMPLES["now"], "due_date": date(2026, 4, 1), "priority": 1}
 
 
-def plans(url: str, name: str, batch: Transaction, owner: str) -> Iterator[tuple[str, Plan]]:
+@contextmanager
+def planning(url: str) -> Iterator[psycopg.Connection]:
+    """Connect to a database whose plans are asked for: what its catalogs say is read once for all of them."""
+    with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:
+        yield connection
+
+
+def plans(connection: psycopg.Connection, name: str, batch: Transaction, owner: str) -> Iterator[tuple[str, Plan]]:
     """Yield the text and the plan of each statement behind the context, planned as `todo_app` for one user."""
     values = {**SAMPLES, "owner": owner, "expected": [1] if "delete" in name else 1}
     values["at"] = next((place for field, place in _PLACES.items() if field in name), "buy")
-    with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:
+    with connection.transaction(force_rollback=True):
         context, *statements = batch.statements
         names = batch.parameters
         connection.execute(context.text, [values[names[place]] for place in context.places])
@@ -89,7 +97,6 @@ def plans(url: str, name: str, batch: Transaction, owner: str) -> Iterator[tuple
             arguments = [values[names[place]] for place in statement.places]
             ((((plan,),),),) = [connection.execute(b"EXPLAIN (FORMAT JSON) " + statement.text, arguments).fetchall()]
             yield statement.text.decode(), plan["Plan"]
-        connection.rollback()
 
 
 def nodes(plan: Plan) -> Iterator[Plan]:
