@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, disk_usage
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from servers.pgbouncer import PgBouncer
     from servers.postgres import PostgresServer
     from support.sql_places import PostgresDatabases, PostgresPlace, SqlitePlace
+
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and disk_usage(_MEMORY).free > 8 * 2**30:
+    # Linux keeps it in memory, where a new database takes a sixth of the processor time that it takes on a disk.
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None
 
 pytest_plugins = ["store_contract.fixtures"]
 pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
