@@ -1,4 +1,4 @@
-"""The HTTP application: `Edge`, then `Admission`, then routing, then `Authentication`, then a handler."""
+"""The HTTP application: `Edge`, then `Admission`, then `DirectCalls`, then `Authentication`, then a handler."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The layers between the server and the handlers; each wraps the application inside it."""
+"""The layers between the server and the handlers, in this order: edge, admission, direct_calls, authentication."""

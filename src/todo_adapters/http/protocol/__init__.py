@@ -1,1 +1,1 @@
-"""The contract's vocabulary: requests, parameters, conditions, JSON schemas, responses, errors."""
+"""HTTP messages: requests, parameters, conditions, JSON schemas, responses, and every error (`errors.py`)."""

@@ -1,1 +1,4 @@
-"""The port `Tasks` over a SQLite file. `worker.py` runs and groups the calls, `texts.py` lists every statement."""
+"""The port `Tasks` over a SQLite file.
+
+`worker.py` groups concurrent writes into one transaction; `texts.py` lists every statement.
+"""
