@@ -231,6 +231,8 @@ async def test_times_are_utc_whatever_the_servers_time_zone(postgres_databases, 
         kept = await tasks.get(ann, made.id)
         assert kept == made
         assert {kept.created_at.tzinfo, kept.updated_at.tzinfo, kept.completed_at.tzinfo} == {UTC}
+        zone = Transaction(sa.text("SELECT current_setting('TimeZone')"))
+        assert await store._client.run(zone, {"owner": ann}) == [[("UTC",)]]  # for which psycopg's loader is compiled
 
 
 @pytest.mark.parametrize("url", ["sqlite:///todo.db", "mysql://host/todo", "todo"])

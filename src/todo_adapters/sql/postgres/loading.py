@@ -25,7 +25,11 @@ _CHUNK: Final = 64
 
 
 class Instant(Loader):
-    """Loads a `timestamptz` as UTC, with any time zone of the server."""
+    """Loads a `timestamptz` as UTC, with any time zone of the server.
+
+    It is for connections through a pooler. On a direct connection the service sets the time zone, and psycopg's own
+    loader, which is compiled, returns UTC.
+    """
 
     def load(self, data: Buffer) -> datetime:
         """Return the time in PostgreSQL's text. Raises Unavailable if it is not in ISO format."""

@@ -18,6 +18,7 @@ from todo_domain.errors import Unavailable
 
 _NEEDED: Final = {
     "DateStyle": "ISO, MDY",
+    "TimeZone": "UTC",
     "standard_conforming_strings": "on",
     "row_security": "on",
     "default_transaction_isolation": "read committed",

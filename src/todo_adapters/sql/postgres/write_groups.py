@@ -208,7 +208,7 @@ class WriteGroups:
             if not write.answer.done():
                 try:
                     write.answer.set_result(connection.rows(part))
-                except Unavailable as unreadable:
+                except Exception as unreadable:  # noqa: BLE001  the other answers are still to be read
                     write.fail(unreadable)
 
     def _break_up(self, group: list[GroupedWrite], failed: GroupedWrite) -> None:
