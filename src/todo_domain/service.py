@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Unpack
 
 from todo_domain.batch import first_failure, plan, settled
 from todo_domain.changes import LARGEST_PAGE, Changes
 from todo_domain.changeset import Kept
 from todo_domain.deadline import Deadline
+from todo_domain.editing import Edit, EditsInOneStep
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.naming import Key
 from todo_domain.operations import Operation, Result, keys_of
@@ -88,9 +90,19 @@ class TaskService(TrashService):
         **members: Unpack[Members],
     ) -> Task:
         """Change the given members only; concurrent edits of other members survive."""
-        checked = check(members)
-        change = at_revision(if_match, lambda task, now: task.edited(checked, now))
-        return await self._rewrite(owner, key, deadline, change, once)
+        edit = Edit(check(members), if_match)
+        if self._edits is None or not edit.in_one_step:
+            return await self._rewrite(owner, key, deadline, edit.applied_to, once)
+        try:
+            edited = await self._edits.edit(
+                owner, key, edit, now=self._clock(), once=once, trash_kept=self._trash_kept, deadline=deadline
+            )
+        except (Gone, Repeated) as met:
+            raise await self._error_for(met, owner, key, deadline) from None
+        except Stale as stale:
+            require_owned(owner, stale.current)
+            raise
+        return require_owned(owner, edited)
 
     async def put(
         self, owner: UserId, key: Key, put: Put, *, once: Once | None = None, deadline: Deadline | None = None
@@ -228,6 +240,10 @@ class TaskService(TrashService):
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove all data of the user except the user id and the counter; every earlier revision becomes stale."""
         await self._tasks.erase(owner, deadline=deadline)
+
+    @cached_property
+    def _edits(self) -> EditsInOneStep | None:
+        return self._tasks if isinstance(self._tasks, EditsInOneStep) else None
 
     async def _rewrite(
         self,

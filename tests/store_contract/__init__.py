@@ -10,6 +10,7 @@ A place whose data outlives the stores over it takes `durability.DurableStoreCon
 from store_contract.batches import Batches
 from store_contract.changes import Changes
 from store_contract.changesets import Changesets
+from store_contract.editing import Editing
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
 from store_contract.isolation import Isolation
@@ -26,6 +27,7 @@ from store_contract.writes import Writes
 class StoreContract(
     Isolation,
     Writes,
+    Editing,
     Naming,
     Races,
     Batches,

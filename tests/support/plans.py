@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from todo_adapters.sql.postgres.edit import EDITABLE
 from todo_adapters.sql.postgres.transaction import Transaction
 
 Plan = dict[str, Any]
@@ -24,6 +25,9 @@ SAMPLES: dict[str, Any] = {
     "trash_since": datetime(2026, 2, 27, 12, tzinfo=UTC),
     "trashed": 1_000,
     "to_trash": True,
+    "accepted": [1, 2],
+    "made_from": 1,
+    **{f"with_{name}": True for name in EDITABLE},
     "before": 2**53,
     "unless": -1,
     "since": 5,

@@ -10,6 +10,7 @@ from todo_adapters.sql import lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
 from todo_adapters.sql.postgres import batch as postgres_batch
 from todo_adapters.sql.postgres import batches as postgres
+from todo_adapters.sql.postgres import edit as postgres_edit
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.sqlite import texts as sqlite
@@ -137,10 +138,10 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
 def test_no_statement_of_these_modules_goes_unread():
     written = {
         module: {value for value in vars(module).values() if _complete(value)}
-        for module in (statements, writes, postgres_batch, sqlite_writes)
+        for module in (statements, writes, postgres_batch, postgres_edit, sqlite_writes)
     }
     read = "\n".join(STATEMENTS.values())
-    for statement in written[writes] | written[postgres_batch]:
+    for statement in written[writes] | written[postgres_batch] | written[postgres_edit]:
         assert text_of(statement, POSTGRESQL) in read
     for statement in chain(written[statements], written[sqlite_writes]):
         assert text_of(statement, SQLITE) in read

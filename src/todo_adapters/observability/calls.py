@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from todo_domain import Tasks
+from todo_domain.editing import EditsInOneStep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +22,10 @@ class Wrap(Protocol):
 
 
 class Wrapped:
-    """The port `Tasks` over another store, with each method wrapped; `check` is wrapped only with `checks`."""
+    """The port `Tasks` over another store, and `EditsInOneStep` if that store has it, with each method wrapped.
+
+    `check` is wrapped only with `checks`.
+    """
 
     def __init__(self, tasks: Tasks, wrap: Wrap, *, checks: bool = False) -> None:
         self.create = wrap("create", tasks.create)
@@ -40,4 +44,6 @@ class Wrapped:
         self.restore = wrap("restore", tasks.restore)
         self.discard = wrap("discard", tasks.discard)
         self.empty_trash = wrap("empty_trash", tasks.empty_trash)
+        if isinstance(tasks, EditsInOneStep):
+            self.edit = wrap("edit", tasks.edit)
         self.check = wrap("check", tasks.check) if checks else tasks.check

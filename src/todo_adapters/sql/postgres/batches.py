@@ -6,7 +6,7 @@ from functools import cache
 from typing import Final
 
 from todo_adapters.sql import lists, statements, trash
-from todo_adapters.sql.postgres import batch, writes
+from todo_adapters.sql.postgres import batch, edit, writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain.query import Query
 
@@ -22,6 +22,8 @@ CREATE_BY_UID: Final = Transaction(
 )
 CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, grouped=True)
 REPLACE: Final = Transaction(writes.replace, statements.get, grouped=True)
+EDIT: Final = Transaction(edit.edit, statements.get, grouped=True)
+EDIT_BY_UID: Final = Transaction(edit.edit_by_uid, statements.get_by_uid, statements.tombstone_by_uid, grouped=True)
 TOGGLE: Final = Transaction(writes.toggle, grouped=True)
 TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, grouped=True)
 DELETE: Final = Transaction(writes.remove, statements.get, grouped=True)
@@ -38,6 +40,7 @@ DISCARD_BY_UID: Final = Transaction(trash.discard_by_uid, writes=True)
 EMPTY_TRASH: Final = Transaction(trash.empty, writes=True)
 BY_UID: Final = {
     GET: GET_BY_UID,
+    EDIT: EDIT_BY_UID,
     TOGGLE: TOGGLE_BY_UID,
     DELETE: DELETE_BY_UID,
     RESTORE: RESTORE_BY_UID,
@@ -56,6 +59,10 @@ ONCE: Final = {
         grouped=True,
     ),
     REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, grouped=True),
+    EDIT: Transaction(statements.seen, edit.edit_once, statements.get, grouped=True),
+    EDIT_BY_UID: Transaction(
+        statements.seen, edit.edit_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, grouped=True
+    ),
     TOGGLE: Transaction(statements.seen, writes.toggle_once, grouped=True),
     TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, grouped=True),
     DELETE: Transaction(statements.seen, writes.remove_once, statements.get, grouped=True),
@@ -91,6 +98,8 @@ def all_batches() -> dict[str, Transaction]:
         "create by uid": CREATE_BY_UID,
         "create once": CREATE_ONCE,
         "replace": REPLACE,
+        "edit": EDIT,
+        "edit by uid": EDIT_BY_UID,
         "toggle": TOGGLE,
         "toggle by uid": TOGGLE_BY_UID,
         "delete": DELETE,

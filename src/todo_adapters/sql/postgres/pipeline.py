@@ -41,6 +41,7 @@ class PipelineConnection:
     the one, even if it has passed on the beginning of the other. On one to `citus` every batch is a transaction of its
     own, and one more statement behind the context tells the nodes who the user is.
     """
+
     def __init__(self, connection: AsyncConnection[Row], session: Session) -> None:
         self.pooled = session.pooled
         self.citus = session.citus

@@ -95,10 +95,10 @@ def _create_once() -> sa.Select[Any]:
         .add_cte(room)
         .cte("made")
     )
-    return _remembering(made)
+    return remembering(made)
 
 
-def _remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
+def remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
     """Remember the key of the write that `made` is, with the id and revision that it returns; return its columns."""
     key = {
         "user_id": OWNER,
@@ -117,9 +117,10 @@ def _remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
     return sa.select(*(made.c[name] for name in columns or ("id", "revision"))).add_cte(kept)
 
 
-def _changing(
+def changing(
     matches: sa.ColumnElement[bool], values: dict[str, Any], *returning: sa.Column[Any], new: Conditions = ()
 ) -> sa.Update:
+    """Move the counter and change the task that matches, which must also meet the conditions `new`."""
     turn = (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).where(matches)), *new)
@@ -241,7 +242,7 @@ provision: Final = (
 )
 """Makes the user's row, if there is none."""
 
-_NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
+NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
 """The condition of a write with a key: the key is not stored yet."""
 
 create: Final = _create()
@@ -249,27 +250,27 @@ _UNNAMED: Final = (~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.se
 create_by_uid: Final = _create(*_UNNAMED, uid=UID)
 """Does what `create` does, unless there is a task or a tombstone of this uid."""
 
-create_by_uid_once: Final = _remembering(_create(*_UNNAMED, *_NEW, uid=UID).cte("made"))
+create_by_uid_once: Final = remembering(_create(*_UNNAMED, *NEW, uid=UID).cte("made"))
 create_once: Final = _create_once()
 
 _UNCHANGED: Final = sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
 _REPLACED: Final = {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)}
-replace: Final = _changing(_UNCHANGED, _REPLACED, tasks.c.revision)
-replace_once: Final = _remembering(
-    _changing(_UNCHANGED, _REPLACED, tasks.c.id, tasks.c.revision, new=_NEW).cte("made"), "revision"
+replace: Final = changing(_UNCHANGED, _REPLACED, tasks.c.revision)
+replace_once: Final = remembering(
+    changing(_UNCHANGED, _REPLACED, tasks.c.id, tasks.c.revision, new=NEW).cte("made"), "revision"
 )
 _TOGGLED: Final = {
     "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
     "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
 }
-toggle: Final = _changing(this_task, _TOGGLED, *TASK)
-toggle_by_uid: Final = _changing(this_name, _TOGGLED, *TASK)
-toggle_once: Final = _remembering(_changing(this_task, _TOGGLED, *TASK, new=_NEW).cte("made"), *Task._fields)
-toggle_by_uid_once: Final = _remembering(_changing(this_name, _TOGGLED, *TASK, new=_NEW).cte("made"), *Task._fields)
+toggle: Final = changing(this_task, _TOGGLED, *TASK)
+toggle_by_uid: Final = changing(this_name, _TOGGLED, *TASK)
+toggle_once: Final = remembering(changing(this_task, _TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
+toggle_by_uid_once: Final = remembering(changing(this_name, _TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
 remove: Final = _remove(this_task)
 remove_by_uid: Final = _remove(this_name)
-remove_once: Final = _remembering(_remove(this_task, *_NEW).cte("made"), "revision")
-remove_by_uid_once: Final = _remembering(_remove(this_name, *_NEW).cte("made"), "revision")
+remove_once: Final = remembering(_remove(this_task, *NEW).cte("made"), "revision")
+remove_by_uid_once: Final = remembering(_remove(this_name, *NEW).cte("made"), "revision")
 restore: Final = _restore(this_trashed)
 restore_by_uid: Final = _restore(this_trashed_name)
 purge: Final = _purge()

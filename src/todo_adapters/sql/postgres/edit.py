@@ -1,0 +1,78 @@
+"""The statement of an edit in PostgreSQL, by the rules of `Task.edited`, and its parameters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from todo_adapters.sql.postgres.writes import NEW, Conditions, changing, remembering
+from todo_adapters.sql.rows import POSTGRESQL as FORMS
+from todo_adapters.sql.rows import Values, columns
+from todo_adapters.sql.statements import MEMBERS, NOW, TASK, parameter, this_name, this_task
+from todo_adapters.sql.tables import NUMBERS, tasks
+from todo_domain.editing import Edit
+from todo_domain.owner import UserId
+from todo_domain.task import Task, completions, new_task
+
+EDITABLE: Final = tuple(name for name in MEMBERS if not name.endswith("_key"))
+"""The columns that an edit may give; `with_` and the name is the parameter that says whether it does.
+
+One statement for all: of one for each set of members there would be 256, and a client could have all of them prepared.
+"""
+
+
+def _differs(name: str) -> sa.ColumnElement[bool]:
+    given, column, value = parameter(f"with_{name}", sa.Boolean), tasks.c[name], MEMBERS[name]
+    # The time of a completion is no member: a task that is complete already keeps its own.
+    differs = column.is_(None) != value.is_(None) if name == "completed_at" else column.is_distinct_from(value)
+    return given & differs
+
+
+_DIFFERS: Final = {name: _differs(name) for name in EDITABLE}
+_LARGEST: Final = 2**63 - 1
+_ACCEPTED: Final = parameter("accepted", NUMBERS)
+_MADE_FROM: Final = parameter("made_from", sa.BigInteger)
+_DUE: Final = sa.and_(
+    sa.or_(*_DIFFERS.values()),
+    _ACCEPTED.is_(None) | (tasks.c.revision == sa.func.any(_ACCEPTED)),
+    _MADE_FROM.is_(None) | (tasks.c.revision == _MADE_FROM),
+)
+"""Whether the edit changes the task, and may."""
+
+_EDITED: Final = {
+    **{
+        name: sa.case((_DIFFERS[name.removesuffix("_key")], value), else_=tasks.c[name])
+        for name, value in MEMBERS.items()
+    },
+    "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
+}
+
+
+def _edit(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
+    return changing(sa.and_(named, _DUE), _EDITED, *TASK, new=new)
+
+
+edit: Final = _edit(this_task)
+edit_by_uid: Final = _edit(this_name)
+edit_once: Final = remembering(_edit(this_task, NEW).cte("made"), *Task._fields)
+edit_by_uid_once: Final = remembering(_edit(this_name, NEW).cte("made"), *Task._fields)
+
+
+def edit_values(edit: Edit, owner: UserId, now: datetime) -> Values:
+    """Return the parameters of an edit, but for those that say which task."""
+    given = edit.members.keys() | ({"completed_at"} if completions(edit.members) else set())
+    draft = new_task({"title": "", **edit.members}, id=0, owner=owner, revision=0, now=now)
+    return {
+        **columns(draft, FORMS),
+        **{f"with_{name}": name in given for name in EDITABLE},
+        "now": now,
+        "accepted": None if edit.if_match is None else [_fitting(revision) for revision in edit.if_match],
+        "made_from": _fitting(edit.members["revision"]) if "revision" in edit.members else None,
+    }
+
+
+def _fitting(revision: int) -> int:
+    """Return the revision, or one that no task has if PostgreSQL cannot take it."""
+    return revision if 0 <= revision <= _LARGEST else -1

@@ -1,0 +1,46 @@
+"""Edits in PostgreSQL: one round trip, where reading the task and replacing it takes two."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres.calls import PostgresCalls, batch_for, only
+from todo_adapters.sql.postgres.edit import edit_values
+from todo_adapters.sql.rows import named, task_from_postgresql
+from todo_domain.deadline import Deadline
+from todo_domain.editing import Edit
+from todo_domain.errors import Unavailable
+from todo_domain.naming import Key
+from todo_domain.owner import UserId
+from todo_domain.ports import Once
+from todo_domain.task import Task
+from todo_domain.trash import TRASH_KEPT
+
+
+class PostgresEdits(PostgresCalls):
+    """The method of `EditsInOneStep`."""
+
+    async def edit(
+        self,
+        owner: UserId,
+        key: Key,
+        edit: Edit,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        """See `EditsInOneStep`. The statement edits by the rules of `Task.edited`; a test compares the two."""
+        values = {**named(owner, key), **edit_values(edit, owner, now)}
+        edited, *found = await self._run_once(batch_for(batches.EDIT, key), values, once, now, deadline)
+        if edited:
+            task = task_from_postgresql(edited[0])
+            await self._purge(owner, task.revision, now, trash_kept, deadline)
+            return task
+        current = only(*found)
+        if edit.applied_to(current, now) is current:
+            return current
+        # Somebody else changed the task between the statements, without the lock that every write of ours takes.
+        raise Unavailable("too many concurrent changes of this task: try again")
