@@ -132,7 +132,7 @@ async def test_a_write_for_another_user_is_refused_by_the_node(cluster, database
         ("REVOKE USAGE ON SEQUENCE tasks_id_seq FROM todo_app", "USAGE on the sequence of tasks.id"),
         (
             "ALTER TABLE trash DROP CONSTRAINT trash_tombstone_fkey; SELECT undistribute_table('trash')",
-            "some tables are spread over the nodes and some are not",
+            r"run SELECT create_distributed_table\('trash', 'user_id', colocate_with := 'users'\)",
         ),
     ],
 )
@@ -147,6 +147,17 @@ async def test_readiness_names_what_is_missing(cluster, database, url, taken, sa
                 await store.check()
     finally:
         cluster.execute("ALTER ROLE todo_app LOGIN", database=database)
+
+
+async def test_before_the_tables_are_distributed_the_service_works_as_on_any_postgresql(cluster, databases):
+    cluster.create_database("not_yet", owner=databases.OWNER)
+    owner = databases.url("not_yet", databases.OWNER)
+    migrations.upgrade(owner)
+    async with aclosing(PostgresTasks(owner)) as store:
+        await store.check()
+        await store.prove_isolation()
+    await filled(owner)
+    cluster.drop_database("not_yet")
 
 
 async def test_a_connection_sets_itself_what_makes_the_nodes_learn_the_user(cluster, database, url):

@@ -5,6 +5,7 @@ import re
 import psycopg
 import pytest
 
+from servers.citus import Coordinator
 from servers.postgres import PostgresServer
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
@@ -201,6 +202,8 @@ async def test_readiness_and_the_proof_say_when_row_level_security_is_off(withou
 
 def test_raw_sql_as_todo_app_sees_one_user_and_writes_for_no_other(postgres_databases, postgres_database):
     server: PostgresServer = postgres_databases.server
+    if isinstance(server, Coordinator):
+        pytest.skip("Citus allows one role in a transaction that writes: test_citus.py shows the same on the nodes")
     new = "INSERT INTO users (id, revision, task_count, horizon, created_at) VALUES (%s, 0, 0, 0, now())"
     with psycopg.connect(server.url(postgres_database)) as connection:
         connection.execute(new, ["raw-ann"])

@@ -36,14 +36,14 @@ def _open_shards(table: str) -> sa.Select[Any]:
     )
 
 
-_SPREAD: Final = (
-    sa.select(sa.func.count())
+_DISTRIBUTED: Final[sa.Select[Any]] = (
+    sa.select(sa.func.array_agg(sa.literal_column("logicalrelid::text")))
     .select_from(sa.text("pg_dist_partition"))
     .where(sa.literal_column("logicalrelid").in_([sa.func.to_regclass(_text(name)) for name in metadata.tables]))
 )
 FACTS: Final = Transaction(
     sa.select(
-        _SPREAD.scalar_subquery(),
+        _DISTRIBUTED.scalar_subquery(),
         sa.select(sa.literal_column("rolcanlogin"))
         .select_from(sa.text("pg_roles"))
         .where(sa.literal_column("rolname") == _text(ROLE))
@@ -53,7 +53,7 @@ FACTS: Final = Transaction(
         ),
     )
 )
-"""Returns one row for `require_ready`."""
+"""Returns one row for `require_ready`, which begins with the names of the distributed tables, or null."""
 
 HEARD: Final = Transaction(
     sa.select(
@@ -63,7 +63,7 @@ HEARD: Final = Transaction(
 """Reads the setting `todo.user_id` on the node of a user, who may have no rows; returns one row for `require_heard`."""
 
 WALLS: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
-"""Reads the state of each shard; returns rows for `require_walls`."""
+"""Reads the state of each shard, and so needs every table to be distributed; returns rows for `require_walls`."""
 
 
 def user_on_nodes(connection: PGconn, user: str) -> bytes:
@@ -75,20 +75,21 @@ def user_on_nodes(connection: PGconn, user: str) -> bytes:
     return b"SET LOCAL todo.user_id TO " + Escaping(connection).escape_literal(user.encode())
 
 
-def require_ready(spread: int, logs_in: bool, gives_ids: bool) -> None:  # noqa: FBT001  what a row of FACTS holds
+def require_ready(distributed: list[str] | None, logs_in: bool, gives_ids: bool) -> None:  # noqa: FBT001  what a row of FACTS holds
     """Raise Unavailable, which names the problem, unless statements reach the rows on the nodes.
 
     If no table is distributed, Citus serves like PostgreSQL, and there is no problem.
     """
-    if not spread:
+    if not distributed:
         return
-    for wrong, sentence in (
-        (spread < len(metadata.tables), "some tables are spread over the nodes and some are not: see deploy/citus.sql"),
-        (not logs_in, f"the coordinator connects to the nodes as {ROLE}: run ALTER ROLE {ROLE} LOGIN"),
-        (not gives_ids, f"tasks get no ids: grant USAGE on the sequence of tasks.id to {ROLE}"),
-    ):
-        if wrong:
-            raise Unavailable(sentence)
+    for name in metadata.tables:
+        if name not in distributed:
+            call = f"create_distributed_table('{name}', 'user_id', colocate_with := 'users')"
+            raise Unavailable(f"the table {name} is not distributed: run SELECT {call} on the coordinator")
+    if not logs_in:
+        raise Unavailable(f"the coordinator connects to the nodes as {ROLE}: run ALTER ROLE {ROLE} LOGIN")
+    if not gives_ids:
+        raise Unavailable(f"tasks get no ids: grant USAGE on the sequence of tasks.id to {ROLE}")
 
 
 def require_heard(user: str, heard: str | None) -> None:
