@@ -10,17 +10,21 @@ from datetime import UTC, datetime
 from typing import Final
 
 from benchmarks import ROOT, far, machine, plot, report, works
-from benchmarks.contenders import CONTENDERS, OURS
+from benchmarks.contenders import CONTENDERS, FASTIFY, OURS
 from benchmarks.data import Data, prepared
 from benchmarks.load import LoadError
 from benchmarks.ratios import CONNECTIONS, verdicts
 from benchmarks.rounds import Field, Samples
 
-ROUNDS: Final = 5
-SECONDS: Final = 1.5
+ROUNDS: Final = 7
+SECONDS: Final = 1.0
 """Seconds of a run; all runs together take less than ten minutes."""
 
 OTHER_CONNECTIONS: Final = (1, 64)
+OTHER_NAMES: Final = (OURS, FASTIFY)
+OTHER_ROUNDS: Final = 3
+"""Contenders and rounds at the other numbers of connections."""
+
 FAR_SECONDS: Final = 2.0
 
 _DOCS: Final = ROOT / "docs" / "benchmarks"
@@ -55,7 +59,9 @@ def _measure(data: Data, asked: argparse.Namespace, *, everything: bool) -> repo
             asked.rounds, connections=asked.connections, seconds=asked.seconds, names=names, tell=_tell
         )
         for connections in OTHER_CONNECTIONS if everything else ():
-            samples |= field.rounds(1, connections=connections, seconds=asked.seconds, names=names, tell=_tell)
+            samples |= field.rounds(
+                OTHER_ROUNDS, connections=connections, seconds=asked.seconds, names=OTHER_NAMES, tell=_tell
+            )
     distant = far.measure(data, seconds=FAR_SECONDS) if asked.far and OURS in names else None
     ((database,),) = data.server.execute("SELECT version()")
     return report.Results(

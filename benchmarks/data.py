@@ -31,7 +31,7 @@ def first_task(user: int) -> int:
     return (user - 1) * TASKS + 1
 
 
-# The plain tables, with the index for the list.
+# The plain tables, with the index for the list. `more` holds the columns of members that only some contenders have.
 _PLAIN: Final = """
 CREATE TABLE task (
     id serial PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE TABLE task (
     description text,
     completed boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL
+    updated_at timestamptz NOT NULL{more}
 );
 INSERT INTO task (user_id, title, description, created_at, updated_at)
 SELECT 'user_' || to_char(u, 'FM000000'), 'Task ' || t, 'What has to be done, number ' || t, at, at
@@ -49,6 +49,18 @@ FROM generate_series(1, {users}) u, generate_series(1, {tasks}) t,
 ORDER BY u, t;
 CREATE INDEX task_newest ON task (user_id, created_at DESC, id DESC)
 """
+
+_MORE: Final = """,
+    uid text,
+    completed_at timestamptz,
+    priority text NOT NULL DEFAULT 'none',
+    due_date date,
+    tags jsonb NOT NULL DEFAULT '[]',
+    position text,
+    extra jsonb NOT NULL DEFAULT '{}',
+    revision integer NOT NULL DEFAULT 1"""
+
+_MORE_SQLITE: Final = _MORE.replace("timestamptz", "text").replace("jsonb", "text").replace("date,", "text,")
 
 _PLAIN_SQLITE: Final = """
 PRAGMA journal_mode = WAL;
@@ -59,7 +71,7 @@ CREATE TABLE task (
     description TEXT,
     completed BOOLEAN NOT NULL DEFAULT 0,
     created_at DATETIME NOT NULL,
-    updated_at DATETIME NOT NULL
+    updated_at DATETIME NOT NULL{more}
 );
 CREATE INDEX task_newest ON task (user_id, created_at DESC, id DESC);
 WITH RECURSIVE
@@ -105,6 +117,11 @@ class Data(NamedTuple):
         """The baseline's file."""
         return self.directory / "baseline.db"
 
+    @property
+    def fastify_sqlite(self) -> Path:
+        """Fastify's file."""
+        return self.directory / "fastify.db"
+
     def url(self, contender: str) -> str:
         """Return the URL of a contender's database."""
         return self.server.url(contender)
@@ -119,16 +136,20 @@ def prepared() -> Iterator[Data]:
         fill_ours(server, "ours", first=1, last=USERS)
         _fill_plain(server, "baseline")
         server.create_database("ceiling", "ours")
-        server.create_database("fastify", "baseline")
+        _fill_plain(server, "fastify", _MORE)
         for database in ("ours", "ceiling", "baseline", "fastify"):
             server.execute("VACUUM ANALYZE", database=database)
         # Flush the written data now, not during a measurement.
         server.execute("CHECKPOINT")
         data = Data(server, directory)
         upgrade(f"sqlite:///{data.ours_sqlite}")
-        for file, script in ((data.ours_sqlite, _OURS_SQLITE), (data.baseline_sqlite, _PLAIN_SQLITE)):
+        for file, script, more in (
+            (data.ours_sqlite, _OURS_SQLITE, ""),
+            (data.baseline_sqlite, _PLAIN_SQLITE, ""),
+            (data.fastify_sqlite, _PLAIN_SQLITE, _MORE_SQLITE),
+        ):
             with closing(sqlite3.connect(file)) as connection:
-                connection.executescript(f"{script.format(users=USERS, tasks=TASKS)};ANALYZE;")
+                connection.executescript(f"{script.format(users=USERS, tasks=TASKS, more=more)};ANALYZE;")
         yield data
 
 
@@ -171,8 +192,8 @@ def fill_ours(server: PostgresServer, database: str, *, first: int, last: int, t
         )
 
 
-def _fill_plain(server: PostgresServer, database: str) -> None:
+def _fill_plain(server: PostgresServer, database: str, more: str = "") -> None:
     server.create_database(database)
     with psycopg.connect(server.url(database)) as connection:
-        for statement in _PLAIN.format(users=USERS, tasks=TASKS, beginning=_BEGINNING).split(";"):
+        for statement in _PLAIN.format(users=USERS, tasks=TASKS, beginning=_BEGINNING, more=more).split(";"):
             connection.execute(statement.encode())

@@ -18,7 +18,7 @@ ROUND_TRIP: Final = 30
 """Milliseconds of a round trip to the database."""
 
 CLIENTS: Final = 64
-MOST: Final = 200
+MOST: Final = 45
 """Milliseconds within which 95% of the requests of each operation must be answered."""
 
 _WARMING: Final = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
+import sysconfig
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Final
 
 from benchmarks import ROOT
 from benchmarks.contenders import BASELINE_PYTHON
+from servers.node import NODE
 
 _OURS: Final = ("todo", "uvicorn", "uvloop", "httptools", "litestar", "msgspec", "psycopg", "PyJWT", "SQLAlchemy")
 _BASELINE: Final = ("fastapi", "sqlmodel", "SQLAlchemy", "psycopg2-binary", "pydantic", "PyJWT", "uvicorn", "uvloop")
@@ -28,13 +29,24 @@ def machine() -> str:
 def software(database: str, *, compared: bool) -> list[str]:
     """Return the versions of all measured programs; `database` is PostgreSQL's version string."""
     lines = [
-        f"Python {platform.python_version()}, {_short(database)}, {generator()}",
+        f"{interpreter()}, {_short(database)}, {generator()}",
         f"ours: {', '.join(f'{name} {version(name)}' for name in _OURS)}",
     ]
     if compared:
         lines.append(f"baseline: {_baseline_versions()}")
         lines.append(f"Fastify: {_fastify_versions()}")
     return lines
+
+
+def interpreter() -> str:
+    """Return which Python runs the service, and how it was configured: an optimised build is 5 to 14% faster.
+
+    Distributions optimise theirs by rules of their own, which Python does not report.
+    """
+    given = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    options = [option for option in ("--enable-optimizations", "--with-lto") if option in given]
+    configured = f"with {' '.join(options)}" if options else "without --enable-optimizations"
+    return f"{platform.python_implementation()} {platform.python_version()} configured {configured}"
 
 
 def generator() -> str:
@@ -80,10 +92,7 @@ def _baseline_versions() -> str:
 
 @cache
 def _fastify_versions() -> str:
-    node = shutil.which("node")
-    if node is None:
-        return "Node.js is not installed"
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    told = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     package = (ROOT / "benchmarks" / "contenders" / "fastify" / "package.json").read_text()
     versions = re.findall(r'"([@\w/-]+)": "(\d[\d.]*)"', package)
     return ", ".join([f"Node.js {told.removeprefix('v')}", *(f"{name} {number}" for name, number in versions)])

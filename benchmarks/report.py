@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Final, NamedTuple
 
-from benchmarks.contenders import BASELINE, BASELINE_SQLITE, CEILING, FASTIFY, OURS, OURS_SQLITE
+from benchmarks.contenders import BASELINE, BASELINE_SQLITE, CEILING, FASTIFY, FASTIFY_SQLITE, OURS, OURS_SQLITE
 from benchmarks.far import CLIENTS, MOST, ROUND_TRIP, Far
 from benchmarks.ratios import CONNECTIONS, MOST_TAIL, Ratio, tails, typical, verdicts
 from benchmarks.rounds import Case, Samples
@@ -18,6 +18,7 @@ NAMES: Final = {
     FASTIFY: "Fastify",
     OURS_SQLITE: "ours, SQLite",
     BASELINE_SQLITE: "baseline, SQLite",
+    FASTIFY_SQLITE: "Fastify, SQLite",
 }
 
 _WHO: Final = """\
@@ -34,7 +35,8 @@ of its own, and consecutive requests come from different ones. An answer that is
 * **ceiling**: a bare ASGI function on uvicorn that sends our statements over our own PostgreSQL client: no
   authentication, validation, row-level security, headers or metrics.
 * **Fastify**: with pg (its default of 10 connections, prepared statements), @fastify/jwt that remembers tokens, and
-  JSON schemas; the baseline's tables.
+  JSON schemas; one table that keeps, and answers that have, the same members as ours. On SQLite better-sqlite3, in WAL
+  mode with `synchronous=FULL`, as ours.
 
 Works: get one task · list the newest 20 of 100 · create · edit (`PATCH` of the title) · toggle (`PATCH …/complete`) ·
 mixed: 40% get, 40% list, 20% writes."""
@@ -85,7 +87,7 @@ def ratios(results: Results) -> str:
 
 
 def others(results: Results) -> str:
-    """Return the ratios of the other numbers of connections, a round each."""
+    """Return the ratios at the other numbers of connections: the medians of their rounds."""
     numbers = sorted({case.connections for case in results.samples} - {CONNECTIONS})
     found: dict[tuple[str, str, str], dict[int, Ratio]] = {}
     for connections in numbers:
@@ -161,7 +163,7 @@ def _sections(results: Results) -> Iterator[str]:
     yield "![Requests a second of ours for each of the others'](speed.svg)"
     yield ratios(results)
     if any(case.connections != CONNECTIONS for case in results.samples):
-        yield "One round each at other numbers of connections:"
+        yield "Medians at other numbers of connections. At 64 the aim is 1; at one, there is nothing to share."
         yield others(results)
     yield f"## A database far away\n\n{far(results)}"
     for connections in sorted({case.connections for case in results.samples}, key=lambda number: number != CONNECTIONS):

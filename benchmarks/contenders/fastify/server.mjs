@@ -1,12 +1,14 @@
-// The same endpoints on Fastify: JSON schemas for what comes and goes, remembered tokens, prepared statements.
+// The same endpoints on Fastify: JSON schemas for what comes and goes, remembered tokens, and a store that keeps and
+// returns the same members as the service does.
 //
 //   DATABASE_URL=postgresql://… JWT_SECRET=… PORT=8000 node server.mjs
+//   DATABASE_URL=sqlite:///… JWT_SECRET=… PORT=8000 node server.mjs
 import fastify from "fastify";
 import jwt from "@fastify/jwt";
-import pg from "pg";
 
-// Between two rounds nobody asks for anything: the connections stay all the same.
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, idleTimeoutMillis: 0 });
+const url = process.env.DATABASE_URL;
+const store = await (url.startsWith("sqlite:") ? import("./sqlite.mjs") : import("./postgres.mjs"));
+const tasks = await store.open(url);
 const app = fastify();
 await app.register(jwt, {
   secret: process.env.JWT_SECRET,
@@ -15,26 +17,35 @@ await app.register(jwt, {
 
 const text = { type: "string", minLength: 1, maxLength: 255 };
 const description = { type: ["string", "null"], maxLength: 5000 };
+const time = { type: "string", format: "date-time" };
 const task = {
   type: "object",
   properties: {
     id: { type: "integer" },
+    uid: { type: ["string", "null"] },
     user_id: { type: "string" },
     title: { type: "string" },
     description: { type: ["string", "null"] },
+    status: { type: "string" },
     completed: { type: "boolean" },
-    created_at: { type: "string", format: "date-time" },
-    updated_at: { type: "string", format: "date-time" },
+    completed_at: { type: ["string", "null"], format: "date-time" },
+    priority: { type: "string" },
+    due_date: { type: ["string", "null"] },
+    tags: { type: "array", items: { type: "string" } },
+    position: { type: ["string", "null"] },
+    extra: { type: "object", additionalProperties: true },
+    revision: { type: "integer" },
+    created_at: time,
+    updated_at: time,
   },
 };
 const owner = { user_id: { type: "string", maxLength: 255 } };
 const ofUser = { type: "object", properties: owner };
 const ofTask = { type: "object", properties: { ...owner, id: { type: "integer", minimum: 1, maximum: 2147483647 } } };
-const COLUMNS = "id, user_id, title, description, completed, created_at, updated_at";
 
-async function one(query, reply) {
-  const { rows } = await pool.query(query);
-  return rows.length ? rows[0] : reply.code(404).send({ error: "no such task" });
+async function one(found, reply) {
+  const row = await found;
+  return row ?? reply.code(404).send({ error: "no such task" });
 }
 
 app.addHook("onRequest", async (request, reply) => {
@@ -55,28 +66,11 @@ app.get(
       response: { 200: { type: "array", items: task } },
     },
   },
-  async (request) => {
-    const { rows } = await pool.query({
-      name: "list",
-      text: `SELECT ${COLUMNS} FROM task WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2`,
-      values: [request.user.sub, request.query.limit],
-    });
-    return rows;
-  },
+  async (request) => tasks.list(request.user.sub, request.query.limit),
 );
 
-app.get(
-  "/api/:user_id/tasks/:id",
-  { schema: { params: ofTask, response: { 200: task } } },
-  (request, reply) =>
-    one(
-      {
-        name: "get",
-        text: `SELECT ${COLUMNS} FROM task WHERE id = $1 AND user_id = $2`,
-        values: [request.params.id, request.user.sub],
-      },
-      reply,
-    ),
+app.get("/api/:user_id/tasks/:id", { schema: { params: ofTask, response: { 200: task } } }, (request, reply) =>
+  one(tasks.get(request.user.sub, request.params.id), reply),
 );
 
 app.post(
@@ -94,15 +88,9 @@ app.post(
     },
   },
   async (request, reply) => {
-    const { rows } = await pool.query({
-      name: "create",
-      text:
-        "INSERT INTO task (user_id, title, description, created_at, updated_at) VALUES ($1, $2, $3, now(), now()) " +
-        `RETURNING ${COLUMNS}`,
-      values: [request.user.sub, request.body.title, request.body.description ?? null],
-    });
+    const row = await tasks.create(request.user.sub, request.body.title, request.body.description ?? null);
     reply.code(201);
-    return rows[0];
+    return row;
   },
 );
 
@@ -120,37 +108,13 @@ app.patch(
       response: { 200: task },
     },
   },
-  (request, reply) => {
-    const { title, description: told, completed } = request.body;
-    return one(
-      {
-        name: "edit",
-        text:
-          "UPDATE task SET title = coalesce($3, title), " +
-          "description = CASE WHEN $4 THEN $5 ELSE description END, " +
-          "completed = coalesce($6, completed), updated_at = now() " +
-          `WHERE id = $1 AND user_id = $2 RETURNING ${COLUMNS}`,
-        values: [request.params.id, request.user.sub, title, told !== undefined, told, completed],
-      },
-      reply,
-    );
-  },
+  (request, reply) => one(tasks.edit(request.user.sub, request.params.id, request.body), reply),
 );
 
 app.patch(
   "/api/:user_id/tasks/:id/complete",
   { schema: { params: ofTask, response: { 200: task } } },
-  (request, reply) =>
-    one(
-      {
-        name: "toggle",
-        text:
-          "UPDATE task SET completed = NOT completed, updated_at = now() " +
-          `WHERE id = $1 AND user_id = $2 RETURNING ${COLUMNS}`,
-        values: [request.params.id, request.user.sub],
-      },
-      reply,
-    ),
+  (request, reply) => one(tasks.toggle(request.user.sub, request.params.id), reply),
 );
 
 await app.listen({ port: Number(process.env.PORT), host: "127.0.0.1" });
