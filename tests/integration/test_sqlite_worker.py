@@ -249,7 +249,7 @@ async def test_a_write_that_is_given_up_during_the_commit_is_of_unknown_outcome(
 async def test_a_write_whose_time_has_come_too_late_is_refused_and_not_done(path, writer):
     slow = asyncio.create_task(writer.run(lambda _: time.sleep(0.15)))
     await asyncio.sleep(0)
-    with pytest.raises(Unavailable, match="too many others") as caught:
+    with pytest.raises(Unavailable, match="too many other") as caught:
         await writer.run(adding("late"))
     assert not caught.value.outcome_unknown
     await slow
