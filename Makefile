@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
-MEASURED := tests/drills/test_many_streams.py tests/drills/test_overload.py tests/drills/test_slow_clients.py tests/drills/test_timing.py
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid leaving_workers many_streams overload slow_clients timing))
 
 .DEFAULT_GOAL := help
 # Without bytecode, every start compiles the service again, and every test run compiles the tests.
@@ -20,15 +20,15 @@ demo: .venv/run-installed ## serve the example page for two users, with its own 
 	@$(BIN)/python examples/web/demo.py
 
 test: .venv/dev-installed ## test every rule: before a commit; the tests bring their own PostgreSQL
-	@$(PYTEST)
+	@$(PYTEST) -n auto
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
 	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
-	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) tests/http
+	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) -n auto tests/http
 
 drills-short: .venv/dev-installed ## run each of tests/drills once; those that measure time run last and alone
-	@$(PYTEST) tests/drills $(MEASURED:%=--ignore=%)
+	@$(PYTEST) -n 4 tests/drills $(MEASURED:%=--ignore=%)
 	@$(BIN)/python -m pytest $(MEASURED)
 
 bench: .venv/bench-installed ## compare the service with similar ones, in at most ten minutes; writes docs/benchmarks

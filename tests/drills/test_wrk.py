@@ -74,7 +74,7 @@ async def test_the_requests_are_sent_in_turn_each_with_a_number_of_its_own(file)
 
 async def test_one_error_among_hundreds_of_answers_is_not_overlooked(file):
     async with listening(bad=200) as (port, endpoint):
-        outcome = await send(port, file, connections=4, seconds=0.4)
+        outcome = await send(port, file, connections=4, seconds=1.5)  # hundreds on a busy machine, too
     assert outcome.refused == pytest.approx(len(endpoint.received) // 200, abs=1)
     assert outcome.refused
 
