@@ -29,6 +29,7 @@ SELECT create_distributed_table('tasks', 'user_id', colocate_with := 'users');
 SELECT create_distributed_table('tombstones', 'user_id', colocate_with := 'users');
 SELECT create_distributed_table('trash', 'user_id', colocate_with := 'users');
 SELECT create_distributed_table('idempotency_keys', 'user_id', colocate_with := 'users');
+SELECT create_distributed_table('feeds', 'user_id', colocate_with := 'users');
 
 -- The coordinator connects to the nodes as the role of the statement, and gives out the ids of tasks as this role.
 ALTER ROLE todo_app LOGIN;

@@ -42,6 +42,7 @@ from todo_domain import (
     UserId,
 )
 from todo_domain.changes import page_of_changes, require_known
+from todo_domain.feed import feed_query
 from todo_domain.owner import first_counter
 from todo_domain.portability import Everything, everything_of
 from todo_domain.query import select
@@ -76,6 +77,7 @@ class Account(msgspec.Struct):
     tombstones: list[Tombstone] = []
     trash: list[Deleted] = []
     keys: dict[str, Remembered] = {}
+    feed: bytes | None = None
 
     def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
         """Return a task by its id or its uid, at one of the expected revisions (None: any)."""
@@ -361,6 +363,7 @@ class FolderTasks:
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove all data of the owner except the counter, which advances."""
         with self._writing(owner) as account:
+            account.feed = None
             if account.revision:
                 account.revision = account.horizon = account.revision + 1
                 account.tasks, account.tombstones, account.trash, account.keys = [], [], [], {}
@@ -440,6 +443,35 @@ class FolderTasks:
         """Remove all tasks from the trash for good."""
         with self._writing(owner) as account:
             account.trash = []
+
+    async def make_feed(self, owner: UserId, digest: bytes, *, now: datetime, deadline: Deadline | None = None) -> None:
+        """Keep the digest of a feed's token."""
+        with self._writing(owner) as account:
+            account.feed = digest
+
+    async def end_feed(self, owner: UserId, *, deadline: Deadline | None = None) -> bool:
+        """Forget the digest."""
+        with self._writing(owner) as account:
+            ended, account.feed = account.feed is not None, None
+            return ended
+
+    async def feed(
+        self,
+        owner: UserId,
+        digest: bytes,
+        *,
+        unless: int | None,
+        limit: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
+        """Return the open tasks with a due date."""
+        account = self._read(owner)
+        if account.feed != digest:
+            raise NotFound
+        due, more = select(account.tasks, feed_query(limit))
+        count(due, room)
+        return Page([] if unless == account.revision else due, account.revision, more)
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return, because a folder is always available."""

@@ -24,9 +24,10 @@ class Folder:
 
     def count(self, table, owner):
         file = FolderTasks(self.path)._file(owner)
-        account = msgspec.json.decode(file.read_bytes(), type=Account)
+        account = msgspec.json.decode(file.read_bytes(), type=Account) if file.exists() else Account()
         rows = {"tasks": account.tasks, "tombstones": account.tombstones, "trash": account.trash}
-        return len((rows | {"idempotency_keys": account.keys})[table])
+        feeds = [] if account.feed is None else [account.feed]
+        return len((rows | {"idempotency_keys": account.keys, "feeds": feeds})[table])
 
 
 class TestFolder(DurableStoreContract):

@@ -36,7 +36,9 @@ _SHARE: Final = 20
 _AT_ONCE: Final = 64
 """Users whose counters one call of the store reads."""
 
-_SILENT: Final = frozenset({"get", "page", "snapshot", "changes", "export", "trash", "discard", "empty_trash"})
+_SILENT: Final = frozenset(
+    {"get", "page", "snapshot", "changes", "export", "trash", "discard", "empty_trash", "make_feed", "end_feed", "feed"}
+)
 """The methods of a store that do not move the counter."""
 
 

@@ -38,7 +38,8 @@ async def _erase(settings: Settings, user: UserId) -> None:
     tasks, deadline = TaskService(store), Deadline.within(_WITHIN)
     try:
         await store.open()
-        if not await tasks.counter(user, deadline=deadline):
+        known = await tasks.counter(user, deadline=deadline) or await tasks.end_feed(user, deadline=deadline)
+        if not known:
             raise CannotStart(f"{user!r} has never written to this database: check the spelling of the user id")
         await tasks.erase(user, deadline=deadline)
     finally:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from todo_domain.changes import Changes
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
+from todo_domain.feed import Feeds
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.portability import Everything
@@ -47,7 +48,7 @@ class Written(NamedTuple):
     created: bool
 
 
-class Tasks(Protocol):
+class Tasks(Feeds, Protocol):
     """A store of tasks.
 
     * Every method takes the owner first and accesses only the owner's data.
@@ -255,7 +256,7 @@ class Tasks(Protocol):
         """
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        """Remove the owner's tasks, trash, tombstones and keys, in one transaction that advances the counter by one.
+        """Remove the tasks, trash, tombstones, keys and feed of the owner in one transaction; the counter rises by one.
 
         The horizon becomes the new counter, so every earlier revision and list tag is stale. Only the user id and the
         counter remain. For a user who never wrote, nothing is created. The time is proportional to the number of rows.

@@ -13,6 +13,7 @@ from todo_domain.changeset import Kept
 from todo_domain.deadline import Deadline
 from todo_domain.editing import Edit, EditsInOneStep
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
+from todo_domain.feed_service import FeedService
 from todo_domain.naming import Key
 from todo_domain.operations import Operation, Result, keys_of
 from todo_domain.owner import UserId, require_owned
@@ -25,7 +26,7 @@ from todo_domain.task import Members, Task, at_revision, check, check_new
 from todo_domain.trash_service import TrashService
 
 
-class TaskService(TrashService):
+class TaskService(TrashService, FeedService):
     """One user's tasks, over any store that keeps the contract of `Tasks`.
 
     A method raises the errors of its store's method, and Invalid for a value that breaks a rule. `if_match` has the

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import date
 
 import psycopg
 import pytest
@@ -20,9 +21,12 @@ from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import Once, Query, TaskService, user_id
+from todo_domain.feed import FeedToken
+from todo_domain.ports import utc_now
 from todo_domain.put import Put
 from todo_domain.task import Priority
 
+FEED = FeedToken(user_id("ann"), b"the secret of a feed")
 USERS = [user_id(name) for name in ("ann", "Bob", "ünal", "z" * 255, "日本 x")]
 TEXTS = ["plain", "", "tab\tand\nlines\r\n", "\\N", "\\.", "'quoted\" {a,b} \\", "🤷🏽‍♀️ ﷽", "﻿bom", "e\u0301"]
 
@@ -69,13 +73,20 @@ async def fill(tasks):
                     position="a0",
                     extra={"n": [1, 1.5, None, text]} if place % 2 else {},
                 )
-        await tasks.put(user, f"named-by-the-client-{number}", Put({"title": "named"}))
+        await tasks.put(user, f"named-by-the-client-{number}", Put({"title": "named", "due_date": date(2026, 12, 1)}))
+        await tasks._tasks.make_feed(user, FEED.digest, now=utc_now())
 
 
 async def known(tasks):
     """What the devices of the users hold."""
     return {
-        user: (await tasks.changes(user), (await tasks.list(user)).revision, await tasks.trash(user)) for user in USERS
+        user: (
+            await tasks.changes(user),
+            (await tasks.list(user)).revision,
+            await tasks.trash(user),
+            await tasks.feed(user, FEED),
+        )
+        for user in USERS
     }
 
 
@@ -111,13 +122,14 @@ def test_devices_go_on_as_if_nothing_had_happened(urls, origin, target):
     copied = copy(one, other, quiet)
     assert over(other, known) == before
     assert copied.rows["tasks"] == sum(len(changes.tasks) for changes, *_ in before.values())
-    assert copied.rows["trash"] == sum(len(trash.trashed) for *_, trash in before.values()) > 0
+    assert copied.rows["trash"] == sum(len(trash.trashed) for _, _, trash, _ in before.values()) > 0
+    assert copied.rows["feeds"] == sum(len(feed.tasks) for *_, feed in before.values()) == len(USERS)
     assert copied.rows["tombstones"] == 3 * len(USERS)
     assert copied.rows["idempotency_keys"] == len(TEXTS) * len(USERS)
 
     async def go_on(tasks):
         for user in USERS:
-            changes, revision, _ = before[user]
+            changes, revision, *_ = before[user]
             assert (await tasks.changes(user, since=revision)).tasks == []
             again = await tasks.create(user, title=f"1 {TEXTS[1]}", description=TEXTS[1], once=Once("key 1", b"\0\xff"))
             assert again.replayed
@@ -200,7 +212,7 @@ def test_the_command_says_what_was_copied_and_what_is_wrong(urls, tmp_path):
     one, other = filled(urls("sqlite")), urls("postgres")
     ran = todo("copy", "--from", one, "--to", other, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith(f"copied and compared: {len(USERS)} users, ")
+    assert ran.stdout.startswith(f"copied and compared: {len(USERS)} feeds, {len(USERS)} users, ")
     again = todo("copy", "--from", one, cwd=tmp_path, TODO_DATABASE_URL=other)
     assert (again.returncode, again.stderr) == (1, "todo: the database to copy into has data: use an empty one\n")
     for url, sentence in {

@@ -12,7 +12,7 @@ from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.sql.migrations import upgrade
 from todo_domain import Deadline, Once, TaskService
 
-TABLES = ("tasks", "tombstones", "trash", "idempotency_keys")
+TABLES = ("tasks", "tombstones", "trash", "idempotency_keys", "feeds")
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ async def fill(tasks, owner):
     for number in range(3):
         made = await tasks.create(owner, title="a secret", once=Once(f"key {number}", b"x"))
     await tasks.delete(owner, made.task.id)
+    await tasks.make_feed(owner)
 
 
 async def test_the_user_id_and_the_counter_are_all_that_is_left(database, store, ann, bob):

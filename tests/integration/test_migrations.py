@@ -162,7 +162,7 @@ def test_a_store_says_that_the_schema_is_behind(database):
 
 def test_a_revision_that_does_not_exist_is_refused_and_the_choice_is_named(database):
     for function in (migrations.upgrade, migrations.downgrade, migrations.move):
-        with pytest.raises(MigrationError, match="choose one of base, 0003, 0004, head"):
+        with pytest.raises(MigrationError, match="choose one of base, 0003, 0004, 0005, head"):
             function(database.url, "0001")
 
 
@@ -292,6 +292,7 @@ def test_todo_app_owns_nothing_may_not_log_in_and_may_only_do_what_statements_do
         " FROM information_schema.role_table_grants WHERE grantee = 'todo_app' GROUP BY 1 ORDER BY 1"
     )
     assert privileges == [
+        ("feeds", "DELETE INSERT SELECT UPDATE"),
         ("idempotency_keys", "DELETE INSERT SELECT UPDATE"),
         ("tasks", "DELETE INSERT SELECT UPDATE"),
         ("todo_alembic_version", "SELECT"),

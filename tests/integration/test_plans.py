@@ -6,7 +6,14 @@ from support.plans import nodes, planning, plans
 from todo_adapters.sql.postgres import batches as postgres
 
 PARTITIONS = 16
-KEYS = {"users": "id", "tasks": "user_id", "tombstones": "user_id", "trash": "user_id", "idempotency_keys": "user_id"}
+KEYS = {
+    "users": "id",
+    "tasks": "user_id",
+    "tombstones": "user_id",
+    "trash": "user_id",
+    "idempotency_keys": "user_id",
+    "feeds": "user_id",
+}
 BATCHES = postgres.all_batches()
 
 
@@ -74,6 +81,8 @@ def crowded(postgres_databases):
                 "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
                 " SELECT 'user' || (n % 1000), n::text, 'x', n, n, now(), n FROM generate_series(0, 19999) AS n"
             ),
+            "ALTER TABLE feeds NO FORCE ROW LEVEL SECURITY",
+            "INSERT INTO feeds (user_id, digest, created_at) SELECT id, CAST('digest' AS bytea), now() FROM users",
             "ANALYZE",
         ):
             server.execute(statement, database=name)

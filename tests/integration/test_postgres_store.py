@@ -102,7 +102,7 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
         doomed = (await tasks.create(bob, title="doomed")).task
         await tasks.delete(bob, doomed.id)
 
-        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys", "feeds"):
             owner = "id" if table == "users" else "user_id"
             rows = (await store._client.run(Transaction(sa.text(f"SELECT {owner} FROM {table}")), {"owner": ann}))[0]
             assert rows in ([], [(ann,)])
@@ -159,6 +159,7 @@ BREAKAGES = {
     "DELETE FROM todo_alembic_version": "the schema is behind this release: run todo migrate",
     "DROP TABLE todo_alembic_version": "run todo migrate",
     "DROP TABLE trash": "run todo migrate",
+    "DROP TABLE feeds": "run todo migrate",
     "ALTER TABLE trash NO FORCE ROW LEVEL SECURITY; ALTER TABLE trash DISABLE ROW LEVEL SECURITY": "not in force",
     "DROP TABLE tombstones CASCADE": "run todo migrate",
     "REVOKE ALL ON tasks FROM todo_app": "may not act as todo_app",
@@ -192,7 +193,7 @@ async def test_the_check_says_what_is_wrong_and_what_to_do(postgres_databases, t
             server.execute(REPAIRS[breakage])
 
 
-@pytest.mark.parametrize("table", ["users", "tasks", "tombstones", "trash", "idempotency_keys"])
+@pytest.mark.parametrize("table", ["users", "tasks", "tombstones", "trash", "idempotency_keys", "feeds"])
 async def test_the_proof_finds_a_wall_that_lets_writes_in(postgres_databases, throwaway, table):
     server = postgres_databases.server
     async with aclosing(PostgresTasks(postgres_databases.url(throwaway))) as store:

@@ -101,6 +101,9 @@ SENT = {  # units, and the statements in them with the context of each
     "batch of a hundred creates": (2, 7),
     "batch of a hundred edits": (2, 7),
     "export": (1, 2),
+    "make a feed": (1, 2),
+    "feed": (1, 2),
+    "end a feed": (1, 2),
     "erase": (1, 2),
 }
 
@@ -160,6 +163,9 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
                 ann, [PatchTask(f"{UID}-{number}", {"title": "y"}) for number in range(3, 103)]
             ),
             "export": tasks.export(ann),
+            "make a feed": store.make_feed(ann, b"digest", now=FakeClock()()),
+            "feed": store.feed(ann, b"digest", unless=None),
+            "end a feed": tasks.end_feed(ann),
             "erase": tasks.erase(ann),
         }
         monkeypatch.setattr(PipelineConnection, "send", counted)

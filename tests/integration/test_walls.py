@@ -82,7 +82,7 @@ async def test_the_service_alone_cannot_stop_a_write_of_one_trip_but_tells_nothi
 def without_rls(postgres_databases: PostgresDatabases):
     """A database whose row-level security an administrator has switched off."""
     with postgres_databases.another() as name:
-        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys", "feeds"):
             postgres_databases.server.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", database=name)
         yield postgres_databases.url(name)
 
@@ -113,10 +113,11 @@ class Opened:
 async def _cannot_reach(store, ann, bob, clock):
     """Nothing that ann does with the id of bob's task finds it, and bob's place stays as it was."""
     service = TaskService(store, clock=clock)
-    theirs = (await service.create(bob, title="bob's")).task
+    theirs = (await service.create(bob, title="bob's", due_date=CLOCK().date())).task
     in_trash = (await service.create(bob, title="bob's, deleted")).task
     await service.delete(bob, in_trash.id)
     await service.create(ann, title="ann's")
+    token = await service.make_feed(bob)
     before = await store.changes(bob, since=0, limit=1), await store.trash(bob, now=clock())
     assert await store.trash(ann, now=clock()) == ([], False)
     await store.empty_trash(ann)
@@ -130,6 +131,7 @@ async def _cannot_reach(store, ann, bob, clock):
         store.restore(ann, theirs.id, now=clock(), quota=9),
         store.restore(ann, in_trash.id, now=clock(), quota=9),
         store.discard(ann, in_trash.id, now=clock()),
+        store.feed(ann, token.digest, unless=None),
         *([store.edit(ann, theirs.id, edit, now=clock())] if isinstance(store, EditsInOneStep) else []),
     ):
         with pytest.raises((NotFound, Stale)) as refused:
@@ -141,6 +143,9 @@ async def _cannot_reach(store, ann, bob, clock):
     await store.erase(ann)
     assert (await store.page(ann, Query(), unless=None)).tasks == []
     assert (await store.changes(bob, since=0, limit=1), await store.trash(bob, now=clock())) == before
+    await store.make_feed(ann, b"ann's", now=clock())
+    assert await store.end_feed(ann)
+    assert [task.title for task in (await service.feed(bob, token)).tasks] == ["bob's"]
 
 
 @pytest.fixture
@@ -219,6 +224,6 @@ def test_raw_sql_as_todo_app_sees_one_user_and_writes_for_no_other(postgres_data
 def test_nobody_set_means_nobody_seen(postgres_databases, postgres_database):
     with psycopg.connect(postgres_databases.server.url(postgres_database)) as connection:
         connection.execute("SELECT set_config('role', 'todo_app', true)")
-        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys"):
+        for table in ("users", "tasks", "tombstones", "trash", "idempotency_keys", "feeds"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
         connection.rollback()

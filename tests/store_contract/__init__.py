@@ -13,6 +13,7 @@ from store_contract.changesets import Changesets
 from store_contract.editing import Editing
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
+from store_contract.feeds import Feeds
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
 from store_contract.lists import Lists
@@ -40,6 +41,7 @@ class StoreContract(
     Trash,
     Erasing,
     Exporting,
+    Feeds,
 ):
     """The promises of `Tasks`."""
 

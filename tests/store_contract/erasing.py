@@ -6,17 +6,18 @@ from store_contract.races import at_once, kinds
 from todo_domain import NotFound, Once, Put, Query, Resync, TaskService
 
 UID = "0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa"
-TABLES = ("tasks", "tombstones", "trash", "idempotency_keys")
+TABLES = ("tasks", "tombstones", "trash", "idempotency_keys", "feeds")
 
 
 async def fill(tasks, owner):
-    """Make tasks, a deletion and keys of a user; return a task that is still there."""
+    """Make tasks, a deletion, keys and a feed of a user; return a task that is still there."""
     await tasks.put(owner, UID, Put({"title": "has a name"}), once=Once("named", b"body"))
     gone = (await tasks.create(owner, title="gone", once=Once("gone", b"body"))).task
     kept = (await tasks.create(owner, title="kept", tags=["a"], description="described")).task
     await tasks.put(owner, f"{UID}-2", Put({"title": "goes by its name"}))
     await tasks.delete(owner, gone.id, once=Once("deleted", b"body"))
     await tasks.delete(owner, f"{UID}-2")
+    await tasks.make_feed(owner)
     return await tasks.toggle(owner, kept.id)
 
 
@@ -33,10 +34,10 @@ class Erasing:
         task = await fill(tasks, ann)
         await fill(tasks, bob)
         before, his = await store.page(ann, Query(), unless=None), await all_of(store, place, bob)
-        assert [place.count(table, ann) for table in TABLES] == [2, 2, 2, 3]
+        assert [place.count(table, ann) for table in TABLES] == [2, 2, 2, 3, 1]
 
         await tasks.erase(ann)
-        assert [place.count(table, ann) for table in TABLES] == [0, 0, 0, 0]
+        assert [place.count(table, ann) for table in TABLES] == [0, 0, 0, 0, 0]
         counter = before.revision + 1
         assert await store.page(ann, Query(), unless=None) == ([], counter, False)
         assert (await store.page(ann, Query(), unless=before.revision)).revision == counter
@@ -66,7 +67,7 @@ class Erasing:
         again = await tasks.create(ann, title="gone", once=Once("gone", b"another body"))
         assert (again.replayed, again.task.revision) == (False, counter + 3)
         await tasks.create(ann, title="the quota is free again")
-        assert [place.count(table, ann) for table in TABLES] == [4, 0, 0, 1]
+        assert [place.count(table, ann) for table in TABLES] == [4, 0, 0, 1, 0]
         assert len((await store.changes(ann, since=counter, limit=9)).tasks) == 4
 
     async def test_of_a_user_who_never_wrote_nothing_is_made(self, store, tasks, ann):
@@ -80,7 +81,7 @@ class Erasing:
         between = (await tasks.create(ann, title="in between")).task
         await tasks.erase(ann)
         assert await store.page(ann, Query(), unless=None) == ([], between.revision + 1, False)
-        assert [place.count(table, ann) for table in TABLES] == [0, 0, 0, 0]
+        assert [place.count(table, ann) for table in TABLES] == [0, 0, 0, 0, 0]
 
     async def test_a_write_at_the_same_time_comes_before_or_after_and_never_half(self, place, store, tasks, ann, bob):
         task = (await tasks.create(ann, title="at first")).task

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Tasks, UserId
 
-Table = Literal["tasks", "tombstones", "trash", "idempotency_keys"]
+Table = Literal["tasks", "tombstones", "trash", "idempotency_keys", "feeds"]
 
 
 class Place(Protocol):
@@ -39,5 +39,6 @@ class MemoryPlace:
             "tombstones": account.tombstones,
             "trash": account.trash,
             "idempotency_keys": account.answers,
+            "feeds": [owner] if owner in self._store._feeds else [],
         }
         return len(rows[table])

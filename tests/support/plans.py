@@ -47,6 +47,7 @@ SAMPLES: dict[str, Any] = {
     "extra": '{"color":"teal"}',
     "key": "key",
     "fingerprint": b"digest",
+    "digest": b"digest",
     "completed": True,
     "text": "buy",
     "priorities": [1, 2],

@@ -1,8 +1,7 @@
 """The statements of the release before the newest migration, on both engines.
 
-It knows the tables of the baseline, revision 0003, alone: what it deletes leaves a tombstone and is not put into the
-trash. It stands for the code that serves while a migration runs; when a migration is added, write here what the last
-release sends.
+It knows the tables of revision 0004: what it deletes leaves a tombstone and lies in the trash. It stands for the code
+that serves while a migration runs; when a migration is added, write here what the last release sends.
 """
 
 import sqlite3
@@ -43,6 +42,12 @@ DELETE = f"DELETE FROM tasks WHERE {_HERS}"
 BURY = (
     "INSERT INTO tombstones (user_id, task_id, uid, revision, deleted_at, number)"
     " VALUES (%(owner)s, %(id)s, %(uid)s, %(revision)s, %(now)s, %(revision)s)"
+)
+TRASH = (
+    "INSERT INTO trash (user_id, task_id, uid, title, description, completed_at, priority, due_date, tags, position,"
+    " extra, title_key, description_key, tags_key, revision, created_at, updated_at, deleted_at)"
+    " VALUES (%(owner)s, %(id)s, %(uid)s, CAST(%(title)s AS text), NULL, %(now)s, 2, '2026-12-01', {none}, 'a0', NULL,"
+    " CAST(%(title)s AS text), NULL, {none}, %(revision)s, %(now)s, %(now)s, %(now)s)"
 )
 REMEMBER = (
     "INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id, revision, created_at, number)"
@@ -92,6 +97,7 @@ class Previous:
                 revision = self._turn(run, more=-1)
                 run(DELETE, id=id_)
                 run(BURY, id=id_, uid=uid, revision=revision)
+                run(TRASH.format(none=self.NONE), id=id_, uid=uid, title=title, revision=revision)
         self.done += 1
 
     @staticmethod
@@ -102,7 +108,7 @@ class Previous:
 class PreviousOnPostgres(Previous):
     """It sends `CONTEXT` or `LOCK` first; its statements are prepared on the server, as the driver does by itself."""
 
-    READS, WRITES = CONTEXT, LOCK
+    READS, WRITES, NONE = CONTEXT, LOCK, "'{}'"
 
     def __init__(self, url, owner):
         super().__init__(owner)
@@ -129,7 +135,7 @@ class PreviousOnPostgres(Previous):
 class PreviousOnSqlite(Previous):
     """It waits up to 2.4 s for a lock, and takes ids from the table that counts them."""
 
-    READS, WRITES = "BEGIN", "BEGIN IMMEDIATE"
+    READS, WRITES, NONE = "BEGIN", "BEGIN IMMEDIATE", "'[]'"
 
     def __init__(self, path, owner):
         super().__init__(owner)

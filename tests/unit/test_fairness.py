@@ -1,12 +1,14 @@
 """Of each user one read that may take long is at the store at a time; short ones and those of others go on."""
 
 import asyncio
+from datetime import date
 
 import pytest
 
 from todo_adapters.http.middleware.fairness import FairTasks
 from todo_adapters.memory import MemoryTasks
-from todo_domain import Deadline, Priority, Query, Sort, TaskService, Unavailable
+from todo_domain import Deadline, NotFound, Priority, Query, Sort, TaskService, Unavailable
+from todo_domain.feed import new_feed_token
 from todo_domain.query import SHORT_PAGE
 
 LONG = [
@@ -164,3 +166,24 @@ async def test_turns_of_users_who_are_gone_are_forgotten(gated, ann, bob):
     for owner in (ann, bob):
         await fair.page(owner, SEARCH, unless=None)
     assert not fair._reading
+
+
+async def test_a_feed_waits_for_long_reads_of_its_owner_only_if_it_is_long_and_its_token_right(gated, fair, ann):
+    token = await fair.make_feed(ann)
+    gated.gate.clear()
+    (searching,) = await begun(fair.list(ann, SEARCH))
+    assert (await fair.feed(ann, token)).tasks == [], "which is short"
+    with pytest.raises(NotFound):
+        await fair.feed(ann, new_feed_token(ann))
+    gated.gate.set()
+    await searching
+    for number in range(SHORT_PAGE + 1):
+        await fair.create(ann, title=f"{number}", due_date=date(2026, 12, 1))
+    gated.gate.clear()
+    searching, long = await begun(fair.list(ann, SEARCH), fair.feed(ann, token))
+    assert not long.done()
+    with pytest.raises(NotFound):
+        await fair.feed(ann, new_feed_token(ann))
+    gated.gate.set()
+    assert len((await long).tasks) == SHORT_PAGE + 1
+    await searching

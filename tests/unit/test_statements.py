@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 import sqlalchemy as sa
 
-from todo_adapters.sql import lists, statements
+from todo_adapters.sql import feed, lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
 from todo_adapters.sql.postgres import batch as postgres_batch
 from todo_adapters.sql.postgres import batches as postgres
@@ -130,6 +130,7 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
         "taken",
         "lies",
         "kept",
+        "due",
     }
     in_statements |= {"json_to_recordset", "unnest", "named"}
     assert others - set(metadata.tables) - in_statements == {"task_ids"}
@@ -138,12 +139,12 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
 def test_no_statement_of_these_modules_goes_unread():
     written = {
         module: {value for value in vars(module).values() if _complete(value)}
-        for module in (statements, writes, postgres_batch, postgres_edit, sqlite_writes)
+        for module in (statements, feed, writes, postgres_batch, postgres_edit, sqlite_writes)
     }
     read = "\n".join(STATEMENTS.values())
     for statement in written[writes] | written[postgres_batch] | written[postgres_edit]:
         assert text_of(statement, POSTGRESQL) in read
-    for statement in chain(written[statements], written[sqlite_writes]):
+    for statement in chain(written[statements], written[feed], written[sqlite_writes]):
         assert text_of(statement, SQLITE) in read
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Final
 
 from todo_adapters.memory.account import Account, after
+from todo_adapters.memory.feed import MemoryFeeds
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
@@ -28,7 +29,7 @@ _SLICE: Final = 100
 """Tasks that are searched between two turns of the event loop; a few milliseconds with long descriptions."""
 
 
-class MemoryTasks:
+class MemoryTasks(MemoryFeeds):
     """The port `Tasks` over dictionaries of one event loop; the data ends with the process.
 
     Each call is atomic: a write never awaits, so no other call runs within it and it cannot be cancelled. A search,
@@ -36,7 +37,7 @@ class MemoryTasks:
     """
 
     def __init__(self) -> None:
-        self._accounts: dict[UserId, Account] = {}
+        super().__init__()
         self._ids = count(1)
 
     async def open(self) -> None:
@@ -196,6 +197,7 @@ class MemoryTasks:
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         """Remove all data of the owner except the counter, which advances."""
+        self._feeds.pop(owner, None)
         if (account := self._accounts.get(owner)) is not None:
             self._accounts[owner] = Account(account.revision + 1)
 
@@ -278,10 +280,6 @@ class MemoryTasks:
         if once is not None and account.answer(once, now) is not None:
             raise Repeated
         return account
-
-    def _account(self, owner: UserId, *, begins: int = 0) -> Account:
-        """Return the owner's account, or a new one, not stored, for a user who never wrote."""
-        return self._accounts.get(owner) or Account(begins)
 
 
 async def _kept(tasks: list[Task], keeps: Callable[[Task], bool]) -> list[Task]:

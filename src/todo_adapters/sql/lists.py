@@ -67,7 +67,7 @@ def page(shape: Shape) -> sa.Select[Any]:
     who never wrote. Counter and tasks are read in one statement, so in one snapshot.
     """
     order = _order(shape.sort)
-    chosen = found(shape).add_columns(order.label("place")).where(~_unchanged()).subquery("page")
+    chosen = found(shape).add_columns(order.label("place")).where(~unchanged()).subquery("page")
     return (
         sa.select(*(chosen.c[column.name] for column in TASK), users.c.revision.label("counter"))
         .select_from(users.outerjoin(chosen, sa.true()))
@@ -100,7 +100,8 @@ def _behind(column: sa.Column[Any], shape: Shape) -> sa.ColumnElement[bool]:
     return sa.or_(further, column.is_(None)) if column.nullable else further
 
 
-def _unchanged() -> sa.Exists:
+def unchanged() -> sa.Exists:
+    """Return whether the user's counter is `unless`."""
     counted = users.alias("counted")
     unless = parameter("unless", sa.BigInteger)
     # Not correlated, so that it is evaluated once, not for each task.

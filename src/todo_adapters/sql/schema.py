@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-REVISIONS: Final = ("0003", "0004")
+REVISIONS: Final = ("0003", "0004", "0005")
 """The revisions that this release knows, oldest first; this release needs the last one."""
 
 UNRELEASED: Final = ("0001", "0002")

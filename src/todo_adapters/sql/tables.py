@@ -206,6 +206,20 @@ idempotency_keys: Final = sa.Table(
     sqlite_with_rowid=False,
 )
 
+feeds: Final = sa.Table(
+    "feeds",
+    metadata,
+    # Of a user who never wrote, too, who has no row in `users`.
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", name="feeds_pkey"),
+    sa.CheckConstraint("length(user_id) BETWEEN 1 AND 255", name="feeds_user_id_length"),
+    sa.CheckConstraint("length(digest) BETWEEN 1 AND 64", name="feeds_digest_length"),
+    info={SINCE_REVISION: "0005"},
+    sqlite_with_rowid=False,
+)
+
 DOMAINS: Final = _DOMAINS | {
     f"trash.{column}": domain
     for table, _, column, domain in ((*name.partition("."), domain) for name, domain in _DOMAINS.items())

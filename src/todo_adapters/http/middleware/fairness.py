@@ -37,6 +37,7 @@ class FairTasks(Wrapped):
         self.trash = self._trash
         self.changes = self._changes
         self.export = self._export
+        self.feed = self._feed
 
     async def _page(
         self,
@@ -105,6 +106,28 @@ class FairTasks(Wrapped):
                     return beginning
                 del beginning
             return await read(limit=limit, room=room)
+
+    async def _feed(
+        self,
+        owner: UserId,
+        digest: bytes,
+        *,
+        unless: int | None,
+        limit: int | None = None,
+        room: Room | None = None,
+        deadline: Deadline | None = None,
+    ) -> Page:
+        deadline = deadline or Deadline.within()
+        read = partial(self._tasks.feed, owner, digest, unless=unless, deadline=deadline)
+        if limit is not None:
+            return await read(limit=limit, room=room)
+        # A caller with a wrong digest, who may name any owner, does not wait for that owner's reads.
+        beginning = await read(limit=SHORT_PAGE)
+        if not beginning.more:
+            return beginning
+        del beginning
+        async with self._one_at_a_time(owner, deadline):
+            return await read(room=room)
 
     async def _export(
         self,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from todo_adapters.sql import lists, statements, trash
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from todo_adapters.sql import feed, lists, statements, trash
 from todo_adapters.sql.postgres import batch, edit, writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain.query import Query
@@ -72,6 +74,9 @@ ONCE: Final = {
 }
 """For each transaction, the same one with an Idempotency-Key; its first rows are the key, if it was used."""
 
+MAKE_FEED: Final = Transaction(feed.make(upsert), writes=True)
+END_FEED: Final = Transaction(feed.end, writes=True)
+FEED: Final = Transaction(feed.read, alone=True)
 SNAPSHOT: Final = Transaction(batch.snapshot)
 APPLY: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes=True)
 APPLY_AND_PURGE: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes.purge, writes=True)
@@ -115,6 +120,9 @@ def all_batches() -> dict[str, Transaction]:
         "discard": DISCARD,
         "discard by uid": DISCARD_BY_UID,
         "empty trash": EMPTY_TRASH,
+        "make feed": MAKE_FEED,
+        "end feed": END_FEED,
+        "feed": FEED,
         "purge": PURGE,
         "erase": ERASE,
     }

@@ -15,13 +15,13 @@ from todo_adapters.sql.postgres.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.schema import VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
-from todo_adapters.sql.tables import ROLE, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import ROLE, feeds, idempotency_keys, tasks, tombstones, trash, users
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotIsolated, Unavailable
 
 _NOBODY: Final = ""
 _SOMEBODY: Final = "readiness"
-_TABLES: Final = (users, tasks, tombstones, trash, idempotency_keys)
+_TABLES: Final = (users, tasks, tombstones, trash, idempotency_keys, feeds)
 _NAMES: Final = (VERSION_TABLE, *(table.name for table in _TABLES))
 
 _SCHEMAS: Final = (
@@ -76,6 +76,10 @@ _TRESPASSES: Final = tuple(
                 "created_at": sa.func.now(),
                 "number": ONE,
             },
+        ),
+        (
+            feeds,
+            {"user_id": _OTHER, "digest": sa.literal_column("'\\x00'"), "created_at": sa.func.now()},
         ),
     )
 )

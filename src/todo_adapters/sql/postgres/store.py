@@ -10,6 +10,7 @@ from todo_adapters.sql.postgres import batches
 from todo_adapters.sql.postgres.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.calls import batch_for, only, require_not_gone
 from todo_adapters.sql.postgres.edits import PostgresEdits
+from todo_adapters.sql.postgres.feed import PostgresFeeds
 from todo_adapters.sql.postgres.trash import PostgresTrash
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import (
@@ -36,7 +37,7 @@ from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT
 
 
-class PostgresTasks(PostgresTrash, PostgresEdits):
+class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     """The port `Tasks` over a database that `migrate.upgrade` has prepared.
 
     It works with the login of an owner, of a superuser, or of a role that may only become `todo_app`; directly or

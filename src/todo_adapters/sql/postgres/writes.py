@@ -36,7 +36,7 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import NUMBERS, feeds, idempotency_keys, tasks, tombstones, trash, users
 from todo_adapters.sql.trash import CARRIED, this_trashed, this_trashed_name
 from todo_domain.task import Task
 
@@ -230,7 +230,7 @@ def _erase() -> sa.Update:
     """Delete every row of the user, and move the counter and the horizon past all that was known."""
     everything = [
         sa.delete(table).where(table.c.user_id == OWNER).cte(f"no_{table.name}")
-        for table in (tasks, trash, tombstones, idempotency_keys)
+        for table in (tasks, trash, tombstones, idempotency_keys, feeds)
     ]
     return sa.update(users).where(this_user).values(**erased()).add_cte(*everything)
 

@@ -22,6 +22,7 @@ from todo_adapters.sql.rows import (
 )
 from todo_adapters.sql.sqlite import batch, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT
+from todo_adapters.sql.sqlite.feed import SqliteFeeds
 from todo_adapters.sql.sqlite.trash import SqliteTrash
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
@@ -36,7 +37,7 @@ from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT
 
 
-class SqliteTasks(SqliteTrash):
+class SqliteTasks(SqliteTrash, SqliteFeeds):
     """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
 
     All writes of this process go through one thread and all short reads through another; reads that may take long have

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from todo_adapters.sql import lists, statements, trash
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from todo_adapters.sql import feed, lists, statements, trash
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.sqlite import writes
 from todo_domain.naming import Key
@@ -49,11 +51,15 @@ THROW_AWAY: Final = text_of(writes.throw_away, SQLITE)
 FORGET: Final = text_of(writes.forget, SQLITE)
 PURGE_TOMBSTONES: Final = text_of(writes.purge_tombstones, SQLITE)
 RAISE_HORIZON: Final = text_of(writes.raise_horizon, SQLITE)
+MAKE_FEED: Final = text_of(feed.make(upsert), SQLITE)
+END_FEED: Final = text_of(feed.end, SQLITE)
+FEED: Final = text_of(feed.read, SQLITE)
 ERASE: Final = {
     "erase tasks": text_of(writes.erase_tasks, SQLITE),
     "erase trash": EMPTY_TRASH,
     "erase tombstones": text_of(writes.erase_tombstones, SQLITE),
     "erase keys": text_of(writes.erase_keys, SQLITE),
+    "erase feed": text_of(feed.erase, SQLITE),
     "begin anew": text_of(writes.begin_anew, SQLITE),
 }
 """The steps of erasing a user, in their order."""
@@ -105,6 +111,9 @@ def all_texts() -> dict[str, str]:
         "throw away": THROW_AWAY,
         "forget": FORGET,
         "purge_tombstones": PURGE_TOMBSTONES,
+        "make feed": MAKE_FEED,
+        "end feed": END_FEED,
+        "feed": FEED,
         "raise horizon": RAISE_HORIZON,
     }
     return fixed | ERASE | {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}
