@@ -119,10 +119,12 @@ def application(
             batch_limit=settings.max_batch_bytes,
             quota=settings.max_tasks_per_user,
             erase=settings.erase,
+            feeds=settings.feeds,
         )
         if settings.docs
         else None,
         erase=settings.erase,
+        feeds=settings.feeds,
         metrics=metrics,
         admission=admission,
         live=live,

@@ -198,6 +198,7 @@ class Settings:
         "instead of 401; requests with a valid token are not limited. Each worker counts separately",
     )
     erase: bool = setting("TODO_ERASE", switch, True, "`off` makes erasing a user through the API 404")
+    feeds: bool = setting("TODO_FEEDS", switch, True, "`off` makes the calendar feeds 404")
     audit_log: str = setting(
         "TODO_AUDIT_LOG", str, "stderr", "`stderr` or a file's path; one JSON line for each security event"
     )

@@ -74,7 +74,9 @@ def check_promises(method: str, path: str, sent: list[tuple[str, str]], answer: 
         assert answer.header("cache-control") == "no-store"
     elif path.startswith("/api/") and path.endswith("/events") and method != "OPTIONS":
         assert answer.header("cache-control") == "no-store, no-transform"
-    elif path.startswith("/api/"):
+    elif path.startswith("/api/") and path.endswith("/feed") and method != "OPTIONS":
+        assert answer.header("cache-control") == "no-store"
+    elif path.startswith(("/api/", "/feeds/")):
         assert answer.header("cache-control") == "private, no-cache"
     assert answer.header("cache-control") is not None
     _check_headers_of_status(method, answer)
@@ -198,7 +200,7 @@ def _document() -> dict[str, Any]:
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     # A segment that is . or .. is no user: such a path does not exist.
     segment = r"(?!(?:\\.|%2[eE]){1,2}(?:/|$))[^/]+"
-    return [(path, re.compile(re.sub(r"\{\w+\}", segment, path))) for path in _document()["paths"]]
+    return [(path, re.compile(re.sub(r"\{\w+\}", segment, path.replace(".", r"\.")))) for path in _document()["paths"]]
 
 
 @cache

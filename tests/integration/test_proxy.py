@@ -102,6 +102,36 @@ def test_what_may_take_half_a_minute_has_more_time_than_the_rest(tmp_path):
         assert ask(port, "DELETE", "/api/me/tasks/1")[0] == 503
 
 
+def test_a_feed_is_read_through_the_proxy_and_its_secret_is_in_no_log(proxied, tmp_path):
+    _, port = proxied
+    token = token_for("ann", SECRET)
+    status, _, body = ask(port, "POST", "/api/me/feed", token=token)
+    assert status == 201
+    feed = "/" + json.loads(body)["url"].removeprefix("../../")
+    status, told, body = ask(port, "GET", feed)
+    assert (status, body[:15]) == (200, b"BEGIN:VCALENDAR")
+    assert ask(port, "GET", feed, If_None_Match=told["ETag"])[0] == 304
+    assert ask(port, "POST", feed)[0] == 405
+
+    logs = {"access_log off;": f"access_log {tmp_path}/access.log todo;"}
+    with Upstream(lambda _: OK) as upstream, proxying(tmp_path, upstream.port, changes=logs) as port:
+        for path in (feed, f"/todo{feed}?x=1", "/api/me/tasks"):
+            assert ask(port, "GET", path)[0] == 200
+    away, holder = reserve_port()
+    with holder, proxying(tmp_path, away, changes=logs) as port:
+        assert ask(port, "GET", feed)[0] == 503
+        assert ask(port, "GET", "/api/me/tasks")[0] == 503
+    accessed = (tmp_path / "access.log").read_text().splitlines()
+    assert sorted(line.split('"')[1] for line in accessed) == [
+        *["GET /api/me/tasks HTTP/1.1"] * 2,
+        *["GET /feeds/... HTTP/1.1"] * 2,
+        "GET /todo/feeds/... HTTP/1.1",
+    ]
+    errors = (tmp_path / "nginx.err").read_text()
+    assert "GET /api/me/tasks" in errors, "what the proxy logs at all"
+    assert feed.removeprefix("/feeds/")[:20] not in errors
+
+
 @pytest.mark.parametrize("headers", [{}, KEY], ids=["no key", "key"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", *WRITES])
 @pytest.mark.parametrize("away", [1, 2])

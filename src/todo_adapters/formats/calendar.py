@@ -1,20 +1,25 @@
-"""Tasks as iCalendar (RFC 5545): one VTODO each."""
+"""Tasks as iCalendar (RFC 5545): one VTODO each in an export, one VEVENT each in a feed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from icalendar import Calendar, Todo, vCategory, vText
+from icalendar import Calendar, Event, Todo, vCategory, vText
 
 from todo_domain import Priority
 from todo_domain.extra import EMPTY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from icalendar import Component
 
     from todo_domain import Task
 
 _PRODUCT: Final = "-//todo//todo//EN"
+_NAME: Final = "Todo"
+"""What calendars call a feed; without a name, some show its URL, which is a secret."""
+
 _END: Final = b"END:VCALENDAR\r\n"
 
 _AS_TEXT: Final = {"VALUE": "TEXT"}
@@ -26,30 +31,56 @@ _PRIORITIES: Final = {Priority.HIGH: 1, Priority.MEDIUM: 5, Priority.LOW: 9}
 
 def components(tasks: Iterable[Task]) -> Iterator[bytes]:
     """Yield a calendar piece by piece: its beginning, the VTODO of each task, its end."""
+    return _calendar(tasks, _todo)
+
+
+def events(tasks: Iterable[Task]) -> Iterator[bytes]:
+    """Yield a calendar piece by piece: its beginning, the VEVENT of each task that has a due date, its end.
+
+    Each lasts that whole day, in no time zone, and does not make anybody busy.
+    """
+    return _calendar((task for task in tasks if task.due_date is not None), _event, {"x-wr-calname": _NAME})
+
+
+def _calendar(
+    tasks: Iterable[Task], component: Callable[[Task], Component], properties: dict[str, str] | None = None
+) -> Iterator[bytes]:
     calendar = Calendar()
-    calendar.add("prodid", _PRODUCT)
-    calendar.add("version", "2.0")
+    for name, value in {"prodid": _PRODUCT, "version": "2.0", **(properties or {})}.items():
+        calendar.add(name, value)
     yield calendar.to_ical().removesuffix(_END)
     for task in tasks:
-        yield _todo(task).to_ical()
+        yield component(task).to_ical()
     yield _END
+
+
+def _event(task: Task) -> Event:
+    event = Event()
+    _describe(event, task)
+    event.add("dtstart", task.due_date)
+    event.add("transp", "TRANSPARENT")
+    return event
+
+
+def _describe(component: Component, task: Task) -> None:
+    component.add("uid", task.uid or f"{task.id}@todo")
+    component.add("dtstamp", task.updated_at)
+    component.add("created", task.created_at)
+    component.add("last-modified", task.updated_at)
+    component.add("summary", _Text(task.title))
+    if task.description is not None:
+        component.add("description", _Text(task.description))
+    if task.priority in _PRIORITIES:
+        component.add("priority", _PRIORITIES[task.priority])
+    if task.tags:
+        component.add("categories", _categories(task.tags))
 
 
 def _todo(task: Task) -> Todo:
     todo = Todo()
-    todo.add("uid", task.uid or f"{task.id}@todo")
-    todo.add("dtstamp", task.updated_at)
-    todo.add("created", task.created_at)
-    todo.add("last-modified", task.updated_at)
-    todo.add("summary", _Text(task.title))
-    if task.description is not None:
-        todo.add("description", _Text(task.description))
+    _describe(todo, task)
     if task.due_date is not None:
         todo.add("due", task.due_date)
-    if task.priority in _PRIORITIES:
-        todo.add("priority", _PRIORITIES[task.priority])
-    if task.tags:
-        todo.add("categories", _categories(task.tags))
     if task.completed_at is None:
         todo.add("status", "NEEDS-ACTION")
     else:

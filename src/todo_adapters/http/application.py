@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 from todo_adapters.http.endpoints.batch import BatchController
 from todo_adapters.http.endpoints.changes import ChangesController
 from todo_adapters.http.endpoints.events import EventsController
+from todo_adapters.http.endpoints.feed import FeedController, feed_handler
 from todo_adapters.http.endpoints.ops import ops_router
 from todo_adapters.http.endpoints.portability import EraseController, ExportController
 from todo_adapters.http.endpoints.tasks import TaskController
@@ -57,6 +58,7 @@ def http_application(
     admission: Admission | None = None,
     answers: AnswerMemory | None = None,
     erase: bool = True,
+    feeds: bool = True,
 ) -> ASGIApp:
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
@@ -64,7 +66,7 @@ def http_application(
     valid token. `body_limit` applies to one request, `batch_limit` to one batch, `bodies_limit` to all bodies held at
     once. `openapi` is the document to serve, None to hide it. `metrics` counts, and serves `/metrics`. `admission`
     limits the work in progress. `live` serves streams and waits. `answers` limits the memory of answers. Without
-    `erase`, the route that erases a user is 404.
+    `erase`, the route that erases a user is 404; without `feeds`, the routes of calendar feeds are.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
@@ -73,18 +75,19 @@ def http_application(
     metrics.answer_bytes = lambda: answers.held
 
     refusals = Refusals(audit)
+    parts = Parts(
+        service,
+        live,
+        body_limit,
+        batch_limit,
+        bodies,
+        answers,
+        Transfers(),
+        audit,
+        spend=_uncounted if user_rate is None else user_rate.spend,
+    )
     authentication = Authentication(
-        Parts(
-            service,
-            live,
-            body_limit,
-            batch_limit,
-            bodies,
-            answers,
-            Transfers(),
-            audit,
-            spend=_uncounted if user_rate is None else user_rate.spend,
-        ),
+        parts,
         verifier,
         metrics=metrics,
         user_rate=user_rate,
@@ -99,6 +102,8 @@ def http_application(
             EventsController,
             ExportController,
             *([EraseController] if erase else []),
+            *([FeedController] if feeds else []),
+            *([feed_handler(parts, metrics, refused_rate)] if feeds else []),
             ops_router(store, verifier, openapi, metrics),
         ],
         middleware=[authentication],

@@ -68,7 +68,7 @@ class Metrics:
         )
         self._callers = Counter(
             "todo_auth",
-            "Requests to /api by the result of verifying their token: ok, or the reason of the refusal.",
+            "Requests by the result of verifying their token: ok, or the reason of the refusal.",
             ["outcome"],
             registry=registry,
         )
@@ -115,7 +115,7 @@ class Metrics:
         observe(seconds)
 
     def called(self, outcome: str) -> None:
-        """Count a caller of `/api`: `ok`, or the reason why their token was refused."""
+        """Count a caller of `/api` or `/feeds`: `ok`, or the reason why their token was refused."""
         count = self._outcomes.get(outcome)
         if count is None:
             count = self._outcomes[outcome] = self._callers.labels(outcome).inc

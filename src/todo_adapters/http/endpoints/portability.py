@@ -18,7 +18,7 @@ from todo_adapters.http.protocol.schemas import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
-from todo_domain import Deadline, Unavailable
+from todo_domain import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,13 +77,8 @@ class EraseController(Controller):
     async def erase_user(self, request: TaskRequest) -> ASGIApp:
         """Erase all data of the caller, after `confirm` has repeated the user id."""
         require_confirmed(request.query_string, request.owner)
-        with request.transfers.one(request.owner):
-            try:
-                await request.tasks.erase(request.owner, deadline=Deadline.within(TRANSFER_WITHIN))
-            except Unavailable as failure:
-                if failure.outcome_unknown:
-                    request.note("user_erased", outcome="unknown")
-                raise
+        with request.transfers.one(request.owner), request.noting_unknown("user_erased"):
+            await request.tasks.erase(request.owner, deadline=Deadline.within(TRANSFER_WITHIN))
         request.note("user_erased")
         return Answer(204, headers=[PRIVATE])
 

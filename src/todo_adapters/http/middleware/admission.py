@@ -34,11 +34,11 @@ _SWEEP: Final = 0.05
 
 
 class Admission:
-    """A bound on work in progress: while `most` calls of the store run, requests to `/api` wait for one to end.
+    """A bound on work in progress: while `most` calls of the store run, requests below `/api` and `/feeds` wait.
 
-    A request that times out in the queue gets 503. The bound counts calls of the store, not requests, because a
-    request whose body does not arrive costs nothing. A request waits before any other work is done for it, because a
-    refusal should cost little. Health and metrics never wait.
+    When a call ends, one request is admitted; a request that times out in the queue gets 503. The bound counts calls of
+    the store, not requests, because a request whose body does not arrive costs nothing. A request waits before any
+    other work is done for it, because a refusal should cost little. Health and metrics never wait.
     """
 
     def __init__(self, *, most: int = MOST_CALLS) -> None:
@@ -77,7 +77,7 @@ class Admission:
 
     async def _wait_and_enter(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         # A preflight never waits, because a page cannot read why one failed.
-        waits = scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
+        waits = scope["raw_path"].startswith((b"/api/", b"/feeds/")) and scope["method"] != "OPTIONS"  # type: ignore[typeddict-item]  # HTTP only
         if waits and not await self._admitted(context_of(scope).deadline):
             raise Unavailable("too many requests at once: try again")
         try:

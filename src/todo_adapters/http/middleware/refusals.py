@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from litestar.exceptions import HTTPException
 
 from todo_adapters.http.protocol.context import RequestContext, context_of
-from todo_adapters.http.protocol.errors import RateLimited, RequestFacts, bug_answer, error_answer, routing_error
+from todo_adapters.http.protocol.errors import (
+    NoSuchFeed,
+    RateLimited,
+    RequestFacts,
+    bug_answer,
+    error_answer,
+    routing_error,
+)
 from todo_domain import Forbidden, NotFound, NotIsolated, OperationFailed, TodoError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -46,8 +53,8 @@ class Refusals:
         )
 
     def _note(self, context: RequestContext, error: TodoError) -> None:
-        """Record a 401, 403, 429, a missing task, and row-level security that is not in force."""
-        if isinstance(error, Unauthenticated):
+        """Record a 401, 403, 429, a missing task or feed, and row-level security that is not in force."""
+        if isinstance(error, Unauthenticated | NoSuchFeed):
             event, reason = "token_refused", error.reason
         elif isinstance(error, Forbidden):
             event, reason = "path_refused", "other_user"

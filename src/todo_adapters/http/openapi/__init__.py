@@ -9,6 +9,7 @@ from todo_adapters.http.openapi.answers import common_answers
 from todo_adapters.http.openapi.batch import BATCH
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.events import EVENTS
+from todo_adapters.http.openapi.feed import END_FEED, MAKE_FEED, READ_FEED
 from todo_adapters.http.openapi.headers import HEADERS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 OPERATIONS: Final = (
     *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, BATCH, CHANGES, EVENTS, EXPORT, ERASE),
+    *(MAKE_FEED, END_FEED, READ_FEED),
     *(LIST_TRASH, RESTORE, DISCARD, EMPTY_TRASH),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
 )
@@ -65,8 +67,10 @@ def document(
     batch_limit: int = DEFAULT_BATCH_LIMIT,
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
+    feeds: bool = True,
 ) -> dict[str, Any]:
-    """Return the document for a deployment with these limits, with or without the route that erases a user."""
+    """Return the document for a deployment with these limits, with or without the routes for erasing and feeds."""
+    left_out = [*([] if erase else [ERASE]), *([] if feeds else [MAKE_FEED, END_FEED, READ_FEED])]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -79,7 +83,7 @@ def document(
         "servers": [{"url": ".", "description": "The service that serves this document, under any path prefix."}],
         "tags": _TAGS,
         "security": [{"bearer": []}],
-        "paths": _paths(each for each in OPERATIONS if erase or each is not ERASE),
+        "paths": _paths(each for each in OPERATIONS if each not in left_out),
         "components": {
             "securitySchemes": {
                 "bearer": {
@@ -103,9 +107,10 @@ def openapi_json(
     batch_limit: int = DEFAULT_BATCH_LIMIT,
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
+    feeds: bool = True,
 ) -> bytes:
     """Return the document as JSON."""
-    return encode(document(body_limit=body_limit, batch_limit=batch_limit, quota=quota, erase=erase))
+    return encode(document(body_limit=body_limit, batch_limit=batch_limit, quota=quota, erase=erase, feeds=feeds))
 
 
 def _paths(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from todo_adapters.http.protocol.errors import (
     BodyTooLarge,
     Bug,
     HeadersTooLarge,
+    NoSuchFeed,
     NoSuchRoute,
     RateLimited,
     RequestFacts,
@@ -84,6 +85,7 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
     "Forbidden": Forbidden,
     "NoSuchTask": NotFound,
     "NoSuchRoute": NoSuchRoute,
+    "NoSuchFeed": NoSuchFeed,
     "QuotaReached": QuotaReached,
     "Resync": Resync,
     "Stale": Stale,
@@ -139,6 +141,7 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
         "Forbidden": refused("The path's user is not the token's.", {"other_user": Forbidden()}),
         "NoSuchTask": refused("No such task of this user.", {"no_such_task": NotFound()}),
         "NoSuchRoute": refused("There is no such path.", {"no_such_path": NoSuchRoute()}),
+        "NoSuchFeed": refused("The token opens no feed.", {"no_such_feed": NoSuchFeed()}),
         "QuotaReached": refused(f"The user has {quota:,} tasks already.", {"quota": QuotaReached(quota)}),
         "Resync": refused(
             "The history since that revision was purged, or the revision predates a restore.", {"resync": Resync()}

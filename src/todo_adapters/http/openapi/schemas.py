@@ -28,13 +28,13 @@ from todo_adapters.http.protocol.schemas import (
     TaskPatch,
     TaskPut,
 )
-from todo_adapters.http.protocol.trash_schemas import ExportOut, Nothing, TrashedOut
+from todo_adapters.http.protocol.trash_schemas import ExportOut, FeedOut, Nothing, TrashedOut
 from todo_domain import Exists, Gone, Stale, Status
 
 _PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut, BatchProblemOut)
 _OPERATIONS: Final = (PutOperation, PatchOperation, DeleteOperation)
 _BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Nothing, Batch, *_OPERATIONS)
-_STRUCTS: Final = (TaskOut, TrashedOut, ChangesOut, BatchResults, ExportOut, *_BODIES, *_PROBLEMS, Health)
+_STRUCTS: Final = (TaskOut, TrashedOut, ChangesOut, BatchResults, ExportOut, FeedOut, *_BODIES, *_PROBLEMS, Health)
 
 _TWINS_AGREE: Final = {
     "not": {

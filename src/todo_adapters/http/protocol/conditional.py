@@ -12,8 +12,11 @@ from todo_domain import Invalid
 if TYPE_CHECKING:
     from todo_domain import Task, UserId
 
-WIRE_FORMAT: Final = 3
+WIRE_FORMAT: Final = b"3"
 """Part of every list's validator; a release that changes the JSON of a task increases it."""
+
+FEED_FORMAT: Final = b"feed1"
+"""The same for a calendar feed."""
 
 _ETAG = rb'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rb"[ \t]*(?:,[ \t]*)*" + _ETAG + rb"(?:[ \t]*,(?:[ \t]*" + _ETAG + rb")?)*[ \t]*")
@@ -31,9 +34,9 @@ def etag_of(task: Task) -> bytes:
     return b'"%d"' % task.revision
 
 
-def list_etag(owner: UserId, revision: int) -> bytes:
-    """Return the weak validator of every list of this owner at this counter."""
-    return b'W/"%s.%d"' % (_list_prefix(owner), revision)
+def list_etag(owner: UserId, revision: int, form: bytes = WIRE_FORMAT) -> bytes:
+    """Return the weak validator of every list, or of the feed, of this owner at this counter."""
+    return b'W/"%s.%d"' % (_list_prefix(owner, form), revision)
 
 
 def if_match(value: bytes | None) -> frozenset[int] | None:
@@ -75,16 +78,16 @@ def has_match(tags: tuple[bytes, ...], etag: bytes) -> bool:
     return ANYTHING in tags or etag.removeprefix(b"W/") in tags
 
 
-def known_counter(tags: tuple[bytes, ...], owner: UserId) -> int | None:
-    """Return the highest counter in these tags of the owner's list, None if there is none."""
-    prefix = b'"%s.' % _list_prefix(owner)
+def known_counter(tags: tuple[bytes, ...], owner: UserId, form: bytes = WIRE_FORMAT) -> int | None:
+    """Return the highest counter in these tags of the owner's list or feed, None if there is none."""
+    prefix = b'"%s.' % _list_prefix(owner, form)
     counters = (_COUNTER.fullmatch(tag, len(prefix)) for tag in tags if tag.startswith(prefix))
     return max((int(counter[1]) for counter in counters if counter), default=None)
 
 
 @lru_cache(4096)
-def _list_prefix(owner: UserId) -> bytes:
-    return b"%d.%s" % (WIRE_FORMAT, sha256(owner.encode()).hexdigest()[:8].encode())
+def _list_prefix(owner: UserId, form: bytes) -> bytes:
+    return b"%s.%s" % (form, sha256(owner.encode()).hexdigest()[:8].encode())
 
 
 def _tags(name: str, value: bytes) -> list[bytes]:

@@ -75,6 +75,16 @@ class NoSuchRoute(TodoError):
         super().__init__("there is no such path: see /openapi.json for the paths there are")
 
 
+class NoSuchFeed(TodoError):
+    """A token that opens no calendar feed, whomever it names and for whatever reason."""
+
+    code = "not_found"
+    reason = "feed"
+
+    def __init__(self) -> None:
+        super().__init__("there is no such feed: make a new one, and use its url")
+
+
 class MethodNotAllowed(TodoError):
     """The path does not have this method; `allow` lists the methods it has."""
 
@@ -192,6 +202,7 @@ ERRORS: Final[dict[type[TodoError], ErrorRule[Any]]] = {
     Forbidden: ErrorRule(403),
     NotFound: ErrorRule(404),
     NoSuchRoute: ErrorRule(404),
+    NoSuchFeed: ErrorRule(404),
     MethodNotAllowed: ErrorRule(405, lambda error, _: [(b"allow", error.allow.encode())]),
     QuotaReached: ErrorRule(409),
     Resync: ErrorRule(410),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from hashlib import sha256
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,9 +16,11 @@ from todo_adapters.http.protocol.conditional import ANYTHING, idempotency_key, i
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_key
-from todo_domain import Deadline, Invalid, Key, Once, TaskService, UserId
+from todo_domain import Deadline, Invalid, Key, Once, TaskService, Unavailable, UserId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from litestar.types import Receive, Scope, Send
 
     from todo_adapters.http.protocol.answer_memory import AnswerMemory
@@ -77,6 +80,16 @@ class TaskRequest(Request[UserId, None, Any]):
         """Record an event of this request in the audit log."""
         self.context.route = self.scope["path_template"]
         self.context.parts.audit.record(event, **more, **self.context.details())
+
+    @contextmanager
+    def noting_unknown(self, event: str) -> Iterator[None]:
+        """Tell the audit log of a write in this block of which nobody knows whether it happened."""
+        try:
+            yield
+        except Unavailable as failure:
+            if failure.outcome_unknown:
+                self.note(event, outcome="unknown")
+            raise
 
     @property
     def answers(self) -> AnswerMemory:

@@ -1,4 +1,4 @@
-"""The JSON objects of the trash and of an export."""
+"""The JSON objects of the trash, of an export and of the feed."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ class ExportOut(Struct):
     exported_at: Annotated[str, instant_meta("When the data was read.")]
     tasks: Annotated[list[TaskOut], about("All tasks, the oldest first.")]
     trash: Annotated[list[TrashedOut], about("The deleted tasks that can be restored, the oldest first.")]
+
+
+class FeedOut(Struct):
+    """A calendar feed that was made."""
+
+    url: Annotated[
+        str,
+        about("Where the feed is: a reference relative to the request's own URL. It is a secret, and shown only here."),
+    ]
 
 
 class Nothing(Struct, forbid_unknown_fields=True):

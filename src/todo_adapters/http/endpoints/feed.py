@@ -1,0 +1,143 @@
+"""The calendar feed: made and ended with a token of the issuer, read with the token in its URL."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar import Controller, Request, delete, get, post
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from todo_adapters.http.middleware.authentication import PUBLIC
+from todo_adapters.http.protocol.answer_memory import AnswerRoom
+from todo_adapters.http.protocol.conditional import (
+    FEED_FORMAT,
+    has_match,
+    known_counter,
+    list_etag,
+    none_match,
+)
+from todo_adapters.http.protocol.context import context_of
+from todo_adapters.http.protocol.errors import NoSuchFeed, NoSuchRoute
+from todo_adapters.http.protocol.request import TaskRequest
+from todo_adapters.http.protocol.response import (
+    JSON,
+    NO_STORE,
+    PIECE,
+    PRIVATE,
+    Answer,
+    Header,
+    LongAnswer,
+    encode,
+)
+from todo_adapters.http.protocol.task_lists import in_pieces
+from todo_adapters.http.protocol.trash_schemas import FeedOut, Nothing
+from todo_domain import Caller, NotFound
+from todo_domain.feed import read_feed_token
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.types import Scope
+
+    from todo_adapters.http.middleware.rate_limit import Rate
+    from todo_adapters.http.protocol.context import Parts, RequestContext
+    from todo_adapters.observability.metrics import Metrics
+    from todo_domain.feed import FeedToken
+
+_CALENDAR: Final[Header] = (b"content-type", b"text/calendar; charset=utf-8; component=vevent")
+_SUFFIX: Final = ".ics"
+_SHARE: Final = 0.25
+"""Of the time of a worker, what writing a feed may take."""
+
+_PIECE: Final = PIECE // 64
+"""Bytes that take less than a millisecond to write; then other requests have their turn."""
+
+
+class FeedController(Controller):
+    """`/api/{user_id}/feed`."""
+
+    path = "/api/{user_id:str}/feed"
+    request_class = TaskRequest
+
+    @post(status_code=201)
+    async def make_feed(self, request: TaskRequest) -> ASGIApp:
+        """Begin the caller's feed; the one before ends."""
+        request.no_parameters()
+        await request.optional_object(Nothing)
+        with request.noting_unknown("feed_made"):
+            token = await request.tasks.make_feed(request.owner, deadline=request.deadline)
+        request.note("feed_made")
+        return Answer(201, encode(FeedOut(feed_url(token))), [JSON, NO_STORE])
+
+    @delete(status_code=200)  # what the answer says counts; 204 would forbid returning one
+    async def end_feed(self, request: TaskRequest) -> ASGIApp:
+        """End the caller's feed, if there is one."""
+        request.no_parameters()
+        with request.noting_unknown("feed_ended"):
+            ended = await request.tasks.end_feed(request.owner, deadline=request.deadline)
+        if ended:
+            request.note("feed_ended")
+        return Answer(204, headers=[NO_STORE])
+
+
+def feed_url(token: FeedToken) -> str:
+    """Return the reference to a feed, relative to `/api/{user_id}/feed` (RFC 3986, section 5.2)."""
+    return f"../../feeds/{token.text}{_SUFFIX}"
+
+
+def feed_handler(parts: Parts, metrics: Metrics, refused_rate: Rate | None) -> HTTPRouteHandler:
+    """Return the route of the feeds. `refused_rate` counts the wrong tokens of each address; None counts nothing."""
+    reader = _FeedReader(parts, metrics, refused_rate)
+
+    @get("/feeds/{token:str}", status_code=200, opt={PUBLIC: True})
+    async def read_feed(request: Request[Any, Any, Any], token: FromPath[str]) -> ASGIApp:
+        """Send the tasks as a calendar to everybody who has the URL."""
+        if not token.endswith(_SUFFIX):
+            raise NoSuchRoute
+        return await reader.read(request.scope, token.removesuffix(_SUFFIX))
+
+    return read_feed
+
+
+class _FeedReader:
+    def __init__(self, parts: Parts, metrics: Metrics, refused_rate: Rate | None) -> None:
+        self._parts = parts
+        self._metrics = metrics
+        self._refused_rate = refused_rate
+
+    async def read(self, scope: Scope, text: str) -> ASGIApp:
+        """Return the answer to a request for the feed of this token. Raises NoSuchFeed."""
+        context = context_of(scope)
+        conditions = [value for name, value in scope["headers"] if name == b"if-none-match"]
+        tags = none_match(b", ".join(conditions) if conditions else None)
+        try:
+            token = read_feed_token(text)
+
+            async def make(room: AnswerRoom) -> ASGIApp:
+                return await self._calendar(context, token, tags, room)
+
+            return await self._parts.answers.answer(token.owner, make, context.deadline)
+        except NotFound:
+            self._metrics.called(NoSuchFeed.reason)
+            if self._refused_rate is not None:
+                self._refused_rate.spend_address(context.peer)
+            raise NoSuchFeed from None
+
+    async def _calendar(
+        self, context: RequestContext, token: FeedToken, tags: tuple[bytes, ...], room: AnswerRoom
+    ) -> ASGIApp:
+        """Return the calendar, or 304. Raises NotFound for a wrong token, and RateLimited."""
+        owner, known = token.owner, known_counter(tags, token.owner, FEED_FORMAT)
+        page = await self._parts.tasks.feed(owner, token, unless=known, room=room, deadline=context.deadline)
+        if context.caller is None:  # a feed that found no room is read again, and counted once
+            self._metrics.called("ok")
+            context.caller = Caller(owner, inf)
+            self._parts.spend(owner, 1)
+        etag = list_etag(owner, page.revision, FEED_FORMAT)
+        if has_match(tags, etag):
+            return Answer(304, headers=[PRIVATE, (b"etag", etag)])
+        from todo_adapters.formats import calendar  # noqa: PLC0415  its library takes a while to import
+
+        headers = [_CALENDAR, PRIVATE, (b"etag", etag)]
+        return LongAnswer(in_pieces(calendar.events(page.tasks), _PIECE), headers, share=_SHARE)
