@@ -1,4 +1,4 @@
-"""The command line: `todo serve | migrate | token | doctor | backup | renew | copy | erase | openapi`."""
+"""The command line: `todo serve | migrate | token | doctor | backup | renew | copy | erase | purge | openapi`."""
 
 from __future__ import annotations
 
@@ -156,6 +156,12 @@ def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
     print(f"erased: all data of {user!r} except the user id and the counter")
 
 
+def _purge(settings: Settings, _: argparse.Namespace) -> None:
+    from todo_app.purging import purge_expired  # noqa: PLC0415  only this command needs it
+
+    print(purge_expired(settings, utc_now()))
+
+
 def _openapi(_: Settings, __: argparse.Namespace) -> None:
     from todo_adapters.http.openapi import openapi_json  # noqa: PLC0415  only this command needs it
 
@@ -249,6 +255,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("erase", parents=[database], help="erase all data of a user")
     command.add_argument("--user", required=True, help="the user id, as in tokens")
     command.set_defaults(run=_erase)
+
+    command = commands.add_parser("purge", parents=[database], help="remove what has expired of every user")
+    command.set_defaults(run=_purge)
 
     command = commands.add_parser("openapi", help="print the OpenAPI document")
     command.set_defaults(run=_openapi)

@@ -20,14 +20,14 @@ _SECRET: Final = 20
 
 
 class FeedToken(NamedTuple):
-    """What opens a feed: the user, whom everybody who has the token can read, and random bits."""
+    """The key of a feed: the user, whom everybody who has the token can read, and random bits."""
 
     owner: UserId
     secret: bytes
 
     @property
     def digest(self) -> bytes:
-        """What is kept of the token: its SHA-256. The token cannot be found from it."""
+        """The SHA-256 of the token, which the store keeps. The token cannot be found from it."""
         return sha256(self._whole()).digest()
 
     @property

@@ -1,4 +1,4 @@
-"""What a user can do with their calendar feed: one method each, the owner first."""
+"""The operations of a user on their calendar feed: one method each, the owner first."""
 
 from __future__ import annotations
 

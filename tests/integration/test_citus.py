@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import aclosing, closing
+from datetime import UTC, date, datetime
 
 import psycopg
 import pytest
@@ -20,9 +21,12 @@ from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.copying import copy
 from todo_adapters.sql.postgres import pipeline
 from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_adapters.sql.purging import purge
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.sqlite.store import SqliteTasks
-from todo_domain import NotIsolated, Resync, TaskService, Unavailable, user_id
+from todo_domain import NotFound, NotIsolated, Resync, TaskService, Unavailable, user_id
+from todo_domain.feed import new_feed_token
+from todo_domain.trash import TRASH_KEPT
 
 USERS = [user_id(f"user {number}") for number in range(24)]
 PREVIOUS = schema.head()
@@ -297,3 +301,25 @@ async def test_renewing_moves_the_counters_on_every_node(cluster, databases, dat
             with pytest.raises(Resync):
                 await tasks.changes(user, since=since[user])
             assert (await tasks.create(user, title="new")).task.id > max(task.id for task in first.values())
+
+
+@pytest.mark.parametrize("login", ["owner", "superuser"])
+async def test_purging_removes_what_has_expired_on_every_node(cluster, databases, database, url, login):
+    await filled(url)
+    who = cluster.url(database) if login == "superuser" else databases.url(database, databases.OWNER)
+    later = datetime.now(UTC) + TRASH_KEPT
+    assert await asyncio.to_thread(purge, who, later, TRASH_KEPT) == (len(USERS), len(USERS), 0, 0)
+    assert await asyncio.to_thread(purge, who, later, TRASH_KEPT) == (len(USERS), 0, 0, 0)
+
+
+async def test_a_feed_is_read_where_its_user_is(url):
+    await filled(url)
+    async with aclosing(PostgresTasks(url)) as store:
+        tasks = TaskService(store)
+        for user in USERS:
+            task = (await tasks.create(user, title="due", due_date=date(2026, 12, 1))).task
+            assert (await tasks.feed(user, await tasks.make_feed(user))).tasks == [task]
+            with pytest.raises(NotFound):
+                await tasks.feed(user, new_feed_token(user))
+            await tasks.erase(user)
+            assert not await tasks.end_feed(user)

@@ -241,7 +241,9 @@ def test_the_migrated_schema_is_the_declared_one_on_postgres(empty_postgres, pos
 
     (of_several_columns, of_one_column), (declared, none) = checks("public"), checks("declared")
     assert none == []
-    assert of_several_columns == [("users", "CHECK (((horizon >= 0) AND (horizon <= (revision)::bigint)))")]
+    assert [each for each in of_several_columns if each[0] != "feeds"] == [  # which has no domains, see tables.py
+        ("users", "CHECK (((horizon >= 0) AND (horizon <= (revision)::bigint)))")
+    ]
     of_several_columns = [
         (table, check.replace("(revision)::bigint", "revision")) for table, check in of_several_columns
     ]

@@ -131,6 +131,8 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
         "lies",
         "kept",
         "due",
+        "forgotten",
+        "thrown_away",
     }
     in_statements |= {"json_to_recordset", "unnest", "named"}
     assert others - set(metadata.tables) - in_statements == {"task_ids"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PRODUCT: Final = "-//todo//todo//EN"
 _NAME: Final = "Todo"
-"""What calendars call a feed; without a name, some show its URL, which is a secret."""
+"""The name of a feed in calendars; without a name, some show its URL, which is a secret."""
 
 _END: Final = b"END:VCALENDAR\r\n"
 

@@ -69,6 +69,18 @@ class Renewed(NamedTuple):
     ahead: int
 
 
+class Purged(NamedTuple):
+    """How many users a purge of all users looked at, and what it removed of them."""
+
+    users: int
+    trash: int
+    keys: int
+    tombstones: int
+
+
+BEHIND: Final = "the schema is behind this release: run todo migrate"
+
+
 def head() -> str:
     """Return the revision that this release needs."""
     return REVISIONS[-1]

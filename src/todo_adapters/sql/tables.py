@@ -209,7 +209,8 @@ idempotency_keys: Final = sa.Table(
 feeds: Final = sa.Table(
     "feeds",
     metadata,
-    # Of a user who never wrote, too, who has no row in `users`.
+    # A user who never wrote may have a feed, and has no row in `users`. The columns have no domains: Citus keeps the
+    # rows of a user together only if the columns of user ids are of one type.
     sa.Column("user_id", sa.Text, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),

@@ -13,7 +13,7 @@ from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
 from todo_adapters.sql.postgres.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.schema import VERSION_TABLE, is_behind
+from todo_adapters.sql.schema import BEHIND, VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, feeds, idempotency_keys, tasks, tombstones, trash, users
 from todo_domain.deadline import Deadline
@@ -111,7 +111,7 @@ async def _check(client: PostgresClient, deadline: Deadline) -> None:
         citus.require_heard(_SOMEBODY, heard)
     (((revision, walled, visible, read_only),),) = await client.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
-        raise Unavailable("the schema is behind this release: run todo migrate")
+        raise Unavailable(BEHIND)
     if read_only == "on":
         raise Unavailable("the database is read-only for now: try again later")
     if not walled or visible:

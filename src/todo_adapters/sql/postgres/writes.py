@@ -209,21 +209,23 @@ def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
     return put_back.returning(*TASK).add_cte(tombstone.cte("tombstone"))
 
 
-def _purge() -> sa.Update:
-    """Forget what has expired, and raise the horizon over the tombstones.
+def _purge() -> sa.Select[Any]:
+    """Remove what has expired, raise the horizon over the tombstones, and count the trash, keys and tombstones.
 
     See `todo_domain.retention.Retention`. The work is bounded, whatever there is.
     """
-    forgotten = sa.delete(idempotency_keys).where(expired_keys).cte("forgotten")
-    thrown_away = sa.delete(trash).where(expired_trash).cte("thrown_away")
+    forgotten = sa.delete(idempotency_keys).where(expired_keys).returning(idempotency_keys.c.revision).cte("forgotten")
+    thrown_away = sa.delete(trash).where(expired_trash).returning(trash.c.revision).cte("thrown_away")
     gone = sa.delete(tombstones).where(expired_tombstones).returning(tombstones.c.revision).cte("gone")
     highest = sa.select(sa.func.max(gone.c.revision)).scalar_subquery()
-    return (
+    raised = (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).select_from(gone)))
         .values(horizon=sa.func.greatest(users.c.horizon, highest))
-        .add_cte(forgotten, thrown_away)
+        .cte("raised")
     )
+    counts = [sa.select(sa.func.count()).select_from(each).scalar_subquery() for each in (thrown_away, forgotten, gone)]
+    return sa.select(*counts).add_cte(raised)
 
 
 def _erase() -> sa.Update:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
 
 from todo_adapters.sql.rows import Row
-from todo_adapters.sql.schema import SELECT_REVISION, VERSION_TABLE, is_behind
+from todo_adapters.sql.schema import BEHIND, SELECT_REVISION, VERSION_TABLE, is_behind
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
-
-BEHIND: Final = "the schema is behind this release: run todo migrate"
 
 
 class SqliteCalls(SqliteWorker):

@@ -8,9 +8,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from todo_adapters.sql.schema import TOUCH
+from todo_adapters.sql.schema import BEHIND, TOUCH
 from todo_adapters.sql.sqlite import texts
-from todo_adapters.sql.sqlite.calls import BEHIND, SqliteCalls, schema_is_behind
+from todo_adapters.sql.sqlite.calls import SqliteCalls, schema_is_behind
 from todo_adapters.sql.sqlite.file import File
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable

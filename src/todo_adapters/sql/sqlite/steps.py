@@ -67,10 +67,20 @@ def purge(
     connection: sqlite3.Connection, owner: UserId, revision: int, now: datetime, trash_kept: timedelta, writes: int = 1
 ) -> None:
     """Purge if it is due after the last `writes` writes, which advanced the counter to `revision`."""
-    if not purge_is_due(revision, writes):
-        return
+    if purge_is_due(revision, writes):
+        remove_expired(connection, owner, now, trash_kept)
+
+
+def remove_expired(
+    connection: sqlite3.Connection, owner: UserId, now: datetime, trash_kept: timedelta
+) -> tuple[int, int, int]:
+    """Remove what has expired, raise the horizon over the tombstones, and count the trash, keys and tombstones.
+
+    See `todo_domain.retention.Retention`. The work is bounded, whatever there is.
+    """
     values = expired(owner, now, trash_kept, SQLITE)
-    connection.execute(texts.FORGET, values)
-    connection.execute(texts.THROW_AWAY, values)
+    keys = connection.execute(texts.FORGET, values).rowcount
+    trash = connection.execute(texts.THROW_AWAY, values).rowcount
     if gone := connection.execute(texts.PURGE_TOMBSTONES, values).fetchall():
         connection.execute(texts.RAISE_HORIZON, values | {"horizon": max(revision for (revision,) in gone)})
+    return trash, keys, len(gone)
