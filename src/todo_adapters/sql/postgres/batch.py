@@ -157,6 +157,7 @@ def _apply() -> sa.Select[Any]:
     restored = (
         sa.insert(tasks)
         .from_select(list(back_row), sa.select(*back_row.values()).select_from(back.join(turn, sa.true())))
+        .returning(tasks.c.id)
         .cte("put_back")
     )
     edit = _rows("edited", *_whole_columns())
