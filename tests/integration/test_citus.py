@@ -24,13 +24,19 @@ from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.purging import purge
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.sqlite.store import SqliteTasks
+from todo_adapters.sql.tables import metadata
 from todo_domain import NotFound, NotIsolated, Resync, TaskService, Unavailable, user_id
 from todo_domain.feed import new_feed_token
 from todo_domain.trash import TRASH_KEPT
 
 USERS = [user_id(f"user {number}") for number in range(24)]
 PREVIOUS = schema.head()
-TABLES = ("users", "tasks", "tombstones", "trash", "idempotency_keys", "feeds")
+TABLES = tuple(metadata.tables)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_recipe_distributes_every_table(table):
+    assert f"SELECT create_distributed_table('{table}', " in citus.recipe()
 
 
 @pytest.fixture(scope="module")
