@@ -78,6 +78,8 @@ def application(
     )
     live = Live(wakes.listeners, TaskService(FairTasks(waking), clock=clock), metrics)
 
+    import_limit = min(settings.max_import_bytes, settings.max_bodies_bytes)
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
@@ -111,12 +113,14 @@ def application(
         cors_origins=settings.cors_origins,
         body_limit=settings.max_body_bytes,
         batch_limit=settings.max_batch_bytes,
+        import_limit=import_limit,
         bodies_limit=settings.max_bodies_bytes,
         user_rate=_rate(settings.rate_limit_user, "user"),
         refused_rate=_rate(settings.rate_limit_refused, "refused_tokens"),
         openapi=openapi_json(
             body_limit=settings.max_body_bytes,
             batch_limit=settings.max_batch_bytes,
+            import_limit=import_limit,
             quota=settings.max_tasks_per_user,
             erase=settings.erase,
             feeds=settings.feeds,

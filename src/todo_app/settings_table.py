@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from todo_adapters.http.protocol.answer_memory import DEFAULT_MOST
-from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL
+from todo_adapters.http.protocol.body import (
+    DEFAULT_BATCH_LIMIT,
+    DEFAULT_IMPORT_LIMIT,
+    DEFAULT_LIMIT,
+    DEFAULT_LIMIT_OF_ALL,
+)
 from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins
@@ -163,6 +168,12 @@ class Settings:
         number(1_024, 16_777_216),
         DEFAULT_BATCH_LIMIT,
         "bytes of the body of a batch; a longer one is 413",
+    )
+    max_import_bytes: int = setting(
+        "TODO_MAX_IMPORT_BYTES",
+        number(1_024, 16_777_216),
+        DEFAULT_IMPORT_LIMIT,
+        "bytes of the body of an import; a longer one, or one longer than `TODO_MAX_BODIES_BYTES`, is 413",
     )
     max_bodies_bytes: int = setting(
         "TODO_MAX_BODIES_BYTES",

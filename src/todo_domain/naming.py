@@ -16,15 +16,15 @@ LONGEST_UID: Final = 128
 _UID: Final = re.compile(rf"[0-9A-Za-z._~@-]{{{SHORTEST_UID},{LONGEST_UID}}}", re.ASCII)
 
 
-def checked_uid(field: str, text: object) -> str:
-    """Return `text` as a uid, or raise Invalid.
+def checked_uid(field: str, text: object, *, or_id: bool = True) -> str:
+    """Return `text` as a uid, or raise Invalid, whose message says whether an id would do, too.
 
     A uid has at least ten characters, because shorter names collide and because `undefined` has nine; a name of digits
     alone would be an id.
     """
     if type(text) is not str or _UID.fullmatch(text) is None or text.isdecimal():
+        kind = "an id, or a uid" if or_id else "a uid"
         raise Invalid(
-            field,
-            f"must be an id, or a uid of {SHORTEST_UID} to {LONGEST_UID} of A-Z a-z 0-9 . _ ~ @ -, not only digits",
+            field, f"must be {kind} of {SHORTEST_UID} to {LONGEST_UID} of A-Z a-z 0-9 . _ ~ @ -, not only digits"
         )
     return text

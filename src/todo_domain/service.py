@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import cached_property
 from typing import Unpack
 
-from todo_domain.batch import first_failure, plan, settled
+from todo_domain.batch_service import BatchService
 from todo_domain.changes import LARGEST_PAGE, Changes
-from todo_domain.changeset import Kept
 from todo_domain.deadline import Deadline
 from todo_domain.editing import Edit, EditsInOneStep
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.feed_service import FeedService
 from todo_domain.naming import Key
-from todo_domain.operations import Operation, Result, keys_of
 from todo_domain.owner import UserId, require_owned
 from todo_domain.portability import Everything
 from todo_domain.ports import Created, Once, Written
@@ -23,10 +21,9 @@ from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
 from todo_domain.room import Room
 from todo_domain.task import Members, Task, at_revision, check, check_new
-from todo_domain.trash_service import TrashService
 
 
-class TaskService(TrashService, FeedService):
+class TaskService(BatchService, FeedService):
     """One user's tasks, over any store that keeps the contract of `Tasks`.
 
     A method raises the errors of its store's method, and Invalid for a value that breaks a rule. `if_match` has the
@@ -184,33 +181,6 @@ class TaskService(TrashService, FeedService):
         except Stale as stale:
             require_owned(owner, stale.current)
             raise
-
-    async def batch(
-        self, owner: UserId, operations: Sequence[Operation], *, atomic: bool = False, deadline: Deadline | None = None
-    ) -> Sequence[Result]:
-        """Do the operations in order and in one transaction; return a result for each.
-
-        Each follows the rules of its single method, and sees the effects of the earlier ones. A failed operation
-        changes nothing, and the others are done; but if `atomic`, the first failure raises OperationFailed and nothing
-        is written.
-        """
-        deadline = deadline or Deadline.within()
-        keys = keys_of(operations)
-        while True:
-            now = self._clock()
-            snapshot = await self._tasks.snapshot(owner, keys, deadline=deadline)
-            planned = plan(operations, snapshot, owner=owner, quota=self._quota, now=now, trash_kept=self._trash_kept)
-            if atomic and (failure := first_failure(planned, snapshot)) is not None:
-                raise failure
-            if not planned.changes.writes:
-                return settled(planned, Kept(planned.changes.revision, {}))
-            kept = await self._tasks.apply(
-                owner, planned.changes, now=now, trash_kept=self._trash_kept, deadline=deadline
-            )
-            if kept is not None:
-                return settled(planned, kept)
-            if deadline.left() < 0:
-                raise Unavailable("too many concurrent changes of these tasks: try again")
 
     async def changes(
         self,

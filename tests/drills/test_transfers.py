@@ -1,8 +1,9 @@
-"""What others notice of a user who exports everything, again and again: the p95 of short requests, and the same alone.
+"""What others notice of a user who exports or imports everything, again and again: the p95 of short requests.
 
 .venv/bin/python -m pytest -s tests/drills/test_transfers.py
 """
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +31,29 @@ while True:
     answer = connection.getresponse()
     assert answer.status == 200
     print(sum(map(len, iter(lambda: answer.read(65536), b""))), flush=True)
+"""
+
+
+IMPORTING = """
+import json, sys
+from http.client import HTTPConnection
+port, name, token = sys.argv[1:]
+for number in range(1_000):
+    tasks = [
+        {"uid": f"name-{each:09}", "title": f"{number} {each}", "description": "Buy groceries, and the bread. " * 13}
+        for each in range(10_000)
+    ]
+    if name == "same":
+        for each, task in enumerate(tasks):
+            task["title"] = f"{each}"
+    body = json.dumps({"format": "todo/1", "user_id": "a", "tasks": tasks})
+    connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", "/api/me/import", body, headers)
+    answer = connection.getresponse()
+    told = answer.read()
+    assert answer.status == 200, told
+    print(told.decode(), flush=True)
 """
 
 
@@ -81,3 +105,27 @@ def test_what_others_notice_of_an_export(tmp_path, format_):
     print(f"{format_}: {figures}")  # noqa: T201  the figures, for -s
     assert len(set(exports)) == 1
     assert beside < max(10 * alone, 100)
+
+
+@pytest.mark.parametrize("files", ["same", "other"])
+def test_what_others_notice_of_an_import(tmp_path, files):
+    with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
+        ann, bob = token_for("ann", SECRET), token_for("bob", SECRET)
+        for _ in range(20):
+            served.request("POST", "/api/me/tasks", bob, {"title": "short"})
+        alone = p95(served, bob)
+        program = [sys.executable, "-c", IMPORTING, str(served.port), files, ann]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as importing:
+            begun = time.perf_counter()
+            first = p95(served, bob)  # while all tasks are new
+            told = [json.loads(importing.stdout.readline())]
+            took = time.perf_counter() - begun
+            beside = p95(served, bob)
+            importing.terminate()
+            told += map(json.loads, importing.stdout)
+    figures = (
+        f"{alone:.2f} ms alone, {first:.2f} ms beside the first import ({took:.1f} s), {beside:.2f} ms beside others"
+    )
+    print(f"{files}: p95 {figures}")  # noqa: T201  the figures, for -s
+    assert told[0] == {"created": TASKS, "updated": 0, "unchanged": 0, "skipped": [], "skipped_count": 0}
+    assert max(first, beside) < max(10 * alone, 100)

@@ -139,6 +139,7 @@ STATUSES = {
     "discard_task": "204 400 404",
     "stream_events": "200 400",
     "export_tasks": "200 400",
+    "import_tasks": "200 400 413 415",
     "erase_user": "204 400",
     "make_feed": "201 400 413 415",
     "end_feed": "204 400",
@@ -303,6 +304,7 @@ def test_operations_keep_their_names():
             "do_batch",
             "stream_events",
             "export_tasks",
+            "import_tasks",
             "erase_user",
             "make_feed",
             "end_feed",
@@ -385,7 +387,7 @@ def test_every_member_and_every_parameter_has_a_description():
     assert not missing
 
 
-NARROW = {"failed", "index", "status"}
+NARROW = {"failed", "index", "status", "created", "updated", "unchanged", "skipped_count"}
 """Numbers of 32 bits."""
 
 
@@ -594,6 +596,13 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
     ("discard_task", "bad_key"): ("DELETE", TRASH + "/0", {}),
     ("stream_events", "bad_since"): ("GET", f"/api/{OWNER}/events?since=-1", {}),
     ("export_tasks", "unknown_format"): ("GET", f"/api/{OWNER}/export?format=xml", {}),
+    ("import_tasks", "not_an_export"): (
+        "POST",
+        f"/api/{OWNER}/import",
+        {"json": {"format": "todo/2", "user_id": OWNER, "tasks": []}},
+    ),
+    ("import_tasks", "no_tasks"): ("POST", f"/api/{OWNER}/import", {"json": {"format": "todo/1", "user_id": OWNER}}),
+    ("ImportTooLarge", "too_large"): ("POST", f"/api/{OWNER}/import", {"json": "x" * 8_388_608}),
     ("erase_user", "not_confirmed"): ("DELETE", f"/api/{OWNER}?confirm=me", {}),
     ("make_feed", "unknown_member"): ("POST", f"/api/{OWNER}/feed", {"json": {"title": "x"}}),
     ("end_feed", "unknown_parameter"): ("DELETE", f"/api/{OWNER}/feed?confirm=true", {}),

@@ -63,12 +63,12 @@ FAULTS = {
     "bad_condition": Fault(5, 400, "If-Match", "if-match", "17", "put patch delete complete"),
     "bad_read_condition": Fault(5, 400, "If-None-Match", "if-none-match", "17", "list read changes export trash"),
     "bad_key": Fault(5, 400, "Idempotency-Key", "idempotency-key", '"', "create"),
-    "other_type": Fault(6, 415, None, "content-type", "text/plain", "create put patch complete restore"),
-    "no_type": Fault(6, 415, None, "content-type", None, "create put patch complete restore"),
-    "encoded": Fault(6, 415, None, "content-encoding", "gzip", "create put patch complete restore"),
+    "other_type": Fault(6, 415, None, "content-type", "text/plain", "create put patch complete restore import"),
+    "no_type": Fault(6, 415, None, "content-type", None, "create put patch complete restore import"),
+    "encoded": Fault(6, 415, None, "content-encoding", "gzip", "create put patch complete restore import"),
     "body_too_large": Fault(7, 413, None, "padding", 70_000, "create put patch complete restore"),
-    "bad_json": Fault(8, 400, "body", "body", b"{", "create put patch complete restore"),
-    "unknown_member": Fault(8, 400, "nonsense", "body", b'{"nonsense": 1}', "create put patch complete restore"),
+    "bad_json": Fault(8, 400, "body", "body", b"{", "create put patch complete restore import"),
+    "unknown_member": Fault(8, 400, "nonsense", "body", b'{"nonsense": 1}', "create put patch complete restore import"),
     "bad_value": Fault(8, 400, "title", "body", b'{"title": "\\u0000"}', "create put patch"),
     "contradiction": Fault(8, 400, "completed", "body", b'{"title": "x", "completed": true, "status": "incomplete"}',
     "create put patch"),
@@ -91,6 +91,7 @@ OPERATIONS = {
     "complete": ("PATCH", "/tasks/{key}/complete"),
     "changes": ("GET", "/changes"),
     "export": ("GET", "/export"),
+    "import": ("POST", "/import"),
     "erase": ("DELETE", ""),
     "trash": ("GET", "/trash"),
     "empty": ("DELETE", "/trash"),
@@ -103,6 +104,7 @@ BODIES = {
     "patch": b'{"title": "y"}',
     "complete": b'{"completed": true}',
     "restore": b"{}",
+    "import": b'{"format": "todo/1", "user_id": "a", "tasks": []}',
 }
 
 

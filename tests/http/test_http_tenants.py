@@ -60,6 +60,7 @@ def test_the_matrix_covers_the_routes_of_the_contract():
         ("POST", "/api/{user_id}/batch"),
         ("GET", "/api/{user_id}/changes"),
         ("GET", "/api/{user_id}/export"),
+        ("POST", "/api/{user_id}/import"),
         ("DELETE", "/api/{user_id}"),
         ("GET", "/api/{user_id}/trash"),
         ("DELETE", "/api/{user_id}/trash"),

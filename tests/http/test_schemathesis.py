@@ -67,8 +67,15 @@ def keep_the_words(context: Any, case: schemathesis.Case, kwargs: dict[str, Any]
     if isinstance(case.body, dict) and "operations" in case.body:
         for operation in case.body["operations"]:
             _mend_operation(operation)
+    elif isinstance(case.body, dict) and "format" in case.body:
+        _mend_file(case.body)
     elif isinstance(case.body, dict):
         _mend_body(case.body, put=case.method == "PUT")
+
+
+def _mend_file(file: dict[str, Any]) -> None:
+    if isinstance(file.get("revision"), float):
+        file["revision"] = int(file["revision"])  # a JSON schema takes 1.0 for an integer
 
 
 def _mend_operation(operation: dict[str, Any]) -> None:

@@ -99,6 +99,9 @@ def test_what_may_take_half_a_minute_has_more_time_than_the_rest(tmp_path):
     with Upstream(slow) as upstream, proxying(tmp_path, upstream.port, changes=times) as port:
         assert ask(port, "DELETE", "/api/ann?confirm=ann")[0] == 200
         assert ask(port, "GET", "/api/ann/export?format=csv")[0] == 200
+        assert ask(port, "POST", "/api/ann/import", body="x" * 8_388_608)[0] == 200
+        assert ask(port, "POST", "/api/ann/import", body="x" * 8_388_609)[0] == 413
+        assert ask(port, "POST", "/api/ann/batch", body="x" * 1_048_577)[0] == 413
         assert ask(port, "DELETE", "/api/me/tasks/1")[0] == 503
 
 

@@ -14,6 +14,7 @@ from store_contract.editing import Editing
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
 from store_contract.feeds import Feeds
+from store_contract.importing import Importing
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
 from store_contract.lists import Lists
@@ -42,6 +43,7 @@ class StoreContract(
     Erasing,
     Exporting,
     Feeds,
+    Importing,
 ):
     """The promises of `Tasks`."""
 

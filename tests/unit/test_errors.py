@@ -29,4 +29,4 @@ def test_every_error_but_those_of_no_operation_is_an_answer_of_the_document():
 
 
 def test_every_shared_answer_has_its_error():
-    assert answers.common_answers(body_limit=1, batch_limit=1, quota=1).keys() == answers._SHARED.keys()
+    assert answers.common_answers(body_limit=1, batch_limit=1, import_limit=1, quota=1).keys() == answers._SHARED.keys()

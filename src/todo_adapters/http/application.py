@@ -12,7 +12,7 @@ from todo_adapters.http.endpoints.changes import ChangesController
 from todo_adapters.http.endpoints.events import EventsController
 from todo_adapters.http.endpoints.feed import FeedController, feed_handler
 from todo_adapters.http.endpoints.ops import ops_router
-from todo_adapters.http.endpoints.portability import EraseController, ExportController
+from todo_adapters.http.endpoints.portability import EraseController, ExportController, ImportController
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.endpoints.trash import TrashController
 from todo_adapters.http.live import LEAVE_STREAMS
@@ -23,7 +23,13 @@ from todo_adapters.http.middleware.direct_calls import DirectCalls
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.answer_memory import AnswerMemory
-from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT, DEFAULT_LIMIT_OF_ALL, Bodies
+from todo_adapters.http.protocol.body import (
+    DEFAULT_BATCH_LIMIT,
+    DEFAULT_IMPORT_LIMIT,
+    DEFAULT_LIMIT,
+    DEFAULT_LIMIT_OF_ALL,
+    Bodies,
+)
 from todo_adapters.http.protocol.context import Parts
 from todo_adapters.http.protocol.transfers import Transfers
 from todo_adapters.observability.metrics import Metrics
@@ -50,6 +56,7 @@ def http_application(
     cors_origins: Iterable[str] = (),
     body_limit: int = DEFAULT_LIMIT,
     batch_limit: int = DEFAULT_BATCH_LIMIT,
+    import_limit: int = DEFAULT_IMPORT_LIMIT,
     bodies_limit: int = DEFAULT_LIMIT_OF_ALL,
     user_rate: Rate | None = None,
     refused_rate: Rate | None = None,
@@ -63,10 +70,11 @@ def http_application(
     """Return the ASGI application that keeps the HTTP contract over these parts.
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
-    valid token. `body_limit` applies to one request, `batch_limit` to one batch, `bodies_limit` to all bodies held at
-    once. `openapi` is the document to serve, None to hide it. `metrics` counts, and serves `/metrics`. `admission`
-    limits the work in progress. `live` serves streams and waits. `answers` limits the memory of answers. Without
-    `erase`, the route that erases a user is 404; without `feeds`, the routes of calendar feeds are.
+    valid token. `body_limit` applies to one request, `batch_limit` to one batch, `import_limit` to one import,
+    `bodies_limit` to all bodies held at once. `openapi` is the document to serve, None to hide it. `metrics` counts,
+    and serves `/metrics`. `admission` limits the work in progress. `live` serves streams and waits. `answers` limits
+    the memory of answers. Without `erase`, the route that erases a user is
+    404; without `feeds`, the routes of calendar feeds are.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
@@ -80,6 +88,7 @@ def http_application(
         live,
         body_limit,
         batch_limit,
+        import_limit,
         bodies,
         answers,
         Transfers(),
@@ -101,6 +110,7 @@ def http_application(
             ChangesController,
             EventsController,
             ExportController,
+            ImportController,
             *([EraseController] if erase else []),
             *([FeedController] if feeds else []),
             *([feed_handler(parts, metrics, refused_rate)] if feeds else []),

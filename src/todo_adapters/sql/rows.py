@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from sys import getsizeof
 from typing import Any, Final, NamedTuple, TypedDict
 
 from todo_domain.changes import Tombstone
 from todo_domain.errors import KeyReused
 from todo_domain.extra import EMPTY
+from todo_domain.instants import text_of_instant
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.ports import Once
@@ -32,11 +33,6 @@ class Forms(NamedTuple):
     instant: Callable[[datetime], Any]
     day: Callable[[date], Any]
     several: Callable[[Sequence[Any]], Any]
-
-
-def text_of_instant(instant: datetime) -> str:
-    """Return an aware time as text of fixed width, which sorts like the time: `2026-11-22T09:15:00.123456Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _as_it_is(value: Any) -> Any:  # noqa: ANN401  whatever it is

@@ -1,16 +1,18 @@
-"""All data of a user: export as a file, and erase."""
+"""All data of a user: export as a file, import from one, and erase."""
 
 from __future__ import annotations
 
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from litestar import Controller, delete, get
+from litestar import Controller, delete, get, post
 from litestar.types import ASGIApp
 
 from todo_adapters.formats import spreadsheet
 from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.answer_memory import AnswerRoom
+from todo_adapters.http.protocol.imports import ImportOut, checked_file
+from todo_adapters.http.protocol.pace import Pace
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
@@ -18,11 +20,13 @@ from todo_adapters.http.protocol.schemas import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
-from todo_domain import Deadline
+from todo_domain import Deadline, TodoError, Unavailable
+from todo_domain.importing import Entry, Import
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from todo_adapters.http.protocol.imports import CheckedFile
     from todo_domain import UserId
     from todo_domain.portability import Everything
 
@@ -31,6 +35,12 @@ _TYPES: Final[dict[str, Header]] = {
     "csv": (b"content-type", b"text/csv; charset=utf-8; header=present"),
     "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
 }
+
+_STEP: Final = 25
+"""Entries of a step: more would hold up others for longer."""
+
+_STEP_BYTES: Final = 65_536
+"""Bytes of the file after which a step ends, however few entries it has."""
 
 _SHARE: Final = 0.1
 """The part of a worker's time that writing an export may take."""
@@ -67,6 +77,34 @@ class ExportController(Controller):
         return answer
 
 
+class ImportController(Controller):
+    """`/api/{user_id}/import`."""
+
+    path = "/api/{user_id:str}/import"
+    request_class = TaskRequest
+
+    @post(status_code=200)
+    async def import_tasks(self, request: TaskRequest) -> ASGIApp:
+        """Import the tasks of a file, in steps, and report their outcome."""
+        request.no_parameters()
+        with request.transfers.one(request.owner):
+            raw = await request.import_file()
+            deadline = Deadline.within(TRANSFER_WITHIN)
+            pace = Pace(2 * len(raw), deadline)
+            report = ImportOut(created=0, updated=0, unchanged=0, skipped=[], skipped_count=0)
+            try:
+                await _bring_in(request, await checked_file(raw, pace), report, pace, deadline)
+            except Unavailable as failure:
+                # The steps before this one are kept.
+                unknown = failure.outcome_unknown or report.created + report.updated > 0
+                if unknown:
+                    request.note("user_imported", outcome="unknown")
+                raise Unavailable(str(failure), outcome_unknown=unknown, retry_after=failure.retry_after) from failure
+            counts = {name: getattr(report, name) for name in ("created", "updated", "unchanged", "skipped_count")}
+            request.note("user_imported", **counts)
+        return Answer(200, encode(report), [JSON, PRIVATE])
+
+
 class EraseController(Controller):
     """`/api/{user_id}`."""
 
@@ -81,6 +119,40 @@ class EraseController(Controller):
             await request.tasks.erase(request.owner, deadline=Deadline.within(TRANSFER_WITHIN))
         request.note("user_erased")
         return Answer(204, headers=[PRIVATE])
+
+
+async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, pace: Pace, deadline: Deadline) -> None:
+    """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
+    state, index = Import(file.source), 0
+    step: list[Entry | TodoError] = []
+    begin = end = file.begin
+    for read in file.entries():
+        if read is not None:
+            end, entry = read
+            step.append(entry)
+            if len(step) >= _STEP or end - begin >= _STEP_BYTES:
+                index = await _keep(request, state, step, index, report, deadline)
+                step, begin = [], end
+        await pace.rest(len(file.raw) + end)
+    await _keep(request, state, step, index, report, deadline)
+
+
+async def _keep(
+    request: TaskRequest,
+    state: Import,
+    step: list[Entry | TodoError],
+    index: int,
+    report: ImportOut,
+    deadline: Deadline,
+) -> int:
+    """Import the entries of a step, the first of which has this index, and return the index of the next."""
+    entries = [entry for entry in step if isinstance(entry, Entry)]
+    outcomes = iter(
+        await request.tasks.import_step(request.owner, state, entries, deadline=deadline) if entries else ()
+    )
+    for at, entry in enumerate(step, start=index):
+        report.add(at, next(outcomes) if isinstance(entry, Entry) else entry)
+    return index + len(step)
 
 
 def _fragments(format_: str, owner: UserId, everything: Everything) -> Iterator[bytes]:

@@ -14,11 +14,11 @@ from todo_adapters.http.openapi.headers import HEADERS
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
-from todo_adapters.http.openapi.portability import ERASE, EXPORT
+from todo_adapters.http.openapi.portability import ERASE, EXPORT, IMPORT
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
 from todo_adapters.http.openapi.trash import DISCARD, EMPTY_TRASH, LIST_TRASH, RESTORE
-from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_LIMIT
+from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT, DEFAULT_IMPORT_LIMIT, DEFAULT_LIMIT
 from todo_adapters.http.protocol.response import encode
 from todo_domain.owner import DEFAULT_QUOTA
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OPERATIONS: Final = (
-    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, BATCH, CHANGES, EVENTS, EXPORT, ERASE),
+    *(LIST, CREATE, READ, PUT, PATCH, DELETE, COMPLETE, BATCH, CHANGES, EVENTS),
+    *(EXPORT, IMPORT, ERASE),
     *(MAKE_FEED, END_FEED, READ_FEED),
     *(LIST_TRASH, RESTORE, DISCARD, EMPTY_TRASH),
     *(LIVE, READY, METRICS, CONTRACT, FRONT, DOCS, DOCS_FILE),
@@ -65,6 +66,7 @@ def document(
     *,
     body_limit: int = DEFAULT_LIMIT,
     batch_limit: int = DEFAULT_BATCH_LIMIT,
+    import_limit: int = DEFAULT_IMPORT_LIMIT,
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
     feeds: bool = True,
@@ -96,7 +98,9 @@ def document(
             "schemas": schemas(),
             "parameters": SHARED_PARAMETERS,
             "headers": HEADERS,
-            "responses": common_answers(body_limit=body_limit, batch_limit=batch_limit, quota=quota),
+            "responses": common_answers(
+                body_limit=body_limit, batch_limit=batch_limit, import_limit=import_limit, quota=quota
+            ),
         },
     }
 
@@ -105,12 +109,22 @@ def openapi_json(
     *,
     body_limit: int = DEFAULT_LIMIT,
     batch_limit: int = DEFAULT_BATCH_LIMIT,
+    import_limit: int = DEFAULT_IMPORT_LIMIT,
     quota: int = DEFAULT_QUOTA,
     erase: bool = True,
     feeds: bool = True,
 ) -> bytes:
     """Return the document as JSON."""
-    return encode(document(body_limit=body_limit, batch_limit=batch_limit, quota=quota, erase=erase, feeds=feeds))
+    return encode(
+        document(
+            body_limit=body_limit,
+            batch_limit=batch_limit,
+            import_limit=import_limit,
+            quota=quota,
+            erase=erase,
+            feeds=feeds,
+        )
+    )
 
 
 def _paths(operations: Iterable[Operation]) -> dict[str, dict[str, Any]]:

@@ -92,6 +92,7 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
     "StaleOrExists": Exists,
     "Gone": Gone,
     "BatchTooLarge": BodyTooLarge,
+    "ImportTooLarge": BodyTooLarge,
     "BodyTooLarge": BodyTooLarge,
     "NotJson": UnsupportedMediaType,
     "NotAPatch": UnsupportedMediaType,
@@ -130,7 +131,7 @@ def invalid(**calls: Callable[[], object]) -> Answers:
     }
 
 
-def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
+def common_answers(*, body_limit: int, batch_limit: int, import_limit: int, quota: int) -> Answers:
     """Return the errors that several operations share, by name."""
 
     def not_json() -> None:
@@ -162,6 +163,10 @@ def common_answers(*, body_limit: int, batch_limit: int, quota: int) -> Answers:
         "BatchTooLarge": refused(
             f"The body has more than {batch_limit:,} bytes.",
             {"too_large": lambda: check_size(bytes(batch_limit + 1), batch_limit)},
+        ),
+        "ImportTooLarge": refused(
+            f"The body has more than {import_limit:,} bytes.",
+            {"too_large": lambda: check_size(bytes(import_limit + 1), import_limit)},
         ),
         "BodyTooLarge": refused(
             f"The body has more than {body_limit:,} bytes.",

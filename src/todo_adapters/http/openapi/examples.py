@@ -27,9 +27,10 @@ from todo_adapters.http.protocol.schemas import (
 )
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
 from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, Trashed, user_id
-from todo_domain.batch import plan, settled
+from todo_domain.batch import plan
 from todo_domain.changes import LARGEST_PAGE, page_of_changes
 from todo_domain.extra import EMPTY
+from todo_domain.judging import settled
 from todo_domain.owner import DEFAULT_QUOTA, first_counter
 from todo_domain.put import checked_put, judge_put
 from todo_domain.task import check, check_new, new_task

@@ -9,6 +9,7 @@ import msgspec
 
 from todo_adapters.http.protocol.batches import Batch, BatchResults, DeleteOperation, PatchOperation, PutOperation
 from todo_adapters.http.protocol.errors import ERRORS
+from todo_adapters.http.protocol.imports import ImportFile, ImportOut
 from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
 from todo_adapters.http.protocol.problems import (
     BatchProblemOut,
@@ -33,8 +34,19 @@ from todo_domain import Exists, Gone, Stale, Status
 
 _PROBLEMS: Final = (ProblemOut, StaleProblemOut, ExistsProblemOut, GoneProblemOut, BatchProblemOut)
 _OPERATIONS: Final = (PutOperation, PatchOperation, DeleteOperation)
-_BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Nothing, Batch, *_OPERATIONS)
-_STRUCTS: Final = (TaskOut, TrashedOut, ChangesOut, BatchResults, ExportOut, FeedOut, *_BODIES, *_PROBLEMS, Health)
+_BODIES: Final = (NewTask, TaskPut, TaskPatch, Completion, Nothing, Batch, ImportFile, *_OPERATIONS)
+_STRUCTS: Final = (
+    TaskOut,
+    TrashedOut,
+    ChangesOut,
+    BatchResults,
+    ExportOut,
+    ImportOut,
+    FeedOut,
+    *_BODIES,
+    *_PROBLEMS,
+    Health,
+)
 
 _TWINS_AGREE: Final = {
     "not": {

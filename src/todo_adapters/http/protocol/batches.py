@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from todo_adapters.http.protocol.body import decoder, document_of, shaped, shown
+from todo_adapters.http.protocol.body import document_of, shaped
+from todo_adapters.http.protocol.doubled import MARKING_DOUBLED, require_single, require_single_below
 from todo_adapters.http.protocol.errors import rule_of
 from todo_adapters.http.protocol.member_types import KEY_FORM, about, number_meta
 from todo_adapters.http.protocol.parameters import key_of
@@ -122,19 +122,13 @@ class BatchResults(Struct):
     results: Annotated[list[OperationResult], about("The result of each operation, in their order.")]
 
 
-class _Doubled(dict[str, Any]):
-    """A JSON object in which the name `twice` is given twice."""
-
-    twice: str
-
-
 def parse_batch(raw: bytes) -> BatchRequest:
     """Return the batch in a body.
 
     Raises Invalid if the operations cannot be distinguished. An error inside a `task` refuses only that operation.
     """
-    document = document_of(raw, _DECODER)
-    _require_single(document)
+    document = document_of(raw, MARKING_DOUBLED)
+    require_single(document)
     batch = shaped(document, Batch, _EXPECTED)
     return BatchRequest([_operation(index, given) for index, given in enumerate(batch.operations)], batch.atomic)
 
@@ -151,7 +145,7 @@ def _operation(index: int, given: object) -> Operation:
     if not isinstance(given, dict):
         raise Invalid(where, "must be a JSON object")
     try:
-        _require_single(given)
+        require_single(given)
         operation = shaped(
             {name: value for name, value in given.items() if name != "op"}, _shape(given.get("op")), _EXPECTED
         )
@@ -165,7 +159,7 @@ def _read(key: Key, operation: PutOperation | PatchOperation | DeleteOperation, 
     """Return the operation, or a refused one if its task is not a valid body of the single request."""
     if_match = None if operation.if_match is UNSET else (operation.if_match,)
     try:
-        _require_single_below(task)
+        require_single_below(task)
         match operation:
             case PutOperation():
                 put = put_of(shaped(operation.task, TaskPut))
@@ -186,34 +180,6 @@ def _shape(op: object) -> type[PutOperation | PatchOperation | DeleteOperation]:
     if shape is None:
         raise Invalid("op", "must be put, patch or delete")
     return shape
-
-
-def _doubled(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object, marked if a name is given twice, so that only its operation is refused."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        found = _Doubled(found)
-        found.twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-    return found
-
-
-_DECODER: Final = decoder(_doubled)
-
-
-def _require_single(document: object) -> None:
-    if isinstance(document, _Doubled):
-        raise Invalid(shown(document.twice), "is given twice")
-
-
-def _require_single_below(document: object) -> None:
-    """Raise Invalid if a name is given twice in an object at any depth of the document."""
-    below = [document]
-    while below:
-        _require_single(each := below.pop())
-        if isinstance(each, dict):
-            below += each.values()
-        elif isinstance(each, list):
-            below += each
 
 
 def _result(result: Result) -> OperationResult:

@@ -26,6 +26,9 @@ DEFAULT_LIMIT: Final = 65_536
 DEFAULT_BATCH_LIMIT: Final = 1_048_576
 """The most bytes of the body of a batch."""
 
+DEFAULT_IMPORT_LIMIT: Final = 8_388_608
+"""Bytes of the body of an import."""
+
 DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
 """The most bytes of all bodies that a process holds."""
 
@@ -105,8 +108,8 @@ def parse(body: bytes, shape: type[T]) -> T:
     return shaped(document_of(body, _DECODER), shape)
 
 
-def decoder(objects: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
-    """Return a decoder in which `objects` makes each object from its pairs."""
+def decoder(objects: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> json.JSONDecoder:
+    """Return a decoder in which `objects` makes each object from its pairs; without it, a later equal name wins."""
     return json.JSONDecoder(object_pairs_hook=objects, parse_constant=_no_constant)
 
 

@@ -31,6 +31,7 @@ class Parts(NamedTuple):
     live: Live
     body_limit: int
     batch_limit: int
+    import_limit: int
     bodies: Bodies
     answers: AnswerMemory
     transfers: Transfers

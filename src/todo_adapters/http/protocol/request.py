@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from hashlib import sha256
 from time import monotonic
@@ -16,12 +17,13 @@ from todo_adapters.http.protocol.conditional import ANYTHING, idempotency_key, i
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_key
+from todo_adapters.http.protocol.transfers import LONGEST_PAUSE
 from todo_domain import Deadline, Invalid, Key, Once, TaskService, Unavailable, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import HTTPReceiveMessage, Receive, Scope, Send
 
     from todo_adapters.http.protocol.answer_memory import AnswerMemory
     from todo_adapters.http.protocol.transfers import Transfers
@@ -76,7 +78,7 @@ class TaskRequest(Request[UserId, None, Any]):
         """The transfers of this worker."""
         return self.context.parts.transfers
 
-    def note(self, event: str, **more: str) -> None:
+    def note(self, event: str, **more: str | int) -> None:
         """Record an event of this request in the audit log."""
         self.context.route = self.scope["path_template"]
         self.context.parts.audit.record(event, **more, **self.context.details())
@@ -170,15 +172,30 @@ class TaskRequest(Request[UserId, None, Any]):
             raise Invalid("body", "is empty: send a JSON object")
         return parse_batch(raw)
 
+    async def import_file(self) -> bytes:
+        """Return the body of an import as it came."""
+
+        async def receive() -> HTTPReceiveMessage:
+            try:
+                async with asyncio.timeout(LONGEST_PAUSE):
+                    return await self.receive()  # type: ignore[return-value]  # of HTTP alone
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+
+        raw = await self._read_body(self.context.parts.import_limit, receive)
+        if not raw:
+            raise Invalid("body", "is empty: send what an export gave")
+        return raw
+
     def spend(self, requests: int) -> None:
         """Count requests beside this one. Raises RateLimited."""
         self.context.parts.spend(self.owner, requests)
 
-    async def _read_body(self, limit: int | None = None) -> bytes:
+    async def _read_body(self, limit: int | None = None, receive: Receive | None = None) -> bytes:
         """Return the body after checking its type and size; the type of an empty body is not checked."""
         limit = self.context.parts.body_limit if limit is None else limit
         begun = monotonic()
-        raw = await body.read(self.receive, limit, self._hold)
+        raw = await body.read(receive or self.receive, limit, self._hold)
         if (waited := monotonic() - begun) > _AT_ONCE:  # the client's time does not count
             self.context.deadline = self.context.deadline.later(waited)
         if raw:

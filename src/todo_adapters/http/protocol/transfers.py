@@ -20,6 +20,9 @@ MOST_TRANSFERS: Final = 2
 TRANSFER_WITHIN: Final = 30.0
 """Seconds that the work of one transfer may take; sending and receiving may take longer."""
 
+LONGEST_PAUSE: Final = 30.0
+"""Seconds without a byte after which the body of a transfer counts as cut."""
+
 RETRY_AFTER: Final = 5
 """Seconds after which a refused transfer may be tried again."""
 

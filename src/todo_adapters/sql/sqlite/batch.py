@@ -7,11 +7,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Values, columns, named, task_from_sqlite, text_of_instant
+from todo_adapters.sql.rows import Values, columns, named, task_from_sqlite
 from todo_adapters.sql.sqlite import steps, texts
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.errors import Gone, NotFound
+from todo_domain.instants import text_of_instant
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.task import Task

@@ -6,10 +6,11 @@ import sqlite3
 from datetime import datetime
 
 from todo_adapters.sql.feed import page_of
-from todo_adapters.sql.rows import counted, task_from_sqlite, text_of_instant
+from todo_adapters.sql.rows import counted, task_from_sqlite
 from todo_adapters.sql.sqlite import texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
 from todo_domain.deadline import Deadline
+from todo_domain.instants import text_of_instant
 from todo_domain.owner import UserId
 from todo_domain.query import Page
 from todo_domain.room import Room

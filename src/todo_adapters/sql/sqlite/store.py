@@ -18,7 +18,6 @@ from todo_adapters.sql.rows import (
     named,
     replayed,
     task_from_sqlite,
-    text_of_instant,
 )
 from todo_adapters.sql.sqlite import batch, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT
@@ -28,6 +27,7 @@ from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale
+from todo_domain.instants import text_of_instant
 from todo_domain.naming import Key
 from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
