@@ -72,14 +72,14 @@ class BareWire(PipelineConnection):
 
 def without_context(*parts: sa.ClauseElement, writes: bool = False) -> Transaction:
     """Return a transaction without the user's context."""
-    batch = Transaction(*parts, writes=writes)
-    own = batch.statements[1:]
+    transaction = Transaction(*parts, writes=writes)
+    own = transaction.statements[1:]
     places = sorted({place for statement in own for place in statement.places})
-    batch.parameters = tuple(batch.parameters[place] for place in places)
-    batch.statements = tuple(
+    transaction.parameters = tuple(transaction.parameters[place] for place in places)
+    transaction.statements = tuple(
         statement._replace(places=tuple(places.index(place) for place in statement.places)) for statement in own
     )
-    return batch
+    return transaction
 
 
 _NEWEST: Final = lists.Shape(Sort("created_at", descending=True), "nothing", filtered=False)

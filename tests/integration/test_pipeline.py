@@ -31,10 +31,10 @@ async def store(postgres_databases, postgres_database):
         yield opened
 
 
-async def who(store, batch, names):
+async def who(store, transaction, names):
     """Return what each of them is told about themselves, all asking in the same turn."""
-    await store._client.run(batch, {"owner": "warms up"})
-    answers = await asyncio.gather(*(store._client.run(batch, {"owner": name}) for name in names))
+    await store._client.run(transaction, {"owner": "warms up"})
+    answers = await asyncio.gather(*(store._client.run(transaction, {"owner": name}) for name in names))
     return [row for ((row,),) in answers]
 
 
@@ -95,7 +95,7 @@ async def test_an_answer_too_many_ends_the_connection_rather_than_reach_somebody
     assert connection.broken
 
 
-async def test_behind_a_pooler_batches_travel_one_at_a_time_and_nothing_is_prepared(
+async def test_behind_a_pooler_transactions_travel_one_at_a_time_and_nothing_is_prepared(
     postgres_server, postgres_database, ann
 ):
     pgbouncer.require()
@@ -128,7 +128,7 @@ async def test_behind_a_pooler_batches_travel_one_at_a_time_and_nothing_is_prepa
             assert connection.execute(prepared).fetchone() == (0,)
 
 
-async def test_a_direct_connection_carries_many_batches_at_once(store, ann):
+async def test_a_direct_connection_carries_many_transactions_at_once(store, ann):
     tasks = TaskService(store)
     task = (await tasks.create(ann, title="x")).task
     assert await tasks.get(ann, task.id) == task

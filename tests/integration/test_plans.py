@@ -3,7 +3,7 @@
 import pytest
 
 from support.plans import nodes, planning, plans
-from todo_adapters.sql.postgres import batches as postgres
+from todo_adapters.sql.postgres import transactions as postgres
 
 PARTITIONS = 16
 KEYS = {
@@ -14,7 +14,7 @@ KEYS = {
     "idempotency_keys": "user_id",
     "feeds": "user_id",
 }
-BATCHES = postgres.all_batches()
+TRANSACTIONS = postgres.all_transactions()
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,9 @@ def partitioned(postgres_databases):
             yield connection
 
 
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("name", TRANSACTIONS)
 def test_each_statement_touches_one_partition_of_each_table(partitioned, name):
-    for text, plan in plans(partitioned, name, BATCHES[name], "ann"):
+    for text, plan in plans(partitioned, name, TRANSACTIONS[name], "ann"):
         touched = [node["Relation Name"] for node in nodes(plan) if "Relation Name" in node]
         parts = {relation for relation in touched if relation not in KEYS}
         assert len({part.rpartition("_p")[2] for part in parts}) <= 1, text
@@ -92,8 +92,8 @@ def crowded(postgres_databases):
 
 @pytest.mark.parametrize("user", ["user0", "user7", "user5000"])
 def test_among_many_tasks_nothing_is_scanned_but_one_users_rows(crowded, user):
-    for name, batch in BATCHES.items():
-        for text, plan in plans(crowded, name, batch, user):
+    for name, transaction in TRANSACTIONS.items():
+        for text, plan in plans(crowded, name, transaction, user):
             for node in nodes(plan):
                 assert node["Node Type"] != "Seq Scan", f"{name}: {text}"
                 if node["Node Type"].endswith("Scan") and "Relation Name" in node:
@@ -103,10 +103,10 @@ def test_among_many_tasks_nothing_is_scanned_but_one_users_rows(crowded, user):
 
 @pytest.mark.parametrize("user", ["user0", "user7", "user5000"])
 def test_the_default_order_is_read_from_its_index_and_nothing_but_the_page_is_sorted(crowded, user):
-    default = [name for name in BATCHES if "created_at" in name and "filter" not in name]
+    default = [name for name in TRANSACTIONS if "created_at" in name and "filter" not in name]
     assert default
     for name in default:
-        for text, plan in plans(crowded, name, BATCHES[name], user):
+        for text, plan in plans(crowded, name, TRANSACTIONS[name], user):
             for node in nodes(plan):
                 if "Sort" in node["Node Type"]:
                     assert node["Plan Rows"] <= 21, f"{name}: {text}"

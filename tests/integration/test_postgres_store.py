@@ -316,8 +316,8 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_refusal_of_the_servers_is_unavailable_and_nothing_was_written(store, ann, state):
-    batch = Transaction(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"), writes=True)
-    error, _ = await refusal(store._client.run(batch, {"owner": ann}))
+    transaction = Transaction(sa.text(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"), writes=True)
+    error, _ = await refusal(store._client.run(transaction, {"owner": ann}))
     assert STATES[state] in str(error)
     assert not error.outcome_unknown
     assert not re.search(r"postgres|psycopg|127\.0\.0\.1|todo_login|SQL", str(error))

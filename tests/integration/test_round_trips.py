@@ -117,12 +117,12 @@ async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_
     sent = []
     send, send_group = PipelineConnection.send, PipelineConnection.send_group
 
-    def counted(wire, batch, values, **how):
-        sent.append(len(batch.statements))
-        return send(wire, batch, values, **how)
+    def counted(wire, transaction, values, **how):
+        sent.append(len(transaction.statements))
+        return send(wire, transaction, values, **how)
 
     def counted_group(wire, group, **how):
-        sent.append(sum(len(batch.statements) for batch, _ in group))
+        sent.append(sum(len(transaction.statements) for transaction, _ in group))
         return send_group(wire, group, **how)
 
     async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as store:

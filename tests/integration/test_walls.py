@@ -10,7 +10,7 @@ from servers.postgres import PostgresServer
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
-from todo_adapters.sql.postgres import batches as postgres
+from todo_adapters.sql.postgres import transactions as postgres
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
 from todo_domain.editing import Edit, EditsInOneStep
@@ -151,14 +151,14 @@ async def _cannot_reach(store, ann, bob, clock):
 @pytest.fixture
 def unpinned(monkeypatch):
     """Take `user_id = …` out of every statement: each then speaks of everybody's rows."""
-    for batch in postgres.all_batches().values():
+    for transaction in postgres.all_transactions().values():
         without = tuple(
             statement._replace(text=text, name=b"unpinned_" + statement.name)
-            for statement in batch.statements
+            for statement in transaction.statements
             for text in [PIN.sub(lambda pin: b"(%s IS NOT NULL)" % (pin[1] or pin[2]), statement.text)]
         )
-        assert without[1:] != batch.statements[1:], "nothing was pinned to begin with"
-        monkeypatch.setattr(batch, "statements", (batch.statements[0], *without[1:]))
+        assert without[1:] != transaction.statements[1:], "nothing was pinned to begin with"
+        monkeypatch.setattr(transaction, "statements", (transaction.statements[0], *without[1:]))
 
 
 LOGINS = ["owner", "superuser", "least privilege"]

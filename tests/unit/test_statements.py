@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from todo_adapters.sql import feed, lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
 from todo_adapters.sql.postgres import batch as postgres_batch
-from todo_adapters.sql.postgres import batches as postgres
 from todo_adapters.sql.postgres import edit as postgres_edit
+from todo_adapters.sql.postgres import transactions as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.sqlite import texts as sqlite
@@ -18,23 +18,27 @@ from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks
 
 TABLES = "|".join(metadata.tables)
-BATCHES = postgres.all_batches()
+TRANSACTIONS = postgres.all_transactions()
 CAST = re.compile(
     r"%\((\w+)\)s"
     r"(::(?:VARCHAR|TEXT|BIGINT|INTEGER|SMALLINT|DATE|TIMESTAMP WITH TIME ZONE)(?:\[\])?(?: COLLATE \"C\")?)?"
 )
 
 
-def named(batch):
-    """The texts of a batch with the names of its parameters, and without the casts that only travelling needs."""
-    for statement in batch.statements:
-        names = [f"%({batch.parameters[place]})s" for place in statement.places]
+def named(transaction):
+    """The texts of a transaction with the names of its parameters, and without the casts that only travelling needs."""
+    for statement in transaction.statements:
+        names = [f"%({transaction.parameters[place]})s" for place in statement.places]
         text = re.sub(r"\$(\d+)", lambda number, names=names: names[int(number[1]) - 1], statement.text.decode())
         yield re.sub("::(BYTEA|BOOLEAN)", "", text)
 
 
 (CONTEXT,), (LOCK,) = named(Transaction()), named(Transaction(writes=True))
-SPLIT = {f"postgresql: {name} {n}": text for name, batch in BATCHES.items() for n, text in enumerate(named(batch))}
+SPLIT = {
+    f"postgresql: {name} {n}": text
+    for name, transaction in TRANSACTIONS.items()
+    for n, text in enumerate(named(transaction))
+}
 STATEMENTS = {name: text for name, text in SPLIT.items() if text not in {CONTEXT, LOCK}} | {
     f"sqlite: {name}": text for name, text in sqlite.all_texts().items()
 }
@@ -158,16 +162,16 @@ def test_there_is_a_statement_for_every_order_filter_and_kind_of_cursor():
     assert len(set(lists.all_shapes())) == 2 * (7 * 2 * 2 + 2 * 2)
 
 
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("name", TRANSACTIONS)
 def test_a_statement_goes_by_a_name_that_no_other_text_has(name):
-    for statement in BATCHES[name].statements:
-        others = (other for batch in BATCHES.values() for other in batch.statements)
+    for statement in TRANSACTIONS[name].statements:
+        others = (other for transaction in TRANSACTIONS.values() for other in transaction.statements)
         assert {other.text for other in others if other.name == statement.name} == {statement.text}
 
 
-@pytest.mark.parametrize("name", BATCHES)
-def test_a_batch_begins_by_saying_who_is_acting(name):
-    assert next(named(BATCHES[name])) == (LOCK if BATCHES[name].writes else CONTEXT)
+@pytest.mark.parametrize("name", TRANSACTIONS)
+def test_a_transaction_begins_by_saying_who_is_acting(name):
+    assert next(named(TRANSACTIONS[name])) == (LOCK if TRANSACTIONS[name].writes else CONTEXT)
     for setting in (
         "'role', 'todo_app', true",
         "'todo.user_id', %(owner)s::VARCHAR, true",
@@ -179,18 +183,18 @@ def test_a_batch_begins_by_saying_who_is_acting(name):
     assert "'lock_timeout', %(lock_timeout)s" in LOCK
 
 
-def test_a_batch_knows_whether_it_writes():
-    for batch in BATCHES.values():
-        texts = " ".join(named(batch))
-        assert batch.writes == bool(re.search(r"\b(?:INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", texts))
+def test_a_transaction_knows_whether_it_writes():
+    for transaction in TRANSACTIONS.values():
+        texts = " ".join(named(transaction))
+        assert transaction.writes == bool(re.search(r"\b(?:INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", texts))
 
 
 def test_what_may_look_at_every_task_of_a_user_travels_alone():
-    assert BATCHES["state"].alone
-    assert BATCHES["page by title behind nothing"].alone
-    assert BATCHES["page by -created_at behind value, filtered"].alone
-    assert not BATCHES["page by -created_at behind value"].alone
-    assert not BATCHES["get"].alone
+    assert TRANSACTIONS["state"].alone
+    assert TRANSACTIONS["page by title behind nothing"].alone
+    assert TRANSACTIONS["page by -created_at behind value, filtered"].alone
+    assert not TRANSACTIONS["page by -created_at behind value"].alone
+    assert not TRANSACTIONS["get"].alone
 
 
 def test_a_statement_with_a_value_of_its_own_is_refused():
@@ -199,9 +203,9 @@ def test_a_statement_with_a_value_of_its_own_is_refused():
 
 
 def test_parameters_of_one_name_are_of_one_type():
-    for name, batch in BATCHES.items():
+    for name, transaction in TRANSACTIONS.items():
         casts = {}
-        for parameter, cast in CAST.findall(" ".join(named(batch))):
+        for parameter, cast in CAST.findall(" ".join(named(transaction))):
             casts.setdefault(parameter, set()).add(cast)
         assert all(len(kinds) == 1 for kinds in casts.values()), (name, casts)
 

@@ -1,5 +1,5 @@
 """The port `Tasks` over PostgreSQL.
 
-`batches.py` lists every transaction that is sent, such as that of a create; its statements are in `writes.py`.
+`transactions.py` lists every transaction that is sent, such as that of a create; its statements are in `writes.py`.
 `client.py` sends the transactions, over the connections of `pool.py` and `pipeline.py`.
 """

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import psycopg
 
-from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
@@ -55,7 +55,7 @@ class PostgresCalls:
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read with that user's rights; 0 for a user who never wrote."""
-        found = await asyncio.gather(*(self._client.run(batches.COUNTER, {"owner": user}) for user in users))
+        found = await asyncio.gather(*(self._client.run(transactions.COUNTER, {"owner": user}) for user in users))
         return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
 
     def notifications(
@@ -79,22 +79,22 @@ class PostgresCalls:
         await prove_isolation(self._client)
 
     async def _run(
-        self, batch: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
+        self, transaction: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
     ) -> list[list[Row]]:
         """Run a transaction; a missing privilege, or row_security turned off, raises Unavailable."""
         try:
-            return await self._client.run(batch, values, deadline=deadline, room=room)
+            return await self._client.run(transaction, values, deadline=deadline, room=room)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 
     async def _run_once(
-        self, batch: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None
+        self, transaction: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None
     ) -> list[list[Row]]:
         """Run a transaction, with the key if there is one. Raises Repeated or KeyReused if the key was used."""
         if once is None:
-            return await self._run(batch, values, deadline=deadline)
+            return await self._run(transaction, values, deadline=deadline)
         values = {**values, **keyed(once, now, FORMS)}
-        seen, *results = await self._run(batches.ONCE[batch], values, deadline=deadline)
+        seen, *results = await self._run(transactions.ONCE[transaction], values, deadline=deadline)
         if seen:
             raise Repeated if seen[0][0] == once.fingerprint else KeyReused
         return results
@@ -114,12 +114,12 @@ class PostgresCalls:
             return
         with contextlib.suppress(Unavailable):  # the write is committed, and a later one will purge
             due = (deadline or Deadline.within()).at_most(_PURGE_TIMEOUT)
-            await self._run(batches.PURGE, expired(owner, now, trash_kept, FORMS), deadline=due)
+            await self._run(transactions.PURGE, expired(owner, now, trash_kept, FORMS), deadline=due)
 
 
-def batch_for(batch: Transaction, key: Key) -> Transaction:
+def transaction_for(transaction: Transaction, key: Key) -> Transaction:
     """Return the transaction, or for a uid the same one with a uid."""
-    return batches.BY_UID[batch] if isinstance(key, str) else batch
+    return transactions.BY_UID[transaction] if isinstance(key, str) else transaction
 
 
 def only(rows: list[Row], deleted: Sequence[Row] = ()) -> Task:

@@ -55,28 +55,28 @@ class PostgresClient:
         self._groups = WriteGroups(self._writes)
 
     async def run(
-        self, batch: Transaction, values: Values, *, deadline: Deadline | None = None, room: Room | None = None
+        self, transaction: Transaction, values: Values, *, deadline: Deadline | None = None, room: Room | None = None
     ) -> list[list[Row]]:
-        """Return the rows of each statement of the batch. The client adds the timeout to `values`.
+        """Return the rows of each statement of the transaction. The client adds the timeout to `values`.
 
-        With `room`, which is for a batch that travels alone, the rows of its last statement are counted as they
+        With `room`, which is for a transaction that travels alone, the rows of its last statement are counted as they
         arrive. Raises NoRoom if there is less room than they need.
-        The deadline is for everything: waiting for a connection, making it, running the batch, trying it again.
-        A batch that lost a race is tried again; so is a read that lost its connection or failed with others in its
-        group. A repeated read runs alone.
-        Raises Unavailable at the deadline, or before it if too little time is left to send the batch; the outcome is
-        unknown exactly if a writing batch was sent and no answer came. Raises psycopg.Error for a mistake in our own
-        statements.
+        The deadline is for everything: waiting for a connection, making it, running the transaction, trying it again.
+        A transaction that lost a race is tried again; so is a read that lost its connection or failed with others in
+        its group. A repeated read runs alone.
+        Raises Unavailable at the deadline, or before it if too little time is left to send the transaction; the outcome
+        is unknown exactly if a writing transaction was sent and no answer came. Raises psycopg.Error for a mistake in
+        our own statements.
         """
         give_up = (deadline or Deadline.within()).at
         attempt = 1
         while True:
             try:
-                if batch.grouped and self._writes.groups:
-                    return await self._grouped(batch, values, give_up)
-                return await self._once(self._pool(batch, again=attempt > 1), batch, values, give_up, room)
+                if transaction.grouped and self._writes.groups:
+                    return await self._grouped(transaction, values, give_up)
+                return await self._once(self._pool(transaction, again=attempt > 1), transaction, values, give_up, room)
             except OverdueError:
-                raise Unavailable(TOO_SLOW, outcome_unknown=batch.writes) from None
+                raise Unavailable(TOO_SLOW, outcome_unknown=transaction.writes) from None
             except psycopg.Error as error:
                 if error.sqlstate in NOT_PREPARED:  # nothing was done; without names it cannot happen again
                     for pool in self._pools:
@@ -84,7 +84,7 @@ class PostgresClient:
                     continue
                 if (sentence := sentence_for(error)) is None:
                     raise
-                unknown = batch.writes and left_open(error) and not isinstance(error, NotSentError)
+                unknown = transaction.writes and left_open(error) and not isinstance(error, NotSentError)
                 again = error.sqlstate in {*LOST_RACE, OUTDATED} or (left_open(error) and not unknown)
                 if not again or attempt == _ATTEMPTS:
                     raise Unavailable(sentence, outcome_unknown=unknown) from error
@@ -105,20 +105,20 @@ class PostgresClient:
     def _pools(self) -> tuple[Pool, Pool, Pool]:
         return self._reads, self._writes, self._slow
 
-    def _pool(self, batch: Transaction, *, again: bool) -> Pool:
-        if batch.writes and not batch.alone:
+    def _pool(self, transaction: Transaction, *, again: bool) -> Pool:
+        if transaction.writes and not transaction.alone:
             return self._writes
-        if batch.alone or again:
+        if transaction.alone or again:
             return self._slow
         return self._reads if self._reads.groups else min(self._reads, self._slow, key=lambda pool: pool.crowd)
 
-    async def _grouped(self, batch: Transaction, values: Values, give_up: float) -> list[list[Row]]:
+    async def _grouped(self, transaction: Transaction, values: Values, give_up: float) -> list[list[Row]]:
         """Do what `_once` does, together with the writes of others if that succeeds."""
-        write = self._groups.enter(batch, values, give_up)
+        write = self._groups.enter(transaction, values, give_up)
         try:
             return await write.answer
         except NotRunError:
-            return await self._once(self._writes, batch, values, give_up, None)
+            return await self._once(self._writes, transaction, values, give_up, None)
         except asyncio.CancelledError:  # the canceller may rely on the outcome being final
             await write.ended()
             raise
@@ -126,7 +126,7 @@ class PostgresClient:
             self._groups.leave(write)
 
     async def _once(
-        self, pool: Pool, batch: Transaction, values: Values, give_up: float, room: Room | None
+        self, pool: Pool, transaction: Transaction, values: Values, give_up: float, room: Room | None
     ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
         slot, connection = pool.at_hand() or await _turn(pool, give_up)
@@ -138,7 +138,7 @@ class PostgresClient:
             take = partial(_extend, long, room)
         try:
             values["timeout"] = values["lock_timeout"] = str(milliseconds_left(give_up))
-            sent = connection.send(batch, values, deadline=give_up, done=done, take=take)
+            sent = connection.send(transaction, values, deadline=give_up, done=done, take=take)
         except BaseException:
             done()
             raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.postgres import batches
-from todo_adapters.sql.postgres.calls import PostgresCalls, batch_for, only
+from todo_adapters.sql.postgres import transactions
+from todo_adapters.sql.postgres.calls import PostgresCalls, only, transaction_for
 from todo_adapters.sql.postgres.edit import edit_values
 from todo_adapters.sql.rows import named, task_from_postgresql
 from todo_domain.deadline import Deadline
@@ -34,7 +34,7 @@ class PostgresEdits(PostgresCalls):
     ) -> Task:
         """See `EditsInOneStep`. The statement edits by the rules of `Task.edited`; a test compares the two."""
         values = {**named(owner, key), **edit_values(edit, owner, now)}
-        edited, *found = await self._run_once(batch_for(batches.EDIT, key), values, once, now, deadline)
+        edited, *found = await self._run_once(transaction_for(transactions.EDIT, key), values, once, now, deadline)
         if edited:
             task = task_from_postgresql(edited[0])
             await self._purge(owner, task.revision, now, trash_kept, deadline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from todo_adapters.sql.feed import page_of
-from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls
 from todo_adapters.sql.rows import task_from_postgresql
 from todo_domain.deadline import Deadline
@@ -18,10 +18,10 @@ class PostgresFeeds(PostgresCalls):
     """The methods of the port `Tasks` about the feed. Methods: see `Feeds`."""
 
     async def make_feed(self, owner: UserId, digest: bytes, *, now: datetime, deadline: Deadline | None = None) -> None:
-        await self._run(batches.MAKE_FEED, {"owner": owner, "digest": digest, "now": now}, deadline=deadline)
+        await self._run(transactions.MAKE_FEED, {"owner": owner, "digest": digest, "now": now}, deadline=deadline)
 
     async def end_feed(self, owner: UserId, *, deadline: Deadline | None = None) -> bool:
-        (ended,) = await self._run(batches.END_FEED, {"owner": owner}, deadline=deadline)
+        (ended,) = await self._run(transactions.END_FEED, {"owner": owner}, deadline=deadline)
         return bool(ended)
 
     async def feed(
@@ -36,5 +36,5 @@ class PostgresFeeds(PostgresCalls):
     ) -> Page:
         most = None if limit is None else limit + 1
         values = {"owner": owner, "digest": digest, "unless": unless, "most": most}
-        (rows,) = await self._run(batches.FEED, values, deadline=deadline, room=room)
+        (rows,) = await self._run(transactions.FEED, values, deadline=deadline, room=room)
         return page_of(rows, limit, task_from_postgresql)

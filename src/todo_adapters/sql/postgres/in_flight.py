@@ -21,8 +21,8 @@ _ROOM: Final = 0.3
 """Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
 
 _SILENCE: Final = ANSWER_WITHIN
-"""Seconds after which a connection is closed if the first batch on the way is still not answered: the server ends every
-statement sooner."""
+"""Seconds after which a connection is closed if the first transaction on the way is still not answered: the server ends
+every statement sooner."""
 
 _LEAST: Final = 0.05
 """Seconds that a statement must have; with less left, it is not sent."""

@@ -1,9 +1,9 @@
-"""A connection to PostgreSQL that many requests share: each sends its batch without waiting for the answers before it.
+"""A connection to PostgreSQL that many requests share: none waits for the answers before it to send its `Transaction`.
 
-The batches that are sent in one turn of the event loop are a *group*: they leave in one write, closed by one Sync, and
-PostgreSQL runs them as one transaction (see "Pipelining" in its manual's chapter on the protocol). Each batch begins
-with its own context, which replaces the context of the batch before it; if any statement fails, none behind it is run.
-Each statement sees what was committed when it began. Reads form such groups by themselves; for writes see
+The transactions that are sent in one turn of the event loop are a *group*: they leave in one write, closed by one Sync,
+and PostgreSQL runs the group as one transaction of its own (see "Pipelining" in its manual's chapter on the protocol).
+Each begins with its own context, which replaces the context of the one before it; if any statement fails, none behind
+it is run. Each statement sees what was committed when it began. Reads form such groups by themselves; for writes see
 `write_groups.py`.
 """
 
@@ -34,12 +34,12 @@ _SYNC: Final = ExecStatus.PIPELINE_SYNC
 
 
 class PipelineConnection:
-    """One connection in libpq's pipeline mode. Once it is broken it stays so, and every batch on it fails.
+    """One connection in libpq's pipeline mode. Once it is broken it stays so, and every transaction on it fails.
 
-    On a `pooled` one, where each transaction may run on another server connection, no statement has a name, and a batch
-    is only sent when the one before it has been answered: PgBouncer 1.18 takes the server connection away at the end of
-    the one, even if it has passed on the beginning of the other. On one to `citus` every batch is a transaction of its
-    own, and one more statement behind the context tells the nodes who the user is.
+    On a `pooled` one, where each transaction may run on another server connection, no statement has a name, and a
+    transaction is only sent when the one before it has been answered: PgBouncer 1.18 takes the server connection away
+    when the first ends, even if it has passed on part of the second. On one to `citus` every transaction is a group of
+    its own, and one more statement behind the context tells the nodes who the user is.
     """
 
     def __init__(self, connection: AsyncConnection[Row], session: Session) -> None:
@@ -53,8 +53,8 @@ class PipelineConnection:
         self._open = True
         self._loop = asyncio.get_running_loop()
         self._socket = self._pg.socket
-        self._glance = select.poll()
-        self._glance.register(self._socket, select.POLLIN)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         self._prepared = PreparedStatements()
         self._in_flight: deque[InFlight] = deque()
         self._results: list[PGresult] = []
@@ -79,34 +79,34 @@ class PipelineConnection:
 
     @property
     def load(self) -> int:
-        """How many batches are on the way."""
+        """How many transactions are on the way."""
         return len(self._in_flight)
 
     @property
     def broken(self) -> bool:
         """Whether the connection is unusable. An idle one is polled first, to notice that the server closed it."""
-        if self._open and not self._in_flight and self._glance.poll(0):
+        if self._open and not self._in_flight and self._poll.poll(0):
             self.close()
         return not self._open
 
     def send(
         self,
-        batch: Transaction,
+        transaction: Transaction,
         values: Values,
         *,
         deadline: float,
         done: Callable[[], None] | None = None,
         take: Callable[[list[Row]], None] | None = None,
     ) -> InFlight:
-        """Send a batch. Its answer will hold a result for each of its statements.
+        """Send a transaction. Its answer will hold a result for each of its statements.
 
         The answer fails with OverdueError if there is none by `deadline`, a time of the event loop. `done` is called
-        when the batch has run to its end. `take`, for a batch that travels alone, is called with the rows of its last
-        statement, some at a time as they arrive. Raises NotSentError, and then calls neither, if the batch cannot be
-        sent: none of it will run.
+        when the transaction has run to its end. `take`, for a transaction that travels alone, is called with the rows
+        of its last statement, some at a time as they arrive. Raises NotSentError, and then calls neither, if the
+        transaction cannot be sent: none of it will run.
         """
-        sent = self._send([(batch, values)], deadline, done, take)
-        if batch.writes or self.citus:  # a transaction of its own: no failure of another batch undoes it
+        sent = self._send([(transaction, values)], deadline, done, take)
+        if transaction.writes or self.citus:  # a group of its own: no failure of another transaction undoes it
             self._close_group()
         elif not self._closing:
             self._closing = True
@@ -114,7 +114,7 @@ class PipelineConnection:
         return sent
 
     def send_group(self, group: Sequence[tuple[Transaction, Values]], *, done: Callable[[], None]) -> InFlight:
-        """Send batches that write as one transaction: all of them happen, or none.
+        """Send transactions that write as one group: all of them happen, or none.
 
         The answer holds the results of all statements. It has no deadline. Otherwise see `send`.
         """
@@ -140,7 +140,7 @@ class PipelineConnection:
             await self._in_flight[-1].ended()
 
     def close(self, reason: Error | None = None) -> None:
-        """Close the connection at once. The first batch on the way fails with `reason`, the others as if it broke."""
+        """Close the connection at once. The first awaited answer fails with `reason`, the others as if it broke."""
         if not self._open:
             return
         self._open = False
@@ -161,31 +161,31 @@ class PipelineConnection:
         take: Callable[[list[Row]], None] | None = None,
     ) -> InFlight:
         if self.pooled and self._in_flight:
-            raise NotSentError("a pooled connection takes one batch at a time")
+            raise NotSentError("a pooled connection takes one transaction at a time")
         try:
             if group[0][0].writes:
                 self._sync()
-            for batch, _ in group:
-                if not self.pooled and not self._prepared.has(batch):
-                    self._prepare(batch, deadline)
-            for batch, values in group:
-                self._enqueue(batch, values)
+            for transaction, _ in group:
+                if not self.pooled and not self._prepared.has(transaction):
+                    self._prepare(transaction, deadline)
+            for transaction, values in group:
+                self._enqueue(transaction, values)
         except OperationalError as lost:
             self.close(lost)
             raise NotSentError(str(lost)) from lost
-        except BaseException:  # half a batch was sent, and nothing may follow it
+        except BaseException:  # half a transaction was sent, and nothing may follow it
             self.close()
             raise
-        sent = InFlight(sum(len(batch.statements) + self.citus for batch, _ in group), deadline, done, take)
+        sent = InFlight(sum(len(transaction.statements) + self.citus for transaction, _ in group), deadline, done, take)
         self._in_flight.append(sent)
-        self._look_at(min(deadline, sent.silence))
+        self._look_by(min(deadline, sent.silence))
         return sent
 
-    def _enqueue(self, batch: Transaction, values: Values) -> None:
+    def _enqueue(self, transaction: Transaction, values: Values) -> None:
         dumped = self._shapes.dump_sequence(
-            [values[name] for name in batch.parameters], [PyFormat.TEXT] * len(batch.parameters)
+            [values[name] for name in transaction.parameters], [PyFormat.TEXT] * len(transaction.parameters)
         )
-        for number, statement in enumerate(batch.statements):
+        for number, statement in enumerate(transaction.statements):
             if self.citus and number == 1:  # behind the context
                 self._pg.send_query_params(user_on_nodes(self._pg, values["owner"]), [])
             arguments = [dumped[place] for place in statement.places]
@@ -194,19 +194,19 @@ class PipelineConnection:
             else:
                 self._pg.send_query_prepared(self._prepared.name(statement), arguments)
 
-    def _prepare(self, batch: Transaction, deadline: float) -> None:
+    def _prepare(self, transaction: Transaction, deadline: float) -> None:
         """Prepare the statements that are new here, each in a group of its own: no failure undoes another one."""
-        for statement in self._prepared.missing(batch):
+        for statement in self._prepared.missing(transaction):
             self._sync()
             self._pg.send_prepare(self._prepared.name(statement), statement.text)
             sent = InFlight(1, deadline)
             self._prepared.watch(statement, sent.answer)
             self._in_flight.append(sent)
             self._sync()
-        self._prepared.ready(batch)
+        self._prepared.ready(transaction)
 
     def _sync(self) -> None:
-        """End the group of the batches sent so far, if there is one."""
+        """End the group of the transactions sent so far, if there is one."""
         if self._in_flight and not self._in_flight[-1].last:
             self._in_flight[-1].last = True
             self._pg.pipeline_sync()
@@ -231,7 +231,7 @@ class PipelineConnection:
         except Error as lost:
             self.close(lost)
 
-    def _look_at(self, due: float) -> None:
+    def _look_by(self, due: float) -> None:
         """Check by then whether an answer is overdue."""
         if self._watch is None or due < self._due:
             if self._watch is not None:
@@ -240,7 +240,7 @@ class PipelineConnection:
             self._watch = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        """Give up each batch that is overdue, and the connection if it has been silent for too long."""
+        """Give up each transaction that is overdue, and the connection if it has been silent for too long."""
         self._watch = None
         if not self._in_flight:
             return
@@ -254,7 +254,7 @@ class PipelineConnection:
                 sent.give_up()
             else:
                 due = min(due, sent.deadline)
-        self._look_at(due)
+        self._look_by(due)
 
     def _read(self) -> None:
         pg = self._pg
@@ -283,7 +283,7 @@ class PipelineConnection:
             self.close(lost)
 
     def _settle(self, results: list[PGresult]) -> None:
-        """Give each batch of the ended group its part of the results; raise OperationalError if the numbers differ."""
+        """Give each transaction of the ended group its results; raise OperationalError if the numbers differ."""
         group = [self._in_flight[0]]
         while not group[-1].last:
             group.append(self._in_flight[len(group)])

@@ -20,18 +20,18 @@ class PreparedStatements:
         self._ready: set[Transaction] = set()
         self._generation = b""
 
-    def has(self, batch: Transaction) -> bool:
-        """Whether all statements of the batch have been sent to be prepared."""
-        return batch in self._ready
+    def has(self, transaction: Transaction) -> bool:
+        """Whether all statements of the transaction have been sent to be prepared."""
+        return transaction in self._ready
 
-    def missing(self, batch: Transaction) -> list[Statement]:
-        """Return the statements of the batch that are still to be prepared."""
-        return [each for each in batch.statements if each.name not in self._known]
+    def missing(self, transaction: Transaction) -> list[Statement]:
+        """Return the statements of the transaction that are still to be prepared."""
+        return [each for each in transaction.statements if each.name not in self._known]
 
-    def ready(self, batch: Transaction) -> None:
-        """Note that all statements of the batch have been sent to be prepared."""
-        self._ready.add(batch)
-        self._known.update(statement.name for statement in batch.statements)
+    def ready(self, transaction: Transaction) -> None:
+        """Note that all statements of the transaction have been sent to be prepared."""
+        self._ready.add(transaction)
+        self._known.update(statement.name for statement in transaction.statements)
 
     def watch(self, statement: Statement, answer: asyncio.Future[list[PGresult]]) -> None:
         """Have the statement prepared again if this answer says that it could not be."""

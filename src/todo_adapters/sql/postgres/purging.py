@@ -10,7 +10,7 @@ from typing import Final
 
 import psycopg
 
-from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.citus import IS_CITUS, PROPAGATION, user_on_nodes
 from todo_adapters.sql.postgres.connecting import connect
 from todo_adapters.sql.postgres.wall import failures, without_wall
@@ -102,8 +102,8 @@ def _purge(
     connection: psycopg.Connection, users: list[UserId], now: datetime, trash_kept: timedelta, *, citus: bool
 ) -> list[Row]:
     """Purge each user in a transaction like the one behind a write, and return what was removed of each."""
-    names, cursors = batches.PURGE.parameters, []
-    context, *statements = batches.PURGE.statements
+    names, cursors = transactions.PURGE.parameters, []
+    context, *statements = transactions.PURGE.statements
     with connection.pipeline():
         for user in users:
             values = expired(user, now, trash_kept, POSTGRESQL) | {"timeout": _TIMEOUT, "lock_timeout": _TIMEOUT}

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from todo_adapters.sql import lists
-from todo_adapters.sql.postgres import batches
+from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.batch import apply_values, snapshot_of, snapshot_values
-from todo_adapters.sql.postgres.calls import batch_for, only, require_not_gone
+from todo_adapters.sql.postgres.calls import only, require_not_gone, transaction_for
 from todo_adapters.sql.postgres.edits import PostgresEdits
 from todo_adapters.sql.postgres.feed import PostgresFeeds
 from todo_adapters.sql.postgres.trash import PostgresTrash
@@ -61,15 +61,15 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         values = {"owner": owner, "now": now, "quota": quota, "begins": first_counter(now), **columns(draft, FORMS)}
         if uid is not None:
             values["uid"] = uid
-            there, deleted, made = await self._run_once(batches.CREATE_BY_UID, values, once, now, deadline)
+            there, deleted, made = await self._run_once(transactions.CREATE_BY_UID, values, once, now, deadline)
             if there:
                 raise Exists(task_from_postgresql(there[0]))
             require_not_gone(deleted)
         elif once is None:
-            (made,) = await self._run(batches.CREATE, values, deadline=deadline)
+            (made,) = await self._run(transactions.CREATE, values, deadline=deadline)
         else:
             values |= keyed(once, now, FORMS)
-            _, seen, made = await self._run(batches.CREATE_ONCE, values, deadline=deadline)
+            _, seen, made = await self._run(transactions.CREATE_ONCE, values, deadline=deadline)
             if seen:
                 return Created(replayed(seen[0], owner, members, once, lambda created_at: created_at), replayed=True)
         if not made:
@@ -79,7 +79,7 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         return Created(draft._replace(id=id_, revision=revision), replayed=False)
 
     async def get(self, owner: UserId, key: Key, *, deadline: Deadline | None = None) -> Task:
-        return only(*await self._run(batch_for(batches.GET, key), named(owner, key), deadline=deadline))
+        return only(*await self._run(transaction_for(transactions.GET, key), named(owner, key), deadline=deadline))
 
     async def page(
         self,
@@ -92,7 +92,7 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     ) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
-        page = batches.page(lists.shape_of(query), short=query.short)
+        page = transactions.page(lists.shape_of(query), short=query.short)
         (rows,) = await self._run(page, values, deadline=deadline, room=room)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
@@ -101,7 +101,8 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None
     ) -> Task:
-        return only(*await self._run_once(batch_for(batches.GET, key), named(owner, key), once, now, deadline))
+        transaction = transaction_for(transactions.GET, key)
+        return only(*await self._run_once(transaction, named(owner, key), once, now, deadline))
 
     async def replace(
         self,
@@ -115,7 +116,7 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     ) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._run_once(batches.REPLACE, values, once, now, deadline)
+        turn, current = await self._run_once(transactions.REPLACE, values, once, now, deadline)
         if not turn:
             raise Stale(only(current))
         revision = turn[0][0]
@@ -133,7 +134,7 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         deadline: Deadline | None = None,
     ) -> Task:
         values = {**named(owner, key), "now": now}
-        toggled = only(*await self._run_once(batch_for(batches.TOGGLE, key), values, once, now, deadline))
+        toggled = only(*await self._run_once(transaction_for(transactions.TOGGLE, key), values, once, now, deadline))
         await self._purge(owner, toggled.revision, now, trash_kept, deadline)
         return toggled
 
@@ -150,13 +151,13 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     ) -> None:
         accepted = None if expected is None else list(expected)
         values = {**named(owner, key), "now": now, "expected": accepted, "to_trash": bool(trash_kept)}
-        gone, *current = await self._run_once(batch_for(batches.DELETE, key), values, once, now, deadline)
+        gone, *current = await self._run_once(transaction_for(transactions.DELETE, key), values, once, now, deadline)
         if not gone:
             raise Stale(only(*current))
         await self._purge(owner, gone[0][0], now, trash_kept, deadline)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        (rows,) = await self._run(batches.SNAPSHOT, snapshot_values(owner, keys), deadline=deadline)
+        (rows,) = await self._run(transactions.SNAPSHOT, snapshot_values(owner, keys), deadline=deadline)
         return snapshot_of(rows)
 
     async def apply(
@@ -172,7 +173,8 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         purges = purge_is_due(changes.revision + changes.writes, changes.writes)
         if purges:
             values |= expired(owner, now, trash_kept, FORMS)
-        _, rows, *_ = await self._run(batches.APPLY_AND_PURGE if purges else batches.APPLY, values, deadline=deadline)
+        transaction = transactions.APPLY_AND_PURGE if purges else transactions.APPLY
+        _, rows, *_ = await self._run(transaction, values, deadline=deadline)
         if not rows:
             return None
         begun = rows[0][0]
@@ -190,12 +192,12 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         deadline: Deadline | None = None,
     ) -> Changes:
         if not since:
-            (rows,) = await self._run(batches.STATE, {"owner": owner}, deadline=deadline, room=room)
+            (rows,) = await self._run(transactions.STATE, {"owner": owner}, deadline=deadline, room=room)
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
         values = {"owner": owner, "since": since, "most": limit + 1}
         (rows,) = await self._run(
-            batches.CHANGES if room is None else batches.LONG_CHANGES, values, deadline=deadline, room=room
+            transactions.CHANGES if room is None else transactions.LONG_CHANGES, values, deadline=deadline, room=room
         )
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
@@ -203,4 +205,4 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        await self._run(batches.ERASE, {"owner": owner, "began": COUNTERS_BEGIN}, deadline=deadline)
+        await self._run(transactions.ERASE, {"owner": owner, "began": COUNTERS_BEGIN}, deadline=deadline)

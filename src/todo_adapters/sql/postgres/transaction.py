@@ -1,4 +1,4 @@
-"""Several statements that PostgreSQL is sent at once, and runs as one transaction under the user's own name."""
+"""Several statements of one request, which PostgreSQL is sent at once and runs under the user's own name."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
 
 class Statement(NamedTuple):
-    """One statement as it travels; `places` says which of the batch's parameters its own are, in order.
+    """One statement as it travels; `places` says which of the transaction's parameters its own are, in order.
 
     The name is a digest of the text, so two statements under one name are the same.
     """
@@ -63,13 +63,13 @@ class Statement(NamedTuple):
 
 
 class Transaction:
-    """A context and some statements. All share one set of named parameters.
+    """The context and the statements of one request. All share one set of named parameters.
 
     Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement; of one that writes
     also `lock_timeout`, for each wait for a lock. `writes` says whether running it twice would differ from running it
     once; `alone` whether it may take long, and so must not have others behind it; `grouped` whether it is a short
-    write, which may run in one PostgreSQL transaction with those of other users. Raises TypeError for a statement with
-    a value of its own.
+    write, which may run in a group: several of these in one PostgreSQL transaction. Raises TypeError for a statement
+    with a value of its own.
     """
 
     def __init__(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.postgres import batches
-from todo_adapters.sql.postgres.calls import PostgresCalls, batch_for
+from todo_adapters.sql.postgres import transactions
+from todo_adapters.sql.postgres.calls import PostgresCalls, transaction_for
 from todo_adapters.sql.rows import POSTGRESQL as FORMS
 from todo_adapters.sql.rows import named, task_from_postgresql
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
@@ -37,7 +37,8 @@ class PostgresTrash(PostgresCalls):
         most = None if limit is None else limit + 1
         values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
         short = limit is not None and limit <= SHORT_PAGE
-        (rows,) = await self._run(batches.TRASH if short else batches.LONG_TRASH, values, deadline=deadline, room=room)
+        transaction = transactions.TRASH if short else transactions.LONG_TRASH
+        (rows,) = await self._run(transaction, values, deadline=deadline, room=room)
         return page_of(rows, limit, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
     async def export(
@@ -50,7 +51,7 @@ class PostgresTrash(PostgresCalls):
         deadline: Deadline | None = None,
     ) -> Everything:
         values = {"owner": owner, **lying(now, trash_kept, FORMS)}
-        (rows,) = await self._run(batches.EVERYTHING, values, deadline=deadline, room=room)
+        (rows,) = await self._run(transactions.EVERYTHING, values, deadline=deadline, room=room)
         return everything_in(rows, now, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
     async def restore(
@@ -64,7 +65,8 @@ class PostgresTrash(PostgresCalls):
         deadline: Deadline | None = None,
     ) -> Task:
         values = {**named(owner, key), "now": now, "quota": quota, **lying(now, trash_kept, FORMS)}
-        there, restored, trashed = await self._run(batch_for(batches.RESTORE, key), values, deadline=deadline)
+        transaction = transaction_for(transactions.RESTORE, key)
+        there, restored, trashed = await self._run(transaction, values, deadline=deadline)
         if there:
             return task_from_postgresql(there[0])
         if not restored:
@@ -83,9 +85,9 @@ class PostgresTrash(PostgresCalls):
         deadline: Deadline | None = None,
     ) -> None:
         values = {**named(owner, key), **lying(now, trash_kept, FORMS)}
-        (discarded,) = await self._run(batch_for(batches.DISCARD, key), values, deadline=deadline)
+        (discarded,) = await self._run(transaction_for(transactions.DISCARD, key), values, deadline=deadline)
         if not discarded:
             raise NotFound
 
     async def empty_trash(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
-        await self._run(batches.EMPTY_TRASH, {"owner": owner}, deadline=deadline)
+        await self._run(transactions.EMPTY_TRASH, {"owner": owner}, deadline=deadline)

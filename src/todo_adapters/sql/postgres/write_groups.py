@@ -51,11 +51,11 @@ class GroupedWrite:
     The answer is the rows of each statement, or NotRunError if the write has not happened and has to run alone.
     """
 
-    __slots__ = ("answer", "batch", "give_up", "group", "owner", "timer", "tries", "values")
+    __slots__ = ("answer", "give_up", "group", "owner", "timer", "transaction", "tries", "values")
 
-    def __init__(self, batch: Transaction, values: Values, give_up: float) -> None:
+    def __init__(self, transaction: Transaction, values: Values, give_up: float) -> None:
         loop = asyncio.get_running_loop()
-        self.batch = batch
+        self.transaction = transaction
         self.values = values
         self.owner: str = values["owner"]
         self.give_up = give_up
@@ -98,14 +98,14 @@ class WriteGroups:
         held = (write for writes in self._held.values() for write in writes)
         return sum(not write.answer.done() for write in (*self._waiting, *held))
 
-    def enter(self, batch: Transaction, values: Values, give_up: float) -> GroupedWrite:
+    def enter(self, transaction: Transaction, values: Values, give_up: float) -> GroupedWrite:
         """Put a write into the next group, at the end of this turn of the event loop if none is on its way.
 
         `give_up` is when the caller stops waiting. The caller must call `leave`. Raises Unavailable if too many wait.
         """
         if len(self._waiting) >= _LONGEST_QUEUE:
             raise Unavailable("too many are waiting for the database: try again")
-        write = GroupedWrite(batch, values, give_up)
+        write = GroupedWrite(transaction, values, give_up)
         self._waiting.append(write)
         self._wake()
         return write
@@ -193,7 +193,7 @@ class WriteGroups:
         begin = 0
         parts = []
         for write in group:
-            end = begin + len(write.batch.statements)
+            end = begin + len(write.transaction.statements)
             parts.append(results[begin:end])
             begin = end
         for write, part in zip(group, parts, strict=True):
@@ -232,6 +232,6 @@ def _sent(group: list[GroupedWrite], connection: PipelineConnection, release: Ca
         timeout = milliseconds_left(min(write.give_up for write in group)) // 2  # the rest is for a second try
         for write in group:
             write.values |= {"timeout": str(timeout), "lock_timeout": str(min(timeout, _LOCK_TIMEOUT))}
-        return connection.send_group([(write.batch, write.values) for write in group], done=release)
+        return connection.send_group([(write.transaction, write.values) for write in group], done=release)
     except Exception:  # noqa: BLE001  each write finds out alone
         return None

@@ -90,7 +90,7 @@ def page(shape: lists.Shape, *, short: bool) -> Transaction:
     return Transaction(lists.page(shape), alone=not short)
 
 
-def all_batches() -> dict[str, Transaction]:
+def all_transactions() -> dict[str, Transaction]:
     """Return every transaction that is sent for a user, by a name; the tests read and EXPLAIN them."""
     fixed = {
         "get": GET,
