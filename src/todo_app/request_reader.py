@@ -96,7 +96,7 @@ class RequestReader(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Pass the request on, unless its head is refused, or parsed again without its `Upgrade` field."""
+        """Pass the request on, unless its head is refused or must be parsed again without `Upgrade`."""
         self._check_excess()
         version = self.parser.get_http_version()
         length = body_length(version, self._framing_fields)

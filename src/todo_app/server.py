@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("todo")
 
 SHORTEST_SPREAD: Final = 2.0
-"""Seconds over which streams and waits end if the drain window is shorter, so that clients reconnect spread out."""
+"""The fewest seconds over which streams and waits end after SIGTERM, so that clients do not all reconnect at once."""
 
 _YOUNG: Final = (50_000, 20, 100)
 """The thresholds of the garbage collector. A request makes no reference cycles; with hundreds of requests in flight,
@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
                 log.warning("stopping at once: the requests in flight are cut off")
                 logging.disable()  # each of them, and the lifespan, would be logged as a failure with a stack trace
             if self.started:  # before, there are no streams, and no state to end them by
-                self._leave_streams(0)
+                self._end_streams(0)
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         if self._leave_at is not None:
             if LEAVING not in self.lifespan.state:
                 self.lifespan.state[LEAVING] = True  # each later request gets a copy of this state
-                self._leave_streams(max(self.config.drain_seconds, SHORTEST_SPREAD))
+                self._end_streams(max(self.config.drain_seconds, SHORTEST_SPREAD))
                 log.info("shutting down: readiness is 503; the port closes in %d s", self.config.drain_seconds)
             self.should_exit = self.should_exit or time.monotonic() >= self._leave_at
         return await super().on_tick(counter)
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         await taking
 
-    def _leave_streams(self, within: float) -> None:
+    def _end_streams(self, within: float) -> None:
         leave = self.lifespan.state.get(LEAVE_STREAMS)
         if leave is not None:
             leave(within)

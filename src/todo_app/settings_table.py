@@ -72,8 +72,8 @@ class Settings:
         "TODO_JWKS_URL",
         str,
         None,
-        "the URL of your provider's keys (EdDSA, ES256, ES384, ES512, PS256, RS256). Without it, a file or a secret, "
-        "the URL comes from the issuer's discovery document",
+        "the URL of your provider's keys (EdDSA, ES256, ES384, ES512, PS256, RS256). Without any URL, file or "
+        "secret, it comes from the issuer's discovery document",
         public=False,
     )
     jwks_file: Path | None = setting(
@@ -133,7 +133,7 @@ class Settings:
         "TODO_KEEP_ALIVE_SECONDS",
         number(1, 3_600),
         65,
-        "seconds that an idle connection is kept open: more than in the proxy, or a request can race with the close",
+        "seconds that an idle connection is kept open: longer than the proxy does, or requests race with the close",
     )
     drain_seconds: int = setting(
         "TODO_DRAIN_SECONDS",
@@ -185,8 +185,8 @@ class Settings:
         "TODO_MAX_ANSWERS_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_MOST,
-        "bytes of lists and changes that a worker holds at once, beside one of any size; a long one waits for room, "
-        "then is 503",
+        "bytes of lists and changes that a worker holds at once, plus one of any size; a long one waits for room, "
+        "then gets 503",
     )
     max_streams: int = setting(
         "TODO_MAX_STREAMS", number(1, 100_000), MOST_LISTENERS, "streams of `/events` and waits in one worker"

@@ -51,7 +51,7 @@ def plan(
 def first_failure(plan: Plan, snapshot: Snapshot) -> OperationFailed | None:
     """Return the error for an atomic batch to raise, None if every operation succeeds.
 
-    The error has the task without the changes of the batch.
+    If it is `known`, its task is as stored, without the batch's changes.
     """
     for index, result in enumerate(plan.results):
         if isinstance(result, TodoError):
@@ -79,7 +79,7 @@ class _Judge(Judge):
     """The judge of a batch."""
 
     def result(self, operation: Operation) -> Result:
-        """Do an operation, and return its result."""
+        """Judge an operation; return its result."""
         try:
             match operation:
                 case PutTask(key, put):
@@ -112,9 +112,8 @@ class _Judge(Judge):
     def _put(self, key: Key, put: Put) -> Done:
         put = checked_put(put)
         if isinstance(key, str) and put.may_create:
-            judge_put(
-                put, None, owner=self._owner, key=key, now=self._now
-            )  # whether a PUT is 400 depends on the PUT alone
+            # an invalid PUT is 400, whatever is stored
+            judge_put(put, None, owner=self._owner, key=key, now=self._now)
         found = self._look_up(key)
         task = judge_put(put, found, owner=self._owner, key=key, now=self._now)
         if isinstance(found, Task):

@@ -29,8 +29,8 @@ class TaskService(BatchService, FeedService):
     A method raises the errors of its store's method, and Invalid for a value that breaks a rule. `if_match` has the
     revisions of the task that may be changed; None accepts any. A method returns or raises Unavailable by the
     `deadline`; without one, within ANSWER_WITHIN. The owner of each task that a store returns is checked before the
-    task is returned. A write that was done before under the key of `once` is not done again: Repeated is raised, with
-    the present task.
+    task is returned. A write already done under the key of `once` is not done again: `create` replays it, the others
+    raise Repeated.
     """
 
     async def create(
@@ -115,7 +115,7 @@ class TaskService(BatchService, FeedService):
         task = None
         if isinstance(key, str) and put.may_create:
             now = self._clock()
-            change(None, now)  # raises Invalid for a name that is not the task's own, before anything is kept
+            change(None, now)  # raises Invalid for another task's uid or user, before anything is stored
             try:
                 made = await self._tasks.create(
                     owner,

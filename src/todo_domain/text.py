@@ -96,7 +96,7 @@ def free_text(field: str, text: str, longest: int) -> str:
 
 
 def label(field: str, text: str, longest: int) -> str:
-    """Return `text` trimmed.
+    """Trim `text`, check its characters and its length, and return it.
 
     Raise Invalid for refused characters, and unless the result has 1 to `longest` code points, at least one visible.
     """

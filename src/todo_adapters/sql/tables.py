@@ -14,6 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from todo_adapters.sql.dialects import Either
+from todo_domain.extra import LARGEST_EXTRA
+from todo_domain.naming import LONGEST_UID, SHORTEST_UID
+from todo_domain.owner import LONGEST_USER_ID
+from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TITLE, MOST_TAGS
 
 ROLE: Final = "todo_app"
 """The role that every statement runs as on PostgreSQL, with any login."""
@@ -100,19 +104,22 @@ def _of_a_task() -> list[sa.Column[Any]]:
 
 def _checks_of_a_task(table: str) -> list[sa.CheckConstraint]:
     return [
-        sa.CheckConstraint("length(title) BETWEEN 1 AND 255", name=f"{table}_title_length"),
-        sa.CheckConstraint("length(description) <= 5000", name=f"{table}_description_length"),
+        sa.CheckConstraint(f"length(title) BETWEEN 1 AND {LONGEST_TITLE}", name=f"{table}_title_length"),
+        sa.CheckConstraint(f"length(description) <= {LONGEST_DESCRIPTION}", name=f"{table}_description_length"),
         # Folding makes a text at most three times as long.
-        sa.CheckConstraint("length(title_key) BETWEEN 1 AND 765", name=f"{table}_title_key_length"),
-        sa.CheckConstraint("length(description_key) <= 15000", name=f"{table}_description_key_length"),
+        sa.CheckConstraint(f"length(title_key) BETWEEN 1 AND {3 * LONGEST_TITLE}", name=f"{table}_title_key_length"),
+        sa.CheckConstraint(
+            f"length(description_key) <= {3 * LONGEST_DESCRIPTION}", name=f"{table}_description_key_length"
+        ),
         sa.CheckConstraint("revision >= 1", name=f"{table}_revision_range"),
         sa.CheckConstraint("priority BETWEEN 0 AND 3", name=f"{table}_priority_range"),
-        sa.CheckConstraint(_count("tags") <= sa.literal_column("20"), name=f"{table}_tags_count"),
-        sa.CheckConstraint(_count("tags_key") <= sa.literal_column("20"), name=f"{table}_tags_key_count"),
-        sa.CheckConstraint("length(uid) BETWEEN 10 AND 128", name=f"{table}_uid_length"),
+        sa.CheckConstraint(_count("tags") <= sa.literal_column(str(MOST_TAGS)), name=f"{table}_tags_count"),
+        sa.CheckConstraint(_count("tags_key") <= sa.literal_column(str(MOST_TAGS)), name=f"{table}_tags_key_count"),
+        sa.CheckConstraint(f"length(uid) BETWEEN {SHORTEST_UID} AND {LONGEST_UID}", name=f"{table}_uid_length"),
         sa.CheckConstraint("length(position) BETWEEN 1 AND 64", name=f"{table}_position_length"),
         sa.CheckConstraint(
-            _bytes("extra").between(sa.literal_column("3"), sa.literal_column("4096")), name=f"{table}_extra_length"
+            _bytes("extra").between(sa.literal_column("3"), sa.literal_column(str(LARGEST_EXTRA))),
+            name=f"{table}_extra_length",
         ),
     ]
 
@@ -126,7 +133,7 @@ users: Final = sa.Table(
     sa.Column("horizon", sa.BigInteger, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("id", name="users_pkey"),
-    sa.CheckConstraint("length(id) BETWEEN 1 AND 255", name="users_id_length"),
+    sa.CheckConstraint(f"length(id) BETWEEN 1 AND {LONGEST_USER_ID}", name="users_id_length"),
     sa.CheckConstraint(f"revision BETWEEN 0 AND {_LARGEST_ID}", name="users_revision_range"),
     sa.CheckConstraint("task_count >= 0", name="users_task_count_range"),
     sa.CheckConstraint("horizon BETWEEN 0 AND revision", name="users_horizon_range"),
@@ -215,7 +222,7 @@ feeds: Final = sa.Table(
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("created_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("user_id", name="feeds_pkey"),
-    sa.CheckConstraint("length(user_id) BETWEEN 1 AND 255", name="feeds_user_id_length"),
+    sa.CheckConstraint(f"length(user_id) BETWEEN 1 AND {LONGEST_USER_ID}", name="feeds_user_id_length"),
     sa.CheckConstraint("length(digest) BETWEEN 1 AND 64", name="feeds_digest_length"),
     info={SINCE_REVISION: "0005"},
     sqlite_with_rowid=False,

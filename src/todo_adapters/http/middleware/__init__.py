@@ -1,1 +1,5 @@
-"""The layers between the server and the handlers, in this order: edge, admission, direct_calls, authentication."""
+"""The layers between the server and the handlers, in this order: edge, admission, direct_calls, authentication.
+
+The other modules are helpers: `cors` of the edge, `compression` of the edge and of handlers, `rate_limit` of
+authentication and of calendar feeds, `refusals` of the edge and of Litestar. `fairness` wraps the store.
+"""

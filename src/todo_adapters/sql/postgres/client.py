@@ -113,7 +113,7 @@ class PostgresClient:
         return self._reads if self._reads.groups else min(self._reads, self._slow, key=lambda pool: pool.crowd)
 
     async def _grouped(self, transaction: Transaction, values: Values, give_up: float) -> list[list[Row]]:
-        """Do what `_once` does, together with the writes of others if that succeeds."""
+        """Do what `_once` does, in a group with other writes; alone if that fails."""
         write = self._groups.enter(transaction, values, give_up)
         try:
             return await write.answer

@@ -2,8 +2,8 @@
 
 The writes that come while a group is on its way form the next one. Each has its own context, and so its own row-level
 security, and takes the lock of its user. Groups take these locks in the order of the users, so that no two groups wait
-for each other. If one write fails, none of its group has happened: that one then runs alone, where it gets its own
-answer, and the others go into another group.
+for each other. If a write fails, its whole group is rolled back: that write runs alone and gets its own answer; the
+others join another group.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOST: Final = 16
 """Writes in a group. If its connection breaks, the outcome of all of them is unknown."""
 
 _LOCK_TIMEOUT: Final = 50
-"""Milliseconds that a group waits for a lock. So long a session that keeps one holds up the writes of other users."""
+"""Milliseconds that a group waits for a lock, and so the longest that one held lock delays other users' writes."""
 
 _TRIES: Final = 2
 """Groups that may fail through other writes before a write runs alone."""
@@ -79,7 +79,7 @@ class GroupedWrite:
 
 
 class WriteGroups:
-    """Forms the groups, one at a time, and sends each on a connection of the pool, unless that one takes none."""
+    """Forms the groups, one at a time, and sends each on a connection of the pool, if the pool allows groups."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -99,7 +99,7 @@ class WriteGroups:
         return sum(not write.answer.done() for write in (*self._waiting, *held))
 
     def enter(self, transaction: Transaction, values: Values, give_up: float) -> GroupedWrite:
-        """Put a write into the next group, at the end of this turn of the event loop if none is on its way.
+        """Queue a write for the next group; if none is in flight, it leaves at the end of this turn of the event loop.
 
         `give_up` is when the caller stops waiting. The caller must call `leave`. Raises Unavailable if too many wait.
         """
@@ -212,7 +212,7 @@ class WriteGroups:
                     write.fail(unreadable)
 
     def _break_up(self, group: list[GroupedWrite], failed: GroupedWrite) -> None:
-        """Have the write that failed run alone, and the others in another group: nothing of this one has happened."""
+        """Run the failed write alone, regroup the others (alone after _TRIES): nothing of this group happened."""
         again = []
         for write in group:
             write.group = None

@@ -23,7 +23,7 @@ _GRACE: Final = 0.2
 the thread has not answered."""
 
 _JOINING: Final = 0.02
-"""Seconds for which a transaction takes more writes: the first write waits no longer than this for the last."""
+"""Seconds in which further writes may join a transaction: the last to join begins within this time."""
 
 _SNAPSHOT: Final = 0.002
 """Seconds for which reads share a snapshot. Then their callers get their answers, and the next read a new snapshot."""
@@ -49,7 +49,10 @@ class _Ending(NamedTuple):
 
 
 class _Job:
-    """Work that a caller waits for. Each of its two locks is taken once and never released: its holder decides."""
+    """Work that a caller waits for.
+
+    Each of its two locks is taken once, for good: the thread or caller that takes it decides.
+    """
 
     __slots__ = ("answer", "begin", "deadline", "ending", "keep", "over", "work")
 
@@ -58,12 +61,12 @@ class _Job:
         self.answer = answer
         self.over = False  # whether the caller has got the answer
         self.deadline = deadline.at - _GRACE
-        self.ending = _Ending(None)  # only the thread uses it until the answer is delivered
+        self.ending = _Ending(None)  # only the thread uses it until the caller is answered
         self.begin = threading.Lock()  # taken by the thread to start the work, or by the caller to cancel it
         self.keep = threading.Lock()  # taken by the thread to keep what the work did, or by a caller that gives up
 
 
-_Deliver = Callable[[list[_Job]], None]
+_Report = Callable[[list[_Job]], None]
 
 
 class SqliteWorker:
@@ -106,7 +109,7 @@ class SqliteWorker:
         loop = asyncio.get_running_loop()
         if self._thread is None:
             name = "todo-sqlite-writer" if self._writes else "todo-sqlite-reader"
-            self._thread = threading.Thread(target=self._work_off, args=(loop,), name=name, daemon=True)
+            self._thread = threading.Thread(target=self._serve, args=(loop,), name=name, daemon=True)
             self._thread.start()
         job = _Job(work, loop.create_future(), deadline)
         timer = loop.call_later(deadline.left(), self._give_up, job)
@@ -129,7 +132,7 @@ class SqliteWorker:
 
     def _give_up(self, job: _Job) -> None:
         known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
-        _deliver(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
+        _answer(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
 
     async def aclose(self) -> None:
         """Finish the calls that were made, close the connection and end the thread."""
@@ -141,16 +144,16 @@ class SqliteWorker:
 
     # The methods below run in the thread.
 
-    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
-        def deliver(jobs: list[_Job]) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        def report(jobs: list[_Job]) -> None:
             self._done += len(jobs)  # before the callers continue, because they may read the load
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(_tell_all, jobs)
+                loop.call_soon_threadsafe(_answer_all, jobs)
 
         do = self._write if self._writes else self._read
         while (first := self._waiting.get()) is not None:
             if first.begin.acquire(blocking=False):
-                do(first, deliver)
+                do(first, report)
             else:
                 self._done += 1
             del first  # frees its result, which may be long, before the wait for the next job
@@ -170,7 +173,7 @@ class SqliteWorker:
                 else:
                     self._done += 1
 
-    def _write(self, first: _Job, deliver: _Deliver) -> None:
+    def _write(self, first: _Job, report: _Report) -> None:
         jobs, committing = [first], False
         try:
             connection = self._ready()
@@ -192,9 +195,9 @@ class SqliteWorker:
             for job in jobs:
                 written = committing and job.ending.error is None
                 job.ending = _Ending(_refusal(error, committing=written))
-        deliver(jobs)
+        report(jobs)
 
-    def _read(self, first: _Job, deliver: _Deliver) -> None:
+    def _read(self, first: _Job, report: _Report) -> None:
         # The snapshot is taken after all of these calls were made, so it shows every write that their callers know of.
         jobs = [first, *self._more()]
         done, until = 0, time.monotonic() + _SNAPSHOT
@@ -209,7 +212,7 @@ class SqliteWorker:
                 job.ending = _Ending(_refusal(error, committing=False))
             if number == len(jobs) or time.monotonic() > until:
                 self._roll_back()
-                deliver(jobs[done:number])
+                report(jobs[done:number])
                 done, until = number, time.monotonic() + _SNAPSHOT
 
     def _snapshot(self) -> sqlite3.Connection:
@@ -282,12 +285,12 @@ def _refusal(error: Exception, *, committing: bool) -> Exception:
     return refusal
 
 
-def _tell_all(jobs: list[_Job]) -> None:
+def _answer_all(jobs: list[_Job]) -> None:
     for job in jobs:
-        _deliver(job, job.ending)
+        _answer(job, job.ending)
 
 
-def _deliver(job: _Job, ending: _Ending) -> None:
+def _answer(job: _Job, ending: _Ending) -> None:
     job.over = True
     if not job.answer.done():
         job.answer.set_result(ending)
