@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from todo_adapters.http.live import LEAVE_STREAMS
 from todo_app.connections import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from todo_app.connections import ServerConfig
@@ -61,6 +63,21 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
         elif self._leave_at is None:
             self._leave_at = time.monotonic() + (self.config.drain_seconds if self.started else 0)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs. Afterwards SIGTERM is ignored: the process ends with its own status."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(
+            signal.SIGTERM, self.handle_exit
+        )  # uvicorn restores it at the end: no moment is without a handler
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and exempt all objects that exist by then from garbage collection."""

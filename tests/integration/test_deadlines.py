@@ -14,8 +14,11 @@ from support.clock import FakeClock
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import Deadline, Query, TaskService, Unavailable
+from todo_domain.extra import ExtraPatch
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
+TWO_TRIPS = {"extra": ExtraPatch({"x": 1})}
+"""An edit that depends on the task: it is read, and then written."""
 OUR_LOCKS = int.from_bytes(b"todo", "big")
 
 
@@ -96,7 +99,7 @@ async def test_an_edit_that_has_to_connect_twice_over_a_slow_network_is_refused_
             task = (await TaskService(store).create(ann, title="x")).task
         proxy.round_trip = 0.3
         async with aclosing(PostgresTasks(url)) as store:
-            error, seconds = await refusal(TaskService(store).edit(ann, task.id, title="y"))
+            error, seconds = await refusal(TaskService(store).edit(ann, task.id, **TWO_TRIPS))
             assert seconds < 3
             assert not error.outcome_unknown
 
@@ -104,15 +107,15 @@ async def test_an_edit_that_has_to_connect_twice_over_a_slow_network_is_refused_
 async def test_an_edit_over_a_network_that_slow_is_refused_in_time_and_not_done(
     postgres_server, postgres_database, ann
 ):
-    """One trip of the two that an edit takes would be made, the other not: nothing is written, and that is known."""
+    """A patch of `extra` takes two trips and has time for one: nothing is written, and that is known."""
     with DelayProxy(postgres_server.port, round_trip=0.01) as proxy:
         url = postgres_server.url(postgres_database, port=proxy.port)
         async with aclosing(PostgresTasks(url)) as store:
             tasks = TaskService(store, clock=FakeClock())
             task = (await tasks.create(ann, title="x")).task
-            task = await tasks.edit(ann, task.id, title="y")
+            task = await tasks.edit(ann, task.id, extra=ExtraPatch({"y": 1}))
             proxy.round_trip = 2.3
-            error, seconds = await refusal(tasks.edit(ann, task.id, title="z"))
+            error, seconds = await refusal(tasks.edit(ann, task.id, **TWO_TRIPS))
             assert seconds < 3
             assert not error.outcome_unknown
             proxy.round_trip = 0.01

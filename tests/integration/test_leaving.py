@@ -79,3 +79,10 @@ def test_a_second_sigterm_shortens_nothing(tmp_path):
         begun = time.monotonic()
         assert served.process.stop() == 0
         assert time.monotonic() - begun < 3  # 0.3 s where nothing else runs: no request delays the end
+
+
+def test_sigterm_until_the_end_does_not_change_the_status(tmp_path):
+    with serving(tmp_path, drain="0") as served:
+        while served.process.running:
+            served.process.send_signal(signal.SIGTERM)
+        assert served.process.stop() == 0

@@ -289,7 +289,7 @@ def test_no_statement_scans_a_table(path, name):
     for step in plan(path, sqlite.all_texts()[name]):
         if step.startswith("SCAN") and "task_ids" not in step:
             assert (
-                step.split()[1] in {"page", "live", "gone", "kept", "change", "anon_1", "anon_2", "anon_3"}
+                step.split()[1] in {"page", "live", "gone", "kept", "change", "due", "anon_1", "anon_2", "anon_3"}
                 or "VIRTUAL" in step
             )
 

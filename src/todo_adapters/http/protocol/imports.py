@@ -62,11 +62,12 @@ class ImportFile(Struct, forbid_unknown_fields=True):
         Meta(
             max_length=MOST_TASKS,
             description="Tasks as in an export. An entry that is not a task, or breaks a rule, is skipped.",
+            extra_json_schema={"items": {}},  # some generators of clients require it
         ),
     ]
     revision: Annotated[int, number_meta("Not used.", least=0)] | UnsetType | None = UNSET
     exported_at: Ignored = UNSET
-    trash: Annotated[list[Any], about("Not read.")] | UnsetType = UNSET
+    trash: Annotated[list[Any], Meta(description="Not read.", extra_json_schema={"items": {}})] | UnsetType = UNSET
 
 
 class ImportedTask(NewTask):
