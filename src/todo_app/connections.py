@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from todo_adapters.http.middleware.cors import Cors
+from todo_adapters.http.middleware.edge import vary
 from todo_adapters.http.protocol.errors import HeadersTooLarge
 from todo_app.long_head import REST_OF_HEAD, LongHead
 from todo_app.refusals import refusal
@@ -137,11 +138,14 @@ class Connection(RequestReader):
     def _refuse_long_head(self) -> None:
         if self._long_head is not None and not self.transport.is_closing():
             (head, error), self._long_head = self._long_head, None
-            self._send_refusal(error, [*self.config.cors.headers(head.origin), (b"vary", b"Origin")])
+            self._send_refusal(error, self.config.cors.headers(head.origin))
 
     def _send_refusal(self, error: TodoError, headers: Iterable[Header] = ()) -> None:
-        """Send this error and end the connection."""
-        self.transport.write(refusal(error, [*self.server_state.default_headers, *headers]))
+        """Send this error and end the connection. What depends on the head depends on what was parsed of it."""
+        common = [*self.server_state.default_headers, *headers, *vary(self.config.cors, self.url.partition(b"?")[0])]
+        request_id = dict(self.headers or ()).get(b"x-request-id")
+        head = bool(self.url) and self.parser.get_method() == b"HEAD"
+        self.transport.write(refusal(error, common, request_id=request_id, head=head))
         self._linger()
 
     def _end(self) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from os import urandom
 from typing import TYPE_CHECKING
 
+from todo_adapters.http.middleware.edge import named
 from todo_adapters.http.protocol.errors import error_answer
 
 if TYPE_CHECKING:
@@ -14,17 +14,26 @@ if TYPE_CHECKING:
     from todo_domain import TodoError
 
 
-def refusal(error: TodoError, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the answer with this error, a new request id and `Connection: close`."""
-    request_id = urandom(12).hex()
-    answer = error_answer(error, request_id)
+def refusal(
+    error: TodoError,
+    default_headers: Iterable[tuple[bytes, bytes]],
+    *,
+    request_id: bytes | None = None,
+    head: bool = False,
+) -> bytes:
+    """Return the answer with this error and `Connection: close`; to HEAD, without its body.
+
+    `request_id` is the client's own, if it is known.
+    """
+    name = named(request_id)
+    answer = error_answer(error, name)
     headers = [
-        *((name.title(), value) for name, value in [*default_headers, *answer.headers] if name != b"connection"),
-        (b"X-Request-ID", request_id.encode()),
+        *((field.title(), value) for field, value in [*default_headers, *answer.headers] if field != b"connection"),
+        (b"X-Request-ID", name.encode()),
         (b"X-Content-Type-Options", b"nosniff"),
         (b"Content-Length", b"%d" % len(answer.body)),
         (b"Connection", b"close"),
     ]
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
     status = HTTPStatus(answer.status)
-    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, status.phrase.encode(), lines, answer.body)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, status.phrase.encode(), lines, b"" if head else answer.body)

@@ -66,7 +66,8 @@ def check_promises(method: str, path: str, sent: list[tuple[str, str]], answer: 
     assert _REQUEST_ID.fullmatch(request_id)
     given = [value for name, value in sent if name == "x-request-id"]
     if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-        assert request_id == given[0]
+        # A server that refuses a head before its end may not have read the field.
+        assert request_id == given[0] or (answer.status == 431 and answer.header("connection") == "close")
     else:
         assert request_id not in given
     assert answer.header("x-content-type-options") == "nosniff"

@@ -227,6 +227,28 @@ async def test_more_than_16_kib_that_is_no_content_gets_a_431_and_does_nothing(s
     assert await ann.list() == []
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"?q=" + b"a" * 17_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b" HTTP/1.1\r\nX-Request-ID: same\r\nX-B: c\r\nA b: c\r\n\r\n", 400),
+    ],
+    ids=["target", "field"],
+)
+async def test_a_refusal_of_head_has_no_body_and_says_on_what_it_depends(
+    served: Api, method: bytes, rest: bytes, status: int
+):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
+    writer.write(method + b" /api/me/tasks" + rest)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nvary: accept-encoding\r\n" in answer.lower()
+    assert (b"\r\nx-request-id: same\r\n" in answer.lower()) is (status == 400)
+    assert bool(sentence(answer)) is (method == b"GET")
+
+
 LONG = b"X-A: " + b"a" * 17_000 + b"\r\n"
 ORIGIN = b"Origin: https://app.test\r\n"
 
@@ -248,7 +270,7 @@ async def test_a_page_may_read_that_its_headers_are_too_long(read_by_pages: Api,
     ((status, answer),) = await send(read_by_pages, *packets, answers=1)
     assert status == 431
     assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in answer.lower()
-    assert b"\r\nvary: origin\r\n" in answer.lower()
+    assert b"\r\nvary: origin, accept-encoding\r\n" in answer.lower()
 
 
 @pytest.mark.parametrize("end", [b"Origin: https://evil.test\r\n\r\n", b"\r\nOrigin: https://app.test\r\n\r\n", b""])

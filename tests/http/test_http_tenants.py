@@ -72,6 +72,8 @@ def test_the_matrix_covers_the_routes_of_the_contract():
 
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_ones_own_place_is_open_by_name_and_as_me(ann: Caller, name: str):
+    if name == "stream_events" and ann.api.store is None:
+        pytest.skip("a stream of a real server does not end: see test_events_served.py")
     for user in (ann.id, "me"):
         task = await ann.task()
         if name == "discard_task":

@@ -71,7 +71,7 @@ class Edge:
         context, origin, size = _prepare(http)
         SERVED.set(context)
         common: list[Header] = [(b"x-request-id", context.request_id.encode()), _NOSNIFF, *self._cors.headers(origin)]
-        common += _VARY[self._cors.varies, compression.varies(http["raw_path"])]
+        common += vary(self._cors, http["raw_path"])
         preflight = self._preflight(context, origin, http["headers"]) if http["method"] == "OPTIONS" else None
         common += preflight or ()
         headless = context.method == "HEAD"
@@ -122,6 +122,16 @@ class Edge:
         return self._app
 
 
+def named(request_id: bytes | None) -> str:
+    """Return the id that the client has given its request, or a new one if that is missing or not well-formed."""
+    return request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else urandom(12).hex()
+
+
+def vary(cors: Cors, raw_path: bytes) -> list[Header]:
+    """Return the `Vary` of every answer of this path, or nothing."""
+    return _VARY[cors.varies, compression.varies(raw_path)]
+
+
 def check_header_section(size: int) -> None:
     """Raise HeadersTooLarge if the headers or the request target are over the limit."""
     if size > HEADER_SECTION_LIMIT:
@@ -160,11 +170,9 @@ def _prepare(scope: dict[str, Any]) -> tuple[RequestContext, bytes | None, int]:
             origin = value
         elif name == b"authorization":
             authorization.append(value)
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-        request_id = urandom(12).hex().encode()
     client = scope.get("client")
     context = RequestContext(
-        request_id.decode(),
+        named(request_id),
         scope["method"],
         peer=client[0] if client else None,
         authorization=authorization,
