@@ -34,8 +34,8 @@ settings.load_profile("unhurried")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are processors, because many tests wait; five at most."""
-    return min((os.cpu_count() or 1) + 1, 5)
+    """Two processes more than there are processors, because many tests wait; five at most."""
+    return min((os.cpu_count() or 1) + 2, 5)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from todo_adapters.formats import outline as module
@@ -16,6 +16,9 @@ VALUES = st.recursive(
 )
 OBJECTS = st.dictionaries(st.sampled_from(["tasks", "trash", "format", '"', "\\", "é", "[", ""]), VALUES)
 LAYOUTS = st.sampled_from([{}, {"indent": 3}, {"ensure_ascii": False}, {"separators": (" \n, ", " :\t")}])
+
+FOR_EACH_STRIDE = settings(max_examples=30)
+"""As many examples in all as another test has."""
 
 
 @pytest.fixture(params=[2, 3, 7, 4_096])
@@ -43,6 +46,7 @@ def taken_apart(text: bytes) -> dict:
 @pytest.mark.usefixtures("stride")
 def test_the_parts_of_an_object_are_its_members_and_the_elements_of_its_arrays():
     @given(OBJECTS, LAYOUTS)
+    @FOR_EACH_STRIDE
     def hold(value, layout):
         assert taken_apart(json.dumps(value, **layout).encode()) == value
 
@@ -52,6 +56,7 @@ def test_the_parts_of_an_object_are_its_members_and_the_elements_of_its_arrays()
 @pytest.mark.usefixtures("stride")
 def test_a_text_that_is_cut_is_not_json():
     @given(OBJECTS.filter(bool), LAYOUTS, st.randoms(use_true_random=False))
+    @FOR_EACH_STRIDE
     def hold(value, layout, random):
         text = json.dumps(value, **layout).encode()
         with pytest.raises(NotJson) as refused:
