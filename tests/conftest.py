@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and disk_usage(_ME
     # Linux keeps it in memory, where a new database takes a sixth of the processor time that it takes on a disk.
     os.environ["TMPDIR"] = str(_MEMORY)
     tempfile.tempdir = None
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has its background processes ignore Ctrl-C; those that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["store_contract.fixtures"]
 pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
