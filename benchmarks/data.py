@@ -135,9 +135,8 @@ def prepared() -> Iterator[Data]:
         create_ours(server, "ours")
         fill_ours(server, "ours", first=1, last=USERS)
         _fill_plain(server, "baseline")
-        server.create_database("ceiling", "ours")
         _fill_plain(server, "fastify", _MORE)
-        for database in ("ours", "ceiling", "baseline", "fastify"):
+        for database in ("ours", "baseline", "fastify"):
             server.execute("VACUUM ANALYZE", database=database)
         # Flush the written data now, not during a measurement.
         server.execute("CHECKPOINT")

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Final, NamedTuple
 
-from benchmarks.contenders import BASELINE, BASELINE_SQLITE, CEILING, FASTIFY, FASTIFY_SQLITE, OURS, OURS_SQLITE
+from benchmarks.contenders import BASELINE, BASELINE_SQLITE, FASTIFY, FASTIFY_SQLITE, OURS, OURS_SQLITE
 from benchmarks.far import CLIENTS, MOST, ROUND_TRIP, Far
 from benchmarks.ratios import CONNECTIONS, MOST_TAIL, Ratio, tails, typical, verdicts
 from benchmarks.rounds import Case, Samples
 
 NAMES: Final = {
     OURS: "ours",
-    CEILING: "ceiling",
     BASELINE: "baseline",
     FASTIFY: "Fastify",
     OURS_SQLITE: "ours, SQLite",
@@ -32,8 +31,6 @@ of its own, and consecutive requests come from different ones. An answer that is
 * **baseline**: FastAPI with SQLModel and psycopg2, synchronous handlers, a session for each request, PyJWT in a
   dependency, uvicorn with uvloop and httptools, 40 pooled connections; 7 members in a task, no row-level security, no
   revision. On SQLite in WAL mode.
-* **ceiling**: a bare ASGI function on uvicorn that sends our statements over our own PostgreSQL client: no
-  authentication, validation, row-level security, headers or metrics.
 * **Fastify**: with pg (its default of 10 connections, prepared statements), @fastify/jwt that remembers tokens, and
   JSON schemas; one table that keeps, and answers that have, the same members as ours. On SQLite better-sqlite3, in WAL
   mode with `synchronous=FULL`, as ours.

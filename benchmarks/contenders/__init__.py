@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -21,7 +20,6 @@ from servers.processes import ServerProcess, free_port
 from servers.todo import Served, environment
 
 OURS: Final = "ours"
-CEILING: Final = "ceiling"
 BASELINE: Final = "baseline"
 FASTIFY: Final = "fastify"
 OURS_SQLITE: Final = "ours-sqlite"
@@ -68,13 +66,6 @@ def ours_sqlite(data: Data) -> Iterator[Running]:
 
 
 @contextmanager
-def ceiling(data: Data) -> Iterator[Running]:
-    """Run the bare ASGI function."""
-    with _process(data, CEILING, [sys.executable, _HERE / "ceiling_app.py"], DATABASE_URL=data.url(CEILING)) as running:
-        yield running
-
-
-@contextmanager
 def baseline(data: Data) -> Iterator[Running]:
     """Run FastAPI with SQLModel on PostgreSQL."""
     url = data.url(BASELINE).replace("postgresql://", "postgresql+psycopg2://")
@@ -105,7 +96,6 @@ def fastify_sqlite(data: Data) -> Iterator[Running]:
 
 CONTENDERS: Final[dict[str, Callable[[Data], AbstractContextManager[Running]]]] = {
     OURS: ours,
-    CEILING: ceiling,
     BASELINE: baseline,
     FASTIFY: fastify,
     OURS_SQLITE: ours_sqlite,
