@@ -39,6 +39,7 @@ from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.owner import first_counter
 from todo_domain.query import position_of, select
 from todo_domain.retention import KEYS_KEPT, PURGE_EVERY
+from todo_domain.trash import TRASH_KEPT
 
 QUOTA = 5
 MOST_QUARTERS = 2
@@ -109,6 +110,7 @@ class Account:
     def __init__(self, name: str) -> None:
         self.owner: UserId = user_id(f"{name}-{next(_numbers)} of the store_state_machine")
         self.tasks: dict[int, Task] = {}
+        self.trash: dict[int, Task] = {}
         self.counter = 0
         self.ids: list[int] = []
         self.names: dict[str, int] = {}
@@ -137,7 +139,7 @@ class Account:
 
     def bury(self, task_id: int, now: datetime) -> None:
         """Note a task that was deleted just now."""
-        del self.tasks[task_id]
+        self.trash[task_id] = self.tasks.pop(task_id)
         self.deaths[task_id] = now
         self.counter += 1
 
@@ -145,7 +147,17 @@ class Account:
         """Note that everything was erased just now."""
         if self.ids:
             self.counter += 1
-        self.tasks, self.names, self.answers = {}, {}, {}
+        self.tasks, self.trash, self.names, self.answers = {}, {}, {}, {}
+
+    def pick_deleted(self, which: int) -> int:
+        """Return the id of a deleted task, or one of the latest ids."""
+        candidates = [*self.trash, *self.ids[-2:]]
+        return candidates[which % len(candidates)]
+
+    def in_trash(self, task_id: int, now: datetime) -> Task | None:
+        """Return the task as it was deleted, as long as it can be restored."""
+        task = self.trash.get(task_id)
+        return task if task is not None and now - self.deaths[task_id] < TRASH_KEPT else None
 
 
 class StoreStateMachine(RuleBasedStateMachine):
@@ -268,6 +280,43 @@ class StoreStateMachine(RuleBasedStateMachine):
         else:
             self.run(deleting)
             account.bury(task_id, self.clock.now)
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH)
+    def restore(self, name, which):
+        """A task comes back as it was, but for its revision and `updated_at`."""
+        account = self.accounts[name]
+        task_id = account.pick_deleted(which)
+        restoring = self.service.restore(account.owner, task_id)
+        task = account.in_trash(task_id, self.clock.now)
+        if task_id in account.tasks:
+            assert self.run(restoring) == account.tasks[task_id]
+        elif task is None:
+            with pytest.raises(NotFound):
+                self.run(restoring)
+        elif len(account.tasks) == QUOTA:
+            with pytest.raises(QuotaReached):
+                self.run(restoring)
+        else:
+            event("a task was restored")
+            back = task._replace(revision=account.counter + 1, updated_at=max(task.updated_at, self.clock.now))
+            assert self.run(restoring) == back
+            del account.trash[task_id]
+            account.keep(back)
+
+    @precondition(everybody_has_had_tasks)
+    @rule(name=NAMES, which=WHICH)
+    def discard(self, name, which):
+        """A task leaves the trash for good, and the counter stays."""
+        account = self.accounts[name]
+        task_id = account.pick_deleted(which)
+        discarding = self.service.discard(account.owner, task_id)
+        if account.in_trash(task_id, self.clock.now) is None:
+            with pytest.raises(NotFound):
+                self.run(discarding)
+        else:
+            self.run(discarding)
+            del account.trash[task_id]
 
     @rule(name=NAMES, uid=UIDS, members=strategies.MEMBERS, only=st.booleans())
     def put_by_uid(self, name, uid, members, only):
