@@ -128,8 +128,7 @@ def test_a_route_that_another_goes_before_is_left_to_litestar(monkeypatch: pytes
 
 def filled(*, by_litestar: bool) -> Api:
     """A service with a clock that stands still; without the table if Litestar is to route everything."""
-    clock = lambda: datetime(2026, 11, 28, tzinfo=UTC)  # noqa: E731
-    with in_memory(store=MemoryTasks(), clock=clock) as api:
+    with in_memory(store=MemoryTasks(), clock=lambda: datetime(2026, 11, 28, tzinfo=UTC)) as api:
         if by_litestar:
             app_of(api)[0]._shapes.clear()
         return api

@@ -50,6 +50,15 @@ def _of_a_server(databases, name):
 
 
 @pytest.fixture
+def bypassing(postgres_databases):
+    """A role that bypasses row-level security and owns nothing."""
+    role, server = "todo_bypass", postgres_databases.server
+    server.create_role(role, PostgresDatabases.PASSWORD, "NOSUPERUSER BYPASSRLS")
+    yield role
+    server.execute(f"DROP ROLE {role}")
+
+
+@pytest.fixture
 def next_migration(tmp_path_factory, monkeypatch):
     """The revision of one migration more than the release has; `BASELINE` is the one before it."""
     return add_next_migration(tmp_path_factory.mktemp("next"), monkeypatch)

@@ -1,6 +1,5 @@
 """`todo purge`: what has expired of every user is removed, also of those who never write again."""
 
-import asyncio
 import sqlite3
 import threading
 from contextlib import closing
@@ -11,11 +10,12 @@ import pytest
 
 from servers.processes import free_port
 from support.command import todo
+from support.operating import over, url_for, walls
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql import migrations
 from todo_adapters.sql.purging import purge
 from todo_adapters.sql.schema import SqlError
-from todo_domain import Once, Resync, TaskService, user_id
+from todo_domain import Once, Resync, user_id
 from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.retention import KEYS_KEPT
 from todo_domain.trash import TRASH_KEPT
@@ -23,19 +23,6 @@ from todo_domain.trash import TRASH_KEPT
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 USERS = [user_id(name) for name in ("ann", "Bob", "ünal", "日本 x")]
 TABLES = ("trash", "idempotency_keys", "tombstones")
-
-
-def over(database, work):
-    """What `work` returns when it is given a service over the database."""
-
-    async def run():
-        store = database.store()
-        try:
-            return await work(TaskService(store, clock=lambda: NOW))
-        finally:
-            await store.aclose()
-
-    return asyncio.run(run())
 
 
 async def fill(tasks):
@@ -50,24 +37,20 @@ async def fill(tasks):
 @pytest.fixture
 def filled(database):
     migrations.upgrade(database.url)
-    over(database, fill)
+    over(database, fill, now=NOW)
     return database
 
 
 @pytest.fixture
 def filled_postgres(empty_postgres):
     migrations.upgrade(empty_postgres.url)
-    over(empty_postgres, fill)
+    over(empty_postgres, fill, now=NOW)
     return empty_postgres
 
 
 def left(database):
     """How many rows there are of what can expire."""
     return [database.run(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]
-
-
-def walls(database):
-    return database.run("SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'users'")
 
 
 ALL = 2 * len(USERS)
@@ -93,7 +76,7 @@ def test_what_has_expired_goes_and_nothing_else(filled, later, removed):
 
 
 def test_the_horizon_rises_over_what_is_forgotten(filled):
-    whole = over(filled, lambda tasks: tasks.changes(USERS[0]))
+    whole = over(filled, lambda tasks: tasks.changes(USERS[0]), now=NOW)
     deletion = whole.revision - 1
     purge(filled.url, NOW + TOMBSTONES_KEPT, TRASH_KEPT)
 
@@ -103,7 +86,7 @@ def test_the_horizon_rises_over_what_is_forgotten(filled):
         with pytest.raises(Resync):
             await tasks.changes(USERS[0], since=deletion - 1)
 
-    over(filled, ask)
+    over(filled, ask, now=NOW)
 
 
 def test_more_than_one_purge_removes_at_once_goes_too(filled):
@@ -147,7 +130,7 @@ def test_what_is_in_the_way_is_one_sentence(database, tmp_path):
 
 def test_a_file_that_another_program_holds_is_said(sqlite_database, tmp_path):
     migrations.upgrade(sqlite_database.url)
-    over(sqlite_database, fill)
+    over(sqlite_database, fill, now=NOW)
     with closing(sqlite3.connect(tmp_path / "todo.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(SqlError, match="locked by another program"):
@@ -174,7 +157,7 @@ def test_the_service_goes_on_meanwhile(filled):
     purging = threading.Thread(target=again)
     purging.start()
     try:
-        over(filled, write)
+        over(filled, write, now=NOW)
     finally:
         over_.set()
         purging.join()
@@ -184,20 +167,6 @@ def test_the_service_goes_on_meanwhile(filled):
 
 
 # Who may, on PostgreSQL
-
-
-@pytest.fixture
-def bypassing(postgres_databases):
-    """A role that bypasses row-level security and owns nothing."""
-    server = postgres_databases.server
-    server.create_role("todo_purger", PostgresDatabases.PASSWORD, "NOSUPERUSER BYPASSRLS")
-    yield "todo_purger"
-    server.execute("DROP ROLE todo_purger")
-
-
-def url_for(postgres_databases, database, role):
-    name = database.url.rpartition("/")[2]
-    return postgres_databases.server.url(name) if role is None else postgres_databases.url(name, role)
 
 
 @pytest.mark.parametrize("role", [PostgresDatabases.OWNER, None], ids=["plain owner", "superuser"])
@@ -218,7 +187,7 @@ def test_a_role_that_bypasses_the_wall_purges_once_it_is_granted_todo_app(
     url = url_for(postgres_databases, filled_postgres, bypassing)
     with pytest.raises(SqlError, match="owner of the tables, or as a role with BYPASSRLS"):
         purge(url, NOW + KEYS_KEPT, TRASH_KEPT)
-    filled_postgres.run("GRANT todo_app TO todo_purger")
+    filled_postgres.run(f"GRANT todo_app TO {bypassing}")
     with psycopg.connect(filled_postgres.url) as reader:
         reader.execute("SELECT 1 FROM users")  # as a dump does, which would be in the way of an owner
         assert purge(url, NOW + KEYS_KEPT, TRASH_KEPT) == (len(USERS), 0, ALL, 0)

@@ -1,6 +1,5 @@
 """`todo renew`: every counter and every id moves past what a restored backup has lost, whoever may do that."""
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,28 +9,16 @@ import pytest
 
 from servers.processes import free_port
 from support.command import todo
+from support.operating import over, url_for, walls
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.schema import IDS_SKIPPED, CannotRenewError
-from todo_domain import Resync, Stale, TaskService, user_id
+from todo_domain import Resync, Stale, user_id
 from todo_domain.owner import COUNTERS_BEGIN, first_counter
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 USERS = [user_id(name) for name in ("ann", "bob", "eve")]
-
-
-def over(database, work):
-    """What `work` returns when it is given a service over the database."""
-
-    async def run():
-        store = database.store()
-        try:
-            return await work(TaskService(store, clock=lambda: NOW))
-        finally:
-            await store.aclose()
-
-    return asyncio.run(run())
 
 
 async def fill(tasks):
@@ -46,22 +33,18 @@ async def fill(tasks):
 
 @pytest.fixture
 def filled(migrated):
-    migrated.last = over(migrated, fill)
+    migrated.last = over(migrated, fill, now=NOW)
     return migrated
 
 
 @pytest.fixture
 def filled_postgres(migrated_postgres):
-    migrated_postgres.last = over(migrated_postgres, fill)
+    migrated_postgres.last = over(migrated_postgres, fill, now=NOW)
     return migrated_postgres
 
 
 def counters(database):
     return database.run("SELECT id, revision, horizon FROM users ORDER BY id")
-
-
-def walls(database):
-    return database.run("SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'users'")
 
 
 def test_counters_and_horizons_are_now_and_nothing_from_before_fits(filled):
@@ -84,12 +67,12 @@ def test_counters_and_horizons_are_now_and_nothing_from_before_fits(filled):
             with pytest.raises(Stale):
                 await tasks.edit(user, whole.tasks[0].id, if_match={whole.tasks[0].revision + 1}, title="x")
 
-    over(filled, look)
+    over(filled, look, now=NOW)
 
 
 def test_ids_go_on_far_behind_the_last_one(filled):
     renew(filled.url, first_counter(LATER))
-    made = over(filled, lambda tasks: tasks.create(USERS[0], title="new")).task
+    made = over(filled, lambda tasks: tasks.create(USERS[0], title="new"), now=NOW).task
     assert made.id > max(task.id for task in filled.last) + IDS_SKIPPED - 10
 
 
@@ -133,20 +116,6 @@ def test_the_command_says_how_many_users_were_renewed_and_uses_the_direct_url(fi
 # Who may, on PostgreSQL
 
 
-@pytest.fixture
-def bypassing(postgres_databases):
-    """A role that bypasses row-level security and owns nothing."""
-    server = postgres_databases.server
-    server.create_role("todo_bypass", PostgresDatabases.PASSWORD, "NOSUPERUSER BYPASSRLS")
-    yield "todo_bypass"
-    server.execute("DROP ROLE todo_bypass")
-
-
-def url_for(postgres_databases, database, role):
-    name = database.url.rpartition("/")[2]
-    return postgres_databases.server.url(name) if role is None else postgres_databases.url(name, role)
-
-
 @pytest.mark.parametrize("role", [PostgresDatabases.OWNER, None], ids=["plain owner", "superuser"])
 def test_owner_and_superuser_renew_and_the_wall_stands_as_before(filled_postgres, postgres_databases, role):
     url = url_for(postgres_databases, filled_postgres, role)
@@ -162,7 +131,7 @@ def test_owner_and_superuser_renew_and_the_wall_stands_as_before(filled_postgres
 def test_a_role_that_bypasses_the_wall_renews_once_it_may_update(filled_postgres, postgres_databases, bypassing):
     url = url_for(postgres_databases, filled_postgres, bypassing)
     before = counters(filled_postgres)
-    grants = ("GRANT SELECT, UPDATE ON users TO todo_bypass", "GRANT SELECT, UPDATE ON tasks_id_seq TO todo_bypass")
+    grants = [f"GRANT SELECT, UPDATE ON {each} TO {bypassing}" for each in ("users", "tasks_id_seq")]
     for grant in grants:
         with pytest.raises(CannotRenewError, match="owner of the tables, or as a role with BYPASSRLS"):
             renew(url, first_counter(LATER))
