@@ -76,7 +76,7 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
     if database.kind == "memory":
         print("memory: needs no migration")
         return 0
-    url = settings.direct_url or database.address
+    url = settings.direct_address
     if arguments.sql:
         print(migrations.offline_sql(url, to=arguments.to))
         return 0
@@ -138,13 +138,13 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
 def _renew(settings: Settings, _: argparse.Namespace) -> None:
     from todo_app.backup import renew  # noqa: PLC0415  only this command needs it
 
-    print(renew(settings.direct_url or settings.database.address, utc_now()))
+    print(renew(settings.direct_address, utc_now()))
 
 
 def _copy(settings: Settings, arguments: argparse.Namespace) -> None:
     from todo_app.copying import copy_data  # noqa: PLC0415  only this command needs it
 
-    print(copy_data(arguments.origin, settings.direct_url or settings.database.address))
+    print(copy_data(arguments.origin, settings.direct_address))
     print("The copy continues the original: serve the copy, and do not serve the original again.")
 
 

@@ -15,6 +15,5 @@ if TYPE_CHECKING:
 
 def purge_expired(settings: Settings, now: datetime) -> str:
     """Remove what has expired, and return a sentence that says how much that was. Raises SqlError."""
-    address = settings.direct_url or settings.database.address
-    users, trash, keys, tombstones = purge(address, now, timedelta(days=settings.trash_days))
+    users, trash, keys, tombstones = purge(settings.direct_address, now, timedelta(days=settings.trash_days))
     return f"purged: {trash:,} tasks of the trash, {keys:,} keys and {tombstones:,} tombstones of {users:,} users"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from todo_adapters.http.middleware.edge import named
+from todo_adapters.http.middleware.edge import request_id_from
 from todo_adapters.http.protocol.errors import error_answer
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def refusal(
 
     `request_id` is the client's own, if it is known.
     """
-    name = named(request_id)
-    answer = error_answer(error, name)
+    own = request_id_from(request_id)
+    answer = error_answer(error, own)
     headers = [
-        *((field.title(), value) for field, value in [*default_headers, *answer.headers] if field != b"connection"),
-        (b"X-Request-ID", name.encode()),
+        *((name.title(), value) for name, value in [*default_headers, *answer.headers] if name != b"connection"),
+        (b"X-Request-ID", own.encode()),
         (b"X-Content-Type-Options", b"nosniff"),
         (b"Content-Length", b"%d" % len(answer.body)),
         (b"Connection", b"close"),

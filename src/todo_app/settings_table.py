@@ -253,6 +253,11 @@ class Settings:
         return not self.jwt_secrets and self.key_source is None
 
     @property
+    def direct_address(self) -> str:
+        """The database without a pooler in between, which commands of the owner need."""
+        return self.direct_url or self.database.address
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         if self.host == "localhost":

@@ -164,16 +164,21 @@ class _Judge(Judge):
         return self._snapshot.trashed.get(tombstone.id) if tombstone.deleted_at > self._trash_since else None
 
     def _edit(self, task: Task, entry: Entry) -> Task:
-        edited = _with_times(entry, task.edited(entry.members, self._now), self._now)
+        edited = self._edited(task, entry)
         if edited == task:
             return task
         self._expected[task.id] = task.revision
-        return self._write(edited._replace(updated_at=max(task.updated_at, self._now)))
+        return self._write_now(edited)
 
     def _back(self, task: Task, entry: Entry) -> Task:
         """Put the task back from the trash."""
-        edited = _with_times(entry, task.edited(entry.members, self._now), self._now)
-        return self._write(edited._replace(updated_at=max(task.updated_at, self._now)))
+        return self._write_now(self._edited(task, entry))
+
+    def _edited(self, task: Task, entry: Entry) -> Task:
+        return _with_times(entry, task.edited(entry.members, self._now), self._now)
+
+    def _write_now(self, task: Task) -> Task:
+        return self._write(task._replace(updated_at=max(task.updated_at, self._now)))
 
     def _new(self, entry: Entry, tombstone: Tombstone | None) -> Task:
         """Make a new task, in the place of the tombstone if there is one."""

@@ -13,6 +13,7 @@ from todo_adapters.http.middleware.authentication import PUBLIC
 from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.conditional import (
     FEED_FORMAT,
+    field_value,
     has_match,
     known_counter,
     list_etag,
@@ -109,8 +110,7 @@ class _FeedReader:
     async def read(self, scope: Scope, text: str) -> ASGIApp:
         """Return the answer to a request for the feed of this token. Raises NoSuchFeed."""
         context = context_of(scope)
-        conditions = [value for name, value in scope["headers"] if name == b"if-none-match"]
-        tags = none_match(b", ".join(conditions) if conditions else None)
+        tags = none_match(field_value(scope["headers"], b"if-none-match"))
         try:
             token = read_feed_token(text)
 

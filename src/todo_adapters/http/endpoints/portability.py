@@ -12,7 +12,7 @@ from todo_adapters.formats import spreadsheet
 from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.imports import ImportOut, checked_file
-from todo_adapters.http.protocol.pace import Pace
+from todo_adapters.http.protocol.pace import SHARE, Pace
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
@@ -42,9 +42,6 @@ _STEP: Final = 25
 _STEP_BYTES: Final = 65_536
 """Bytes of the file after which a step ends, however few entries it has."""
 
-_SHARE: Final = 0.1
-"""The part of a worker's time that writing an export may take."""
-
 _PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 64}
 """Bytes of each format that take less than a millisecond to write; other requests run between two pieces."""
 
@@ -67,7 +64,7 @@ class ExportController(Controller):
             name = f'attachment; filename="todo-{everything.exported_at:%Y-%m-%d}.{format_}"'
             headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
             fragments = _fragments(format_, request.owner, everything)
-            return Compressed(LongAnswer(in_pieces(fragments, _PIECES[format_]), headers, share=_SHARE))
+            return Compressed(LongAnswer(in_pieces(fragments, _PIECES[format_]), headers, share=SHARE))
 
         answer = await request.transfers.answer(
             request.owner, lambda: request.answers.answer(request.owner, make, deadline)

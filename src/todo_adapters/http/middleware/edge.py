@@ -122,9 +122,9 @@ class Edge:
         return self._app
 
 
-def named(request_id: bytes | None) -> str:
+def request_id_from(given: bytes | None) -> str:
     """Return the id that the client has given its request, or a new one if that is missing or not well-formed."""
-    return request_id.decode() if request_id and _REQUEST_ID.fullmatch(request_id) else urandom(12).hex()
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else urandom(12).hex()
 
 
 def vary(cors: Cors, raw_path: bytes) -> list[Header]:
@@ -172,7 +172,7 @@ def _prepare(scope: dict[str, Any]) -> tuple[RequestContext, bytes | None, int]:
             authorization.append(value)
     client = scope.get("client")
     context = RequestContext(
-        named(request_id),
+        request_id_from(request_id),
         scope["method"],
         peer=client[0] if client else None,
         authorization=authorization,

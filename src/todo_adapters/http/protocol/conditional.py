@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Final
 from todo_domain import Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from todo_adapters.http.protocol.response import Header
     from todo_domain import Task, UserId
 
 WIRE_FORMAT: Final = b"3"
@@ -27,6 +30,12 @@ _REVISION = re.compile(rb'"([1-9][0-9]{0,15})"')
 _KEY: Final = re.compile(rb'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"|([\x21\x23-\x7e][\x21-\x7e]{0,254})')
 
 ANYTHING: Final = b"*"
+
+
+def field_value(headers: Iterable[Header], name: bytes) -> bytes | None:
+    """Return the value of a header field, all its lines joined (RFC 9110, section 5.3); None without the field."""
+    values = [value for given, value in headers if given == name]
+    return b", ".join(values) if values else None
 
 
 def etag_of(task: Task) -> bytes:

@@ -13,7 +13,12 @@ SLICE: Final = 0.000_5
 """Seconds of the processor without a rest. Another request waits little longer than that for it."""
 
 SHARE: Final = 0.1
-"""Of the time of a worker, what the work may take."""
+"""The part of a worker's time that an export or an import may take."""
+
+
+def rest_after(spent: float, share: float) -> float:
+    """Return the seconds of rest after which the seconds spent are this share of all."""
+    return spent / share - spent
 
 
 class Pace:
@@ -36,6 +41,6 @@ class Pace:
         if (spent := thread_time() - self._begun) < SLICE:
             return
         most = self._deadline.left() / 4 * (done - self._done) / max(1, self._total - self._done)
-        await asyncio.sleep(max(0.0, min(spent / SHARE - spent, most)))
+        await asyncio.sleep(max(0.0, min(rest_after(spent, SHARE), most)))
         self._done = done
         self._begun = thread_time()

@@ -13,7 +13,7 @@ from litestar import Request
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.batches import BatchRequest, parse_batch
-from todo_adapters.http.protocol.conditional import ANYTHING, idempotency_key, if_match, none_match
+from todo_adapters.http.protocol.conditional import ANYTHING, field_value, idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_key
@@ -218,5 +218,4 @@ class TaskRequest(Request[UserId, None, Any]):
         return [value for given, value in self.scope["headers"] if given == name]
 
     def _listed(self, name: bytes) -> bytes | None:
-        values = self._values(name)
-        return b", ".join(values) if values else None
+        return field_value(self.scope["headers"], name)
