@@ -72,10 +72,16 @@ def entry_of(members: Members, *, uid: object, id: object, created_at: object, c
 
 def uid_of(entry: Entry, source: UserId) -> str:
     """Return the uid of the task that the entry is, unless it is found by its id."""
-    if entry.uid is not None:
-        return entry.uid
-    created_at = "" if entry.created_at is None else text_of_instant(entry.created_at)
-    return "import-" + sha256(f"{source}\0{entry.id}\0{created_at}".encode()).hexdigest()[:40]
+    return derived_uid(source, entry.id, entry.created_at) if entry.uid is None else entry.uid
+
+
+def derived_uid(user: UserId, id: int | None, created_at: datetime | None) -> str:
+    """Return the uid that a task without one gets when an export of this user is imported elsewhere.
+
+    No other task has it, in this deployment or in another, and `todo copy` does not change it.
+    """
+    created = "" if created_at is None else text_of_instant(created_at)
+    return "import-" + sha256(f"{user}\0{id}\0{created}".encode()).hexdigest()[:40]
 
 
 def keys_of_entries(entries: Sequence[Entry], source: UserId, owner: UserId) -> list[Key]:

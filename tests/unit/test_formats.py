@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import UTC
+from datetime import UTC, date, timedelta
 
 import icalendar
 import pytest
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from support import strategies
 from support.clock import FakeClock
 from todo_adapters.formats import calendar, spreadsheet
+from todo_domain.importing import derived_uid, entry_of, uid_of
+from todo_domain.instants import text_of_instant
 from todo_domain.task import check_new, new_task
 
 NOW = FakeClock().now
@@ -92,7 +94,7 @@ def check_todo(todo, task):
     assert tuple(map(str, tags)) == tuple(map(breaks, task.tags))
     assert todo.get("x-todo-position") == task.position
     assert json.loads(todo.get("x-todo-extra", "{}")) == json.loads(task.extra)
-    assert todo["uid"] == (task.uid or "7@todo")
+    assert todo["uid"] == (task.uid or derived_uid("ann", 7, NOW))
 
 
 MEMBERS = strategies.MEMBERS
@@ -122,6 +124,24 @@ def test_icalendar_is_read_back_as_it_was_but_for_kinds_of_line_breaks(tasks):
 def test_a_cell_that_a_spreadsheet_would_calculate_is_guarded(text):
     (row,) = rows_of([task_of({"title": "x", "description": text})])
     assert row["description"] == "'" + text
+
+
+def test_a_uid_is_of_one_task_alone_and_stays_with_it_when_it_moves():
+    """Another user, deployment or time is another UID; the feed has that of the export, and of the task's import."""
+
+    def uid(task):
+        (todo,) = todos_of([task])
+        (event,) = icalendar.Calendar.from_ical(b"".join(calendar.events([task]))).walk("VEVENT")
+        assert todo["uid"] == event["uid"]
+        return str(todo["uid"])
+
+    task = task_of({"title": "x", "due_date": date(2026, 12, 1)})
+    others = [{"user_id": "bob"}, {"id": 8}, {"created_at": NOW + timedelta(microseconds=1)}]
+    assert len({uid(task._replace(**other)) for other in ({}, *others)}) == 4
+    imported = entry_of({"title": "x"}, uid=None, id=7, created_at=text_of_instant(NOW), completed_at=None)
+    assert uid(task) == uid_of(imported, "ann")
+    assert uid(task._replace(revision=9, title="edited", updated_at=NOW + timedelta(days=1))) == uid(task)
+    assert uid(task._replace(uid="a-name-of-its-own")) == "a-name-of-its-own"
 
 
 def test_a_line_of_icalendar_is_at_most_75_bytes_and_ends_with_both():

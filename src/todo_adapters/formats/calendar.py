@@ -8,6 +8,7 @@ from icalendar import Calendar, Event, Todo, vCategory, vText
 
 from todo_domain import Priority
 from todo_domain.extra import EMPTY
+from todo_domain.importing import derived_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,7 +64,8 @@ def _event(task: Task) -> Event:
 
 
 def _describe(component: Component, task: Task) -> None:
-    component.add("uid", task.uid or f"{task.id}@todo")
+    # Calendars take two components of one UID for one (RFC 7986, section 5.3), also from two deployments.
+    component.add("uid", task.uid or derived_uid(task.user_id, task.id, task.created_at))
     component.add("dtstamp", task.updated_at)
     component.add("created", task.created_at)
     component.add("last-modified", task.updated_at)
