@@ -43,11 +43,11 @@ from todo_domain import (
 )
 from todo_domain.changes import page_of_changes, require_known
 from todo_domain.feed import feed_query
+from todo_domain.memory_budget import MemoryBudget, count
 from todo_domain.owner import first_counter
 from todo_domain.portability import Everything, everything_of
 from todo_domain.query import select
 from todo_domain.retention import KEYS_KEPT, Retention, purge_is_due, retention
-from todo_domain.room import Room, count
 from todo_domain.task import new_task
 from todo_domain.trash import TRASH_KEPT, trash_since
 
@@ -241,13 +241,13 @@ class FolderTasks:
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the page of the query."""
         account = self._read(owner)
         tasks, more = select(account.tasks, query)
-        count(tasks, room)
+        count(tasks, budget)
         return Page([] if unless == account.revision else tasks, account.revision, more)
 
     async def get_once(
@@ -345,7 +345,7 @@ class FolderTasks:
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         """Return the changes after `since`."""
@@ -357,7 +357,7 @@ class FolderTasks:
             tasks = [task for task in account.tasks if task.revision > since]
             deleted = [tombstone for tombstone in account.tombstones if tombstone.revision > since]
             changes = page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
-        count(changes.tasks, room)
+        count(changes.tasks, budget)
         return changes
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
@@ -376,7 +376,7 @@ class FolderTasks:
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         """Return a page of the trash."""
@@ -387,7 +387,7 @@ class FolderTasks:
             if each.deleted_at > since and (before is None or each.task.revision < before)
         ]
         page = found[:limit]
-        count((each.task for each in page), room)
+        count((each.task for each in page), budget)
         return TrashPage(page, more=len(found) > len(page))
 
     async def export(
@@ -396,13 +396,13 @@ class FolderTasks:
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         """Return all data of the owner."""
         account = self._read(owner)
         trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
-        return everything_of(account.tasks, trash, account.revision, now, room)
+        return everything_of(account.tasks, trash, account.revision, now, budget)
 
     async def restore(
         self,
@@ -462,7 +462,7 @@ class FolderTasks:
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the open tasks with a due date."""
@@ -470,7 +470,7 @@ class FolderTasks:
         if account.feed != digest:
             raise NotFound
         due, more = select(account.tasks, feed_query(limit))
-        count(due, room)
+        count(due, budget)
         return Page([] if unless == account.revision else due, account.revision, more)
 
     async def check(self, *, deadline: Deadline | None = None) -> None:

@@ -111,8 +111,8 @@ class AuditLines:
             if self._closing:
                 return
             tally = self._tally(kind)
-            room = len(self._waiting) < MOST_WAITING
-            if room and not (strange and tally.lines >= LINES_APIECE):
+            fits = len(self._waiting) < MOST_WAITING
+            if fits and not (strange and tally.lines >= LINES_APIECE):
                 tally.lines += 1
                 given = {name: _bounded(value) for name, value in details.items()}
                 self._waiting.append(_Event(datetime.now(UTC), event, given))
@@ -120,7 +120,7 @@ class AuditLines:
                 return
             tally.since = tally.since or datetime.now(UTC)
             tally.count += 1
-            tally.dropped += not room
+            tally.dropped += not fits
 
     def close(self) -> None:
         """Write the recorded events and stop; give up after TIMEOUT seconds. A second call does nothing."""

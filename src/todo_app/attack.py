@@ -99,7 +99,7 @@ class Attack:
                 self._deployment.send("delete", f"/api/me/tasks/{task}", user.token)
                 self._deployment.send("delete", f"/api/me/trash/{task}", user.token)
             again = (self._deployment.send("get", f"/api/me/tasks/{task}", user.token) for task in made)
-            if any(answer.is_success for answer in again):
+            if any(response.is_success for response in again):
                 self.problems.append(f"tasks of {user.name} were not removed: search for {self._mark!r}")
 
     def _try(self, operation: Operation, attacker: User, victim: User) -> tuple[str, str]:
@@ -124,15 +124,15 @@ class Attack:
             self._expect(operation, attacker, own, "404 for the other's task", held=status == 404)
             return str(foreign.status_code), str(status)
         seen = victim.mark in own.text or f'"user_id":{json.dumps(victim.id)}' in own.text
-        self._expect(operation, attacker, own, "an answer without the other's task", held=not seen)
+        self._expect(operation, attacker, own, "a response without the other's task", held=not seen)
         return str(foreign.status_code), ""
 
     def _expect(
-        self, operation: Operation, attacker: User | None, answer: httpx.Response, wanted: str, *, held: bool
+        self, operation: Operation, attacker: User | None, response: httpx.Response, wanted: str, *, held: bool
     ) -> None:
         if not held:
             who = attacker.name if attacker else "nobody known"
-            self.problems.append(f"{operation} by {who} on the other's: {said(answer)}, and not {wanted}")
+            self.problems.append(f"{operation} by {who} on the other's: {said(response)}, and not {wanted}")
 
     def _send(
         self, operation: Operation, place: str, task: int, user: User | None, *, token: str | None = None
@@ -189,15 +189,15 @@ def _is_batch(operation: Operation) -> bool:
     return operation.template.endswith("/batch")
 
 
-def _comparable(answer: httpx.Response) -> tuple[int, object, list[str]]:
-    """Return the parts that two answers must have in common: all but the request id and the values of headers."""
+def _comparable(response: httpx.Response) -> tuple[int, object, list[str]]:
+    """Return the parts that two responses must have in common: all but the request id and the values of headers."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
-        body = answer.text
+        body = response.text
     if isinstance(body, dict):
         body.pop("request_id", None)
-    return answer.status_code, body, sorted(answer.headers)
+    return response.status_code, body, sorted(response.headers)
 
 
 def _segment(user: str) -> str:

@@ -17,7 +17,7 @@ from todo_adapters.http.live import Live
 from todo_adapters.http.middleware.admission import Admission
 from todo_adapters.http.middleware.fairness import FairTasks
 from todo_adapters.http.openapi import openapi_json
-from todo_adapters.http.protocol.answer_memory import AnswerMemory
+from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics, Pooled
 from todo_app.identity import verifier_of
@@ -26,9 +26,9 @@ from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
 from todo_app.wakes import Wakes
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
+from todo_domain.memory_budget import LARGEST_TASK
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.ports import utc_now
-from todo_domain.room import LARGEST_TASK
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -132,7 +132,7 @@ def application(
         metrics=metrics,
         admission=admission,
         live=live,
-        answers=AnswerMemory(settings.max_answers_bytes),
+        response_memory=ResponseMemory(settings.max_answers_bytes),
     )
     return app if tracing is None else tracing.around(app)
 

@@ -14,7 +14,7 @@ from todo_adapters.http.protocol.errors import HeadersTooLarge
 from todo_app.long_head import REST_OF_HEAD, LongHead
 from todo_app.refusals import refusal
 from todo_app.request_reader import RequestReader
-from todo_app.transports import READ, AnswerTransport, Socket, nothing
+from todo_app.transports import READ, ResponseTransport, Socket, nothing
 from todo_domain import Unavailable
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ ARRIVAL: Final = 15
 request has between 15 and 30 seconds to arrive."""
 
 LINGER: Final = 1.0
-"""Seconds in which an idle connection may still send a request while the server stops; its answer has `Connection:
+"""Seconds in which an idle connection may still send a request while the server stops; its response has `Connection:
 close`."""
 
 LINGERING_CLOSE: Final = 2.0
-"""Seconds for which the server still reads from a client after the last answer."""
+"""Seconds for which the server still reads from a client after the last response."""
 
 MOST: Final = 8_000
 """The most connections of one process, if its limit of open files allows them."""
@@ -74,7 +74,7 @@ class Connection(RequestReader):
       because the start of the next request is unknown.
     * A request is parsed after the previous one is answered, so at most READ bytes of it are buffered.
     * Upgrades are ignored and trailers dropped (RFC 9110, sections 7.8 and 6.5.1).
-    * A client that does not finish its request, or does not read its answer, is disconnected without an answer.
+    * A client that does not finish its request, or does not read its response, is disconnected without a response.
     """
 
     config: ServerConfig
@@ -85,7 +85,7 @@ class Connection(RequestReader):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Accept the connection, or refuse it if there are too many."""
         super().connection_made(transport)
-        self._answer_transport = AnswerTransport(transport, self._end)
+        self._response_transport = ResponseTransport(transport, self._end)
         if len(self.connections) > self.config.most_connections:
             transport.write(refusal(Unavailable("too many connections: try again"), self.server_state.default_headers))
             self._closing = True
@@ -98,7 +98,7 @@ class Connection(RequestReader):
         if self._check_timer is not None:
             self._check_timer.cancel()
         super().connection_lost(exc)
-        self._answer_transport.end = nothing  # breaks a reference cycle
+        self._response_transport.end = nothing  # breaks a reference cycle
 
     def shutdown(self) -> None:
         """Answer the current request, wait `linger` seconds for a request that may be on its way, and close."""
@@ -114,7 +114,7 @@ class Connection(RequestReader):
         self._closing = True
         self._unparsed = b""
         if cycle is not None and not cycle.response_complete:
-            if cycle.response_started:  # the connection closes after the answer
+            if cycle.response_started:  # the connection closes after the response
                 cycle.keep_alive = False
                 return
             cycle.disconnected = True
@@ -149,7 +149,7 @@ class Connection(RequestReader):
         self._linger()
 
     def _end(self) -> None:
-        """End the connection after an answer."""
+        """End the connection after a response."""
         if self._closing or self._unparsed or (self.cycle is not None and self.cycle.more_body):
             self._linger()
         else:
@@ -158,7 +158,7 @@ class Connection(RequestReader):
     def _linger(self) -> None:
         """Close for sending, then wholly when the client closes or after LINGERING_CLOSE (RFC 9112, section 9.6).
 
-        Closing a socket with unread bytes resets the connection, and the client may lose the answer.
+        Closing a socket with unread bytes resets the connection, and the client may lose the response.
         """
         self._closing = True
         self._unparsed = b""
@@ -189,8 +189,8 @@ class Connection(RequestReader):
         """Return a value that changes with the client's progress; None if the server does not wait for the client."""
         cycle = self.cycle
         if (unread := self.transport.get_write_buffer_size()) or self.transport.is_closing():
-            # A long answer is written as the client reads it, so the unread size alone does not show progress.
-            return (self._answer_transport.written - unread, "to read on")
+            # A long response is written as the client reads it, so the unread size alone does not show progress.
+            return (self._response_transport.written - unread, "to read on")
         if cycle is None or cycle.response_complete:
             return None if self._idle_since is not None else (cycle, "the next request")
         return (cycle, "the rest of the body") if cycle.more_body else None

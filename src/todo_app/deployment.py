@@ -65,14 +65,14 @@ class Deployment:
 
     def operations(self) -> list[Operation]:
         """Return the operations on a user's path, from the deployment's document, else from this release's."""
-        answer = self.send("get", "/openapi.json")
-        if answer.status_code == 404:
+        response = self.send("get", "/openapi.json")
+        if response.status_code == 404:
             print(
                 "note  attack: the deployment has no OpenAPI document (TODO_DOCS=off); the one of this release is used"
             )
             document = json.loads(openapi_json())
         else:
-            document = members(answer)
+            document = members(response)
         found = list(_operations(document))
         if not found:
             raise CannotAsk(f"its OpenAPI document has no operation below {PREFIX}: is this the service's address?")
@@ -88,53 +88,53 @@ class Deployment:
         streams: bool = False,
         patient: bool = True,
     ) -> httpx.Response:
-        """Send one request, or raise CannotAsk. The body of an answer that `streams` is not read.
+        """Send one request, or raise CannotAsk. The body of a response that `streams` is not read.
 
         With `patient`, a request that gets 429 or 503 is repeated a few times, after its `Retry-After`.
         """
         headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
         request = self._client.build_request(method.upper(), path, headers=headers, json=body)
-        answer = self._once(request, streams=streams)
+        response = self._once(request, streams=streams)
         for _ in range(_TRIES - 1 if patient else 0):
-            if answer.status_code not in {429, 503}:
+            if response.status_code not in {429, 503}:
                 break
-            wait = answer.headers.get("Retry-After", "1")
+            wait = response.headers.get("Retry-After", "1")
             time.sleep(min(float(wait) if wait.isdecimal() else 1.0, _LONGEST_PAUSE))
-            answer = self._once(request, streams=streams)
-        return answer
+            response = self._once(request, streams=streams)
+        return response
 
     def _once(self, request: httpx.Request, *, streams: bool) -> httpx.Response:
         self.requests += 1
         try:
-            answer = self._client.send(request, stream=True)
+            response = self._client.send(request, stream=True)
             try:
-                if streams and answer.is_success:  # the stream does not end
-                    return httpx.Response(answer.status_code, headers=answer.headers, content=b"")
-                answer.read()
+                if streams and response.is_success:  # the stream does not end
+                    return httpx.Response(response.status_code, headers=response.headers, content=b"")
+                response.read()
             finally:
-                answer.close()
+                response.close()
         except httpx.HTTPError as problem:
-            raise CannotAsk(f"{request.method} {request.url.path} got no answer: {type(problem).__name__}") from None
-        return answer
+            raise CannotAsk(f"{request.method} {request.url.path} got no response: {type(problem).__name__}") from None
+        return response
 
 
-def members(answer: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object of a successful answer, or raise CannotAsk."""
+def members(response: httpx.Response) -> dict[str, Any]:
+    """Return the JSON object of a successful response, or raise CannotAsk."""
     try:
-        body = answer.json()
+        body = response.json()
     except ValueError:
         body = None
-    if not answer.is_success or not isinstance(body, dict):
-        raise CannotAsk(f"{answer.request.method} {answer.request.url.path} was answered {said(answer)}")
+    if not response.is_success or not isinstance(body, dict):
+        raise CannotAsk(f"{response.request.method} {response.request.url.path} was answered {said(response)}")
     return body
 
 
-def said(answer: httpx.Response) -> str:
-    """Return the status of an answer, with its sentence if it is an error of the API."""
+def said(response: httpx.Response) -> str:
+    """Return the status of a response, with its sentence if it is an error of the API."""
     try:
-        return f"{answer.status_code} {answer.json()['error']!r}"
+        return f"{response.status_code} {response.json()['error']!r}"
     except (ValueError, KeyError, TypeError):
-        return str(answer.status_code)
+        return str(response.status_code)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[Operation]:
@@ -143,6 +143,6 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
             continue
         for method in _METHODS:
             if method in item:
-                answers = item[method].get("responses", {}).values()
-                streams = any("text/event-stream" in answer.get("content", {}) for answer in answers)
+                responses = item[method].get("responses", {}).values()
+                streams = any("text/event-stream" in response.get("content", {}) for response in responses)
                 yield Operation(method, template, streams)

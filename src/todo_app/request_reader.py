@@ -11,9 +11,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from todo_adapters.http.protocol.errors import HeadersTooLarge
-from todo_app.answer_cycle import AnswerCycle
 from todo_app.framing import FRAMING, LIMIT, Framing, body_length
-from todo_app.transports import READ, AnswerTransport, Flow, nothing
+from todo_app.response_cycle import ResponseCycle
+from todo_app.transports import READ, Flow, ResponseTransport, nothing
 from todo_domain import Invalid, TodoError
 
 READ_AHEAD: Final = 16_384
@@ -29,9 +29,9 @@ class RequestReader(HttpToolsProtocol):
     """
 
     flow: Flow
-    cycle: AnswerCycle | None  # type: ignore[assignment]  # as it is before the first request
+    cycle: ResponseCycle | None  # type: ignore[assignment]  # as it is before the first request
     url: bytes = b""
-    _answer_transport: AnswerTransport
+    _response_transport: ResponseTransport
     _unparsed: bytes = b""
     _section: int = 0
     _upgrade: bool = False
@@ -109,7 +109,7 @@ class RequestReader(HttpToolsProtocol):
             self.url = _with_path(self.url)
         if version == "1.0":
             self.expect_100_continue = False  # RFC 9110, section 10.1.1
-        self._begin_to_answer(version)
+        self._begin_response(version)
         self._framing_fields.clear()
         self._section = 0
         self._framing.head_ended(length)
@@ -124,7 +124,7 @@ class RequestReader(HttpToolsProtocol):
         if self._upgrade:
             return
         self._check_excess()
-        cycle: AnswerCycle = self.cycle  # type: ignore[assignment]  # the head has set it
+        cycle: ResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
         cycle.more_body = False
         if self.expect_100_continue and not cycle.response_started:
             cycle.keep_alive = self._keep_alive
@@ -158,7 +158,7 @@ class RequestReader(HttpToolsProtocol):
         else:
             self._reading.resume_reading()
 
-    def _begin_to_answer(self, version: str) -> None:
+    def _begin_response(self, version: str) -> None:
         """Call the application for the request whose head is complete."""
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
@@ -169,9 +169,9 @@ class RequestReader(HttpToolsProtocol):
         scope["raw_path"] = self.root_path.encode("ascii") + url.path
         scope["query_string"] = url.query or b""
         self._keep_alive = version != "1.0" and self.parser.should_keep_alive()
-        self.cycle = AnswerCycle(
+        self.cycle = ResponseCycle(
             scope=scope,
-            transport=self._answer_transport,  # type: ignore[arg-type]  # it uses no other methods
+            transport=self._response_transport,  # type: ignore[arg-type]  # it uses no other methods
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,

@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
     """uvicorn's server, which shuts down in this order: readiness, new connections, idle ones, requests in flight.
 
     On SIGTERM, readiness turns to 503 and all other requests are served for `drain_seconds`, so that load balancers
-    notice. Then the port closes, each answer has `Connection: close`, and an idle connection is closed after one more
+    notice. Then the port closes, each response has `Connection: close`, and an idle connection is closed after one more
     second. A second SIGTERM has no effect, because a process manager and the supervisor may both send one. SIGINT
     (Ctrl-C) waits for the requests in flight only; a second SIGINT cuts them off.
     """

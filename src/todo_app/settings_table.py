@@ -12,13 +12,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from todo_adapters.http.protocol.answer_memory import DEFAULT_MOST
 from todo_adapters.http.protocol.body import (
     DEFAULT_BATCH_LIMIT,
     DEFAULT_IMPORT_LIMIT,
     DEFAULT_LIMIT,
     DEFAULT_LIMIT_OF_ALL,
 )
+from todo_adapters.http.protocol.response_memory import DEFAULT_MOST
 from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
 from todo_app.origins import origins

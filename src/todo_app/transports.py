@@ -67,10 +67,10 @@ class Flow(FlowControl):
         self.parse()
 
 
-class AnswerTransport:
-    """The transport of answers, whose `close` calls `end`, which ends the connection in an orderly way.
+class ResponseTransport:
+    """The transport of responses, whose `close` calls `end`, which ends the connection in an orderly way.
 
-    `written` counts the bytes of all answers.
+    `written` counts the bytes of all responses.
     """
 
     __slots__ = ("_held", "_write", "end", "is_closing", "written")
@@ -83,11 +83,11 @@ class AnswerTransport:
         self.written = 0
 
     def hold(self, head: bytes) -> None:
-        """Hold the head of an answer until the next piece is written, or until the answer ends."""
+        """Hold the head of a response until the next piece is written, or until the response ends."""
         self._held = head
 
     def write(self, data: bytes) -> None:
-        """Send a piece of an answer, after a held head, and count it."""
+        """Send a piece of a response, after a held head, and count it."""
         if self._held:
             data, self._held = self._held + data, b""
         if data:
@@ -95,7 +95,7 @@ class AnswerTransport:
             self._write(data)
 
     def close(self) -> None:
-        """End the connection after the answer."""
+        """End the connection after the response."""
         self.write(b"")
         self.end()
 

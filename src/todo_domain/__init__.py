@@ -8,12 +8,12 @@ from todo_domain.changes import Changes, Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import (
+    BudgetExceeded,
     Exists,
     Forbidden,
     Gone,
     Invalid,
     KeyReused,
-    NoRoom,
     NotFound,
     NotIsolated,
     QuotaReached,
@@ -37,6 +37,7 @@ from todo_domain.trash import Trashed, TrashPage
 
 __all__ = [
     "AuditLog",
+    "BudgetExceeded",
     "Caller",
     "Changes",
     "Changeset",
@@ -54,7 +55,6 @@ __all__ = [
     "Key",
     "KeyReused",
     "Members",
-    "NoRoom",
     "NotFound",
     "NotIsolated",
     "Once",

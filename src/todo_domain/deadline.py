@@ -5,17 +5,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final, NamedTuple, Self
 
-ANSWER_WITHIN: Final = 2.6
-"""Seconds from the arrival of a request to its deadline. What remains of 3 s is for encoding and sending the answer."""
+RESPOND_WITHIN: Final = 2.6
+"""Seconds from the arrival of a request to its deadline. The rest of 3 s is for encoding and sending the response."""
 
 
 class Deadline(NamedTuple):
-    """The time at which an answer is due: `at` is a time of `time.monotonic`, the clock of asyncio's event loops."""
+    """The time at which a response is due: `at` is a time of `time.monotonic`, the clock of asyncio's event loops."""
 
     at: float
 
     @classmethod
-    def within(cls, seconds: float = ANSWER_WITHIN) -> Self:
+    def within(cls, seconds: float = RESPOND_WITHIN) -> Self:
         """Return the deadline `seconds` from now."""
         return cls(monotonic() + seconds)
 

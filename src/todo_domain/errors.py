@@ -113,7 +113,7 @@ class KeyReused(TodoError):
 
 
 class Repeated(TodoError):
-    """A write was done before under this Idempotency-Key, and nothing was done now; its answer is a success.
+    """A write was done before under this Idempotency-Key, and nothing was done now; its response is a success.
 
     `task` is the present task. It is None if a store raises this, and after a deletion.
     """
@@ -138,11 +138,11 @@ class Unavailable(TodoError):
         self.retry_after = retry_after
 
 
-class NoRoom(Unavailable):
-    """The answers that are being read and sent use all the memory for answers."""
+class BudgetExceeded(Unavailable):
+    """The responses that are being read and sent use all the memory for responses."""
 
     def __init__(self) -> None:
-        super().__init__("too many long answers are being sent: try again")
+        super().__init__("too many long responses are being sent: try again")
 
 
 class NotIsolated(Unavailable):

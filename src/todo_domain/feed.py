@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, Protocol
 
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Invalid, NotFound
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.owner import UserId, user_id
 from todo_domain.query import Page, Query, Sort
-from todo_domain.room import Room
 
 _SECRET: Final = 20
 """Bytes of a token that are random: 160 bits."""
@@ -77,12 +77,13 @@ class Feeds(Protocol):
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the tasks that `feed_query` asks for, with the counter of the same snapshot.
 
         Raises NotFound unless the digest is the one that is kept. The owner may be anybody, because nobody has
         verified who calls: so the digest is compared before a task is read, in the same snapshot, and a wrong one
-        takes the same work whether or not there is such a user, a feed or a task. `unless` and `room` are as in `page`.
+        takes the same work whether or not there is such a user, a feed or a task. `unless` and `budget` are as in
+        `page`.
         """

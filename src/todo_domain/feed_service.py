@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from todo_domain.deadline import Deadline
 from todo_domain.feed import FeedToken, new_feed_token
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.owner import UserId
 from todo_domain.ports import Clock, Tasks
 from todo_domain.query import Page
-from todo_domain.room import Room
 
 
 class FeedService:
@@ -32,12 +32,12 @@ class FeedService:
         token: FeedToken,
         *,
         unless: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the open tasks with a due date, the earliest first; maybe none if the counter is still `unless`.
 
-        Raises NotFound unless the token opens the feed of this owner. `room` counts the memory that the tasks take.
+        Raises NotFound unless the token opens the feed of this owner. `budget` counts the memory that the tasks take.
         """
-        page = await self._tasks.feed(owner, token.digest, unless=unless, room=room, deadline=deadline)
+        page = await self._tasks.feed(owner, token.digest, unless=unless, budget=budget, deadline=deadline)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])

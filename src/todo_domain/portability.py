@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from todo_domain.room import Room, count
+from todo_domain.memory_budget import MemoryBudget, count
 from todo_domain.task import Task
 from todo_domain.trash import Trashed
 
@@ -21,11 +21,11 @@ class Everything(NamedTuple):
 
 
 def everything_of(
-    tasks: Iterable[Task], trash: Iterable[Trashed], revision: int, now: datetime, room: Room | None = None
+    tasks: Iterable[Task], trash: Iterable[Trashed], revision: int, now: datetime, budget: MemoryBudget | None = None
 ) -> Everything:
-    """Return it in order: both by ascending id. `room` counts the memory of the tasks, if there is one."""
+    """Return it in order: both by ascending id. `budget` counts the memory of the tasks, if there is one."""
     everything = Everything(
         sorted(tasks, key=lambda task: task.id), sorted(trash, key=lambda each: each.task.id), revision, now
     )
-    count([*everything.tasks, *(each.task for each in everything.trash)], room)
+    count([*everything.tasks, *(each.task for each in everything.trash)], budget)
     return everything

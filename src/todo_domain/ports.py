@@ -10,11 +10,11 @@ from todo_domain.changes import Changes
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.feed import Feeds
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.portability import Everything
 from todo_domain.query import Page, Query
-from todo_domain.room import Room
 from todo_domain.task import Members, Task
 from todo_domain.trash import TRASH_KEPT, TrashPage
 
@@ -59,12 +59,12 @@ class Tasks(Feeds, Protocol):
     * `updated_at` never goes back, even if the clock does.
     * A write with `once` that changes something remembers the key, the task and its new revision in the same
       transaction. If the owner used the key in the last KEYS_KEPT, nothing is written: Repeated is raised, or KeyReused
-      if the fingerprint differs. Racing callers wait for each other. But `create` without a uid gives its first answer
-      again.
+      if the fingerprint differs. Racing callers wait for each other. But `create` without a uid returns its first
+      result again.
     * A deleted task stays in the trash for `trash_kept`, with its tombstone; 0 turns the trash off. Expired tasks are
       hidden from readers at once; a write that purges removes them. A row of the trash is removed with its tombstone.
     * `restorable` of Gone is true if the trash has the task, expired or not.
-    * A store that cannot answer by the `deadline` (without one: within ANSWER_WITHIN) raises Unavailable then, with
+    * A store that cannot answer by the `deadline` (without one: within RESPOND_WITHIN) raises Unavailable then, with
       `outcome_unknown` if a write's outcome is unknown. It does not begin a call that it cannot finish in time.
     """
 
@@ -85,7 +85,7 @@ class Tasks(Feeds, Protocol):
         With a `uid`, racing callers create one task: Exists is raised if the owner has a task of that uid, and Gone if
         there is a tombstone of it.
 
-        With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first answer is
+        With `once`: if the owner used the key in the last KEYS_KEPT, nothing is written and the first response is
         returned again, also beyond the quota; KeyReused is raised if the fingerprint differs. Racing callers wait for
         each other. Raises QuotaReached if the owner has `quota` tasks.
         """
@@ -99,14 +99,14 @@ class Tasks(Feeds, Protocol):
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the same as `todo_domain.query.select`, with the counter of the same snapshot.
 
-        If that counter is `unless`, the tasks may be left out, because the caller has them. `room`, if there is one,
-        counts the tasks while they are read, and its NoRoom ends the read. Calls without a room and with a `short`
-        query are not held up by others.
+        If that counter is `unless`, the tasks may be left out, because the caller has them. `budget`, if there is one,
+        counts the tasks while they are read, and its BudgetExceeded ends the read. Calls without a budget and with a
+        `short` query are not held up by others.
         """
 
     async def get_once(
@@ -185,13 +185,13 @@ class Tasks(Feeds, Protocol):
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         """Return the changes after `since`, the lowest `limit` revisions; the whole state if `since` is 0.
 
-        Raises Resync like `todo_domain.changes.require_known`. Counter, horizon and rows are one snapshot. `room` is as
-        in `page`.
+        Raises Resync like `todo_domain.changes.require_known`. Counter, horizon and rows are one snapshot. `budget` is
+        as in `page`.
         """
 
     async def trash(
@@ -202,12 +202,12 @@ class Tasks(Feeds, Protocol):
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         """Return at most `limit` tasks of the trash, the last deleted first; None is all of them.
 
-        With `before`, those whose deletion has a lower revision. `room` is as in `page`.
+        With `before`, those whose deletion has a lower revision. `budget` is as in `page`.
         """
 
     async def restore(
@@ -247,12 +247,12 @@ class Tasks(Feeds, Protocol):
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         """Return all tasks and the whole trash, each by ascending id, and the counter: one snapshot, taken `now`.
 
-        `room` is as in `page`.
+        `budget` is as in `page`.
         """
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
@@ -281,7 +281,7 @@ class TokenVerifier(Protocol):
 
         Raises Unauthenticated with a reason. Raises Unavailable if no key set was fetched yet, or if the latest fetch
         failed and the token names an unknown key. A wait for keys ends at the deadline; without one, within
-        ANSWER_WITHIN. Never blocks the event loop, and bounds what it reads.
+        RESPOND_WITHIN. Never blocks the event loop, and bounds what it reads.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:

@@ -13,13 +13,13 @@ from todo_domain.deadline import Deadline
 from todo_domain.editing import Edit, EditsInOneStep
 from todo_domain.errors import Exists, Gone, NotFound, Repeated, Stale, Unavailable
 from todo_domain.feed_service import FeedService
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, require_owned
 from todo_domain.portability import Everything
 from todo_domain.ports import Created, Once, Written
 from todo_domain.put import Put, checked_put, judge_put
 from todo_domain.query import Page, Query
-from todo_domain.room import Room
 from todo_domain.task import Members, Task, at_revision, check, check_new
 
 
@@ -28,7 +28,7 @@ class TaskService(BatchService, FeedService):
 
     A method raises the errors of its store's method, and Invalid for a value that breaks a rule. `if_match` has the
     revisions of the task that may be changed; None accepts any. A method returns or raises Unavailable by the
-    `deadline`; without one, within ANSWER_WITHIN. The owner of each task that a store returns is checked before the
+    `deadline`; without one, within RESPOND_WITHIN. The owner of each task that a store returns is checked before the
     task is returned. A write already done under the key of `once` is not done again: `create` replays it, the others
     raise Repeated.
     """
@@ -36,7 +36,7 @@ class TaskService(BatchService, FeedService):
     async def create(
         self, owner: UserId, *, once: Once | None = None, deadline: Deadline | None = None, **members: Unpack[Members]
     ) -> Created:
-        """Add a task; with `once`, a repetition with the same key and body returns the first answer again."""
+        """Add a task; with `once`, a repetition with the same key and body returns the first response again."""
         checked = check_new(members)
         created = await self._tasks.create(
             owner,
@@ -63,14 +63,14 @@ class TaskService(BatchService, FeedService):
         query: Query = Query(),  # noqa: B008  immutable
         *,
         unless: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the page of the query; its tasks may be left out if the counter is still `unless`.
 
-        `room` counts the memory of the tasks.
+        `budget` counts the memory of the tasks.
         """
-        page = await self._tasks.page(owner, query, unless=unless, room=room, deadline=deadline)
+        page = await self._tasks.page(owner, query, unless=unless, budget=budget, deadline=deadline)
         return page._replace(tasks=[task for task in page.tasks if task.user_id == owner])
 
     async def counter(self, owner: UserId, *, deadline: Deadline | None = None) -> int:
@@ -188,20 +188,22 @@ class TaskService(BatchService, FeedService):
         *,
         since: int = 0,
         limit: int = LARGEST_PAGE,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         """Return the changes after `since` for a device's copy; with 0, the whole state.
 
-        `room` counts the memory of the tasks.
+        `budget` counts the memory of the tasks.
         """
-        changes = await self._tasks.changes(owner, since=since, limit=limit, room=room, deadline=deadline)
+        changes = await self._tasks.changes(owner, since=since, limit=limit, budget=budget, deadline=deadline)
         return changes._replace(tasks=[task for task in changes.tasks if task.user_id == owner])
 
-    async def export(self, owner: UserId, *, room: Room | None = None, deadline: Deadline | None = None) -> Everything:
-        """Return all tasks and the trash of the user in one snapshot. `room` counts their memory."""
+    async def export(
+        self, owner: UserId, *, budget: MemoryBudget | None = None, deadline: Deadline | None = None
+    ) -> Everything:
+        """Return all tasks and the trash of the user in one snapshot. `budget` counts their memory."""
         everything = await self._tasks.export(
-            owner, now=self._clock(), trash_kept=self._trash_kept, room=room, deadline=deadline
+            owner, now=self._clock(), trash_kept=self._trash_kept, budget=budget, deadline=deadline
         )
         return everything._replace(
             tasks=[task for task in everything.tasks if task.user_id == owner],

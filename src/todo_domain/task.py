@@ -122,7 +122,7 @@ _KEPT_AS_GIVEN: Final = frozenset(Members.__annotations__).intersection(Task._fi
 def new_task(members: Members, *, id: int, owner: UserId, revision: int, now: datetime, uid: str | None = None) -> Task:
     """Return the task that these members describe, created at `now`; `members` are what `check_new` returned.
 
-    The same arguments give the same task, so a store that remembers them can repeat an answer without storing it.
+    The same arguments give the same task, so a store that remembers them can repeat a response without storing it.
     """
     return Task(
         id=id,

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Gone
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import DEFAULT_QUOTA, UserId, require_owned
 from todo_domain.ports import Clock, Tasks, utc_now
-from todo_domain.room import Room
 from todo_domain.task import Task
 from todo_domain.trash import TRASH_KEPT, TrashPage, trash_since
 
@@ -36,7 +36,7 @@ class TrashService:
         *,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         """Return the trash, the last deleted first; with `before`, only deletions with a lower revision."""
@@ -46,7 +46,7 @@ class TrashService:
             trash_kept=self._trash_kept,
             limit=limit,
             before=before,
-            room=room,
+            budget=budget,
             deadline=deadline,
         )
         return page._replace(trashed=[each for each in page.trashed if each.task.user_id == owner])

@@ -517,7 +517,7 @@ def api_memory() -> Any:
 
     metrics = Metrics()
     with in_memory(metrics=metrics) as api:
-        yield api, lambda: metrics.answer_bytes() + metrics.body_bytes()
+        yield api, lambda: metrics.response_bytes() + metrics.body_bytes()
 
 
 def test_the_path_has_one_method(serve: Any):

@@ -10,7 +10,7 @@ from apis import Api, Caller, Serve
 from client import Answer, InProcess
 
 from todo_adapters.http.middleware.compression import PIECE, SMALLEST, Compressed, _prefers_gzip
-from todo_adapters.http.protocol.response import Answer as Response
+from todo_adapters.http.protocol.response import Response
 
 LONG = "milk and bread " * 300
 GZIP = [("accept-encoding", "gzip, deflate, br, zstd")]

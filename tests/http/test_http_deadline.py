@@ -9,7 +9,7 @@ from test_http_bodies import Upload
 
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Deadline, Unavailable
-from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.deadline import RESPOND_WITHIN
 
 CALLS = {"create", "get", "page", "replace", "toggle", "delete", "changes"}
 
@@ -58,7 +58,7 @@ async def test_every_call_of_the_store_has_the_deadline_of_its_request():
     assert {name for name, _ in store.deadlines} == CALLS
     for name, deadline in store.deadlines:
         assert deadline is not None, name
-        assert begun + ANSWER_WITHIN <= deadline.at <= time.monotonic() + ANSWER_WITHIN, name
+        assert begun + RESPOND_WITHIN <= deadline.at <= time.monotonic() + RESPOND_WITHIN, name
 
 
 async def test_the_time_in_which_the_client_sends_its_body_is_its_own():
@@ -71,7 +71,7 @@ async def test_the_time_in_which_the_client_sends_its_body_is_its_own():
         await asyncio.wait_for(upload.task, 5)
     ((_, deadline),) = store.deadlines
     assert deadline is not None
-    assert deadline.left() > ANSWER_WITHIN - 0.4
+    assert deadline.left() > RESPOND_WITHIN - 0.4
 
 
 async def test_the_check_of_a_token_and_of_readiness_have_the_deadline_of_their_request():

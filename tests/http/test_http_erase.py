@@ -8,7 +8,7 @@ from apis import Api, Caller, in_memory
 
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Unavailable
-from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.deadline import RESPOND_WITHIN
 
 UID = "0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa"
 
@@ -204,4 +204,4 @@ async def test_an_erasure_has_half_a_minute_and_gives_its_place_back_when_it_fai
         ann = api.user()
         for _ in range(3):
             assert (await api.bare.request("DELETE", f"/api/me?confirm={ann.id}", token=ann.token)).status == 503
-    assert all(ANSWER_WITHIN + 20 < deadline.left() <= 30 for deadline in deadlines)
+    assert all(RESPOND_WITHIN + 20 < deadline.left() <= 30 for deadline in deadlines)

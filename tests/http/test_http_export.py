@@ -14,10 +14,10 @@ from client import InProcess, scope_of
 from test_http_erase import Heard
 
 from support.clock import FakeClock
-from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
-from todo_adapters.http.protocol.response import LongAnswer
-from todo_domain.room import LARGEST_TASK
+from todo_adapters.http.protocol.response import StreamingResponse
+from todo_adapters.http.protocol.response_memory import ResponseMemory
+from todo_domain.memory_budget import LARGEST_TASK
 
 TYPES = {
     "json": "application/json",
@@ -193,8 +193,8 @@ async def test_an_export_is_a_transfer_until_its_last_byte_is_sent():
 
 
 async def test_what_an_export_holds_counts_among_the_bytes_of_answers():
-    answers = AnswerMemory(1_048_576)
-    with in_memory(answers=answers) as api:
+    answers = ResponseMemory(1_048_576)
+    with in_memory(response_memory=answers) as api:
         assert isinstance(api.bare, InProcess)
         ann = api.user()
         for _ in range(110):
@@ -222,5 +222,5 @@ async def test_writing_a_long_answer_takes_no_more_than_its_share_of_the_time():
     scope = scope_of("GET", b"/", [])
     scope[CONTEXT] = RequestContext("id", "GET", peer=None, authorization=[], headers=[])
     begun = time.perf_counter()
-    await LongAnswer(pieces(), [], share=0.1)(scope, None, send)
+    await StreamingResponse(pieces(), [], share=0.1)(scope, None, send)
     assert time.perf_counter() - begun > 10 * 0.002 / 0.1

@@ -83,7 +83,7 @@ def test_what_keeps_it_from_attacking_is_said_in_one_sentence(served, tmp_path):
     ("url", "says"),
     [
         ("todo.example.com", "the URL must be that of the service"),
-        ("http://127.0.0.1:9", "GET /openapi.json got no answer: ConnectError"),
+        ("http://127.0.0.1:9", "GET /openapi.json got no response: ConnectError"),
     ],
 )
 def test_a_deployment_that_cannot_be_asked_is_said(tmp_path, url, says):

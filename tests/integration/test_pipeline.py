@@ -172,7 +172,7 @@ async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_conne
 ):
     connection = await PipelineConnection.to(postgres_databases.url(postgres_database))
     values = {"owner": "ann", "timeout": "1000"}
-    await connection.send(WHO_READS, values, deadline=time.monotonic() + 2).answer
+    await connection.send(WHO_READS, values, deadline=time.monotonic() + 2).outcome
     sent = connection.send(
         WHO_READS, values, deadline=time.monotonic() + 2
     )  # its group is closed at the end of this turn
@@ -186,7 +186,7 @@ async def test_a_server_that_hangs_up_before_a_group_is_closed_breaks_that_conne
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(psycopg.OperationalError):
-        await sent.answer
+        await sent.outcome
     assert connection.broken
 
 
@@ -205,7 +205,7 @@ async def test_on_citus_each_unit_is_a_transaction_that_sets_its_user_by_a_comma
         try:
             deadline = asyncio.get_running_loop().time() + 10
             sent = [connection.send(reads, {"owner": name, "timeout": "0"}, deadline=deadline) for name in NAMES]
-            found = [connection.rows(await each.answer) for each in sent]
+            found = [connection.rows(await each.outcome) for each in sent]
         finally:
             connection.close()
     rows = [row for ((row,),) in found]

@@ -23,7 +23,7 @@ from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.rows import POSTGRESQL, columns
 from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable, UserId
-from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.deadline import RESPOND_WITHIN
 from todo_domain.task import new_task
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -638,4 +638,4 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
 
 
 def test_patience_leaves_room_below_three_seconds():
-    assert ANSWER_WITHIN + postgres._PURGE_TIMEOUT <= 3
+    assert RESPOND_WITHIN + postgres._PURGE_TIMEOUT <= 3

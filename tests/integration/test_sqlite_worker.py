@@ -428,13 +428,13 @@ async def test_short_reads_and_one_more_long_one_go_on_beside_a_long_read(path, 
     async with aclosing(SqliteTasks(path)) as store:
         tasks = TaskService(store)
         made = [(await tasks.create(owner, title="x")).task for owner in (ann, bob)]
-        room = Held()
-        long = asyncio.create_task(store.changes(ann, since=0, limit=1, room=room))
-        assert await asyncio.to_thread(room.entered.wait, 20)
+        budget = Held()
+        long = asyncio.create_task(store.changes(ann, since=0, limit=1, budget=budget))
+        assert await asyncio.to_thread(budget.entered.wait, 20)
         assert await store.get(ann, made[0].id) == made[0]
         assert (await store.page(bob, Query(limit=1), unless=None)).tasks == [made[1]]
         assert (await store.page(bob, Query(text="x"), unless=None)).tasks == [made[1]]
         assert (await store.changes(bob, since=0, limit=1)).tasks == [made[1]]
         assert not long.done()
-        room.goes_on.set()
+        budget.goes_on.set()
         assert (await long).tasks == [made[0]]

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from todo_domain import NoRoom, Position, Priority, Query, Sort
+from todo_domain import BudgetExceeded, Position, Priority, Query, Sort
 from todo_domain.query import SHORT_PAGE, SORT_FIELDS, position_of, select
 
 SORTS = [Sort(field, descending) for field in SORT_FIELDS for descending in (False, True)]
@@ -66,11 +66,11 @@ SEARCHES = [
 ]
 
 READS = {
-    "the whole list": lambda store, owner, _, room: store.page(owner, Query(), unless=None, room=room),
-    "a long page": lambda store, owner, _, room: store.page(owner, Query(limit=110), unless=None, room=room),
-    "a search": lambda store, owner, _, room: store.page(owner, Query(text="MILK"), unless=None, room=room),
-    "the whole state": lambda store, owner, _, room: store.changes(owner, since=0, limit=1, room=room),
-    "many changes": lambda store, owner, first, room: store.changes(owner, since=first, limit=1_000, room=room),
+    "the whole list": lambda store, owner, _, budget: store.page(owner, Query(), unless=None, budget=budget),
+    "a long page": lambda store, owner, _, budget: store.page(owner, Query(limit=110), unless=None, budget=budget),
+    "a search": lambda store, owner, _, budget: store.page(owner, Query(text="MILK"), unless=None, budget=budget),
+    "the whole state": lambda store, owner, _, budget: store.changes(owner, since=0, limit=1, budget=budget),
+    "many changes": lambda store, owner, first, budget: store.changes(owner, since=first, limit=1_000, budget=budget),
 }
 
 
@@ -83,7 +83,7 @@ class Counted:
 
     def take(self, size: int) -> None:
         if self.size + size > self.most:
-            raise NoRoom
+            raise BudgetExceeded
         self.size += size
 
     def empty(self) -> None:
@@ -250,12 +250,12 @@ class Lists:
             await tasks.create(ann, title="x", description=description)
         first = (await store.changes(ann, since=0, limit=1)).tasks[0].revision
         for _ in range(2):
-            room = Counted()
-            found = await READS[read](store, ann, first, room)
+            budget = Counted()
+            found = await READS[read](store, ann, first, budget)
             texts = len(description) * 4 * len(found.tasks)
-            assert texts < room.size < 2 * texts
-            tight = Counted(room.size - 1)
-            with pytest.raises(NoRoom):
+            assert texts < budget.size < 2 * texts
+            tight = Counted(budget.size - 1)
+            with pytest.raises(BudgetExceeded):
                 await READS[read](store, ann, first, tight)
 
     @EVERY_SORT

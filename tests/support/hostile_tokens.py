@@ -117,8 +117,8 @@ def _forms(keys: Issuer, algorithm: str, claims: dict[str, object]) -> Iterator[
             wrong[f"{what} {name}"] = ".".join(spelling if part == segment else part for part in good.split("."))
     for name, token in wrong.items():
         yield f"form: {name}", token, "malformed"
-    room = LONGEST + 1 - len(keys.token(algorithm, {**claims, "a": ""}))
-    large = (keys.token(algorithm, {**claims, "a": "x" * size}) for size in range(room * 3 // 4, room))
+    budget = LONGEST + 1 - len(keys.token(algorithm, {**claims, "a": ""}))
+    large = (keys.token(algorithm, {**claims, "a": "x" * size}) for size in range(budget * 3 // 4, budget))
     yield "form: a few characters too many", next(token for token in large if len(token) > LONGEST), "too_long"
     yield "form: 100,000 characters", keys.token(algorithm, {**claims, "a": "x" * 75_000}), "too_long"
     yield "form: 16,385 letters", "x" * (LONGEST + 1), "too_long"

@@ -38,7 +38,7 @@ class MemoryPlace:
             "tasks": account.tasks,
             "tombstones": account.tombstones,
             "trash": account.trash,
-            "idempotency_keys": account.answers,
+            "idempotency_keys": account.remembered,
             "feeds": [owner] if owner in self._store._feeds else [],
         }
         return len(rows[table])

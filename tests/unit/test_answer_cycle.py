@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from todo_app.answer_cycle import AnswerCycle
-from todo_app.transports import AnswerTransport
+from todo_app.response_cycle import ResponseCycle
+from todo_app.transports import ResponseTransport
 
 DATE = (b"date", b"Sat, 28 Nov 2026 09:00:00 GMT")
 CLOSE = (b"connection", b"close")
@@ -38,7 +38,7 @@ class Recording:
 async def sent_by(kind, messages, *, method, keep_alive, default_headers, expects, raises):
     """What a cycle of this class has written and done when the application has sent these messages."""
     recording = Recording()
-    transport = AnswerTransport(recording, recording.close) if kind is AnswerCycle else recording
+    transport = ResponseTransport(recording, recording.close) if kind is ResponseCycle else recording
     completed, errors = [], []
 
     class Errors(logging.Handler):
@@ -119,7 +119,7 @@ in_turn = st.tuples(starts, st.lists(bodies, max_size=4)).map(lambda told: [told
     raises=st.booleans(),
 )
 async def test_the_bytes_the_end_and_the_state_are_those_of_uvicorn(messages, **how):
-    theirs, ours = [(await sent_by(kind, messages, **how))[1] for kind in (RequestResponseCycle, AnswerCycle)]
+    theirs, ours = [(await sent_by(kind, messages, **how))[1] for kind in (RequestResponseCycle, ResponseCycle)]
     assert ours == theirs
 
 
@@ -128,7 +128,7 @@ async def test_the_head_and_the_beginning_of_the_body_are_one_write(headers):
     start = {"type": "http.response.start", "status": 200, "headers": headers}
     body = {"type": "http.response.body", "body": b"12345"}
     recording, _ = await sent_by(
-        AnswerCycle, [start, body], method="GET", keep_alive=True, default_headers=[DATE], expects=False, raises=False
+        ResponseCycle, [start, body], method="GET", keep_alive=True, default_headers=[DATE], expects=False, raises=False
     )
     assert len(recording.writes) == 1
 
@@ -136,7 +136,7 @@ async def test_the_head_and_the_beginning_of_the_body_are_one_write(headers):
 async def test_a_head_whose_body_never_comes_is_sent_before_the_connection_ends():
     start = {"type": "http.response.start", "status": 200, "headers": []}
     recording, (written, closed, *_) = await sent_by(
-        AnswerCycle, [start], method="GET", keep_alive=True, default_headers=[DATE], expects=False, raises=True
+        ResponseCycle, [start], method="GET", keep_alive=True, default_headers=[DATE], expects=False, raises=True
     )
     assert written.startswith(b"HTTP/1.1 200 OK\r\ndate: ")
     assert written.endswith(b"\r\n\r\n")

@@ -4,7 +4,7 @@ import pytest
 
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Deadline, Query, Stale, TaskService, Unavailable
-from todo_domain.deadline import ANSWER_WITHIN
+from todo_domain.deadline import RESPOND_WITHIN
 
 
 class Noting(MemoryTasks):
@@ -31,7 +31,7 @@ def test_what_is_left_of_a_deadline_shrinks_and_grows():
     assert 4 < deadline.left() <= 5
     assert 5 < deadline.later(2).left() <= 7
     assert Deadline.within(-1).left() < 0
-    assert Deadline.within().left() <= ANSWER_WITHIN < 3
+    assert Deadline.within().left() <= RESPOND_WITHIN < 3
 
 
 async def test_the_service_hands_its_deadline_to_every_call_of_the_store(ann, clock):
@@ -55,7 +55,7 @@ async def test_the_two_calls_of_an_edit_share_a_deadline_also_without_one(ann, c
     task = (await tasks.create(ann, title="x")).task
     await tasks.edit(ann, task.id, title="y")
     assert store.deadlines["get"] is store.deadlines["replace"] is not None
-    assert store.deadlines["get"].left() <= ANSWER_WITHIN
+    assert store.deadlines["get"].left() <= RESPOND_WITHIN
 
 
 async def test_a_write_that_loses_its_race_after_the_deadline_is_not_tried_again(ann, clock):

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 import todo_domain.errors
-from todo_adapters.http.openapi import answers
+from todo_adapters.http.openapi import responses
 from todo_adapters.http.protocol import errors
 from todo_domain import TodoError
 
@@ -23,10 +23,13 @@ def test_every_error_has_a_status(error):
 
 
 def test_every_error_but_those_of_no_operation_is_an_answer_of_the_document():
-    shared = set(answers._SHARED.values())
+    shared = set(responses._SHARED.values())
     assert errors.ERRORS.keys() - shared == {todo_domain.Invalid, errors.MethodNotAllowed}
     assert shared <= errors.ERRORS.keys()
 
 
 def test_every_shared_answer_has_its_error():
-    assert answers.common_answers(body_limit=1, batch_limit=1, import_limit=1, quota=1).keys() == answers._SHARED.keys()
+    assert (
+        responses.common_responses(body_limit=1, batch_limit=1, import_limit=1, quota=1).keys()
+        == responses._SHARED.keys()
+    )

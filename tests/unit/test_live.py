@@ -9,8 +9,8 @@ import pytest
 
 from todo_adapters import live
 from todo_adapters.http.protocol import event_stream as events
-from todo_adapters.http.protocol.answer_memory import AnswerMemory, AnswerRoom
 from todo_adapters.http.protocol.event_stream import EventStream, Position, position_of
+from todo_adapters.http.protocol.response_memory import ResponseBudget, ResponseMemory
 from todo_adapters.live import Listeners, Poll, TooManyListenersError, digest_of
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Put, PutTask, TaskService, user_id
@@ -23,7 +23,7 @@ class Heard:
 
     def __init__(self, service, listener, *, since=None, expires_in=900.0):
         self.latencies = []
-        self.room = AnswerRoom(AnswerMemory(), ANN)
+        self.budget = ResponseBudget(ResponseMemory(), ANN)
         self._service = service
 
         async def count():
@@ -43,7 +43,7 @@ class Heard:
             count=self._count,
             expires_at=self._expires_at,
             sent=self.latencies.append,
-            room=self.room,
+            budget=self.budget,
         )
         self.events = stream.events()
         return self
@@ -244,13 +244,13 @@ async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it
     first = (await service.create(ANN, title="a")).task
     for _ in range(20):
         await service.create(ANN, title="b", description="c" * 5_000)
-    answers = AnswerMemory(200_000)
-    full = [AnswerRoom(answers, BOB), AnswerRoom(answers, user_id("eve"))]
+    answers = ResponseMemory(200_000)
+    full = [ResponseBudget(answers, BOB), ResponseBudget(answers, user_id("eve"))]
     full[0].take(300_000)
     full[1].take(150_000)
     with listeners.enter(ANN, "stream") as listener:
         heard = Heard(service, listener, since=first.revision)
-        heard.room = AnswerRoom(answers, ANN)
+        heard.budget = ResponseBudget(answers, ANN)
         await heard.open()
         await heard.next()
         waiting = asyncio.create_task(heard.next())
@@ -259,9 +259,9 @@ async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it
         full[1].close()
         ((name, _, page),) = await waiting
         assert (name, len(page["tasks"])) == ("changes", 20)
-        assert 100_000 < heard.room.size < 120_000
+        assert 100_000 < heard.budget.size < 120_000
         again = asyncio.create_task(heard.next())
-        await until(lambda: not heard.room.size)
+        await until(lambda: not heard.budget.size)
         again.cancel()
         await asyncio.gather(again, return_exceptions=True)
 

@@ -125,7 +125,7 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
         "gone",
         "page",
         "change",
-        "room",
+        "within_quota",
         "made",
         "turn",
         "json_each",

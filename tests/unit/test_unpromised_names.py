@@ -19,12 +19,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 
-from todo_app import answer_cycle, connections, request_reader, server, serving, transports, workers
+from todo_app import connections, request_reader, response_cycle, server, serving, transports, workers
 
 EXTENDED = {
     connections.Connection: HttpToolsProtocol,
     request_reader.RequestReader: HttpToolsProtocol,
-    answer_cycle.AnswerCycle: RequestResponseCycle,
+    response_cycle.ResponseCycle: RequestResponseCycle,
     transports.Flow: FlowControl,
     connections.ServerConfig: uvicorn.Config,
     server.Server: uvicorn.Server,
@@ -137,7 +137,7 @@ def test_a_cycle_takes_the_arguments_that_we_give():
     (call,) = [
         node
         for node in ast.walk(tree_of(request_reader.RequestReader))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "AnswerCycle"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "ResponseCycle"
     ]
     given = {keyword.arg for keyword in call.keywords}
     assert given == set(inspect.signature(RequestResponseCycle.__init__).parameters) - {"self"}

@@ -35,7 +35,7 @@ class Document(NamedTuple):
 
 
 class Fetcher:
-    """Fetches documents; redirects and compressed answers are errors.
+    """Fetches documents; redirects and compressed responses are errors.
 
     Plain http is allowed for loopback hosts and `http_hosts` only. `tls` has the trusted authorities; None trusts those
     that httpx ships. Requests over https go through `proxy`, except to the hosts in `no_proxy` (a list as in NO_PROXY).
@@ -85,19 +85,19 @@ class Fetcher:
             httpx.AsyncClient(
                 verify=self._tls, trust_env=False, timeout=_TIMEOUT, proxy=self._proxy_for(url)
             ) as client,
-            client.stream("GET", url, headers={"Accept-Encoding": "identity"}, follow_redirects=False) as answer,
+            client.stream("GET", url, headers={"Accept-Encoding": "identity"}, follow_redirects=False) as response,
         ):
-            if answer.status_code != httpx.codes.OK:
-                raise CannotLoad(f"status {answer.status_code}")
+            if response.status_code != httpx.codes.OK:
+                raise CannotLoad(f"status {response.status_code}")
             # A few compressed bytes can expand to any size.
-            if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise CannotLoad("compressed")
             content = bytearray()
-            async for part in answer.aiter_raw():
+            async for part in response.aiter_raw():
                 content += part
                 if len(content) > LARGEST_DOCUMENT:
                     raise CannotLoad(f"more than {LARGEST_DOCUMENT} bytes")
-            age = _MAX_AGE.search(answer.headers.get("Cache-Control", ""))
+            age = _MAX_AGE.search(response.headers.get("Cache-Control", ""))
         return Document(bytes(content), int(age[1]) if age else None)
 
     def _may_be_plain(self, host: str) -> bool:
@@ -112,7 +112,7 @@ class Fetcher:
 
 
 def _in_short(error: Exception) -> str:
-    """Return the reason of a failed fetch, without a host, a path or a byte of the answer."""
+    """Return the reason of a failed fetch, without a host, a path or a byte of the response."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

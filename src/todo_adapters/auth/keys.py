@@ -55,7 +55,7 @@ class KeySource(Protocol):
         """Return the result of `find` after loading newer keys, unless they were loaded a moment ago.
 
         An empty result means that the issuer has no such key. Raises Unavailable if that is not known by the deadline;
-        without a deadline, within ANSWER_WITHIN.
+        without a deadline, within RESPOND_WITHIN.
         """
 
     async def check(self, *, deadline: Deadline | None = None) -> None:

@@ -28,7 +28,7 @@ LARGEST_FILE: Final = 256 * 1024
 
 
 class CannotLoad(Exception):
-    """The reason why keys cannot be loaded, in a few words without a host, a path or a byte of the answer."""
+    """The reason why keys cannot be loaded, in a few words without a host, a path or a byte of the response."""
 
 
 class Loaded(NamedTuple):

@@ -22,7 +22,6 @@ from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.direct_calls import DirectCalls
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
-from todo_adapters.http.protocol.answer_memory import AnswerMemory
 from todo_adapters.http.protocol.body import (
     DEFAULT_BATCH_LIMIT,
     DEFAULT_IMPORT_LIMIT,
@@ -31,6 +30,7 @@ from todo_adapters.http.protocol.body import (
     Bodies,
 )
 from todo_adapters.http.protocol.context import Parts
+from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_adapters.http.protocol.transfers import Transfers
 from todo_adapters.observability.metrics import Metrics
 
@@ -63,7 +63,7 @@ def http_application(
     openapi: bytes | None = None,
     metrics: Metrics | None = None,
     admission: Admission | None = None,
-    answers: AnswerMemory | None = None,
+    response_memory: ResponseMemory | None = None,
     erase: bool = True,
     feeds: bool = True,
 ) -> ASGIApp:
@@ -72,15 +72,15 @@ def http_application(
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `body_limit` applies to one request, `batch_limit` to one batch, `import_limit` to one import,
     `bodies_limit` to all bodies held at once. `openapi` is the document to serve, None to hide it. `metrics` counts,
-    and serves `/metrics`. `admission` limits the work in progress. `live` serves streams and waits. `answers` limits
-    the memory of answers. Without `erase`, the route that erases a user is
-    404; without `feeds`, the routes of calendar feeds are.
+    and serves `/metrics`. `admission` limits the work in progress. `live` serves streams and waits. `response_memory`
+    limits the memory of responses. Without `erase`, the route that erases a user is 404; without `feeds`, the routes of
+    calendar feeds are.
     """
     metrics = metrics or Metrics()
     bodies = Bodies(bodies_limit)
     metrics.body_bytes = lambda: bodies.held
-    answers = answers or AnswerMemory()
-    metrics.answer_bytes = lambda: answers.held
+    response_memory = response_memory or ResponseMemory()
+    metrics.response_bytes = lambda: response_memory.held
 
     refusals = Refusals(audit)
     parts = Parts(
@@ -90,7 +90,7 @@ def http_application(
         batch_limit,
         import_limit,
         bodies,
-        answers,
+        response_memory,
         Transfers(),
         audit,
         spend=_uncounted if user_rate is None else user_rate.spend,
@@ -118,7 +118,7 @@ def http_application(
         ],
         middleware=[authentication],
         lifespan=[*([lifespan] if lifespan else []), metrics.published],
-        exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # an Answer has the interface of a Response
+        exception_handlers={Exception: refusals.handle, HTTPException: refusals.handle},  # type: ignore[dict-item]  # ours has the interface of Litestar's Response
         openapi_config=None,
         logging_config=None,
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from todo_adapters.live import Kind, Listener, Listeners
     from todo_adapters.observability.metrics import Metrics
     from todo_domain import TaskService, UserId
-    from todo_domain.room import Room
+    from todo_domain.memory_budget import MemoryBudget
 
 LEAVE_STREAMS: Final = "todo.leave_streams"
 """The key in the ASGI state of the function that ends the streams and waits within a number of seconds."""
@@ -44,10 +44,10 @@ class Live:
         self._metrics = metrics
         self._reads = asyncio.Semaphore(_READS)
 
-    async def changes(self, user: UserId, since: int, limit: int, room: Room | None = None) -> Changes:
+    async def changes(self, user: UserId, since: int, limit: int, budget: MemoryBudget | None = None) -> Changes:
         """Return the changes after `since`; waits while too many such reads run."""
         async with self._reads:
-            return await self.service.changes(user, since=since, limit=limit, room=room)
+            return await self.service.changes(user, since=since, limit=limit, budget=budget)
 
     @asynccontextmanager
     async def listening(
@@ -55,7 +55,7 @@ class Live:
     ) -> AsyncIterator[Listener]:
         """Be a listener while the block runs; the listener is dismissed when the client disconnects.
 
-        Raises TooManyListenersError if there is no room.
+        Raises TooManyListenersError if there are too many.
         """
         with self.listeners.enter(user, kind) as listener:
             request.listening = True

@@ -19,8 +19,8 @@ from todo_domain.trash import trash_since
 _Change = TypeVar("_Change", Task, Tombstone)
 
 
-class _Answer(NamedTuple):
-    """The write done under a key. With the members of a repeated create, it gives the same answer again."""
+class _Remembered(NamedTuple):
+    """The write done under a key. With the members of a repeated create, it gives the same result again."""
 
     fingerprint: bytes
     task_id: int
@@ -35,7 +35,7 @@ class Account:
     tombstone.
     """
 
-    __slots__ = ("answers", "horizon", "ids", "revision", "tasks", "tombstones", "trash")
+    __slots__ = ("horizon", "ids", "remembered", "revision", "tasks", "tombstones", "trash")
 
     def __init__(self, begins: int = 0) -> None:
         self.revision = begins
@@ -43,7 +43,7 @@ class Account:
         self.tasks: dict[int, Task] = {}
         self.tombstones: dict[int, Tombstone] = {}
         self.trash: dict[int, Task] = {}
-        self.answers: dict[str, _Answer] = {}
+        self.remembered: dict[str, _Remembered] = {}
         self.ids: dict[str, int] = {}
 
     def task(self, key: Key, expected: Collection[int] | None = None) -> Task:
@@ -58,14 +58,14 @@ class Account:
             raise Stale(task)
         return task
 
-    def answer(self, once: Once, now: datetime) -> _Answer | None:
+    def remembered_write(self, once: Once, now: datetime) -> _Remembered | None:
         """Return the write that was done under the key, None if the key is new. Raises KeyReused."""
-        answer = self.answers.get(once.key)
-        if answer is None or answer.created_at <= now - KEYS_KEPT:
+        remembered_write = self.remembered.get(once.key)
+        if remembered_write is None or remembered_write.created_at <= now - KEYS_KEPT:
             return None
-        if answer.fingerprint != once.fingerprint:
+        if remembered_write.fingerprint != once.fingerprint:
             raise KeyReused
-        return answer
+        return remembered_write
 
     def put(self, task: Task, *, now: datetime, once: Once | None, trash_kept: timedelta) -> Task:
         """Store a task with the next revision, and return it."""
@@ -143,17 +143,17 @@ class Account:
         """Advance the counter to this task's revision, and store the key of the write, if it has one."""
         self.revision += 1
         if once is not None:
-            self.answers.pop(once.key, None)  # an expired key would keep its place in the order
-            self.answers[once.key] = _Answer(once.fingerprint, task_id, self.revision, now)
+            self.remembered.pop(once.key, None)  # an expired key would keep its place in the order
+            self.remembered[once.key] = _Remembered(once.fingerprint, task_id, self.revision, now)
         if purge_is_due(self.revision):
             self._purge(now, trash_kept)
 
     def _purge(self, now: datetime, trash_kept: timedelta) -> None:
         due = retention(now, trash_kept)
-        beyond = len(self.answers) - due.kept
-        for number, (key, answer) in enumerate(list(islice(self.answers.items(), due.at_most))):
-            if number < beyond or answer.created_at <= due.keys_since:
-                del self.answers[key]
+        beyond = len(self.remembered) - due.kept
+        for number, (key, remembered_write) in enumerate(list(islice(self.remembered.items(), due.at_most))):
+            if number < beyond or remembered_write.created_at <= due.keys_since:
+                del self.remembered[key]
         beyond = len(self.trash) - due.trashed
         for number, task_id in enumerate(list(islice(self.trash, due.at_most))):
             if number < beyond or self.tombstones[task_id].deleted_at <= due.trash_since:

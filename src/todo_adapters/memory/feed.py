@@ -8,10 +8,10 @@ from todo_adapters.memory.account import Account
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound
 from todo_domain.feed import feed_query
+from todo_domain.memory_budget import MemoryBudget
+from todo_domain.memory_budget import count as count_memory
 from todo_domain.owner import UserId
 from todo_domain.query import Page, select
-from todo_domain.room import Room
-from todo_domain.room import count as count_memory
 
 
 class MemoryFeeds:
@@ -36,7 +36,7 @@ class MemoryFeeds:
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the open tasks with a due date."""
@@ -46,7 +46,7 @@ class MemoryFeeds:
         if account.revision == unless:
             return Page([], account.revision, more=False)
         due, more = select(account.tasks.values(), feed_query(limit))
-        count_memory(due, room)
+        count_memory(due, budget)
         return Page(due, account.revision, more)
 
     def _account(self, owner: UserId, *, begins: int = 0) -> Account:

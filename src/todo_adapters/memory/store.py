@@ -15,13 +15,13 @@ from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, Gone, NotFound, QuotaReached, Repeated
+from todo_domain.memory_budget import MemoryBudget
+from todo_domain.memory_budget import count as count_memory
 from todo_domain.naming import Key
 from todo_domain.owner import UserId, first_counter
 from todo_domain.portability import Everything, everything_of
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query, filter_of, page_of
-from todo_domain.room import Room
-from todo_domain.room import count as count_memory
 from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT, Trashed, TrashPage, trash_since
 
@@ -58,9 +58,9 @@ class MemoryTasks(MemoryFeeds):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Created:
-        """Store a new task, or return the answer of an earlier create again."""
+        """Store a new task, or return the result of an earlier create again."""
         account = self._account(owner, begins=first_counter(now))
-        if once is not None and (first := account.answer(once, now)) is not None:
+        if once is not None and (first := account.remembered_write(once, now)) is not None:
             if uid is not None:
                 raise Repeated
             task = new_task(members, id=first.task_id, owner=owner, revision=first.revision, now=first.created_at)
@@ -83,7 +83,7 @@ class MemoryTasks(MemoryFeeds):
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         """Return the page of the query, without tasks if the counter is `unless`."""
@@ -94,7 +94,7 @@ class MemoryTasks(MemoryFeeds):
         if query.filtered:
             found = await _kept(found, filter_of(query))
         tasks, more = page_of(found, query)
-        count_memory(tasks, room)
+        count_memory(tasks, budget)
         return Page(tasks, revision, more)
 
     async def get_once(
@@ -181,7 +181,7 @@ class MemoryTasks(MemoryFeeds):
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         """Return the changes after `since`."""
@@ -192,7 +192,7 @@ class MemoryTasks(MemoryFeeds):
         else:
             tasks, deleted = after(since, account.tasks), after(since, account.tombstones)
             changes = page_of_changes(tasks, deleted, counter=account.revision, limit=limit)
-        count_memory(changes.tasks, room)
+        count_memory(changes.tasks, budget)
         return changes
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
@@ -209,7 +209,7 @@ class MemoryTasks(MemoryFeeds):
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         """Return a page of the trash."""
@@ -221,7 +221,7 @@ class MemoryTasks(MemoryFeeds):
             and (before is None or task.revision < before)
         ]
         page = found[:limit]
-        count_memory((each.task for each in page), room)
+        count_memory((each.task for each in page), budget)
         return TrashPage(page, more=len(found) > len(page))
 
     async def export(
@@ -230,13 +230,13 @@ class MemoryTasks(MemoryFeeds):
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         """Return all data of the owner."""
         account = self._account(owner)
         trash = (await self.trash(owner, now=now, trash_kept=trash_kept)).trashed
-        return everything_of(account.tasks.values(), trash, account.revision, now, room)
+        return everything_of(account.tasks.values(), trash, account.revision, now, budget)
 
     async def restore(
         self,
@@ -277,7 +277,7 @@ class MemoryTasks(MemoryFeeds):
     def _account_for_write(self, owner: UserId, once: Once | None, now: datetime) -> Account:
         """Return the owner's account for a write; raise Repeated or KeyReused if its key was used."""
         account = self._accounts.get(owner) or Account()
-        if once is not None and account.answer(once, now) is not None:
+        if once is not None and account.remembered_write(once, now) is not None:
             raise Repeated
         return account
 

@@ -1,4 +1,4 @@
-"""Metrics of answers, callers, the store and its connections, in the text format of Prometheus."""
+"""Metrics of responses, callers, the store and its connections, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NO_ROUTE: Final = "none"
-"""The route of an answer to an unknown path or method."""
+"""The route of a response to an unknown path or method."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ANSWER_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_RESPONSE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _STORE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3)
 _WAKE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30)
 _NEWS: Final = 1.0
@@ -49,21 +49,21 @@ class Metrics:
     def __init__(self, pool: Pooled | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused second series for each counter
         self.in_flight = 0
-        """Requests without an answer yet; `Edge` counts them."""
+        """Requests without a response yet; `Edge` counts them."""
         self.body_bytes: Callable[[], int] = int
         """Returns how many bytes of request bodies are held; set by the application."""
-        self.answer_bytes: Callable[[], int] = int
-        """Returns how many bytes of long answers are held; set by the application."""
+        self.response_bytes: Callable[[], int] = int
+        """Returns how many bytes of long responses are held; set by the application."""
         self._pool = pool
         self._several = (
             ValueClass is not MutexValue
         )  # prometheus_client chooses by PROMETHEUS_MULTIPROC_DIR, which `todo serve` sets
         self._registry = registry = CollectorRegistry()
-        self._answers = Histogram(
+        self._responses = Histogram(
             "todo_http_request_duration_seconds",
             "Requests by method, route and status: their number, and the time until the last byte was sent.",
             ["method", "route", "status"],
-            buckets=_ANSWER_SECONDS,
+            buckets=_RESPONSE_SECONDS,
             registry=registry,
         )
         self._callers = Counter(
@@ -79,9 +79,9 @@ class Metrics:
             buckets=_STORE_SECONDS,
             registry=registry,
         )
-        self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without an answer.")
+        self._now = _gauge(registry, "todo_http_requests_in_flight", "Requests without a response.")
         self._bodies = _gauge(registry, "todo_http_request_body_bytes", "Bytes of request bodies that are held.")
-        self._answer_memory = _gauge(registry, "todo_http_answer_bytes", "Bytes of long answers that are held.")
+        self._response_memory = _gauge(registry, "todo_http_answer_bytes", "Bytes of long responses that are held.")
         if pool is not None:
             self._connections = _gauge(
                 registry, "todo_database_connections", "Connections to the database, by state.", "state"
@@ -90,7 +90,7 @@ class Metrics:
             self._waiting = _gauge(registry, "todo_database_callers_waiting", "Callers that wait for a connection.")
         self._wakes = Histogram(
             "todo_wake_seconds",
-            "From the wake of a stream or a wait to its answer.",
+            "From the wake of a stream or a wait to its response.",
             buckets=_WAKE_SECONDS,
             registry=registry,
         )
@@ -107,8 +107,8 @@ class Metrics:
         self._observers: dict[tuple[str, str | None, int], Callable[[float], None]] = {}
         self._outcomes: dict[str, Callable[[], None]] = {}
 
-    def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count an answer. `route` is the path's template, never the path; None for an unknown route."""
+    def responded(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count a response. `route` is the path's template, never the path; None for an unknown route."""
         observe = self._observers.get((method, route, status))
         if observe is None:
             observe = self._observer(method, route, status)
@@ -178,7 +178,7 @@ class Metrics:
     def _look(self) -> None:
         self._now.set(self.in_flight)
         self._bodies.set(self.body_bytes())
-        self._answer_memory.set(self.answer_bytes())
+        self._response_memory.set(self.response_bytes())
         for gauge, look in self._looks:
             gauge.set(look())
         if self._pool is not None:
@@ -190,7 +190,7 @@ class Metrics:
 
     def _observer(self, method: str, route: str | None, status: int) -> Callable[[float], None]:
         known = method in _METHODS  # an unknown method must not create a series
-        observe = self._answers.labels(method if known else "other", route or NO_ROUTE, str(status)).observe
+        observe = self._responses.labels(method if known else "other", route or NO_ROUTE, str(status)).observe
         if known:
             self._observers[method, route, status] = observe
         return observe

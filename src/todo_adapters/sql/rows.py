@@ -12,12 +12,12 @@ from todo_domain.changes import Tombstone
 from todo_domain.errors import KeyReused
 from todo_domain.extra import EMPTY
 from todo_domain.instants import text_of_instant
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.ports import Once
 from todo_domain.query import Query
 from todo_domain.retention import KEYS_KEPT, retention
-from todo_domain.room import Room
 from todo_domain.task import Members, Priority, Task, new_task
 from todo_domain.text import fold
 
@@ -155,21 +155,21 @@ _ROW: Final = 700
 """Bytes of a row and its task, without the values of the columns."""
 
 
-def counted(rows: Iterable[Row], room: Room | None) -> Iterable[Row]:
-    """Return the rows. If there is a room, it counts their memory while they are read, and may raise NoRoom."""
-    return rows if room is None else _counted(rows, room)
+def counted(rows: Iterable[Row], budget: MemoryBudget | None) -> Iterable[Row]:
+    """Return the rows. A budget counts their memory while they are read, and may raise BudgetExceeded."""
+    return rows if budget is None else _counted(rows, budget)
 
 
-def _counted(rows: Iterable[Row], room: Room) -> Iterator[Row]:
+def _counted(rows: Iterable[Row], budget: MemoryBudget) -> Iterator[Row]:
     size = 0
     for row in rows:
         size += _ROW + sum(map(getsizeof, row))
         size += sum(getsizeof(text) for value in row if type(value) is list for text in value)
         if size >= _STEP:
-            room.take(size)
+            budget.take(size)
             size = 0
         yield row
-    room.take(size)
+    budget.take(size)
 
 
 def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sort field
@@ -247,7 +247,7 @@ def changed(
 
 
 def replayed(seen: Row, owner: UserId, members: Members, once: Once, instant: Callable[[Any], datetime]) -> Task:
-    """Return the task of the first answer to a create, given the row of its key. Raises KeyReused."""
+    """Return the task that the first create returned, given the row of its key. Raises KeyReused."""
     fingerprint, task_id, revision, created_at = seen
     if fingerprint != once.fingerprint:
         raise KeyReused

@@ -7,12 +7,12 @@ from typing import Final
 from litestar import Controller, post
 from litestar.types import ASGIApp
 
-from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.batches import batch_results
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
+from todo_adapters.http.protocol.response import JSON, PRIVATE, Response, encode
+from todo_adapters.http.protocol.response_memory import ResponseBudget
 from todo_domain import NotFound
-from todo_domain.room import LARGEST_TASK
+from todo_domain.memory_budget import LARGEST_TASK
 
 OPERATIONS_OF_A_REQUEST: Final = 10
 """Operations that the rate limit of a user counts as one request."""
@@ -32,16 +32,16 @@ class BatchController(Controller):
         if (further := (len(operations) - 1) // OPERATIONS_OF_A_REQUEST) > 0:
             request.spend(further)
 
-        async def make(room: AnswerRoom) -> ASGIApp:
-            # Room for the longest possible answer, because a batch that is done can no longer be refused.
-            room.take(len(operations) * LARGEST_TASK)
+        async def make(budget: ResponseBudget) -> ASGIApp:
+            # Memory for the longest possible response, because a batch that is done can no longer be refused.
+            budget.take(len(operations) * LARGEST_TASK)
             results = await request.tasks.batch(request.owner, operations, atomic=atomic, deadline=request.deadline)
             for result in results:
                 if isinstance(result, NotFound):
                     request.note("task_not_found", reason="no_such_task")
             out = batch_results(results)
             body = encode(out)
-            room.shrink(len(body))
-            return Answer(207 if out.failed else 200, body, [JSON, PRIVATE])
+            budget.shrink(len(body))
+            return Response(207 if out.failed else 200, body, [JSON, PRIVATE])
 
-        return await request.answers.answer(request.owner, make, request.deadline)
+        return await request.response_memory.respond(request.owner, make, request.deadline)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import swagger_ui_bundle  # type: ignore[import-untyped]  # a package of files, whose one name is their folder
 
 from todo_adapters.http.protocol.errors import NoSuchRoute
-from todo_adapters.http.protocol.response import Answer
+from todo_adapters.http.protocol.response import Response
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ function emptied(parameters) {
 }
 
 fetch("openapi.json")
-  .then((answer) => answer.json())
+  .then((response) => response.json())
   .then((spec) => {
     emptied(Object.values(spec.components.parameters));
     for (const path of Object.values(spec.paths))
@@ -78,23 +78,23 @@ _GUARD: Final[list[Header]] = [
 ]
 
 
-def front() -> Answer:
-    """Return the answer of `/`: a redirect to `/docs`, relative, so right under any prefix (RFC 3986, section 5.2)."""
-    return Answer(307, headers=[(b"location", b"docs"), (b"cache-control", b"no-cache")])
+def front() -> Response:
+    """Redirect from `/` to `/docs`; the reference is relative, so right under any prefix (RFC 3986, section 5.2)."""
+    return Response(307, headers=[(b"location", b"docs"), (b"cache-control", b"no-cache")])
 
 
-def page() -> Answer:
+def page() -> Response:
     """Return the page."""
-    return Answer(
+    return Response(
         200, _PAGE, [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-cache"), *_GUARD]
     )
 
 
-def file(name: str) -> Answer:
+def file(name: str) -> Response:
     """Return a file of the page, or raise NoSuchRoute."""
     if name not in FILES:
         raise NoSuchRoute
-    return Answer(
+    return Response(
         200, _read(name), [(b"content-type", FILES[name].encode()), (b"cache-control", b"max-age=3600"), *_GUARD]
     )
 

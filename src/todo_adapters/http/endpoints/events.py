@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from litestar import Controller, get
 from litestar.types import ASGIApp
 
-from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, Position, busy, position_of
 from todo_adapters.http.protocol.parameters import parse_events_query
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import Answer
+from todo_adapters.http.protocol.response import Response
+from todo_adapters.http.protocol.response_memory import ResponseBudget
 from todo_adapters.live import TooManyListenersError
 
 if TYPE_CHECKING:
@@ -39,25 +39,25 @@ class EventsController(Controller):
             or Position(since)
         )
         counter = await request.tasks.counter(request.owner, deadline=request.deadline)
-        room = AnswerRoom(request.answers, request.owner)
-        return _Stream(request.live, request.owner, start, counter, request.expires_at, room)
+        budget = ResponseBudget(request.response_memory, request.owner)
+        return _Stream(request.live, request.owner, start, counter, request.expires_at, budget)
 
 
 class _Stream:
     """The stream as an ASGI application, which is a listener while it runs."""
 
     def __init__(
-        self, live: Live, user: UserId, start: Position, counter: int, expires_at: float, room: AnswerRoom
+        self, live: Live, user: UserId, start: Position, counter: int, expires_at: float, budget: ResponseBudget
     ) -> None:
         self._live = live
         self._user = user
         self._start = start
         self._counter = counter
         self._expires_at = expires_at
-        self._room = room
+        self._budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream, or `bye` `busy` if there is no room."""
+        """Send the stream, or `bye` `busy` if there are too many."""
         live, user = self._live, self._user
         try:
             async with live.listening(user, "stream", context_of(scope), receive) as listener:
@@ -69,10 +69,10 @@ class _Stream:
                     count=lambda: live.service.counter(user),
                     expires_at=self._expires_at,
                     sent=live.woke,
-                    room=self._room,
+                    budget=self._budget,
                 )
                 await stream.send_to(send)
         except TooManyListenersError:
-            await Answer(200, busy(), [*HEADERS])(scope, receive, send)
+            await Response(200, busy(), [*HEADERS])(scope, receive, send)
         finally:
-            self._room.close()
+            self._budget.close()

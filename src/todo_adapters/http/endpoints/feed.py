@@ -10,7 +10,6 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from todo_adapters.http.middleware.authentication import PUBLIC
-from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.conditional import (
     FEED_FORMAT,
     field_value,
@@ -27,11 +26,12 @@ from todo_adapters.http.protocol.response import (
     NO_STORE,
     PIECE,
     PRIVATE,
-    Answer,
     Header,
-    LongAnswer,
+    Response,
+    StreamingResponse,
     encode,
 )
+from todo_adapters.http.protocol.response_memory import ResponseBudget
 from todo_adapters.http.protocol.task_lists import in_pieces
 from todo_adapters.http.protocol.trash_schemas import FeedOut, Nothing
 from todo_domain import Caller, NotFound
@@ -69,9 +69,9 @@ class FeedController(Controller):
         with request.noting_unknown("feed_made"):
             token = await request.tasks.make_feed(request.owner, deadline=request.deadline)
         request.note("feed_made")
-        return Answer(201, encode(FeedOut(feed_url(token))), [JSON, NO_STORE])
+        return Response(201, encode(FeedOut(feed_url(token))), [JSON, NO_STORE])
 
-    @delete(status_code=200)  # what the answer says counts; 204 would forbid returning one
+    @delete(status_code=200)  # what the response says counts; 204 would forbid returning one
     async def end_feed(self, request: TaskRequest) -> ASGIApp:
         """End the caller's feed, if there is one."""
         request.no_parameters()
@@ -79,7 +79,7 @@ class FeedController(Controller):
             ended = await request.tasks.end_feed(request.owner, deadline=request.deadline)
         if ended:
             request.note("feed_ended")
-        return Answer(204, headers=[NO_STORE])
+        return Response(204, headers=[NO_STORE])
 
 
 def feed_url(token: FeedToken) -> str:
@@ -108,16 +108,16 @@ class _FeedReader:
         self._refused_rate = refused_rate
 
     async def read(self, scope: Scope, text: str) -> ASGIApp:
-        """Return the answer to a request for the feed of this token. Raises NoSuchFeed."""
+        """Return the response to a request for the feed of this token. Raises NoSuchFeed."""
         context = context_of(scope)
         tags = none_match(field_value(scope["headers"], b"if-none-match"))
         try:
             token = read_feed_token(text)
 
-            async def make(room: AnswerRoom) -> ASGIApp:
-                return await self._calendar(context, token, tags, room)
+            async def make(budget: ResponseBudget) -> ASGIApp:
+                return await self._calendar(context, token, tags, budget)
 
-            return await self._parts.answers.answer(token.owner, make, context.deadline)
+            return await self._parts.response_memory.respond(token.owner, make, context.deadline)
         except NotFound:
             self._metrics.called(NoSuchFeed.reason)
             if self._refused_rate is not None:
@@ -125,19 +125,19 @@ class _FeedReader:
             raise NoSuchFeed from None
 
     async def _calendar(
-        self, context: RequestContext, token: FeedToken, tags: tuple[bytes, ...], room: AnswerRoom
+        self, context: RequestContext, token: FeedToken, tags: tuple[bytes, ...], budget: ResponseBudget
     ) -> ASGIApp:
         """Return the calendar, or 304. Raises NotFound for a wrong token, and RateLimited."""
         owner, known = token.owner, known_counter(tags, token.owner, FEED_FORMAT)
-        page = await self._parts.tasks.feed(owner, token, unless=known, room=room, deadline=context.deadline)
-        if context.caller is None:  # a feed that found no room is read again, and counted once
+        page = await self._parts.tasks.feed(owner, token, unless=known, budget=budget, deadline=context.deadline)
+        if context.caller is None:  # a feed beyond the budget is read again, and counted once
             self._metrics.called("ok")
             context.caller = Caller(owner, inf)
             self._parts.spend(owner, 1)
         etag = list_etag(owner, page.revision, FEED_FORMAT)
         if has_match(tags, etag):
-            return Answer(304, headers=[PRIVATE, (b"etag", etag)])
+            return Response(304, headers=[PRIVATE, (b"etag", etag)])
         from todo_adapters.formats import calendar  # noqa: PLC0415  its library takes a while to import
 
         headers = [_CALENDAR, PRIVATE, (b"etag", etag)]
-        return LongAnswer(in_pieces(calendar.events(page.tasks), _PIECE), headers, share=_SHARE)
+        return StreamingResponse(in_pieces(calendar.events(page.tasks), _PIECE), headers, share=_SHARE)

@@ -14,7 +14,7 @@ from todo_adapters.http.endpoints import docs
 from todo_adapters.http.middleware.authentication import PUBLIC
 from todo_adapters.http.middleware.compression import accepts_gzip, gzipped
 from todo_adapters.http.protocol.context import context_of
-from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, encode
+from todo_adapters.http.protocol.response import JSON, NO_STORE, Response, encode
 from todo_adapters.http.protocol.schemas import Health
 from todo_adapters.observability.metrics import MEDIA_TYPE
 from todo_domain import Unavailable
@@ -33,7 +33,7 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
     @get("/health/live", status_code=200)
     async def live() -> ASGIApp:
         """Answer 200 while the process can answer."""
-        return Answer(200, encode(Health("live")), [JSON, NO_STORE])
+        return Response(200, encode(Health("live")), [JSON, NO_STORE])
 
     @get("/health/ready", status_code=200)
     async def ready(request: Request[Any, Any, Any]) -> ASGIApp:
@@ -43,12 +43,12 @@ def ops_router(store: Tasks, verifier: TokenVerifier, openapi: bytes | None, met
         deadline = context_of(request.scope).deadline
         await store.check(deadline=deadline)
         await verifier.check(deadline=deadline)
-        return Answer(200, encode(Health("ready")), [JSON, NO_STORE])
+        return Response(200, encode(Health("ready")), [JSON, NO_STORE])
 
     @get("/metrics", status_code=200)
     async def numbers() -> ASGIApp:
         """Serve the metrics."""
-        return Answer(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
+        return Response(200, await asyncio.to_thread(metrics.text), [(b"content-type", MEDIA_TYPE.encode()), NO_STORE])
 
     handlers = [live, ready, numbers]
     return Router("/", route_handlers=handlers if openapi is None else [*handlers, *_docs(openapi)], opt={PUBLIC: True})
@@ -62,8 +62,8 @@ def _docs(openapi: bytes) -> list[HTTPRouteHandler]:
     async def contract(request: Request[Any, Any, Any]) -> ASGIApp:
         """Serve the OpenAPI document."""
         if accepts_gzip(request.scope["headers"]):
-            return Answer(200, packed, [*document, (b"content-encoding", b"gzip")])
-        return Answer(200, openapi, [*document])
+            return Response(200, packed, [*document, (b"content-encoding", b"gzip")])
+        return Response(200, openapi, [*document])
 
     @get("/", status_code=307)
     async def front() -> ASGIApp:

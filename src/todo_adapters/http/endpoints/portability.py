@@ -10,12 +10,12 @@ from litestar.types import ASGIApp
 
 from todo_adapters.formats import spreadsheet
 from todo_adapters.http.middleware.compression import Compressed
-from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.imports import ImportOut, checked_file
 from todo_adapters.http.protocol.pace import SHARE, Pace
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Answer, Header, LongAnswer, encode
+from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Header, Response, StreamingResponse, encode
+from todo_adapters.http.protocol.response_memory import ResponseBudget
 from todo_adapters.http.protocol.schemas import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
@@ -59,19 +59,19 @@ class ExportController(Controller):
         request.none_match()  # there is no validator to match, but a malformed condition is refused on every GET
         deadline = Deadline.within(TRANSFER_WITHIN)
 
-        async def make(room: AnswerRoom) -> ASGIApp:
-            everything = await request.tasks.export(request.owner, room=room, deadline=deadline)
+        async def make(budget: ResponseBudget) -> ASGIApp:
+            everything = await request.tasks.export(request.owner, budget=budget, deadline=deadline)
             name = f'attachment; filename="todo-{everything.exported_at:%Y-%m-%d}.{format_}"'
             headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
             fragments = _fragments(format_, request.owner, everything)
-            return Compressed(LongAnswer(in_pieces(fragments, _PIECES[format_]), headers, share=SHARE))
+            return Compressed(StreamingResponse(in_pieces(fragments, _PIECES[format_]), headers, share=SHARE))
 
-        answer = await request.transfers.answer(
-            request.owner, lambda: request.answers.answer(request.owner, make, deadline)
+        response = await request.transfers.respond(
+            request.owner, lambda: request.response_memory.respond(request.owner, make, deadline)
         )
         if not request.sent_as_head:
             request.note("user_exported", format=format_)
-        return answer
+        return response
 
 
 class ImportController(Controller):
@@ -99,7 +99,7 @@ class ImportController(Controller):
                 raise Unavailable(str(failure), outcome_unknown=unknown, retry_after=failure.retry_after) from failure
             counts = {name: getattr(report, name) for name in ("created", "updated", "unchanged", "skipped_count")}
             request.note("user_imported", **counts)
-        return Answer(200, encode(report), [JSON, PRIVATE])
+        return Response(200, encode(report), [JSON, PRIVATE])
 
 
 class EraseController(Controller):
@@ -108,14 +108,14 @@ class EraseController(Controller):
     path = "/api/{user_id:str}"
     request_class = TaskRequest
 
-    @delete(status_code=200)  # the answer sets the real status; with 204 Litestar allows no return value
+    @delete(status_code=200)  # the response sets the real status; with 204 Litestar allows no return value
     async def erase_user(self, request: TaskRequest) -> ASGIApp:
         """Erase all data of the caller, after `confirm` has repeated the user id."""
         require_confirmed(request.query_string, request.owner)
         with request.transfers.one(request.owner), request.noting_unknown("user_erased"):
             await request.tasks.erase(request.owner, deadline=Deadline.within(TRANSFER_WITHIN))
         request.note("user_erased")
-        return Answer(204, headers=[PRIVATE])
+        return Response(204, headers=[PRIVATE])
 
 
 async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, pace: Pace, deadline: Deadline) -> None:

@@ -8,13 +8,13 @@ from litestar import Controller, delete, get, patch, post, put
 from litestar.types import ASGIApp
 
 from todo_adapters.http.middleware.compression import Compressed
-from todo_adapters.http.protocol.answer_memory import AnswerRoom
 from todo_adapters.http.protocol.conditional import etag_of, has_match, known_counter, list_etag
 from todo_adapters.http.protocol.parameters import next_link, parse_list_query, query_of
 from todo_adapters.http.protocol.request import TaskRequest
-from todo_adapters.http.protocol.response import JSON, PRIVATE, Answer, encode
+from todo_adapters.http.protocol.response import JSON, PRIVATE, Response, encode
+from todo_adapters.http.protocol.response_memory import ResponseBudget
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, put_of, task_out
-from todo_adapters.http.protocol.task_lists import list_answer
+from todo_adapters.http.protocol.task_lists import list_response
 from todo_domain import Repeated, Task
 from todo_domain.cursor import encode as encode_cursor
 from todo_domain.query import position_of
@@ -34,18 +34,20 @@ class TaskController(Controller):
         tags = request.none_match()
         known = known_counter(tags, request.owner)
 
-        async def make(room: AnswerRoom) -> ASGIApp:
-            page = await request.tasks.list(request.owner, query, unless=known, room=room, deadline=request.deadline)
+        async def make(budget: ResponseBudget) -> ASGIApp:
+            page = await request.tasks.list(
+                request.owner, query, unless=known, budget=budget, deadline=request.deadline
+            )
             etag = list_etag(request.owner, page.revision)
             if has_match(tags, etag):
-                return Answer(304, headers=[PRIVATE, (b"etag", etag)])
+                return Response(304, headers=[PRIVATE, (b"etag", etag)])
             headers = [JSON, PRIVATE, (b"etag", etag)]
             if page.more:
                 cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
                 headers.append((b"link", next_link(asked, cursor)))
-            return Compressed(list_answer(page.tasks, headers, room))
+            return Compressed(list_response(page.tasks, headers, budget))
 
-        return await request.answers.answer(request.owner, make, request.deadline)
+        return await request.response_memory.respond(request.owner, make, request.deadline)
 
     @post(status_code=201)
     async def create_task(self, request: TaskRequest) -> ASGIApp:
@@ -55,9 +57,9 @@ class TaskController(Controller):
         new, raw = await request.object(NewTask)
         once = None if key is None else request.once(key, "tasks", raw)
         task, replayed = await request.tasks.create(request.owner, once=once, deadline=request.deadline, **members(new))
-        answer = replay(task, 201) if replayed else task_answer(task, 201)
-        answer.headers.append((b"location", b"tasks/%d" % task.id))
-        return answer
+        response = replay(task, 201) if replayed else task_response(task, 201)
+        response.headers.append((b"location", b"tasks/%d" % task.id))
+        return response
 
     @get("/{key:str}", status_code=200)
     async def read_task(self, request: TaskRequest) -> ASGIApp:
@@ -66,8 +68,8 @@ class TaskController(Controller):
         tags = request.none_match()
         task = await request.tasks.get(request.owner, key, deadline=request.deadline)
         if has_match(tags, etag := etag_of(task)):
-            return Answer(304, headers=[PRIVATE, (b"etag", etag)])
-        return task_answer(task)
+            return Response(304, headers=[PRIVATE, (b"etag", etag)])
+        return task_response(task)
 
     @put("/{key:str}", status_code=200)
     async def put_task(self, request: TaskRequest) -> ASGIApp:
@@ -82,7 +84,7 @@ class TaskController(Controller):
             task, created = await request.tasks.put(request.owner, key, put, once=once, deadline=request.deadline)
         except Repeated as done:
             return replay(done.task)
-        return task_answer(task, 201 if created else 200)
+        return task_response(task, 201 if created else 200)
 
     @patch("/{key:str}", status_code=200)
     async def patch_task(self, request: TaskRequest) -> ASGIApp:
@@ -96,7 +98,7 @@ class TaskController(Controller):
             )
         )
 
-    @delete("/{key:str}", status_code=200)  # the answer sets the real status; with 204 Litestar allows no return value
+    @delete("/{key:str}", status_code=200)  # the response has the status; for 204 Litestar allows no return value
     async def delete_task(self, request: TaskRequest) -> ASGIApp:
         """Delete a task."""
         key, if_match, idempotency_key = request.task_key(), request.if_match(), request.idempotency_key()
@@ -120,22 +122,22 @@ class TaskController(Controller):
         )
 
 
-async def done_once(write: Awaitable[Task | None]) -> Answer:
-    """Return the answer to a write, also to one already done under its Idempotency-Key."""
+async def done_once(write: Awaitable[Task | None]) -> Response:
+    """Return the response to a write, also to one already done under its Idempotency-Key."""
     try:
         task = await write
     except Repeated as done:
         return replay(done.task)
-    return Answer(204, headers=[PRIVATE]) if task is None else task_answer(task)
+    return Response(204, headers=[PRIVATE]) if task is None else task_response(task)
 
 
-def replay(task: Task | None, status: int = 200) -> Answer:
-    """Return the answer to a repeated write, which changed nothing: the task as it is now, or 204 if it is deleted."""
-    answer = Answer(204, headers=[PRIVATE]) if task is None else task_answer(task, status)
-    answer.headers.append((b"idempotency-replayed", b"true"))
-    return answer
+def replay(task: Task | None, status: int = 200) -> Response:
+    """Return the response to a repeated write, which changed nothing: the present task, or 204 if it is deleted."""
+    response = Response(204, headers=[PRIVATE]) if task is None else task_response(task, status)
+    response.headers.append((b"idempotency-replayed", b"true"))
+    return response
 
 
-def task_answer(task: Task, status: int = 200) -> Answer:
-    """Return the answer with a task and its validator."""
-    return Answer(status, encode(task_out(task)), [JSON, PRIVATE, (b"etag", etag_of(task))])
+def task_response(task: Task, status: int = 200) -> Response:
+    """Return the response with a task and its validator."""
+    return Response(status, encode(task_out(task)), [JSON, PRIVATE, (b"etag", etag_of(task))])

@@ -8,7 +8,7 @@ from litestar.middleware import ASGIMiddleware
 
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import MethodNotAllowed
-from todo_adapters.http.protocol.methods import allow, has_head, options_answer
+from todo_adapters.http.protocol.methods import allow, has_head, options_response
 from todo_adapters.http.protocol.parameters import path_user
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_domain import Caller, TokenVerifier, Unauthenticated, Unavailable, UserId
@@ -61,7 +61,7 @@ class Authentication(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Serve a request that Litestar has routed, or raise the error that refuses it."""
         if scope["method"] == "OPTIONS":  # type: ignore[typeddict-item]  # HTTP only
-            await options_answer(scope)(scope, receive, send)
+            await options_response(scope)(scope, receive, send)
             return
         handler: Any = scope["route_handler"]
         if PUBLIC in handler.opt:
@@ -81,10 +81,10 @@ class Authentication(ASGIMiddleware):
         context.parts = self._parts
         request = TaskRequest(scope, receive, send)
         try:
-            answer = await handler(request)
+            response = await handler(request)
         finally:
             request.release_body()
-        await answer(scope, receive, send)
+        await response(scope, receive, send)
 
     async def _verified(self, context: RequestContext) -> Caller:
         try:

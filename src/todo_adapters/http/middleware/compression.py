@@ -39,7 +39,7 @@ _ELEMENT: Final = re.compile(
 
 
 def varies(raw_path: bytes) -> bool:
-    """Return whether answers of this path depend on `Accept-Encoding`, also when one is not compressed."""
+    """Return whether responses of this path depend on `Accept-Encoding`, also when one is not compressed."""
     return _VARIES.fullmatch(raw_path) is not None
 
 
@@ -56,24 +56,24 @@ def gzipped(body: bytes) -> bytes:
 
 
 class Compressed:
-    """An answer that is sent in gzip if the client accepts gzip and the body has SMALLEST bytes or more.
+    """A response that is sent in gzip if the client accepts gzip and the body has SMALLEST bytes or more.
 
-    The inner answer may send its body in pieces; each is compressed and sent before the next one is awaited.
+    The inner response may send its body in pieces; each is compressed and sent before the next one is awaited.
     A body of at most PIECE bytes keeps its `Content-Length`.
     """
 
-    __slots__ = ("_answer",)
+    __slots__ = ("_response",)
 
-    def __init__(self, answer: ASGIApp) -> None:
-        self._answer = answer
+    def __init__(self, response: ASGIApp) -> None:
+        self._response = response
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
-        await self._answer(scope, receive, _Packer(send) if accepts_gzip(scope["headers"]) else send)
+        """Send the response."""
+        await self._response(scope, receive, _Packer(send) if accepts_gzip(scope["headers"]) else send)
 
 
 class _Packer:
-    """Compresses an answer piece by piece, once it has SMALLEST bytes."""
+    """Compresses a response piece by piece, once it has SMALLEST bytes."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -82,7 +82,7 @@ class _Packer:
         self._packer: Any = None
 
     async def __call__(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
-        """Handle one message of the answer."""
+        """Handle one message of the response."""
         if message["type"] == "http.response.start":
             self._start = message
             return

@@ -1,4 +1,4 @@
-"""CORS (Fetch standard): which pages of other origins may read the answers, by exact origin."""
+"""CORS (Fetch standard): which pages of other origins may read the responses, by exact origin."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Cors:
 
     @property
     def varies(self) -> bool:
-        """Whether answers depend on `Origin`."""
+        """Whether responses depend on `Origin`."""
         return bool(self._origins)
 
     def headers(self, origin: bytes | None) -> list[Header]:
-        """Return the CORS headers of every answer to a page of this origin, without `Vary`."""
+        """Return the CORS headers of every response to a page of this origin, without `Vary`."""
         if origin not in self._origins or origin is None:
             return []
         return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", _EXPOSED)]
 
     def preflight(self, origin: bytes | None, headers: Sequence[Header]) -> list[Header] | None:
-        """Return the additional headers of the answer to a preflight; None if the request is not a preflight.
+        """Return the additional headers of the response to a preflight; None if the request is not a preflight.
 
         A page of a configured origin may use every method and send every header with a well-formed name, because the
         token is the protection, and a list of headers is not.

@@ -38,7 +38,7 @@ _IGNORED: Final = (
     "return_dto",
 )
 """The options, on any layer, that Litestar applies between routing and a handler, or between a handler and its
-answer."""
+response."""
 
 _IGNORED_BELOW: Final = (*_IGNORED, "middleware", "request_max_body_size")
 """The same for a controller, a router or a handler; only the application may have middleware."""

@@ -1,4 +1,4 @@
-"""The outermost layer: the rules for every request and every answer."""
+"""The outermost layer: the rules for every request and every response."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VARY: Final[dict[tuple[bool, bool], list[Header]]] = {
     (False, True): [(b"vary", compression.VARY)],
     (True, True): [(b"vary", b"Origin, " + compression.VARY)],
 }
-"""By whether answers depend on the origin, and on the client's accepted encodings."""
+"""By whether responses depend on the origin, and on the client's accepted encodings."""
 
 _NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 
@@ -45,9 +45,9 @@ _NOTHING_THERE: Final[list[Header]] = [PRIVATE, (b"allow", b"OPTIONS")]
 class Edge:
     """An ASGI application around the routed one.
 
-    Gives every request an id and every answer the common headers; refuses header sections that are too large and
+    Gives every request an id and every response the common headers; refuses header sections that are too large and
     alternative spellings of paths; answers HEAD as GET without the body; turns unexpected exceptions into a 500; counts
-    and times each answer except streams and waits. The path is routed undecoded, so that an encoded slash is not a
+    and times each response except streams and waits. The path is routed undecoded, so that an encoded slash is not a
     separator. A preflight of a configured origin is 204 on every path. `state` is added to the server's ASGI state at
     the start.
     """
@@ -94,15 +94,15 @@ class Edge:
             await self._pick(http["raw_path"], size)(http, receive, send_on)
         except Exception as error:
             context.route = http.get("path_template")
-            answer = self._refusals.answer(context, http["path"], error)
+            response = self._refusals.response(context, http["path"], error)
             if status:
                 raise
-            await answer(http, receive, send_on)
+            await response(http, receive, send_on)
         finally:
             self._metrics.in_flight -= 1
             context.route = http.get("path_template")
             if status and not context.listening:
-                self._metrics.answered(context.method, context.route, status, perf_counter() - begun)
+                self._metrics.responded(context.method, context.route, status, perf_counter() - begun)
 
     def _preflight(self, context: RequestContext, origin: bytes | None, headers: list[Header]) -> list[Header] | None:
         allowed = self._cors.preflight(origin, headers)
@@ -128,7 +128,7 @@ def request_id_from(given: bytes | None) -> str:
 
 
 def vary(cors: Cors, raw_path: bytes) -> list[Header]:
-    """Return the `Vary` of every answer of this path, or nothing."""
+    """Return the `Vary` of every response of this path, or nothing."""
     return _VARY[cors.varies, compression.varies(raw_path)]
 
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime, timedelta
 
+    from todo_domain.memory_budget import MemoryBudget
     from todo_domain.portability import Everything
-    from todo_domain.room import Room
 
 
 class FairTasks(Wrapped):
     """A store in which the long reads of one user run one after the other.
 
     A read is long if it may return many tasks, or must examine tasks that it leaves out. A whole list is first read as
-    a short page, which is enough for most lists; only the others are read again, in `room`.
+    a short page, which is enough for most lists; only the others are read again, with the caller's `budget`.
     """
 
     def __init__(self, tasks: Tasks) -> None:
@@ -45,7 +45,7 @@ class FairTasks(Wrapped):
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         deadline = deadline or Deadline.within()
@@ -58,7 +58,7 @@ class FairTasks(Wrapped):
                 if not beginning.more:
                     return beginning
                 del beginning  # free its memory before the whole list is read
-            return await read(query, room=room)
+            return await read(query, budget=budget)
 
     async def _changes(
         self,
@@ -66,7 +66,7 @@ class FairTasks(Wrapped):
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         deadline = deadline or Deadline.within()
@@ -82,7 +82,7 @@ class FairTasks(Wrapped):
                 if not page.more:
                     return Changes(sorted(page.tasks, key=attrgetter("revision")), [], page.revision, has_more=False)
                 del page
-            return await read(limit=limit, room=room)
+            return await read(limit=limit, budget=budget)
 
     async def _trash(
         self,
@@ -92,7 +92,7 @@ class FairTasks(Wrapped):
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         deadline = deadline or Deadline.within()
@@ -105,7 +105,7 @@ class FairTasks(Wrapped):
                 if not beginning.more:
                     return beginning
                 del beginning
-            return await read(limit=limit, room=room)
+            return await read(limit=limit, budget=budget)
 
     async def _feed(
         self,
@@ -114,20 +114,20 @@ class FairTasks(Wrapped):
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         deadline = deadline or Deadline.within()
         read = partial(self._tasks.feed, owner, digest, unless=unless, deadline=deadline)
         if limit is not None:
-            return await read(limit=limit, room=room)
+            return await read(limit=limit, budget=budget)
         # A caller with a wrong digest, who may name any owner, does not wait for that owner's reads.
         beginning = await read(limit=SHORT_PAGE)
         if not beginning.more:
             return beginning
         del beginning
         async with self._one_at_a_time(owner, deadline):
-            return await read(room=room)
+            return await read(budget=budget)
 
     async def _export(
         self,
@@ -135,12 +135,12 @@ class FairTasks(Wrapped):
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         deadline = deadline or Deadline.within()
         async with self._one_at_a_time(owner, deadline):
-            return await self._tasks.export(owner, now=now, trash_kept=trash_kept, room=room, deadline=deadline)
+            return await self._tasks.export(owner, now=now, trash_kept=trash_kept, budget=budget, deadline=deadline)
 
     @asynccontextmanager
     async def _one_at_a_time(self, owner: UserId, deadline: Deadline) -> AsyncIterator[None]:

@@ -109,7 +109,7 @@ class _Windows(Storage):
         self._counters.pop(key, None)
 
     def _forget(self, now: float) -> None:
-        """Remove the windows that have ended, and the oldest ones if there is no room for another."""
+        """Remove the windows that have ended, and the oldest ones if there are too many."""
         while self._counters:
             oldest, counter = next(iter(self._counters.items()))
             if now < counter.ends and len(self._counters) < MOST_TRACKED:

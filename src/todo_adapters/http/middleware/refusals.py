@@ -1,4 +1,4 @@
-"""Turns every error raised within the application into its answer: refusals, unknown routes and bugs."""
+"""Turns every error raised within the application into its response: refusals, unknown routes and bugs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from todo_adapters.http.protocol.errors import (
     NoSuchFeed,
     RateLimited,
     RequestFacts,
-    bug_answer,
-    error_answer,
+    bug_response,
+    error_response,
     routing_error,
 )
 from todo_domain import Forbidden, NotFound, NotIsolated, OperationFailed, TodoError, Unauthenticated
@@ -20,31 +20,31 @@ from todo_domain import Forbidden, NotFound, NotIsolated, OperationFailed, TodoE
 if TYPE_CHECKING:
     from litestar import Request
 
-    from todo_adapters.http.protocol.response import Answer
+    from todo_adapters.http.protocol.response import Response
     from todo_domain import AuditLog
 
 
 class Refusals:
-    """Turns an error into its answer, and records security events in the audit log."""
+    """Turns an error into its response, and records security events in the audit log."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
 
-    def handle(self, request: Request[Any, Any, Any], error: Exception) -> Answer:
-        """Return the answer to an error; this is Litestar's exception handler."""
+    def handle(self, request: Request[Any, Any, Any], error: Exception) -> Response:
+        """Return the response to an error; this is Litestar's exception handler."""
         context = context_of(request.scope)
         context.route = request.scope.get("path_template")
-        return self.answer(context, request.scope["path"], error)
+        return self.response(context, request.scope["path"], error)
 
-    def answer(self, context: RequestContext, path: str, error: Exception) -> Answer:
-        """Return the answer to a request on this path that raised this error."""
+    def response(self, context: RequestContext, path: str, error: Exception) -> Response:
+        """Return the response to a request on this path that raised this error."""
         if isinstance(error, HTTPException):
             error = routing_error(path, error)
         if not isinstance(error, TodoError):
-            return bug_answer(error, context.request_id)
+            return bug_response(error, context.request_id)
         self._note(context, error.error if isinstance(error, OperationFailed) else error)
         facts = RequestFacts(token_sent=bool(context.bearer_tokens), patch=context.method == "PATCH")
-        return error_answer(error, context.request_id, facts)
+        return error_response(error, context.request_id, facts)
 
     def note_origin(self, context: RequestContext, origin: bytes) -> None:
         """Record a preflight of an origin that is not configured: its page reports the refusal in the browser only."""

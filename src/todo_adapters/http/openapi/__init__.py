@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from todo_adapters.http.openapi.answers import common_answers
 from todo_adapters.http.openapi.batch import BATCH
 from todo_adapters.http.openapi.changes import CHANGES
 from todo_adapters.http.openapi.events import EVENTS
@@ -15,6 +14,7 @@ from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.ops import CONTRACT, DOCS, DOCS_FILE, FRONT, LIVE, METRICS, READY
 from todo_adapters.http.openapi.parameters import SHARED_PARAMETERS
 from todo_adapters.http.openapi.portability import ERASE, EXPORT, IMPORT
+from todo_adapters.http.openapi.responses import common_responses
 from todo_adapters.http.openapi.schemas import schemas
 from todo_adapters.http.openapi.tasks import COMPLETE, CREATE, DELETE, LIST, PATCH, PUT, READ
 from todo_adapters.http.openapi.trash import DISCARD, EMPTY_TRASH, LIST_TRASH, RESTORE
@@ -58,8 +58,8 @@ counter is also the `since` of `/changes`.
 405 of the route, 401, 429, 403, 400 for path and parameters and headers, 415, 413, 400 for the body, 422, 404 of the
 task, 412, 409, 410.
 
-**Every answer** has an `X-Request-ID`: the request's own if it is 1 to 128 of `A-Za-z0-9._-`. Pages of the configured
-origins may read every answer (CORS)."""
+**Every response** has an `X-Request-ID`: the request's own if it is 1 to 128 of `A-Za-z0-9._-`. Pages of the configured
+origins may read every response (CORS)."""
 
 
 def document(
@@ -98,7 +98,7 @@ def document(
             "schemas": schemas(),
             "parameters": SHARED_PARAMETERS,
             "headers": HEADERS,
-            "responses": common_answers(
+            "responses": common_responses(
                 body_limit=body_limit, batch_limit=batch_limit, import_limit=import_limit, quota=quota
             ),
         },

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invalid, refused
 from todo_adapters.http.openapi.operation import Operation, body
+from todo_adapters.http.openapi.responses import BELOW_API, common, invalid, refused, response
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.batches import parse_batch
 from todo_adapters.http.protocol.errors import JSON_TYPES
@@ -45,12 +45,12 @@ BATCH: Final = Operation(
     "sync",
     f"Do up to {MOST_OPERATIONS} operations in one transaction",
     {
-        "200": answer(
+        "200": response(
             "Every operation is done.",
             reference("BatchResults"),
             examples=ex.named(queue=ex.batched(_QUEUE), atomic=ex.batched(_ATOMIC)),
         ),
-        "207": answer(
+        "207": response(
             "Some operations failed: `failed` says how many. The others are done.",
             reference("BatchResults"),
             examples=ex.named(repeated=ex.batched(_REPEATED)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.parameters import CHANGES_PARAMETERS
+from todo_adapters.http.openapi.responses import BELOW_API, common, invalid, response
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.parameters import parse_changes_query
 
@@ -18,7 +18,7 @@ CHANGES: Final = Operation(
     "sync",
     "List the changes since a revision",
     {
-        "200": answer(
+        "200": response(
             "The changes; or, without `since`, the whole state.",
             reference("Changes"),
             headers={"Content-Encoding": ""},
@@ -36,6 +36,6 @@ CHANGES: Final = Operation(
     | common("Resync")
     | BELOW_API,
     "Apply the page, then request again with `since` set to its `revision` until `has_more` is false. With `wait`, the "
-    "answer comes as soon as there are changes after `since`, or without changes after that many seconds.",
+    "response comes as soon as there are changes after `since`, or without changes after that many seconds.",
     CHANGES_PARAMETERS,
 )

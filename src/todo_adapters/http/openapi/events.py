@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_adapters.http.openapi.answers import BELOW_API, answer, invalid
 from todo_adapters.http.openapi.operation import Operation
 from todo_adapters.http.openapi.parameters import EVENTS_PARAMETERS
+from todo_adapters.http.openapi.responses import BELOW_API, invalid, response
 from todo_adapters.http.protocol.parameters import parse_events_query
 
 EVENTS: Final = Operation(
@@ -16,7 +16,7 @@ EVENTS: Final = Operation(
     "sync",
     "Stream changes as they happen",
     {
-        "200": answer(
+        "200": response(
             "Server-sent events until the client or the service ends the stream.",
             {"description": "An event stream (HTML Living Standard, section 9.2)."},
             headers={"X-Accel-Buffering": ""},

@@ -1,7 +1,7 @@
-"""The examples, made by the code that makes the real answers, so that they cannot differ from them.
+"""The examples, made by the code that makes the real responses, so that they cannot differ from them.
 
 They all belong to one small account at one moment, `NOW`: two tasks and a deletion. In this account, each request
-example gets the answer example of the same name.
+example gets the response example of the same name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from todo_adapters.http.protocol.batches import batch_results, parse_batch
 from todo_adapters.http.protocol.body import parse
-from todo_adapters.http.protocol.errors import error_answer
+from todo_adapters.http.protocol.errors import error_response
 from todo_adapters.http.protocol.response import encode
 from todo_adapters.http.protocol.schemas import (
     NewTask,
@@ -111,7 +111,7 @@ def as_json(struct: object) -> Example:
 
 
 def shown(task: Task) -> Example:
-    """Return the task as in an answer."""
+    """Return the task as in a response."""
     return as_json(task_out(task))
 
 
@@ -150,12 +150,12 @@ def toggled() -> Example:
 
 
 def whole_state() -> Example:
-    """Return the answer of `/changes` to a device without a copy."""
+    """Return the response of `/changes` to a device without a copy."""
     return as_json(changes_out(Changes([RENT, GROCERIES], [], COUNTER, has_more=False)))
 
 
 def changes(limit: int = LARGEST_PAGE) -> Example:
-    """Return the answer of `/changes` to a device whose copy ends with the rent."""
+    """Return the response of `/changes` to a device whose copy ends with the rent."""
     return as_json(changes_out(page_of_changes([GROCERIES], [DELETED], counter=COUNTER, limit=limit)))
 
 
@@ -186,8 +186,8 @@ def error_of(raised: TodoError | Callable[[], object]) -> TodoError:
 
 
 def refusal(error: TodoError) -> Example:
-    """Return the body of the answer to this error."""
-    example: Example = msgspec.json.decode(error_answer(error, REQUEST_ID).body)
+    """Return the body of the response to this error."""
+    example: Example = msgspec.json.decode(error_response(error, REQUEST_ID).body)
     return example
 
 

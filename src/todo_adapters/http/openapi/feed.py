@@ -6,9 +6,9 @@ from typing import Final
 
 from todo_adapters.http.endpoints.feed import feed_url
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, EVERY_ROUTE, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import shared
+from todo_adapters.http.openapi.responses import BELOW_API, EVERY_ROUTE, common, invalid, response
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import none_match
@@ -27,7 +27,7 @@ MAKE_FEED: Final = Operation(
     "data",
     "Make a calendar feed",
     {
-        "201": answer(
+        "201": response(
             "The URL of the feed, which is shown only here.",
             reference("Feed"),
             examples=ex.named(made={"url": feed_url(_TOKEN)}),
@@ -47,7 +47,7 @@ END_FEED: Final = Operation(
     "end_feed",
     "data",
     "End the calendar feed",
-    {"204": answer("There is no feed.")}
+    {"204": response("There is no feed.")}
     | invalid(unknown_parameter=lambda: Parameters(b"confirm=true", frozenset()))
     | BELOW_API,
 )
@@ -59,7 +59,7 @@ READ_FEED: Final = Operation(
     "data",
     "Read a calendar feed",
     {
-        "200": answer(
+        "200": response(
             "A calendar (RFC 5545): each open task with a due date is an event of that whole day.",
             {"type": "string"},
             media_type="text/calendar",

@@ -1,4 +1,4 @@
-"""The headers of the answers, each described once."""
+"""The headers of the responses, each described once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     ),
     "X-Content-Type-Options": _header("Always `nosniff`.", {"type": "string", "const": "nosniff"}, "nosniff"),
     "Cache-Control": _header(
-        "`no-store` on every error, `no-store, no-transform` on a stream, `private, no-cache` on every other answer "
+        "`no-store` on every error, `no-store, no-transform` on a stream, `private, no-cache` on every other response "
         "below `/api`.",
         {
             "type": "string",
@@ -116,4 +116,4 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Referrer-Policy": _header("Always `no-referrer`.", {"type": "string"}, "no-referrer"),
     "Retry-After": _header("Seconds to wait before trying again.", _SECONDS, 1),
 }
-"""Every header of an answer; one that is `required` comes with each answer that lists it."""
+"""Every header of a response; one that is `required` comes with each response that lists it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from todo_adapters.http.openapi.answers import Answers, answer
 from todo_adapters.http.openapi.examples import named
 from todo_adapters.http.openapi.parameters import shared
+from todo_adapters.http.openapi.responses import Responses, response
 from todo_adapters.http.openapi.schemas import reference
 
 
@@ -18,7 +18,7 @@ class Operation(NamedTuple):
     id: str
     tag: str
     summary: str
-    answers: Answers
+    responses: Responses
     description: str = ""
     parameters: list[Any] = []  # noqa: RUF012  never changed
     body: dict[str, Any] | None = None
@@ -34,7 +34,7 @@ class Operation(NamedTuple):
         described["parameters"] = [*in_path, *self.parameters, shared("RequestId")]
         if self.body is not None:
             described["requestBody"] = self.body
-        described["responses"] = dict(sorted(self.answers.items()))
+        described["responses"] = dict(sorted(self.responses.items()))
         return described
 
 
@@ -45,6 +45,6 @@ def body(schema: str, media_types: tuple[bytes, ...], *, optional: bool = False,
     return {"required": not optional, "content": {media_type.decode(): content for media_type in media_types}}
 
 
-def unchanged(etag: str) -> Answers:
+def unchanged(etag: str) -> Responses:
     """Return the 304; `etag` is the shared header that it repeats."""
-    return {"304": answer("The client's copy is current.", headers={"ETag": etag})}
+    return {"304": response("The client's copy is current.", headers={"ETag": etag})}

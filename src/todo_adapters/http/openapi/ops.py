@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.endpoints.docs import FILES
-from todo_adapters.http.openapi.answers import EVERY_ROUTE, answer, common
 from todo_adapters.http.openapi.examples import named
 from todo_adapters.http.openapi.operation import Operation
+from todo_adapters.http.openapi.responses import EVERY_ROUTE, common, response
 from todo_adapters.http.openapi.schemas import reference
 
 _GUARD: Final = {"Content-Security-Policy": "", "Referrer-Policy": ""}
@@ -18,7 +18,7 @@ LIVE: Final = Operation(
     "live",
     "operations",
     "Whether the process is alive",
-    {"200": answer("It is.", reference("Health"), examples=named(live={"status": "live"}))} | EVERY_ROUTE,
+    {"200": response("It is.", reference("Health"), examples=named(live={"status": "live"}))} | EVERY_ROUTE,
 )
 
 READY: Final = Operation(
@@ -27,7 +27,7 @@ READY: Final = Operation(
     "ready",
     "operations",
     "Whether requests can be served right now",
-    {"200": answer("They can.", reference("Health"), examples=named(ready={"status": "ready"}))}
+    {"200": response("They can.", reference("Health"), examples=named(ready={"status": "ready"}))}
     | common("Unavailable")
     | EVERY_ROUTE,
 )
@@ -38,7 +38,7 @@ METRICS: Final = Operation(
     "metrics",
     "operations",
     "Metrics for Prometheus",
-    {"200": answer("The text format of Prometheus.", {"type": "string"}, media_type="text/plain")} | EVERY_ROUTE,
+    {"200": response("The text format of Prometheus.", {"type": "string"}, media_type="text/plain")} | EVERY_ROUTE,
 )
 
 CONTRACT: Final = Operation(
@@ -48,7 +48,7 @@ CONTRACT: Final = Operation(
     "operations",
     "This document",
     {
-        "200": answer(
+        "200": response(
             "OpenAPI 3.1.",
             {
                 "type": "object",
@@ -67,7 +67,7 @@ FRONT: Final = Operation(
     "front",
     "operations",
     "Redirect to the page for people",
-    {"307": answer("See `docs`.", headers={"Location": "Docs-Location"})} | EVERY_ROUTE,
+    {"307": response("See `docs`.", headers={"Location": "Docs-Location"})} | EVERY_ROUTE,
 )
 
 DOCS: Final = Operation(
@@ -77,14 +77,14 @@ DOCS: Final = Operation(
     "operations",
     "This document for people",
     {
-        "200": answer(
+        "200": response(
             "A page that loads nothing from other hosts.", {"type": "string"}, media_type="text/html", headers=_GUARD
         )
     }
     | EVERY_ROUTE,
 )
 
-_FILE: Final = answer("The file.", {"type": "string"}, headers=_GUARD)
+_FILE: Final = response("The file.", {"type": "string"}, headers=_GUARD)
 _FILE["content"] = {media_type: {"schema": {"type": "string"}} for media_type in FILES.values()}
 
 DOCS_FILE: Final = Operation(

@@ -76,13 +76,13 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
     "IdempotencyKey": _header(
         "Idempotency-Key",
         "Makes the write safe to repeat for 7 days: a quoted string or bare, 1 to 255 characters from 0x21 to 0x7E. "
-        "A repetition of a POST gets the first answer again; of any other write, the task as it is now.",
+        "A repetition of a POST gets the first response again; of any other write, the task as it is now.",
         {"type": "string", "pattern": _KEY},
         example="8e03978e-40d5-43e8-bc93-6894a57f9324",
     ),
     "RequestId": _header(
         "X-Request-ID",
-        "Returned in the answer if it is 1 to 128 of `A-Za-z0-9._-`; otherwise replaced.",
+        "Returned in the response if it is 1 to 128 of `A-Za-z0-9._-`; otherwise replaced.",
         {"type": "string"},
     ),
 }
@@ -164,7 +164,7 @@ CHANGES_PARAMETERS: Final = [
     ),
     _query(
         "wait",
-        "Seconds for which the answer may wait until there are changes after `since`. Needs `since`.",
+        "Seconds for which the response may wait until there are changes after `since`. Needs `since`.",
         {"type": "integer", "minimum": 1, "maximum": LONGEST_WAIT},
         examples=named(nothing_new=25),
     ),

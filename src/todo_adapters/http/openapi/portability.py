@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body
 from todo_adapters.http.openapi.parameters import ERASE_PARAMETERS, EXPORT_PARAMETERS
+from todo_adapters.http.openapi.responses import BELOW_API, common, invalid, response
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import shaped
 from todo_adapters.http.protocol.errors import JSON_TYPES
 from todo_adapters.http.protocol.imports import EXPECTED_HEAD, ImportFile, ImportOut, SkippedOut
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 
-_FILE: Final = answer(
+_FILE: Final = response(
     "The file.",
     reference("Export"),
     headers={"Content-Encoding": "", "Content-Disposition": ""},
@@ -59,7 +59,7 @@ IMPORT: Final = Operation(
     "data",
     "Import the tasks of an export",
     {
-        "200": answer(
+        "200": response(
             "The outcome of the tasks of the file.",
             reference("Import"),
             examples=ex.named(everything=ex.as_json(_UNCHANGED), part=ex.as_json(_CREATED)),
@@ -87,7 +87,7 @@ ERASE: Final = Operation(
     "erase_user",
     "data",
     "Erase all data of the user",
-    {"204": answer("All data is erased; also for a user who never wrote.")}
+    {"204": response("All data is erased; also for a user who never wrote.")}
     | invalid(not_confirmed=lambda: require_confirmed(b"confirm=me", ex.OWNER))
     | BELOW_API,
     "Tasks, trash, deletions and keys are erased in one transaction; the user id and the counter remain. The counter "

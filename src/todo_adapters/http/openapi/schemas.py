@@ -96,7 +96,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         found[operation.__name__]["properties"]["op"]["description"] = "The kind of operation."
     found["PutOperation"]["properties"]["task"] = reference("TaskPut")
     found["PatchOperation"]["properties"]["task"] = reference("TaskPatch")
-    # The document needs no names that distinguish the structs of answers.
+    # The document needs no names that distinguish the structs of responses.
     plain = re.sub(rb'(?<=["/])(\w+)Out"', rb'\1"', msgspec.json.encode(found))
     renamed = {name: _for_generators(schema) for name, schema in msgspec.json.decode(plain).items()}
     for name, (values, description) in _ENUMS.items():

@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, CONDITIONAL, ONE_TASK, WRITE, Answers, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body, unchanged
 from todo_adapters.http.openapi.parameters import LIST_PARAMETERS, shared
+from todo_adapters.http.openapi.responses import (
+    BELOW_API,
+    CONDITIONAL,
+    ONE_TASK,
+    WRITE,
+    Responses,
+    common,
+    invalid,
+    response,
+)
 from todo_adapters.http.openapi.schemas import list_of, reference
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import idempotency_key, if_match, none_match
@@ -20,13 +29,13 @@ from todo_domain.task import check
 
 def _task(
     description: str, *, status: str = "200", headers: dict[str, str] | None = None, **examples: object
-) -> Answers:
+) -> Responses:
     headers = {"ETag": ""} | (headers or {})
-    return {status: answer(description, reference("Task"), headers=headers, examples=ex.named(**examples))}
+    return {status: response(description, reference("Task"), headers=headers, examples=ex.named(**examples))}
 
 
-def _written(media_type_answer: str) -> Answers:
-    return common("BodyTooLarge", media_type_answer)
+def _written(media_type_response: str) -> Responses:
+    return common("BodyTooLarge", media_type_response)
 
 
 _REPLAYED: Final = {"Idempotency-Replayed": ""}
@@ -48,7 +57,7 @@ LIST: Final = Operation(
     "tasks",
     "List the user's tasks",
     {
-        "200": answer(
+        "200": response(
             "The whole list, or one page of it.",
             list_of("Task"),
             headers={"ETag": "List-ETag", "Link": "", "Content-Encoding": ""},
@@ -67,7 +76,7 @@ LIST: Final = Operation(
         cursor_of_another_list=lambda: query_of(parse_list_query(b"limit=1&cursor=abc"), ex.OWNER),
     )
     | BELOW_API,
-    "Without `limit`, the answer is the whole list, newest first. Filters combine with AND.",
+    "Without `limit`, the response is the whole list, newest first. Filters combine with AND.",
     [*LIST_PARAMETERS, shared("IfNoneMatch")],
 )
 
@@ -92,7 +101,7 @@ CREATE: Final = Operation(
     | common("QuotaReached", "KeyReused")
     | _written("NotJson")
     | BELOW_API,
-    "With an `Idempotency-Key`, the same body again within 7 days gets the first answer again.",
+    "With an `Idempotency-Key`, the same body again within 7 days gets the first response again.",
     [shared("IdempotencyKey")],
     body("NewTask", JSON_TYPES, only_a_title={"title": "Call the plumber"}, everything=_FULL),
 )
@@ -140,7 +149,7 @@ PUT: Final = Operation(
     "shows that the client knew a task that no longer exists. So an offline client can name its tasks and repeat the "
     "PUT. The uid of a deleted task is 410. With `If-None-Match: *`, the PUT only creates. A task may be sent back as "
     "it was read, with the client's changes: `id`, `uid` and `user_id` must then be the task's own, and `revision` is "
-    "the one that was read: if the task has changed meanwhile, the answer is 412. Other read-only members are ignored. "
+    "the one that was read: if the task has changed meanwhile, the status is 412. Other read-only members are ignored. "
     "Leave `revision` out if your values are to win.",
     [shared("IfMatch"), shared("IdempotencyKey"), shared("CreateOnly")],
     body(
@@ -180,7 +189,7 @@ DELETE: Final = Operation(
     "delete_task",
     "tasks",
     "Delete a task",
-    {"204": answer("The task is deleted; also if the uid is that of a task deleted before.", headers=_REPLAYED)}
+    {"204": response("The task is deleted; also if the uid is that of a task deleted before.", headers=_REPLAYED)}
     | invalid(bad_condition=lambda: if_match(b"17"))
     | common("KeyReused")
     | CONDITIONAL,

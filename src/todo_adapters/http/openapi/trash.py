@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from todo_adapters.http.openapi import examples as ex
-from todo_adapters.http.openapi.answers import BELOW_API, ONE_TASK, answer, common, invalid
 from todo_adapters.http.openapi.operation import Operation, body
 from todo_adapters.http.openapi.parameters import PAGE_PARAMETERS
+from todo_adapters.http.openapi.responses import BELOW_API, ONE_TASK, common, invalid, response
 from todo_adapters.http.openapi.schemas import list_of, reference
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.conditional import none_match
@@ -25,7 +25,7 @@ LIST_TRASH: Final = Operation(
     "trash",
     "List the trash",
     {
-        "200": answer(
+        "200": response(
             "The whole trash, or one page of it.",
             list_of("Trashed"),
             headers={"Link": "", "Content-Encoding": ""},
@@ -50,7 +50,7 @@ EMPTY_TRASH: Final = Operation(
     "empty_trash",
     "trash",
     "Remove everything from the trash for good",
-    {"204": answer("The trash is empty.")}
+    {"204": response("The trash is empty.")}
     | invalid(unknown_parameter=lambda: Parameters(b"confirm=true", frozenset()))
     | BELOW_API,
     "The deletions stay in `/changes`, and the counter does not move.",
@@ -63,7 +63,7 @@ RESTORE: Final = Operation(
     "trash",
     "Restore a task from the trash",
     {
-        "200": answer(
+        "200": response(
             "The task as it is now.",
             reference("Task"),
             headers={"ETag": ""},
@@ -84,6 +84,6 @@ DISCARD: Final = Operation(
     "discard_task",
     "trash",
     "Remove a task from the trash for good",
-    {"204": answer("The task can no longer be restored.")} | invalid(bad_key=lambda: task_key("0")) | ONE_TASK,
+    {"204": response("The task can no longer be restored.")} | invalid(bad_key=lambda: task_key("0")) | ONE_TASK,
     "Its deletion stays in `/changes`, and the counter does not move.",
 )

@@ -103,9 +103,9 @@ class BatchRequest(NamedTuple):
 
 
 class OperationResult(Struct, omit_defaults=True, kw_only=True):
-    """The result of one operation: its status, and the members that the answer to its single request would have."""
+    """The result of one operation: its status, and the members that the response to its single request would have."""
 
-    status: Annotated[int, about("The status of the answer to its single request.")]
+    status: Annotated[int, about("The status of the response to its single request.")]
     task: Annotated[TaskOut, about("With 200 and 201: the task as it was after this operation.")] | UnsetType = UNSET
     code: Annotated[str, about("If it failed: the kind of error, for programs.")] | UnsetType = UNSET
     error: Sentence | UnsetType = UNSET
@@ -134,7 +134,7 @@ def parse_batch(raw: bytes) -> BatchRequest:
 
 
 def batch_results(results: Sequence[Result]) -> BatchResults:
-    """Return the results in the form of the answer."""
+    """Return the results in the form of the response."""
     failed = sum(not isinstance(result, Done) for result in results)
     return BatchResults(failed, [_result(result) for result in results])
 

@@ -46,7 +46,7 @@ class Bodies:
         self.held = 0
 
     def take(self, size: int) -> None:
-        """Count received bytes, or raise Unavailable if there is no room for them."""
+        """Count received bytes, or raise Unavailable if they exceed the limit."""
         if self.held + size > self.most:
             raise Unavailable("too many request bodies at once: try again")
         self.held += size

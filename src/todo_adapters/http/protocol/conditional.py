@@ -52,7 +52,7 @@ def if_match(value: bytes | None) -> frozenset[int] | None:
     """Return the revisions that an `If-Match` accepts, None if it accepts any.
 
     `W/"17"` counts as `"17"`. RFC 9110, section 13.1.1, requires strong comparison; but proxies make a tag weak when
-    they compress an answer (nginx does), and a revision names one state of the task in every encoding. Raises Invalid
+    they compress a response (nginx does), and a revision names one state of the task in every encoding. Raises Invalid
     for a malformed value.
     """
     if value is None or value.strip() == ANYTHING:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from litestar.types import Scope
 
     from todo_adapters.http.live import Live
-    from todo_adapters.http.protocol.answer_memory import AnswerMemory
     from todo_adapters.http.protocol.body import Bodies
+    from todo_adapters.http.protocol.response_memory import ResponseMemory
     from todo_adapters.http.protocol.transfers import Transfers
     from todo_adapters.observability.trace_context import Trace
     from todo_domain import AuditLog, Caller, TaskService, UserId
@@ -33,7 +33,7 @@ class Parts(NamedTuple):
     batch_limit: int
     import_limit: int
     bodies: Bodies
-    answers: AnswerMemory
+    response_memory: ResponseMemory
     transfers: Transfers
     audit: AuditLog
     spend: Callable[[UserId, int], None]

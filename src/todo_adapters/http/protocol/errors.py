@@ -1,4 +1,4 @@
-"""The table of errors: status, headers and body of each. Every error answer, such as a 412, is made here."""
+"""The table of errors: status, headers and body of each. Every error response, such as a 412, is made here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from todo_adapters.http.protocol.problems import (
     ProblemOut,
     StaleProblemOut,
 )
-from todo_adapters.http.protocol.response import JSON, NO_STORE, Answer, Header, encode
+from todo_adapters.http.protocol.response import JSON, NO_STORE, Header, Response, encode
 from todo_adapters.http.protocol.schemas import task_out, tombstone_out
 from todo_domain import (
     Exists,
@@ -145,7 +145,7 @@ def _no_headers(error: TodoError, facts: RequestFacts) -> list[Header]:  # noqa:
 
 
 class ErrorRule(NamedTuple, Generic[E]):
-    """The answer to the errors of one class: the status, the error's own headers, and the body."""
+    """The response to the errors of one class: the status, the error's own headers, and the body."""
 
     status: int
     headers: Callable[[E, RequestFacts], list[Header]] = _no_headers
@@ -217,7 +217,7 @@ ERRORS: Final[dict[type[TodoError], ErrorRule[Any]]] = {
     Bug: ErrorRule(500),
     Unavailable: ErrorRule(503, _retry_after, _unavailable),
 }
-"""Every error that a client can get; an error of another class is answered like its base. OpenAPI's answers come from
+"""Every error that a client can get; an error of another class is answered like its base. OpenAPI's responses come from
 it."""
 
 
@@ -227,7 +227,7 @@ def rule_of(error: type[TodoError]) -> ErrorRule[Any]:
 
 
 class Refusal(NamedTuple):
-    """The answer to one error: its status, its own headers, and its body."""
+    """The response to one error: its status, its own headers, and its body."""
 
     status: int
     headers: list[Header]
@@ -235,7 +235,7 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACTS) -> Refusal:
-    """Return the answer to this error; for a batch it has the index of the operation that failed."""
+    """Return the response to this error; for a batch it has the index of the operation that failed."""
     if not isinstance(error, OperationFailed):
         rule = rule_of(type(error))
         return Refusal(rule.status, rule.headers(error, facts), rule.body(error, request_id))
@@ -249,16 +249,16 @@ def refusal_of(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACT
     return Refusal(rule.status, rule.headers(failed, facts), body)
 
 
-def error_answer(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACTS) -> Answer:
-    """Return the answer to this error."""
+def error_response(error: TodoError, request_id: str, facts: RequestFacts = _NO_FACTS) -> Response:
+    """Return the response to this error."""
     refusal = refusal_of(error, request_id, facts)
-    return Answer(refusal.status, encode(refusal.body), [JSON, NO_STORE, *refusal.headers])
+    return Response(refusal.status, encode(refusal.body), [JSON, NO_STORE, *refusal.headers])
 
 
-def bug_answer(error: BaseException, request_id: str) -> Answer:
+def bug_response(error: BaseException, request_id: str) -> Response:
     """Log an unexpected exception with its stack, and return a 500."""
     log.error("unexpected %s", type(error).__name__, exc_info=error, extra={"request_id": request_id})
-    return error_answer(Bug(), request_id)
+    return error_response(Bug(), request_id)
 
 
 def routing_error(path: str, error: HTTPException) -> TodoError:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.protocol.response import Header
     from todo_adapters.live import Listener
-    from todo_domain.room import Room
+    from todo_domain.memory_budget import MemoryBudget
 
 PAGE: Final = 100
 """The most items in one `changes` event."""
@@ -88,7 +88,7 @@ def bye(reason: Reason) -> bytes:
 
 
 def busy() -> bytes:
-    """Return the whole stream for a client without room. A 429 or 503 would keep a browser from reconnecting."""
+    """Return the whole stream for a client beyond the limits. A 429 or 503 would keep a browser from reconnecting."""
     return b"retry: %d\n\n" % RETRY_BUSY + bye("busy")
 
 
@@ -97,7 +97,7 @@ class EventStream:
 
     `read` returns at most PAGE changes after a revision, or raises Resync; `counter` is the user's counter when the
     stream was opened. `expires_at` is the token's expiry in seconds since 1970. `sent` receives how many seconds after
-    its wake a change was written. `room` counts an event until the client has read it; an event without room is read
+    its wake a change was written. `budget` counts an event until the client has read it; an event beyond it is read
     again later. The stream ends for the reasons of `bye`, or when the client disconnects.
     """
 
@@ -111,7 +111,7 @@ class EventStream:
         count: Callable[[], Awaitable[int]],
         expires_at: float,
         sent: Callable[[float], None],
-        room: Room,
+        budget: MemoryBudget,
     ) -> None:
         self._listener = listener
         self._start = start
@@ -120,7 +120,7 @@ class EventStream:
         self._count = count
         self._expires_at = expires_at
         self._sent = sent
-        self._room = room
+        self._budget = budget
         self._rest_until = 0.0
 
     async def send_to(self, send: Send) -> None:
@@ -157,7 +157,7 @@ class EventStream:
                 written, read_at = await self._next()
                 if written:
                     yield written
-                    self._room.empty()
+                    self._budget.empty()
                     self._sent(ago + loop.time() - now)
             woken = await listener.wait(min(ping_at, read_at, ends.next(listener.leaves_at)))
             if woken is not None:
@@ -169,14 +169,14 @@ class EventStream:
         try:
             changes = await self._read(listener.position)
             written = event("changes", changes_out(changes), id_=changes.revision)
-            self._room.take(len(written))
+            self._budget.take(len(written))
         except Resync:
             listener.position = counter = await self._count()
             return event("resync", {"revision": counter}, id_=counter), _NEVER
         except Unavailable:
             return b"", now + _about(_OUTAGE)
         if changes.revision == listener.position:
-            self._room.empty()
+            self._budget.empty()
             return b"", _NEVER
         listener.position = changes.revision
         self._rest_until = now + SPACING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from todo_adapters.http.protocol.response import PRIVATE, Answer
+from todo_adapters.http.protocol.response import PRIVATE, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +28,10 @@ def allow(path: str, methods: Iterable[str]) -> str:
     return ", ".join(sorted(named | {"HEAD"} if "GET" in named and has_head(path) else named))
 
 
-def options_answer(scope: Scope) -> Answer:
-    """Return the answer to OPTIONS on the path that this request was routed to."""
+def options_response(scope: Scope) -> Response:
+    """Return the response to OPTIONS on the path that this request was routed to."""
     path = scope["path_template"]
     methods = [
         method for route in scope["litestar_app"].routes if route.path_format == path for method in route.methods
     ]
-    return Answer(204, headers=[PRIVATE, (b"allow", allow(scope["path"], methods).encode())])
+    return Response(204, headers=[PRIVATE, (b"allow", allow(scope["path"], methods).encode())])

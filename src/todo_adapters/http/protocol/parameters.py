@@ -221,7 +221,7 @@ def parse_changes_query(query_string: bytes) -> ChangesRequest:
     since = given.one("since", _revision)
     wait = given.one("wait", lambda name, text: decimal(name, text, 1, LONGEST_WAIT))
     if wait is not None and since is None:
-        raise Invalid("wait", "needs since: without it the answer is the whole state, at once")
+        raise Invalid("wait", "needs since: without it the response is the whole state, at once")
     return ChangesRequest(since or 0, given.one("limit", _limit) or LARGEST_PAGE, wait)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPReceiveMessage, Receive, Scope, Send
 
-    from todo_adapters.http.protocol.answer_memory import AnswerMemory
+    from todo_adapters.http.protocol.response_memory import ResponseMemory
     from todo_adapters.http.protocol.transfers import Transfers
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class TaskRequest(Request[UserId, None, Any]):
 
     @property
     def deadline(self) -> Deadline:
-        """The time by which the answer is due."""
+        """The time by which the response is due."""
         return self.context.deadline
 
     @property
@@ -94,9 +94,9 @@ class TaskRequest(Request[UserId, None, Any]):
             raise
 
     @property
-    def answers(self) -> AnswerMemory:
-        """The limit on the memory of long answers."""
-        return self.context.parts.answers
+    def response_memory(self) -> ResponseMemory:
+        """The limit on the memory of long responses."""
+        return self.context.parts.response_memory
 
     @property
     def query_string(self) -> bytes:
@@ -205,7 +205,7 @@ class TaskRequest(Request[UserId, None, Any]):
         return raw
 
     def release_body(self) -> None:
-        """Release the room of the body."""
+        """Release the memory of the body."""
         if self._held:
             self.context.parts.bodies.release(self._held)
             self._held = 0

@@ -29,7 +29,7 @@ encode = msgspec.json.Encoder().encode
 """Encodes a struct as JSON."""
 
 
-class Answer:
+class Response:
     """Status, headers and body of one response; sending it adds `Content-Length` where a body is allowed."""
 
     __slots__ = ("body", "headers", "status")
@@ -52,12 +52,12 @@ class Answer:
             at += PIECE
         await send({"type": "http.response.body", "body": body[at:] if at else body, "more_body": False})
 
-    def to_asgi_response(self, *_: object, **__: object) -> Answer:
+    def to_asgi_response(self, *_: object, **__: object) -> Response:
         """Return itself: Litestar calls this on the result of an exception handler."""
         return self
 
 
-class LongAnswer:
+class StreamingResponse:
     """A response with status 200 whose body is made in pieces, each when the client has read the previous ones.
 
     The length is not known in advance, so there is no `Content-Length`. HTTP/1.0 has no chunked coding, so for such a

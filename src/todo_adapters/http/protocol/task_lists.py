@@ -1,11 +1,11 @@
-"""Answers with many tasks: short ones are sent whole, long ones in pieces."""
+"""Responses with many tasks: short ones are sent whole, long ones in pieces."""
 
 from __future__ import annotations
 
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from todo_adapters.http.protocol.response import PIECE, Answer, LongAnswer, encode
+from todo_adapters.http.protocol.response import PIECE, Response, StreamingResponse, encode
 from todo_adapters.http.protocol.schemas import changes_out, task_out
 from todo_adapters.http.protocol.trash_schemas import trashed_out
 from todo_domain.query import SHORT_PAGE
@@ -15,46 +15,46 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp
 
-    from todo_adapters.http.protocol.answer_memory import AnswerRoom
     from todo_adapters.http.protocol.response import Header
+    from todo_adapters.http.protocol.response_memory import ResponseBudget
     from todo_domain import Changes, Task, Trashed
 
 T = TypeVar("T")
 
 
-def list_answer(tasks: list[Task], headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer with an array of the tasks. Sending a long one empties the list."""
-    return _array(tasks, task_out, headers, room)
+def list_response(tasks: list[Task], headers: list[Header], budget: ResponseBudget) -> ASGIApp:
+    """Return the response with an array of the tasks. Sending a long one empties the list."""
+    return _array(tasks, task_out, headers, budget)
 
 
-def trash_answer(trashed: list[Trashed], headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer with an array of tasks in the trash. Sending a long one empties the list."""
-    return _array(trashed, trashed_out, headers, room)
+def trash_response(trashed: list[Trashed], headers: list[Header], budget: ResponseBudget) -> ASGIApp:
+    """Return the response with an array of tasks in the trash. Sending a long one empties the list."""
+    return _array(trashed, trashed_out, headers, budget)
 
 
-def changes_answer(changes: Changes, headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    """Return the answer with a page of changes. Sending a long one empties the page's list."""
-    if _is_short(len(changes.tasks), room):
-        return _whole(encode(changes_out(changes)), headers, room)
+def changes_response(changes: Changes, headers: list[Header], budget: ResponseBudget) -> ASGIApp:
+    """Return the response with a page of changes. Sending a long one empties the page's list."""
+    if _is_short(len(changes.tasks), budget):
+        return _whole(encode(changes_out(changes)), headers, budget)
     # Split at the place of the tasks: {"tasks":[…],"deleted":[…],"revision":…,"has_more":…}
     before, between, after = encode(changes_out(changes._replace(tasks=[]))).partition(b"[")
-    return LongAnswer(_pieces(before + between, changes.tasks, task_out, after), headers)
+    return StreamingResponse(_pieces(before + between, changes.tasks, task_out, after), headers)
 
 
-def _array(items: list[T], out: Callable[[T], object], headers: list[Header], room: AnswerRoom) -> ASGIApp:
-    if _is_short(len(items), room):
-        return _whole(encode([out(item) for item in items]), headers, room)
-    return LongAnswer(_pieces(b"[", items, out, b"]"), headers)
+def _array(items: list[T], out: Callable[[T], object], headers: list[Header], budget: ResponseBudget) -> ASGIApp:
+    if _is_short(len(items), budget):
+        return _whole(encode([out(item) for item in items]), headers, budget)
+    return StreamingResponse(_pieces(b"[", items, out, b"]"), headers)
 
 
-def _is_short(count: int, room: AnswerRoom) -> bool:
-    return count <= SHORT_PAGE and room.size <= PIECE
+def _is_short(count: int, budget: ResponseBudget) -> bool:
+    return count <= SHORT_PAGE and budget.size <= PIECE
 
 
-def _whole(body: bytes, headers: list[Header], room: AnswerRoom) -> Answer:
-    room.empty()
-    room.take(len(body))
-    return Answer(200, body, headers)
+def _whole(body: bytes, headers: list[Header], budget: ResponseBudget) -> Response:
+    budget.empty()
+    budget.take(len(body))
+    return Response(200, body, headers)
 
 
 def _pieces(before: bytes, items: list[T], out: Callable[[T], object], after: bytes) -> Iterator[bytes]:

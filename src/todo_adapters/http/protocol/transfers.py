@@ -45,8 +45,8 @@ class Transfers:
         """End the transfer of this user."""
         self._users.discard(user)
 
-    async def answer(self, user: UserId, making: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
-        """Return the result of `making`; the transfer lasts until this answer is sent. Raises RateLimited."""
+    async def respond(self, user: UserId, making: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+        """Return the result of `making`; the transfer lasts until this response is sent. Raises RateLimited."""
         self.begin(user)
         try:
             return _Transfer(await making(), self, user)
@@ -65,18 +65,18 @@ class Transfers:
 
 
 class _Transfer:
-    """An answer that ends its transfer when it is sent, or when sending fails."""
+    """A response that ends its transfer when it is sent, or when sending fails."""
 
-    __slots__ = ("_answer", "_transfers", "_user")
+    __slots__ = ("_response", "_transfers", "_user")
 
-    def __init__(self, answer: ASGIApp, transfers: Transfers, user: UserId) -> None:
-        self._answer = answer
+    def __init__(self, response: ASGIApp, transfers: Transfers, user: UserId) -> None:
+        self._response = response
         self._transfers = transfers
         self._user = user
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer."""
+        """Send the response."""
         try:
-            await self._answer(scope, receive, send)
+            await self._response(scope, receive, send)
         finally:
             self._transfers.end(self._user)

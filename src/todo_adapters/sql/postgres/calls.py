@@ -22,15 +22,15 @@ from todo_adapters.sql.rows import Row, Values, expired, keyed, task_from_postgr
 from todo_domain.changes import Tombstone
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Unavailable
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.ports import Once
 from todo_domain.retention import purge_is_due
-from todo_domain.room import Room
 from todo_domain.task import Task
 
 _PURGE_TIMEOUT: Final = 0.4
-"""Seconds of the write's deadline that the purge after it may take; the answer waits for the purge."""
+"""Seconds of the write's deadline that the purge after it may take; the write's caller waits for the purge."""
 
 
 class PostgresCalls:
@@ -79,11 +79,11 @@ class PostgresCalls:
         await prove_isolation(self._client)
 
     async def _run(
-        self, transaction: Transaction, values: Values, *, deadline: Deadline | None, room: Room | None = None
+        self, transaction: Transaction, values: Values, *, deadline: Deadline | None, budget: MemoryBudget | None = None
     ) -> list[list[Row]]:
         """Run a transaction; a missing privilege, or row_security turned off, raises Unavailable."""
         try:
-            return await self._client.run(transaction, values, deadline=deadline, room=room)
+            return await self._client.run(transaction, values, deadline=deadline, budget=budget)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
 

@@ -26,7 +26,7 @@ from todo_adapters.sql.postgres.write_groups import WriteGroups
 from todo_adapters.sql.rows import Row, Values, counted
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
-from todo_domain.room import Room
+from todo_domain.memory_budget import MemoryBudget
 
 _ATTEMPTS: Final = 5
 
@@ -55,17 +55,22 @@ class PostgresClient:
         self._groups = WriteGroups(self._writes)
 
     async def run(
-        self, transaction: Transaction, values: Values, *, deadline: Deadline | None = None, room: Room | None = None
+        self,
+        transaction: Transaction,
+        values: Values,
+        *,
+        deadline: Deadline | None = None,
+        budget: MemoryBudget | None = None,
     ) -> list[list[Row]]:
         """Return the rows of each statement of the transaction. The client adds the timeout to `values`.
 
-        With `room`, which is for a transaction that travels alone, the rows of its last statement are counted as they
-        arrive. Raises NoRoom if there is less room than they need.
+        With `budget`, which is for a transaction that travels alone, the rows of its last statement are counted as they
+        arrive. Raises BudgetExceeded if they need more.
         The deadline is for everything: waiting for a connection, making it, running the transaction, trying it again.
         A transaction that lost a race is tried again; so is a read that lost its connection or failed with others in
         its group. A repeated read runs alone.
         Raises Unavailable at the deadline, or before it if too little time is left to send the transaction; the outcome
-        is unknown exactly if a writing transaction was sent and no answer came. Raises psycopg.Error for a mistake in
+        is unknown exactly if a writing transaction was sent and no result came. Raises psycopg.Error for a mistake in
         our own statements.
         """
         give_up = (deadline or Deadline.within()).at
@@ -74,7 +79,9 @@ class PostgresClient:
             try:
                 if transaction.grouped and self._writes.groups:
                     return await self._grouped(transaction, values, give_up)
-                return await self._once(self._pool(transaction, again=attempt > 1), transaction, values, give_up, room)
+                return await self._once(
+                    self._pool(transaction, again=attempt > 1), transaction, values, give_up, budget
+                )
             except OverdueError:
                 raise Unavailable(TOO_SLOW, outcome_unknown=transaction.writes) from None
             except psycopg.Error as error:
@@ -116,7 +123,7 @@ class PostgresClient:
         """Do what `_once` does, in a group with other writes; alone if that fails."""
         write = self._groups.enter(transaction, values, give_up)
         try:
-            return await write.answer
+            return await write.outcome
         except NotRunError:
             return await self._once(self._writes, transaction, values, give_up, None)
         except asyncio.CancelledError:  # the canceller may rely on the outcome being final
@@ -126,16 +133,16 @@ class PostgresClient:
             self._groups.leave(write)
 
     async def _once(
-        self, pool: Pool, transaction: Transaction, values: Values, give_up: float, room: Room | None
+        self, pool: Pool, transaction: Transaction, values: Values, give_up: float, budget: MemoryBudget | None
     ) -> list[list[Row]]:
-        """Do what `run` says, once, and raise psycopg.Error for every answer that is an error."""
+        """Do what `run` says, once, and raise psycopg.Error for every result that is an error."""
         slot, connection = pool.at_hand() or await _turn(pool, give_up)
         done = partial(pool.give, slot)
         long: list[Row] = []
         take = None
-        if room is not None:
-            room.empty()
-            take = partial(_extend, long, room)
+        if budget is not None:
+            budget.empty()
+            take = partial(_extend, long, budget)
         try:
             values["timeout"] = values["lock_timeout"] = str(milliseconds_left(give_up))
             sent = connection.send(transaction, values, deadline=give_up, done=done, take=take)
@@ -143,7 +150,7 @@ class PostgresClient:
             done()
             raise
         try:
-            rows = connection.rows(await sent.answer)
+            rows = connection.rows(await sent.outcome)
             return rows if take is None else [*rows[:-1], long]
         except BaseException as failure:
             long.clear()  # the traceback of the failure has this frame and would keep them
@@ -154,8 +161,8 @@ class PostgresClient:
             raise
 
 
-def _extend(rows: list[Row], room: Room, more: list[Row]) -> None:
-    rows.extend(counted(more, room))
+def _extend(rows: list[Row], budget: MemoryBudget, more: list[Row]) -> None:
+    rows.extend(counted(more, budget))
 
 
 async def _turn(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:

@@ -72,7 +72,7 @@ def sentence_for(error: psycopg.Error) -> str | None:
 
 
 def left_open(error: psycopg.Error) -> bool:
-    """Return whether the outcome of a sent transaction is unknown, because the connection ended before the answer.
+    """Return whether the outcome of a sent transaction is unknown, because the connection ended before its result.
 
     A pooler in between reports that as an error of class 08, and a server that ends a connection may already have
     committed the transaction.

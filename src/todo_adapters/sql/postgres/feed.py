@@ -9,9 +9,9 @@ from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls
 from todo_adapters.sql.rows import task_from_postgresql
 from todo_domain.deadline import Deadline
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.owner import UserId
 from todo_domain.query import Page
-from todo_domain.room import Room
 
 
 class PostgresFeeds(PostgresCalls):
@@ -31,10 +31,10 @@ class PostgresFeeds(PostgresCalls):
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         most = None if limit is None else limit + 1
         values = {"owner": owner, "digest": digest, "unless": unless, "most": most}
-        (rows,) = await self._run(transactions.FEED, values, deadline=deadline, room=room)
+        (rows,) = await self._run(transactions.FEED, values, deadline=deadline, budget=budget)
         return page_of(rows, limit, task_from_postgresql)

@@ -12,17 +12,17 @@ from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.postgres.errors import TOO_SLOW
 from todo_adapters.sql.rows import Row
-from todo_domain.deadline import ANSWER_WITHIN
-from todo_domain.errors import NoRoom, Unavailable
+from todo_domain.deadline import RESPOND_WITHIN
+from todo_domain.errors import BudgetExceeded, Unavailable
 
 _FAILED: Final = ExecStatus.FATAL_ERROR
 
 _ROOM: Final = 0.3
 """Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
 
-_SILENCE: Final = ANSWER_WITHIN
-"""Seconds after which a connection is closed if the first transaction on the way is still not answered: the server ends
-every statement sooner."""
+_SILENCE: Final = RESPOND_WITHIN
+"""Seconds after which a connection is closed if the first transaction on the way has not ended: the server ends every
+statement sooner."""
 
 _LEAST: Final = 0.05
 """Seconds that a statement must have; with less left, it is not sent."""
@@ -40,7 +40,7 @@ def milliseconds_left(give_up: float) -> int:
 
 
 class OverdueError(OperationalError):
-    """A transaction was not answered in time."""
+    """A transaction did not end in time."""
 
 
 class NotSentError(OperationalError):
@@ -52,15 +52,15 @@ class NotRunError(OperationalError):
 
 
 class InFlight:
-    """A transaction on its way. A caller may stop waiting for `answer`; the transaction still runs to its end.
+    """A transaction on its way. A caller may stop waiting for `outcome`; the transaction still runs to its end.
 
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
-    waiting, `silence` when the connection is closed if this answer is the next one and still missing; both are times of
-    the event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and if it
-    raises NoRoom, so does `answer`, at once. The results may be those of a failure: see `require_success`.
+    waiting, `silence` when the connection is closed if this transaction is the first on the way; both are times of the
+    event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and if it
+    raises BudgetExceeded, so does `outcome`, at once. The results may be those of a failure: see `require_success`.
     """
 
-    __slots__ = ("_done", "_ended", "_settled", "answer", "deadline", "last", "silence", "size", "take")
+    __slots__ = ("_done", "_ended", "_settled", "deadline", "last", "outcome", "silence", "size", "take")
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class InFlight:
         take: Callable[[list[Row]], None] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.answer: asyncio.Future[list[PGresult]] = loop.create_future()
+        self.outcome: asyncio.Future[list[PGresult]] = loop.create_future()
         self.size = size
         self.deadline = deadline
         self.silence = loop.time() + _SILENCE
@@ -83,30 +83,30 @@ class InFlight:
     async def ended(self) -> None:
         """Return once the outcome has been reported."""
         if not self._settled:
-            self._ended = self._ended or self.answer.get_loop().create_future()
+            self._ended = self._ended or self.outcome.get_loop().create_future()
             await asyncio.shield(self._ended)
 
     def give_up(self) -> None:
-        """Report to the caller that there is no answer in time. The transaction still runs to its end."""
-        if not self.answer.done():
-            self.answer.set_exception(OverdueError("no answer in time"))
+        """Report to the caller that the outcome is not known in time. The transaction still runs to its end."""
+        if not self.outcome.done():
+            self.outcome.set_exception(OverdueError("no result in time"))
 
     def take_chunk(self, load: Callable[[], list[Row]]) -> None:
         """Pass on a chunk of rows. Chunks behind an error, or without a waiting caller, are not loaded."""
-        if self.take is not None and not self.answer.done():
+        if self.take is not None and not self.outcome.done():
             try:
                 self.take(load())
-            except NoRoom as full:
-                self.answer.set_exception(full.with_traceback(None))  # its frames would keep the rows
+            except BudgetExceeded as full:
+                self.outcome.set_exception(full.with_traceback(None))  # its frames would keep the rows
 
     def settle(self, outcome: list[PGresult] | Error) -> None:
         """Report the outcome to the caller, and to those that wait in `ended`."""
         self._settled = True
-        if not self.answer.done():
+        if not self.outcome.done():
             if isinstance(outcome, list):
-                self.answer.set_result(outcome)
+                self.outcome.set_result(outcome)
             else:
-                self.answer.set_exception(outcome)
+                self.outcome.set_exception(outcome)
         if self._done is not None:
             self._done()
         if self._ended is not None and not self._ended.done():

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that many requests share: none waits for the answers before it to send its `Transaction`.
+"""A connection to PostgreSQL that many requests share: each sends its `Transaction` without waiting for the others.
 
 The transactions that are sent in one turn of the event loop are a *group*: they leave in one write, closed by one Sync,
 and PostgreSQL runs the group as one transaction of its own (see "Pipelining" in its manual's chapter on the protocol).
@@ -37,7 +37,7 @@ class PipelineConnection:
     """One connection in libpq's pipeline mode. Once it is broken it stays so, and every transaction on it fails.
 
     On a `pooled` one, where each transaction may run on another server connection, no statement has a name, and a
-    transaction is only sent when the one before it has been answered: PgBouncer 1.18 takes the server connection away
+    transaction is only sent when the one before it has ended: PgBouncer 1.18 takes the server connection away
     when the first ends, even if it has passed on part of the second. On one to `citus` every transaction is a group of
     its own, and one more statement behind the context tells the nodes who the user is.
     """
@@ -98,9 +98,9 @@ class PipelineConnection:
         done: Callable[[], None] | None = None,
         take: Callable[[list[Row]], None] | None = None,
     ) -> InFlight:
-        """Send a transaction. Its answer will hold a result for each of its statements.
+        """Send a transaction. Its outcome will hold a result for each of its statements.
 
-        The answer fails with OverdueError if there is none by `deadline`, a time of the event loop. `done` is called
+        The outcome is OverdueError if the results are missing at `deadline`, a time of the event loop. `done` is called
         when the transaction has run to its end. `take`, for a transaction that travels alone, is called with the rows
         of its last statement, some at a time as they arrive. Raises NotSentError, and then calls neither, if the
         transaction cannot be sent: none of it will run.
@@ -116,7 +116,7 @@ class PipelineConnection:
     def send_group(self, group: Sequence[tuple[Transaction, Values]], *, done: Callable[[], None]) -> InFlight:
         """Send transactions that write as one group: all of them happen, or none.
 
-        The answer holds the results of all statements. It has no deadline. Otherwise see `send`.
+        The outcome holds the results of all statements. It has no deadline. Otherwise see `send`.
         """
         sent = self._send(group, math.inf, done)
         self._close_group()
@@ -140,7 +140,7 @@ class PipelineConnection:
             await self._in_flight[-1].ended()
 
     def close(self, reason: Error | None = None) -> None:
-        """Close the connection at once. The first awaited answer fails with `reason`, the others as if it broke."""
+        """Close the connection at once. The first transaction fails with `reason`, the others as if it broke."""
         if not self._open:
             return
         self._open = False
@@ -200,7 +200,7 @@ class PipelineConnection:
             self._sync()
             self._pg.send_prepare(self._prepared.name(statement), statement.text)
             sent = InFlight(1, deadline)
-            self._prepared.watch(statement, sent.answer)
+            self._prepared.watch(statement, sent.outcome)
             self._in_flight.append(sent)
             self._sync()
         self._prepared.ready(transaction)
@@ -232,7 +232,7 @@ class PipelineConnection:
             self.close(lost)
 
     def _look_by(self, due: float) -> None:
-        """Check by then whether an answer is overdue."""
+        """Check by then whether an outcome is overdue."""
         if self._watch is None or due < self._due:
             if self._watch is not None:
                 self._watch.cancel()
@@ -246,7 +246,7 @@ class PipelineConnection:
             return
         now = self._loop.time()
         if self._in_flight[0].silence <= now:
-            self.close(OverdueError("no answer in time"))
+            self.close(OverdueError("no result in time"))
             return
         due = self._in_flight[0].silence
         for sent in self._in_flight:

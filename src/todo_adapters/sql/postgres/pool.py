@@ -46,7 +46,7 @@ class PoolSlot:
         return None if connection is None or connection.broken else connection
 
     @property
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether one more caller can have it."""
         return self.load < (1 if self.connection is None or self.connection.pooled else self._depth)
 
@@ -111,7 +111,7 @@ class Pool:
         except BaseException:
             self.give(slot)
             raise
-        self._share(slot)  # a slot with a connection may have room for more
+        self._share(slot)  # a slot with a connection may have capacity for more
         return slot, connection
 
     def give(self, slot: PoolSlot) -> None:
@@ -150,11 +150,11 @@ class Pool:
         for slot in self._slots:
             if slot.load < best.load or (slot.load == best.load and best.connection is None):
                 best = slot
-        return best if best.room else None
+        return best if best.has_capacity else None
 
     def _share(self, slot: PoolSlot) -> None:
-        """Give the slot to waiting callers while it has room."""
-        while self._waiting and slot.room:
+        """Give the slot to waiting callers while it has capacity."""
+        while self._waiting and slot.has_capacity:
             if not (waiter := self._waiting.popleft()).done():
                 slot.load += 1
                 waiter.set_result(slot)

@@ -33,9 +33,9 @@ class PreparedStatements:
         self._ready.add(transaction)
         self._known.update(statement.name for statement in transaction.statements)
 
-    def watch(self, statement: Statement, answer: asyncio.Future[list[PGresult]]) -> None:
-        """Have the statement prepared again if this answer says that it could not be."""
-        answer.add_done_callback(partial(self._prepared, statement.name))
+    def watch(self, statement: Statement, outcome: asyncio.Future[list[PGresult]]) -> None:
+        """Have the statement prepared again if this outcome is a failure."""
+        outcome.add_done_callback(partial(self._prepared, statement.name))
 
     def name(self, statement: Statement) -> bytes:
         """Return the name under which the statement is prepared."""
@@ -47,9 +47,9 @@ class PreparedStatements:
         self._ready.clear()
         self._generation += b"'"
 
-    def _prepared(self, name: bytes, answer: asyncio.Future[list[PGresult]]) -> None:
+    def _prepared(self, name: bytes, outcome: asyncio.Future[list[PGresult]]) -> None:
         try:
-            require_success(answer.result())
+            require_success(outcome.result())
         except Error:
             self._known.discard(name)
             self._ready.clear()

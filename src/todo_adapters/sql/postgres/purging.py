@@ -21,7 +21,7 @@ from todo_domain.retention import PURGE_AT_MOST
 
 _USERS_AT_ONCE: Final = 10_000
 _SENT_AT_ONCE: Final = 100
-"""Users whose purges are sent before the answer to the first is awaited."""
+"""Users whose purges are sent before the result of the first is awaited."""
 
 _PATIENCE: Final = 15.0
 """Seconds to keep trying for the lock on the table of users."""

@@ -27,12 +27,12 @@ from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, QuotaReached, Stale
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.retention import purge_is_due
-from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT
 
@@ -87,13 +87,13 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
         page = transactions.page(lists.shape_of(query), short=query.short)
-        (rows,) = await self._run(page, values, deadline=deadline, room=room)
+        (rows,) = await self._run(page, values, deadline=deadline, budget=budget)
         tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
@@ -188,16 +188,19 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         if not since:
-            (rows,) = await self._run(transactions.STATE, {"owner": owner}, deadline=deadline, room=room)
+            (rows,) = await self._run(transactions.STATE, {"owner": owner}, deadline=deadline, budget=budget)
             tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
             return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
         values = {"owner": owner, "since": since, "most": limit + 1}
         (rows,) = await self._run(
-            transactions.CHANGES if room is None else transactions.LONG_CHANGES, values, deadline=deadline, room=room
+            transactions.CHANGES if budget is None else transactions.LONG_CHANGES,
+            values,
+            deadline=deadline,
+            budget=budget,
         )
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)

@@ -11,11 +11,11 @@ from todo_adapters.sql.rows import named, task_from_postgresql
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.portability import Everything
 from todo_domain.query import SHORT_PAGE
-from todo_domain.room import Room
 from todo_domain.task import Task
 from todo_domain.trash import TRASH_KEPT, TrashPage
 
@@ -31,14 +31,14 @@ class PostgresTrash(PostgresCalls):
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         most = None if limit is None else limit + 1
         values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
         short = limit is not None and limit <= SHORT_PAGE
         transaction = transactions.TRASH if short else transactions.LONG_TRASH
-        (rows,) = await self._run(transaction, values, deadline=deadline, room=room)
+        (rows,) = await self._run(transaction, values, deadline=deadline, budget=budget)
         return page_of(rows, limit, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
     async def export(
@@ -47,11 +47,11 @@ class PostgresTrash(PostgresCalls):
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         values = {"owner": owner, **lying(now, trash_kept, FORMS)}
-        (rows,) = await self._run(transactions.EVERYTHING, values, deadline=deadline, room=room)
+        (rows,) = await self._run(transactions.EVERYTHING, values, deadline=deadline, budget=budget)
         return everything_in(rows, now, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
     async def restore(

@@ -2,7 +2,7 @@
 
 The writes that come while a group is on its way form the next one. Each has its own context, and so its own row-level
 security, and takes the lock of its user. Groups take these locks in the order of the users, so that no two groups wait
-for each other. If a write fails, its whole group is rolled back: that write runs alone and gets its own answer; the
+for each other. If a write fails, its whole group is rolled back: that write runs alone and gets its own outcome; the
 others join another group.
 """
 
@@ -46,12 +46,12 @@ _LONGEST_QUEUE: Final = 1_000
 
 
 class GroupedWrite:
-    """A write that waits for its group, or is on its way with it. A caller may stop waiting for `answer`.
+    """A write that waits for its group, or is on its way with it. A caller may stop waiting for `outcome`.
 
-    The answer is the rows of each statement, or NotRunError if the write has not happened and has to run alone.
+    The outcome is the rows of each statement, or NotRunError if the write has not happened and has to run alone.
     """
 
-    __slots__ = ("answer", "give_up", "group", "owner", "timer", "transaction", "tries", "values")
+    __slots__ = ("give_up", "group", "outcome", "owner", "timer", "transaction", "tries", "values")
 
     def __init__(self, transaction: Transaction, values: Values, give_up: float) -> None:
         loop = asyncio.get_running_loop()
@@ -59,15 +59,15 @@ class GroupedWrite:
         self.values = values
         self.owner: str = values["owner"]
         self.give_up = give_up
-        self.answer: asyncio.Future[list[list[Row]]] = loop.create_future()
+        self.outcome: asyncio.Future[list[list[Row]]] = loop.create_future()
         self.timer = loop.call_at(give_up, self._overdue)
         self.group: InFlight | None = None
         self.tries = 0
 
     def fail(self, error: Exception) -> None:
         """Report an error to the caller, who may have gone."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
 
     async def ended(self) -> None:
         """Return once the group that the write is on its way with has ended."""
@@ -75,7 +75,7 @@ class GroupedWrite:
             await self.group.ended()
 
     def _overdue(self) -> None:
-        self.fail(Unavailable(TOO_SLOW) if self.group is None else OverdueError("no answer in time"))
+        self.fail(Unavailable(TOO_SLOW) if self.group is None else OverdueError("no result in time"))
 
 
 class WriteGroups:
@@ -96,7 +96,7 @@ class WriteGroups:
     def waiting(self) -> int:
         """How many callers wait for their group to be sent."""
         held = (write for writes in self._held.values() for write in writes)
-        return sum(not write.answer.done() for write in (*self._waiting, *held))
+        return sum(not write.outcome.done() for write in (*self._waiting, *held))
 
     def enter(self, transaction: Transaction, values: Values, give_up: float) -> GroupedWrite:
         """Queue a write for the next group; if none is in flight, it leaves at the end of this turn of the event loop.
@@ -157,7 +157,7 @@ class WriteGroups:
             return
         for write in group:
             write.group = sent
-        sent.answer.add_done_callback(partial(self._ended, group, connection))
+        sent.outcome.add_done_callback(partial(self._ended, group, connection))
 
     def _next(self) -> list[GroupedWrite]:
         """Return the writes of the next group, the longest waiting first; all that wait if there are no groups."""
@@ -165,7 +165,7 @@ class WriteGroups:
         most = _MOST if self._pool.groups else math.inf
         while self._waiting and len(group) < most:
             write = self._waiting.popleft()
-            if write.answer.done():
+            if write.outcome.done():
                 continue
             if write.owner in self._alone:
                 self._held.setdefault(write.owner, []).append(write)
@@ -179,14 +179,14 @@ class WriteGroups:
         return group
 
     def _ended(
-        self, group: list[GroupedWrite], connection: PipelineConnection, answer: asyncio.Future[list[PGresult]]
+        self, group: list[GroupedWrite], connection: PipelineConnection, outcome: asyncio.Future[list[PGresult]]
     ) -> None:
         self._busy = False
-        if (lost := answer.exception()) is not None:
+        if (lost := outcome.exception()) is not None:
             for write in group:
                 write.fail(psycopg.OperationalError(str(lost)))
         else:
-            self._report(group, connection, answer.result())
+            self._report(group, connection, outcome.result())
         self._go()
 
     def _report(self, group: list[GroupedWrite], connection: PipelineConnection, results: list[PGresult]) -> None:
@@ -205,10 +205,10 @@ class WriteGroups:
                 self._break_up(group, write)
                 return
         for write, part in zip(group, parts, strict=True):
-            if not write.answer.done():
+            if not write.outcome.done():
                 try:
-                    write.answer.set_result(connection.rows(part))
-                except Exception as unreadable:  # noqa: BLE001  the other answers are still to be read
+                    write.outcome.set_result(connection.rows(part))
+                except Exception as unreadable:  # noqa: BLE001  the other results are still to be read
                     write.fail(unreadable)
 
     def _break_up(self, group: list[GroupedWrite], failed: GroupedWrite) -> None:
@@ -217,7 +217,7 @@ class WriteGroups:
         for write in group:
             write.group = None
             write.tries += write is not failed
-            if write is failed and not write.answer.done():
+            if write is failed and not write.outcome.done():
                 self._alone[write.owner] = write
             if write is failed or write.tries == _TRIES:
                 write.fail(NotRunError("a write of its group failed"))

@@ -62,7 +62,7 @@ def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str])
     Nothing is done, and no user made, unless the conditions are met.
     """
     new = _user(BEGINS + ONE, ONE)
-    room = (
+    within_quota = (
         upsert(users)
         .from_select(list(new), sa.select(*new.values()).where(QUOTA > ZERO, *conditions))
         .on_conflict_do_update(
@@ -71,28 +71,28 @@ def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str])
             where=users.c.task_count < QUOTA,
         )
         .returning(users.c.revision)
-        .cte("room")
+        .cte("within_quota")
     )
-    task = _new_task(room.c.revision) | named
-    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(room))
-    return made.returning(tasks.c.id, tasks.c.revision).add_cte(room)
+    task = _new_task(within_quota.c.revision) | named
+    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(within_quota))
+    return made.returning(tasks.c.id, tasks.c.revision).add_cte(within_quota)
 
 
 def _create_once() -> sa.Select[Any]:
     """Do what `create` does, and remember the key; nothing is done if the key is remembered already."""
-    room = (
+    within_quota = (
         sa.update(users)
         .where(this_user, users.c.task_count < QUOTA, ~sa.exists(sa.select(ONE).where(remembered)))
         .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
         .returning(users.c.revision)
-        .cte("room")
+        .cte("within_quota")
     )
-    task = _new_task(room.c.revision)
+    task = _new_task(within_quota.c.revision)
     made = (
         sa.insert(tasks)
-        .from_select(list(task), sa.select(*task.values()).select_from(room))
+        .from_select(list(task), sa.select(*task.values()).select_from(within_quota))
         .returning(tasks.c.id, tasks.c.revision)
-        .add_cte(room)
+        .add_cte(within_quota)
         .cte("made")
     )
     return remembering(made)
@@ -180,16 +180,16 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
 
 def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
     """Put the trashed task that matches back under its id, and return it; nothing at all beyond the quota."""
-    room = (
+    within_quota = (
         sa.update(users)
         .where(this_user, users.c.task_count < QUOTA, sa.exists(sa.select(ONE).where(lies_there)))
         .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
         .returning(users.c.revision)
-        .cte("room")
+        .cte("within_quota")
     )
     taken = (
         sa.delete(trash)
-        .where(lies_there, sa.exists(sa.select(ONE).select_from(room)))
+        .where(lies_there, sa.exists(sa.select(ONE).select_from(within_quota)))
         .returning(trash.c.task_id, *(trash.c[name] for name in CARRIED))
         .cte("taken")
     )
@@ -199,12 +199,12 @@ def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
     task: dict[str, sa.ColumnElement[Any]] = {
         "user_id": OWNER,
         "id": taken.c.task_id,
-        "revision": room.c.revision,
+        "revision": within_quota.c.revision,
         **{name: taken.c[name] for name in CARRIED},
         "updated_at": sa.func.greatest(taken.c.updated_at, NOW),
     }
     put_back = sa.insert(tasks).from_select(
-        list(task), sa.select(*task.values()).select_from(taken.join(room, sa.true()))
+        list(task), sa.select(*task.values()).select_from(taken.join(within_quota, sa.true()))
     )
     return put_back.returning(*TASK).add_cte(tombstone.cte("tombstone"))
 

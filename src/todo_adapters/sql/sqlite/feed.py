@@ -11,9 +11,9 @@ from todo_adapters.sql.sqlite import texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
 from todo_domain.deadline import Deadline
 from todo_domain.instants import text_of_instant
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.owner import UserId
 from todo_domain.query import Page
-from todo_domain.room import Room
 
 
 class SqliteFeeds(SqliteConnections):
@@ -36,13 +36,13 @@ class SqliteFeeds(SqliteConnections):
         *,
         unless: int | None,
         limit: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         most = NO_LIMIT if limit is None else limit + 1
         values = {"owner": owner, "digest": digest, "unless": unless, "most": most}
 
         def work(connection: sqlite3.Connection) -> Page:
-            return page_of(counted(connection.execute(texts.FEED, values), room), limit, task_from_sqlite)
+            return page_of(counted(connection.execute(texts.FEED, values), budget), limit, task_from_sqlite)
 
         return await self._reader_for(short=False).run(work, deadline)

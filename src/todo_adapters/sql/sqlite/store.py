@@ -28,11 +28,11 @@ from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale
 from todo_domain.instants import text_of_instant
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query
-from todo_domain.room import Room
 from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT
 
@@ -99,7 +99,7 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         query: Query,
         *,
         unless: int | None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
         most = NO_LIMIT if query.limit is None else query.limit + 1
@@ -110,7 +110,7 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
             (counter,) = connection.execute(texts.COUNTER, values).fetchone() or (0,)
             if counter == unless:
                 return Page([], counter, more=False)
-            tasks = [task_from_sqlite(row) for row in counted(connection.execute(sql, values), room)]
+            tasks = [task_from_sqlite(row) for row in counted(connection.execute(sql, values), budget)]
             more = query.limit is not None and len(tasks) > query.limit
             return Page(tasks[: query.limit], counter, more)
 
@@ -221,13 +221,13 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         *,
         since: int,
         limit: int,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Changes:
         values = {"owner": owner, "since": since, "most": limit + 1}
 
         def work(connection: sqlite3.Connection) -> Changes:
-            rows = list(counted(connection.execute(texts.CHANGES if since else texts.STATE, values), room))
+            rows = list(counted(connection.execute(texts.CHANGES if since else texts.STATE, values), budget))
             if not since:
                 tasks = [task_from_sqlite(row) for row in rows if row[0] is not None]
                 return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
@@ -236,7 +236,7 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
             tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)
             return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
-        return await self._reader_for(short=room is None and since > 0).run(work, deadline)
+        return await self._reader_for(short=budget is None and since > 0).run(work, deadline)
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:
         values = {"owner": owner, "began": FORMS.instant(COUNTERS_BEGIN)}

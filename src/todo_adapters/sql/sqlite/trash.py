@@ -13,11 +13,11 @@ from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
 from todo_domain.instants import text_of_instant
+from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
 from todo_domain.portability import Everything
 from todo_domain.query import SHORT_PAGE
-from todo_domain.room import Room
 from todo_domain.task import Task
 from todo_domain.trash import TRASH_KEPT, TrashPage
 
@@ -33,14 +33,14 @@ class SqliteTrash(SqliteConnections):
         trash_kept: timedelta = TRASH_KEPT,
         limit: int | None = None,
         before: int | None = None,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> TrashPage:
         most = NO_LIMIT if limit is None else limit + 1
         values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
 
         def work(connection: sqlite3.Connection) -> TrashPage:
-            rows = list(counted(connection.execute(texts.TRASH, values), room))
+            rows = list(counted(connection.execute(texts.TRASH, values), budget))
             return page_of(rows, limit, trash_kept, task_from_sqlite, datetime.fromisoformat)
 
         short = limit is not None and limit <= SHORT_PAGE
@@ -52,13 +52,13 @@ class SqliteTrash(SqliteConnections):
         *,
         now: datetime,
         trash_kept: timedelta = TRASH_KEPT,
-        room: Room | None = None,
+        budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
         values = {"owner": owner, **lying(now, trash_kept, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Everything:
-            rows = list(counted(connection.execute(texts.EVERYTHING, values), room))
+            rows = list(counted(connection.execute(texts.EVERYTHING, values), budget))
             return everything_in(rows, now, trash_kept, task_from_sqlite, datetime.fromisoformat)
 
         return await self._reader_for(short=False).run(work, deadline)

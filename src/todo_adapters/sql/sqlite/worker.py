@@ -13,20 +13,20 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from todo_adapters.sql.sqlite.file import File, code_of, explain
 from todo_domain.deadline import Deadline
-from todo_domain.errors import NoRoom, Unavailable
+from todo_domain.errors import BudgetExceeded, Unavailable
 
 Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 _GRACE: Final = 0.2
 """Seconds before the deadline at which the thread stops waiting for locks. At the deadline the caller gives up, even if
-the thread has not answered."""
+the thread has not responded."""
 
 _JOINING: Final = 0.02
 """Seconds in which further writes may join a transaction: the last to join begins within this time."""
 
 _SNAPSHOT: Final = 0.002
-"""Seconds for which reads share a snapshot. Then their callers get their answers, and the next read a new snapshot."""
+"""Seconds for which reads share a snapshot. Then their callers get their results, and the next read a new snapshot."""
 
 _OPCODES: Final = 20_000
 """Steps of SQLite's virtual machine, about a millisecond, between two checks of a read's deadline."""
@@ -54,12 +54,12 @@ class _Job:
     Each of its two locks is taken once, for good: the thread or caller that takes it decides.
     """
 
-    __slots__ = ("answer", "begin", "deadline", "ending", "keep", "over", "work")
+    __slots__ = ("begin", "deadline", "ending", "keep", "outcome", "over", "work")
 
-    def __init__(self, work: Work[Any], answer: asyncio.Future[_Ending], deadline: Deadline) -> None:
+    def __init__(self, work: Work[Any], outcome: asyncio.Future[_Ending], deadline: Deadline) -> None:
         self.work = work
-        self.answer = answer
-        self.over = False  # whether the caller has got the answer
+        self.outcome = outcome
+        self.over = False  # whether the caller has got the outcome
         self.deadline = deadline.at - _GRACE
         self.ending = _Ending(None)  # only the thread uses it until the caller is answered
         self.begin = threading.Lock()  # taken by the thread to start the work, or by the caller to cancel it
@@ -73,7 +73,7 @@ class SqliteWorker:
     """One thread with one connection, which runs the work of its callers in the order of their calls.
 
     A worker that `writes` runs all waiting work in one transaction. Work that returns is kept, work that raises is
-    rolled back alone, and each caller gets its answer once the transaction is on the disk. A worker that reads runs all
+    rolled back alone, and each caller gets its result once the transaction is on the disk. A worker that reads runs all
     waiting work in one snapshot. If the file cannot be used, every caller of the transaction gets Unavailable, by its
     deadline.
 
@@ -99,7 +99,7 @@ class SqliteWorker:
         return self._given - self._done
 
     async def run(self, work: Work[Result], deadline: Deadline | None = None) -> Result:
-        """Run `work` with the connection and return its result, by the deadline or else within ANSWER_WITHIN.
+        """Run `work` with the connection and return its result, by the deadline or else within RESPOND_WITHIN.
 
         Raises the errors of `work`, and Unavailable if the deadline passes or the worker is closing.
         """
@@ -116,12 +116,12 @@ class SqliteWorker:
         self._given += 1
         self._waiting.put(job)
         try:
-            error, result = await job.answer
+            error, result = await job.outcome
         except asyncio.CancelledError:
             begun = not job.begin.acquire(blocking=False)
             if begun and self._writes and not job.over:
-                job.answer = loop.create_future()
-                await job.answer  # a write that has begun is finished, so its outcome is settled when this call ends
+                job.outcome = loop.create_future()
+                await job.outcome  # a write that has begun is finished, so its outcome is settled when this call ends
             raise
         finally:
             timer.cancel()
@@ -132,7 +132,7 @@ class SqliteWorker:
 
     def _give_up(self, job: _Job) -> None:
         known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
-        _answer(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
+        _settle(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
 
     async def aclose(self) -> None:
         """Finish the calls that were made, close the connection and end the thread."""
@@ -148,7 +148,7 @@ class SqliteWorker:
         def report(jobs: list[_Job]) -> None:
             self._done += len(jobs)  # before the callers continue, because they may read the load
             with contextlib.suppress(RuntimeError):  # the loop may be closed by now
-                loop.call_soon_threadsafe(_answer_all, jobs)
+                loop.call_soon_threadsafe(_settle_all, jobs)
 
         do = self._write if self._writes else self._read
         while (first := self._waiting.get()) is not None:
@@ -205,7 +205,7 @@ class SqliteWorker:
             try:
                 self._gives_up_at = job.deadline + _GRACE
                 job.ending = _Ending(None, _do(job, self._snapshot()))
-            except NoRoom as full:
+            except BudgetExceeded as full:
                 job.ending = _Ending(full.with_traceback(None))  # the frames would keep the rows in memory
             except Exception as error:  # noqa: BLE001  the caller gets the error
                 self._discard_after(error)
@@ -285,12 +285,12 @@ def _refusal(error: Exception, *, committing: bool) -> Exception:
     return refusal
 
 
-def _answer_all(jobs: list[_Job]) -> None:
+def _settle_all(jobs: list[_Job]) -> None:
     for job in jobs:
-        _answer(job, job.ending)
+        _settle(job, job.ending)
 
 
-def _answer(job: _Job, ending: _Ending) -> None:
+def _settle(job: _Job, ending: _Ending) -> None:
     job.over = True
-    if not job.answer.done():
-        job.answer.set_result(ending)
+    if not job.outcome.done():
+        job.outcome.set_result(ending)

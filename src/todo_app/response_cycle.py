@@ -1,4 +1,4 @@
-"""Sends the answer to one request, with uvicorn's bytes in fewer steps."""
+"""Sends the response to one request, with uvicorn's bytes in fewer steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
-    from todo_app.transports import AnswerTransport
+    from todo_app.transports import ResponseTransport
 
 Header = tuple[bytes, bytes]
 
@@ -29,20 +29,20 @@ _IN_VALUES: Final = _allowed(HEADER_VALUE_RE)
 """The bytes that uvicorn allows in the names and values of header fields."""
 
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-"""The header fields that determine the end of the answer."""
+"""The header fields that determine the end of the response."""
 
 
-class AnswerCycle(RequestResponseCycle):
-    """uvicorn's cycle of one request, which writes the head of the answer together with the beginning of its body.
+class ResponseCycle(RequestResponseCycle):
+    """uvicorn's cycle of one request, which writes the head of the response together with the beginning of its body.
 
     It writes the same bytes as uvicorn's own cycle. uvicorn checks each name and each value by a regular expression;
     here all of a head are checked at once. There is no access log.
     """
 
-    transport: AnswerTransport  # type: ignore[assignment]  # it uses no other methods
+    transport: ResponseTransport  # type: ignore[assignment]  # it uses no other methods
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
-        """Send a message of the answer, once the client has read the previous ones.
+        """Send a message of the response, once the client has read the previous ones.
 
         Raises RuntimeError for a message out of order, an invalid header, and a body that is longer or shorter than its
         `Content-Length`.
@@ -52,7 +52,7 @@ class AnswerCycle(RequestResponseCycle):
         if self.disconnected:
             return
         if self.response_complete:
-            raise RuntimeError(f"{message['type']} was sent after the answer was complete")
+            raise RuntimeError(f"{message['type']} was sent after the response was complete")
         expected = "http.response.body" if self.response_started else "http.response.start"
         if message["type"] != expected:
             raise RuntimeError(f"{message['type']} was sent in the place of {expected}")
@@ -66,9 +66,9 @@ class AnswerCycle(RequestResponseCycle):
     def _begin(self, status: int, headers: Sequence[Header]) -> None:
         """Make the head, and hold it until the body begins."""
         if b"".join([name for name, _ in headers]).translate(None, _IN_NAMES):
-            raise RuntimeError("a header of the answer has an invalid name")
+            raise RuntimeError("a header of the response has an invalid name")
         if b"".join([value for _, value in headers]).translate(None, _IN_VALUES):
-            raise RuntimeError("a header of the answer has an invalid value")
+            raise RuntimeError("a header of the response has an invalid value")
         head = [STATUS_LINE[status]]
         says_close = False
         for given, value in headers:
@@ -85,7 +85,7 @@ class AnswerCycle(RequestResponseCycle):
         self.transport.hold(b"".join(head))
 
     def _frame(self, name: bytes, value: bytes) -> bool:
-        """Handle a header that determines the end of the answer; return whether the answer ends with the connection."""
+        """Handle a header that determines the end of the response; return whether the connection ends it."""
         if name == b"connection":
             if b"close" not in [token.lower().strip() for token in value.split(b",")]:
                 return False
@@ -109,12 +109,12 @@ class AnswerCycle(RequestResponseCycle):
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
-                raise RuntimeError("the body of the answer is longer than its Content-Length")
+                raise RuntimeError("the body of the response is longer than its Content-Length")
         self.transport.write(body)
         if more:
             return
         if self.expected_content_length != 0:
-            raise RuntimeError("the body of the answer is shorter than its Content-Length")
+            raise RuntimeError("the body of the response is shorter than its Content-Length")
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:

@@ -1,4 +1,4 @@
-"""The memory of an answer: a store counts the bytes it reads, so that many long answers do not exhaust the memory."""
+"""A budget of memory for each response: stores count the bytes they read, so that long responses do not exhaust it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from todo_domain.owner import LONGEST_USER_ID
 from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, Task
 
 
-class Room(Protocol):
-    """The memory for one answer. Its methods may be called from any thread."""
+class MemoryBudget(Protocol):
+    """The memory that one response may use. Its methods may be called from any thread."""
 
     def take(self, size: int) -> None:
         """Count `size` bytes more.
 
-        Raises NoRoom if the memory is exhausted. The caller then drops the data it has read and lets the error pass.
+        Raises BudgetExceeded if no memory is left. The caller then drops the data it has read and lets the error pass.
         """
 
     def empty(self) -> None:
-        """Count from 0 again: the counted data is dropped, to be read once more."""
+        """Count from 0 again: the caller has dropped the counted data, and reads it once more."""
 
 
 _WITHOUT_TEXTS: Final = 600
@@ -34,10 +34,10 @@ LARGEST_TASK: Final = _WITHOUT_TEXTS + sum(_TEXT + 4 * longest for longest in _L
 """Bytes of a task whose texts have the maximum length, in characters of four bytes each."""
 
 
-def count(tasks: Iterable[Task], room: Room | None) -> None:
-    """Count the memory of the tasks if there is a room. Raises NoRoom."""
-    if room is not None:
-        room.take(sum(map(memory_of, tasks)))
+def count(tasks: Iterable[Task], budget: MemoryBudget | None) -> None:
+    """Count the memory of the tasks if there is a budget. Raises BudgetExceeded."""
+    if budget is not None:
+        budget.take(sum(map(memory_of, tasks)))
 
 
 def memory_of(task: Task) -> int:

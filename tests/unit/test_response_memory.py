@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo_adapters.http.protocol import answer_memory
-from todo_adapters.http.protocol.answer_memory import SHARE, UNCOUNTED, AnswerMemory, AnswerRoom
+from todo_adapters.http.protocol import response_memory
+from todo_adapters.http.protocol.response_memory import SHARE, UNCOUNTED, ResponseBudget, ResponseMemory
 from todo_app.compose import memory_of_quota
 from todo_app.settings import read_settings
-from todo_domain import Deadline, NoRoom, Unavailable, user_id
+from todo_domain import BudgetExceeded, Deadline, Unavailable, user_id
 from todo_domain.extra import LARGEST_EXTRA
+from todo_domain.memory_budget import LARGEST_TASK, memory_of
 from todo_domain.owner import LONGEST_USER_ID
-from todo_domain.room import LARGEST_TASK, memory_of
 from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, new_task
 
 MEBIBYTE = 2**20
@@ -24,75 +24,75 @@ MOST = 16 * MEBIBYTE
 
 @pytest.fixture
 def memory():
-    return AnswerMemory(MOST)
+    return ResponseMemory(MOST)
 
 
-def room_of(memory, size, owner="ann"):
-    room = AnswerRoom(memory, owner)
-    room.take(size)
-    return room
+def budget_of(memory, size, owner="ann"):
+    budget = ResponseBudget(memory, owner)
+    budget.take(size)
+    return budget
 
 
 def full(memory):
     """One answer of any size, and as many of other users as there is room for."""
-    return [room_of(memory, MOST + 1, "huge"), *(room_of(memory, MEBIBYTE, f"user {n}") for n in range(16))]
+    return [budget_of(memory, MOST + 1, "huge"), *(budget_of(memory, MEBIBYTE, f"user {n}") for n in range(16))]
 
 
 async def test_one_answer_has_room_whatever_its_size(memory):
-    room = room_of(memory, 1_000 * MOST)
+    budget = budget_of(memory, 1_000 * MOST)
     assert memory.held == 1_000 * MOST
-    room.empty()
+    budget.empty()
     assert memory.held == 0
 
 
 async def test_answers_have_room_beside_one_of_any_size_until_they_are_too_many(memory):
     full(memory)
     assert memory.held == 2 * MOST + 1
-    with pytest.raises(NoRoom):
-        room_of(memory, MEBIBYTE)
+    with pytest.raises(BudgetExceeded):
+        budget_of(memory, MEBIBYTE)
     assert memory.held == 2 * MOST + 1
 
 
 async def test_an_answer_that_fits_into_the_servers_buffer_always_has_room(memory):
     full(memory)
     for _ in range(1_000):
-        room_of(memory, UNCOUNTED)
+        budget_of(memory, UNCOUNTED)
     assert memory.held == 2 * MOST + 1
 
 
 async def test_an_answer_grows_as_it_is_read_and_is_refused_where_it_no_longer_fits(memory):
-    rooms = full(memory)
-    rooms[1].empty()
-    room = AnswerRoom(memory, "ann")
+    budgets = full(memory)
+    budgets[1].empty()
+    budget = ResponseBudget(memory, "ann")
     for _ in range(16):
-        room.take(UNCOUNTED)
+        budget.take(UNCOUNTED)
     assert memory.held == 2 * MOST + 1
-    with pytest.raises(NoRoom):
-        room.take(1)
-    assert (room.size, room.wanted) == (MEBIBYTE, MEBIBYTE + 1)
+    with pytest.raises(BudgetExceeded):
+        budget.take(1)
+    assert (budget.size, budget.wanted) == (MEBIBYTE, MEBIBYTE + 1)
 
 
 async def test_the_answer_that_no_longer_fits_is_the_one_of_any_size_if_there_is_none(memory):
-    rooms = [room_of(memory, MEBIBYTE, f"user {n}") for n in range(16)]
-    rooms[3].take(100 * MOST)
+    budgets = [budget_of(memory, MEBIBYTE, f"user {n}") for n in range(16)]
+    budgets[3].take(100 * MOST)
     assert memory.held == 16 * MEBIBYTE + 100 * MOST
-    room_of(memory, MEBIBYTE)  # in the place of what became that one
-    with pytest.raises(NoRoom):
-        room_of(memory, MEBIBYTE)
+    budget_of(memory, MEBIBYTE)  # in the place of what became that one
+    with pytest.raises(BudgetExceeded):
+        budget_of(memory, MEBIBYTE)
 
 
 async def test_one_user_leaves_most_of_the_memory_to_others(memory):
-    room_of(memory, MOST + 1, "huge")
+    budget_of(memory, MOST + 1, "huge")
     for _ in range(4):
-        room_of(memory, MOST // SHARE // 4)
-    with pytest.raises(NoRoom):
-        room_of(memory, UNCOUNTED + 1)
-    room_of(memory, MOST // SHARE, "bob")
+        budget_of(memory, MOST // SHARE // 4)
+    with pytest.raises(BudgetExceeded):
+        budget_of(memory, UNCOUNTED + 1)
+    budget_of(memory, MOST // SHARE, "bob")
 
 
 async def test_a_single_answer_may_take_all_there_is(memory):
-    room_of(memory, MOST + 1, "huge")
-    assert room_of(memory, MOST).size == MOST
+    budget_of(memory, MOST + 1, "huge")
+    assert budget_of(memory, MOST).size == MOST
 
 
 def answering(memory, size, owner="ann", *, sizes=None, deadline=None):
@@ -101,14 +101,14 @@ def answering(memory, size, owner="ann", *, sizes=None, deadline=None):
     async def sent(_scope, _receive, send):
         await send(None)
 
-    async def make(room):
+    async def make(budget):
         if sizes is not None:
-            sizes.append(room.size)
+            sizes.append(budget.size)
         for _ in range(4):
-            room.take(size // 4)
+            budget.take(size // 4)
         return sent
 
-    return asyncio.create_task(memory.answer(owner, make, deadline))
+    return asyncio.create_task(memory.respond(owner, make, deadline))
 
 
 async def begun(memory, waiting=1):
@@ -117,24 +117,24 @@ async def begun(memory, waiting=1):
 
 
 async def test_what_waits_has_room_as_soon_as_enough_is_given_back(memory):
-    rooms = full(memory)
+    budgets = full(memory)
     sizes = []
     waits = answering(memory, 3 * MEBIBYTE, sizes=sizes)
     await begun(memory)
-    for given_back in rooms[1:3]:
+    for given_back in budgets[1:3]:
         given_back.empty()
         await begun(memory)
-    rooms[3].empty()
+    budgets[3].empty()
     await waits
     assert set(sizes) == {0}  # what was read in vain is dropped
     assert memory.held == 2 * MOST + 1
 
 
 async def test_what_waits_may_be_the_next_of_any_size(memory):
-    rooms = full(memory)
+    budgets = full(memory)
     waits = answering(memory, 5 * MOST)
     await begun(memory)
-    rooms[0].empty()
+    budgets[0].empty()
     await waits
     assert memory.held == 6 * MOST
 
@@ -142,18 +142,18 @@ async def test_what_waits_may_be_the_next_of_any_size(memory):
 async def test_what_waited_in_vain_is_refused_and_nothing_of_it_is_held(memory):
     full(memory)
     held = memory.held
-    with pytest.raises(NoRoom, match="too many long answers are being sent: try again"):
+    with pytest.raises(BudgetExceeded, match="too many long responses are being sent: try again"):
         await answering(memory, MEBIBYTE, deadline=Deadline.within(0.02))
     assert (memory.held, memory._waiting, "ann" in memory._held_of) == (held, {}, False)
 
 
 async def test_an_answer_that_cannot_be_made_holds_nothing(memory):
-    async def make(room):
-        room.take(MEBIBYTE)
+    async def make(budget):
+        budget.take(MEBIBYTE)
         raise Unavailable("the database is out of reach")
 
     with pytest.raises(Unavailable, match="out of reach"):
-        await memory.answer("ann", make, None)
+        await memory.respond("ann", make, None)
     assert memory.held == 0
 
 
@@ -176,68 +176,72 @@ async def test_an_answer_holds_its_room_until_it_is_sent_or_its_client_is_gone(m
 
 
 async def test_an_answer_that_stops_waiting_takes_nobodys_turn(memory):
-    rooms = full(memory)
+    budgets = full(memory)
     gone, waits = answering(memory, MEBIBYTE), answering(memory, MEBIBYTE, "bob")
     await begun(memory, 2)
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
-    rooms[1].empty()
+    budgets[1].empty()
     await waits
     assert memory._held_of["bob"] == MEBIBYTE
     assert "ann" not in memory._held_of
 
 
 async def test_threads_count_at_the_same_time(memory):
-    rooms = [AnswerRoom(memory, f"user {n}") for n in range(4)]
-    threads = [threading.Thread(target=lambda room=room: [room.take(1_000) for _ in range(2_000)]) for room in rooms]
+    budgets = [ResponseBudget(memory, f"user {n}") for n in range(4)]
+    threads = [
+        threading.Thread(target=lambda budget=budget: [budget.take(1_000) for _ in range(2_000)]) for budget in budgets
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert memory.held == 4 * 2_000_000
-    for room in rooms:
-        room.empty()
+    for budget in budgets:
+        budget.empty()
     assert (memory.held, memory._held_of) == (0, {})
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2 * UNCOUNTED) | st.integers(0, 2 * MOST)), max_size=40))
 def test_whatever_comes_and_goes_the_count_is_right_and_within_the_bound(steps):
     async def run():
-        memory = AnswerMemory(MOST)
-        rooms = [AnswerRoom(memory, "ann" if n < 3 else f"user {n}") for n in range(6)]
+        memory = ResponseMemory(MOST)
+        budgets = [ResponseBudget(memory, "ann" if n < 3 else f"user {n}") for n in range(6)]
         for number, size in steps:
             if size == 0:
-                rooms[number].empty()
+                budgets[number].empty()
             else:
                 try:
-                    rooms[number].take(size)
-                except NoRoom:
-                    assert rooms[number] is not memory._largest
-            counted = sum(room.size for room in rooms if room.size > UNCOUNTED and room is not memory._largest)
+                    budgets[number].take(size)
+                except BudgetExceeded:
+                    assert budgets[number] is not memory._largest
+            counted = sum(
+                budget.size for budget in budgets if budget.size > UNCOUNTED and budget is not memory._largest
+            )
             assert memory._held == counted <= MOST
             assert sum(memory._held_of.values()) == counted
-        for room in rooms:
-            room.empty()
+        for budget in budgets:
+            budget.empty()
         assert (memory.held, memory._held_of, memory._largest) == (0, {}, None)
 
     asyncio.run(run())
 
 
 async def test_a_read_that_goes_on_for_nobody_finds_no_room(memory):
-    room = room_of(memory, MEBIBYTE)
-    room.close()
-    with pytest.raises(NoRoom):
-        room.take(1)
+    budget = budget_of(memory, MEBIBYTE)
+    budget.close()
+    with pytest.raises(BudgetExceeded):
+        budget.take(1)
     assert memory.held == 0
 
 
 async def test_memory_of_a_large_answer_goes_back_to_the_system(memory, monkeypatch):
     trimmed = threading.Event()
-    monkeypatch.setattr(answer_memory, "_trim", trimmed.set)
-    room_of(memory, answer_memory.LARGE).empty()
+    monkeypatch.setattr(response_memory, "_trim", trimmed.set)
+    budget_of(memory, response_memory.LARGE).empty()
     await asyncio.sleep(0.05)
     assert not trimmed.is_set()
-    room_of(memory, answer_memory.LARGE + 1).empty()
+    budget_of(memory, response_memory.LARGE + 1).empty()
     assert await asyncio.to_thread(trimmed.wait, 10)
 
 

@@ -1,4 +1,4 @@
-"""The answers: each status with its headers, its schema and its examples."""
+"""The responses: each status with its headers, its schema and its examples."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from todo_domain import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Answers = dict[str, dict[str, Any]]
+Responses = dict[str, dict[str, Any]]
 
 _EVERYWHERE: Final = (
     "X-Request-ID",
@@ -60,7 +60,7 @@ _EVERYWHERE: Final = (
 )
 
 
-def answer(
+def response(
     description: str,
     schema: dict[str, Any] | None = None,
     *,
@@ -68,7 +68,7 @@ def answer(
     examples: Named | None = None,
     media_type: str = "application/json",
 ) -> dict[str, Any]:
-    """Return one answer. `headers` maps its own header names to shared headers; "" stands for the same name."""
+    """Return one response. `headers` maps its own header names to shared headers; "" stands for the same name."""
     listed = dict.fromkeys(_EVERYWHERE, "") | (headers or {})
     response: dict[str, Any] = {
         "description": description,
@@ -102,13 +102,13 @@ _SHARED: Final[dict[str, type[TodoError]]] = {
     "Internal": Bug,
     "Unavailable": Unavailable,
 }
-"""The error of each shared answer."""
+"""The error of each shared response."""
 
 
 def refused(
     description: str, raised: Mapping[str, TodoError | Callable[[], object]], *, patch: bool = False
 ) -> dict[str, Any]:
-    """Return the answer to errors of one status, with the headers, the schema and the examples of these errors."""
+    """Return the response to errors of one status, with the headers, the schema and the examples of these errors."""
     errors = {name: error_of(each) for name, each in raised.items()}
     refusals = [refusal_of(each, REQUEST_ID, RequestFacts(token_sent=True, patch=patch)) for each in errors.values()]
     headers = {_SPELT[name.decode()]: "" for name, _ in refusals[0].headers}
@@ -119,10 +119,10 @@ def refused(
     ]
     schema = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
     examples = named(**{name: refusal(error) for name, error in errors.items()})
-    return answer(description, schema, headers=headers, examples=examples)
+    return response(description, schema, headers=headers, examples=examples)
 
 
-def invalid(**calls: Callable[[], object]) -> Answers:
+def invalid(**calls: Callable[[], object]) -> Responses:
     """Return the 400 of an operation; the examples are the errors that these calls raise."""
     return {
         str(rule_of(Invalid).status): refused(
@@ -131,7 +131,7 @@ def invalid(**calls: Callable[[], object]) -> Answers:
     }
 
 
-def common_answers(*, body_limit: int, batch_limit: int, import_limit: int, quota: int) -> Answers:
+def common_responses(*, body_limit: int, batch_limit: int, import_limit: int, quota: int) -> Responses:
     """Return the errors that several operations share, by name."""
 
     def not_json() -> None:
@@ -200,8 +200,8 @@ def common_answers(*, body_limit: int, batch_limit: int, import_limit: int, quot
     }
 
 
-def common(*names: str) -> Answers:
-    """Return references to shared answers, each under the status of its error."""
+def common(*names: str) -> Responses:
+    """Return references to shared responses, each under the status of its error."""
     return {str(rule_of(_SHARED[name]).status): {"$ref": f"#/components/responses/{name}"} for name in names}
 
 

@@ -9,8 +9,8 @@ import pytest
 from apis import Api, Caller, in_memory
 from client import InProcess, scope_of
 
-from todo_adapters.http.protocol.answer_memory import AnswerMemory
-from todo_adapters.http.protocol.response import PIECE, Answer
+from todo_adapters.http.protocol.response import PIECE, Response
+from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_domain.query import SHORT_PAGE
 
 TASKS = SHORT_PAGE + 20
@@ -125,8 +125,8 @@ class Slow:
 @pytest.fixture
 async def slow_service():
     """A service in this process with room for 1 MiB of answers, that memory, and five users."""
-    memory = AnswerMemory(MEMORY)
-    with in_memory(answers=memory) as api:
+    memory = ResponseMemory(MEMORY)
+    with in_memory(response_memory=memory) as api:
         yield api, memory, [await filled(api.user()) for _ in range(5)]
 
 
@@ -195,7 +195,7 @@ async def test_a_large_body_that_is_at_hand_is_sent_in_pieces_too():
     async def send(message):
         sent.append(message)
 
-    await Answer(200, b"x" * (3 * PIECE + 1))({}, None, send)
+    await Response(200, b"x" * (3 * PIECE + 1))({}, None, send)
     assert [len(message["body"]) for message in sent[1:]] == [PIECE, PIECE, PIECE, 1]
     assert [message["more_body"] for message in sent[1:]] == [True, True, True, False]
     assert (b"content-length", b"%d" % (3 * PIECE + 1)) in sent[0]["headers"]
