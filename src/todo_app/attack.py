@@ -104,12 +104,12 @@ class Attack:
 
     def _try(self, operation: Operation, attacker: User, victim: User) -> tuple[str, str]:
         """Return the statuses on the victim's path and on the victim's task; note failures."""
-        task, place = victim.task_for(operation), _segment(victim.id)
-        foreign = self._send(operation, place, task, attacker)
+        task, segment = victim.task_for(operation), _segment(victim.id)
+        foreign = self._send(operation, segment, task, attacker)
         held = foreign.status_code == 403 and victim.mark not in foreign.text
         self._expect(operation, attacker, foreign, "403", held=held)
         for token in (None, "not.a.token"):
-            refused = self._send(operation, place, task, None, token=token)
+            refused = self._send(operation, segment, task, None, token=token)
             self._expect(operation, None, refused, "401", held=refused.status_code in _REFUSED)
         if operation.streams or not (operation.on_task or operation.method == "get" or _is_batch(operation)):
             return str(foreign.status_code), ""
@@ -135,7 +135,7 @@ class Attack:
             self.problems.append(f"{operation} by {who} on the other's: {said(response)}, and not {wanted}")
 
     def _send(
-        self, operation: Operation, place: str, task: int, user: User | None, *, token: str | None = None
+        self, operation: Operation, segment: str, task: int, user: User | None, *, token: str | None = None
     ) -> httpx.Response:
         title = {"title": user.mark if user else self._mark}
         body: object = title if operation.method in {"post", "put", "patch"} else None
@@ -143,7 +143,7 @@ class Attack:
             body = {}
         if _is_batch(operation):
             body = {"operations": [{"op": "patch", "key": one.task["id"], "task": title} for one in self._users]}
-        path, streams = operation.path(place, task), operation.streams
+        path, streams = operation.path(segment, task), operation.streams
         if user is None:
             return self._deployment.send(operation.method, path, token, body, streams=streams, patient=False)
         return self._deployment.send(operation.method, path, user.token, body, streams=streams)

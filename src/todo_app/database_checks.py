@@ -109,15 +109,17 @@ async def _notifications(settings: Settings) -> str:
     urls = listen_urls(settings)
     try:
         await store.open()
-        heard = await store.notifications(urls, heard=_ignore, reconnected=_ignore, noted=_ignore).first_heard()
+        first = await store.notifications(
+            urls, received=_ignore, reconnected=_ignore, counted=_ignore
+        ).first_delivering()
     finally:
         await store.aclose()
-    if heard is None:
+    if first is None:
         raise Noted(
             "none arrived, so workers find each other's writes by a poll, once a second:"
             " set TODO_DATABASE_DIRECT_URL to a connection string that reaches PostgreSQL without a pooler"
         )
-    return f"one arrived on {'TODO_DATABASE_DIRECT_URL' if heard < len(urls) - 1 else 'TODO_DATABASE_URL'}"
+    return f"one arrived on {'TODO_DATABASE_DIRECT_URL' if first < len(urls) - 1 else 'TODO_DATABASE_URL'}"
 
 
 def _ignore(*_: object) -> None:

@@ -46,36 +46,36 @@ def bits(secret: str) -> float:
     """
     text = _SEPARATORS.sub("", _without_known_words(secret[:_READ].lower()))
     unforeseen = []
-    place = 0
-    while place < len(text):
-        repeated = _repeat(text, place)
-        if repeated or not _in_a_run(text, place):
-            unforeseen.append(text[place])
-        place += repeated or 1
+    at = 0
+    while at < len(text):
+        repeated = _repeat(text, at)
+        if repeated or not _in_a_run(text, at):
+            unforeseen.append(text[at])
+        at += repeated or 1
     return len(unforeseen) * log2(len(set(unforeseen)) or 1)
 
 
 def _without_known_words(text: str) -> str:
     undisguised = text.translate(_DISGUISES)
-    kept, place = [], 0
+    kept, at = [], 0
     for word in _LONG.finditer(undisguised):
-        kept.append(text[place : word.start()])
-        place = word.end()
-    return _KNOWN.sub("", "".join(kept) + text[place:])
+        kept.append(text[at : word.start()])
+        at = word.end()
+    return _KNOWN.sub("", "".join(kept) + text[at:])
 
 
-def _repeat(text: str, place: int) -> int:
-    """Return how many characters from `place` on repeat earlier ones; 0 if they are too few to count."""
+def _repeat(text: str, at: int) -> int:
+    """Return how many characters from `at` on repeat earlier ones; 0 if they are too few to count."""
     length = _SHORTEST_REPEAT
-    while place + length <= len(text) and text.find(text[place : place + length], 0, place + length - 1) != -1:
+    while at + length <= len(text) and text.find(text[at : at + length], 0, at + length - 1) != -1:
         length += 1
     return length - 1 if length > _SHORTEST_REPEAT else 0
 
 
-def _in_a_run(text: str, place: int) -> bool:
+def _in_a_run(text: str, at: int) -> bool:
     for period in range(1, _LONGEST_PERIOD + 1):
-        if place >= 2 * period:
-            here, before, first = (ord(text[place - back * period]) for back in range(3))
+        if at >= 2 * period:
+            here, before, first = (ord(text[at - back * period]) for back in range(3))
             if here - before == before - first and abs(here - before) <= 1:
                 return True
     return False

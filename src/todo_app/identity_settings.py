@@ -44,9 +44,9 @@ def refuse_guessable(settings: Settings) -> None:
     """Raise BadSetting if others can reach the service and a shared secret can be guessed."""
     if settings.loopback:
         return
-    for place, secret in enumerate(settings.jwt_secrets, start=1):
+    for number, secret in enumerate(settings.jwt_secrets, start=1):
         if guessing.bits(secret) < guessing.ENOUGH:
-            which = "" if len(settings.jwt_secrets) == 1 else f" number {place}"
+            which = "" if len(settings.jwt_secrets) == 1 else f" number {number}"
             raise BadSetting(
                 f"TODO_JWT_SECRET{which} can be guessed, and others can reach {settings.host}: "
                 "make a random one with openssl rand -hex 32"

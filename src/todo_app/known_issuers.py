@@ -1,4 +1,4 @@
-"""Issuers without a discovery document, or whose keys are in another place than it names."""
+"""Issuers without a discovery document, or whose keys are not at the URL that it names."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 def secrets(text: str) -> tuple[str, ...]:
     """Return the secrets between white space, each of at least SHORTEST_SECRET bytes."""
     found = tuple(text.split())
-    for place, secret in enumerate(found, start=1):
+    for number, secret in enumerate(found, start=1):
         if len(secret.encode()) < SHORTEST_SECRET:
-            which = "must be" if len(found) == 1 else f"must have a secret number {place} that is"
+            which = "must be" if len(found) == 1 else f"must have a secret number {number} that is"
             raise ValueError(f"{which} at least {SHORTEST_SECRET} bytes long: make one with openssl rand -hex 32")
     return found
 

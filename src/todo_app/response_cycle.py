@@ -55,7 +55,7 @@ class ResponseCycle(RequestResponseCycle):
             raise RuntimeError(f"{message['type']} was sent after the response was complete")
         expected = "http.response.body" if self.response_started else "http.response.start"
         if message["type"] != expected:
-            raise RuntimeError(f"{message['type']} was sent in the place of {expected}")
+            raise RuntimeError(f"{message['type']} was sent instead of {expected}")
         if self.response_started:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
         else:

@@ -39,7 +39,7 @@ class Notifier(Protocol):
     async def run(self) -> None:
         """Listen and notify until cancelled."""
 
-    async def first_heard(self) -> int | None:
+    async def first_delivering(self) -> int | None:
         """Return the index of the first URL on which a notification arrives, None if there is none."""
 
 
@@ -51,9 +51,9 @@ class Notifying(Protocol):
         self,
         urls: Sequence[str],
         *,
-        heard: Callable[[str], None],
+        received: Callable[[str], None],
         reconnected: Callable[[], None],
-        noted: Callable[[Literal["sent", "heard"], int], None],
+        counted: Callable[[Literal["sent", "received"], int], None],
     ) -> Notifier:
         """Return the notifier, not yet running."""
 
@@ -118,9 +118,9 @@ class Wakes:
             return None
         return store.notifications(
             listen_urls(settings),
-            heard=self.listeners.wake_digest,
+            received=self.listeners.wake_digest,
             reconnected=self._reconnected,
-            noted=metrics.notified,
+            counted=metrics.notified,
         )
 
     def _reconnected(self) -> None:

@@ -30,7 +30,7 @@ from todo_domain.operations import DeleteTask, Done, Operation, OperationFailed,
 from todo_domain.owner import UserId, user_id
 from todo_domain.ports import AuditLog, Caller, Clock, Created, Once, Tasks, TokenVerifier, Written
 from todo_domain.put import Put
-from todo_domain.query import Page, Position, Query, Sort
+from todo_domain.query import ListPosition, Page, Query, Sort
 from todo_domain.service import TaskService
 from todo_domain.task import Members, Priority, Status, Task
 from todo_domain.trash import Trashed, TrashPage
@@ -54,6 +54,7 @@ __all__ = [
     "Kept",
     "Key",
     "KeyReused",
+    "ListPosition",
     "Members",
     "NotFound",
     "NotIsolated",
@@ -62,7 +63,6 @@ __all__ = [
     "OperationFailed",
     "Page",
     "PatchTask",
-    "Position",
     "Priority",
     "Put",
     "PutTask",

@@ -16,7 +16,7 @@ from typing import Final
 
 from todo_domain.errors import Invalid
 from todo_domain.owner import LARGEST_ID, UserId
-from todo_domain.query import Position, Query, SortField, SortValue
+from todo_domain.query import ListPosition, Query, SortField, SortValue
 from todo_domain.task import POSITION, Priority
 from todo_domain.text import fold, refuse_control_characters
 
@@ -27,7 +27,7 @@ _json: Final = json.JSONEncoder(ensure_ascii=False).encode
 _WRONG = Invalid("cursor", "does not belong to this list: start again without it")
 
 
-def encode(owner: UserId, query: Query, position: Position) -> str:
+def encode(owner: UserId, query: Query, position: ListPosition) -> str:
     """Return the cursor of `position` in the owner's list of this query. The query's limit does not matter."""
     value = position.value
     plain = value.isoformat() if isinstance(value, date) else value
@@ -35,7 +35,7 @@ def encode(owner: UserId, query: Query, position: Position) -> str:
     return _sealed(_digest(owner, query, payload), payload)
 
 
-def decode(owner: UserId, query: Query, cursor: str) -> Position:
+def decode(owner: UserId, query: Query, cursor: str) -> ListPosition:
     """Return the position in a cursor of `encode`. Raise Invalid if it is damaged, or of another list or user."""
     try:
         digest, payload = _opened(cursor)
@@ -81,11 +81,11 @@ def _trash_digest(owner: UserId, payload: bytes) -> bytes:
     return sha256(json.dumps([owner, "trash"]).encode() + b"\0" + payload).digest()[:_DIGEST_BYTES]
 
 
-def _position(payload: object, field: SortField) -> Position:
+def _position(payload: object, field: SortField) -> ListPosition:
     """Return the position that a payload describes; raise ValueError or Invalid if no task can have it."""
     match payload:
         case [value, int(task_id)] if type(task_id) is int and 0 < task_id <= LARGEST_ID:
-            return Position(_sort_value(value, field), task_id)
+            return ListPosition(_sort_value(value, field), task_id)
         case _:
             raise _WRONG
 

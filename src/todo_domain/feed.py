@@ -65,7 +65,7 @@ class Feeds(Protocol):
     """Where the digests of feeds are kept: the part of the port `Tasks` about the feed, of which a user has one."""
 
     async def make_feed(self, owner: UserId, digest: bytes, *, now: datetime, deadline: Deadline | None = None) -> None:
-        """Keep the digest of a token, in the place of the one before. The counter stays."""
+        """Keep the digest of a token, instead of the previous one. The counter stays."""
 
     async def end_feed(self, owner: UserId, *, deadline: Deadline | None = None) -> bool:
         """Forget the digest, and return whether there was one. The counter stays."""

@@ -187,7 +187,7 @@ class _Judge(Judge):
         return self._write(task._replace(updated_at=max(task.updated_at, self._now)))
 
     def _new(self, entry: Entry, tombstone: Tombstone | None) -> Task:
-        """Make a new task, in the place of the tombstone if there is one."""
+        """Make a new task; it replaces the tombstone if there is one."""
         uid = uid_of(entry, self._source)
         if tombstone is None:
             self._absent.append(uid)

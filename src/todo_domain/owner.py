@@ -45,9 +45,9 @@ def user_id(text: str) -> UserId:
     return UserId(text)
 
 
-def require_own_place(caller: UserId, place: str | None) -> None:
-    """Raise Forbidden unless `place`, the user id in the request's path, is the caller's. None belongs to no user."""
-    if caller != place:
+def require_own_path(caller: UserId, path_user: str | None) -> None:
+    """Raise Forbidden unless `path_user`, the user id in the path, is the caller's. None is no user's id."""
+    if caller != path_user:
         raise Forbidden
 
 

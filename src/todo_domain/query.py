@@ -26,8 +26,8 @@ class Sort(NamedTuple):
     descending: bool = True
 
 
-class Position(NamedTuple):
-    """A position in an order: right after the task with this sort value and id."""
+class ListPosition(NamedTuple):
+    """A position in a sorted list: right after the task with this sort value and id."""
 
     value: SortValue
     id: int
@@ -50,7 +50,7 @@ class Query(NamedTuple):
     has_due_date: bool | None = None
     sort: Sort = Sort()
     limit: int | None = None
-    after: Position | None = None
+    after: ListPosition | None = None
 
     @property
     def filtered(self) -> bool:
@@ -109,9 +109,9 @@ def sort_value(task: Task, field: SortField) -> SortValue:
     return fold(task.title) if field == "title" else getattr(task, field)
 
 
-def position_of(task: Task, sort: Sort) -> Position:
+def list_position(task: Task, sort: Sort) -> ListPosition:
     """Return the position right after `task`."""
-    return Position(sort_value(task, sort.field), task.id)
+    return ListPosition(sort_value(task, sort.field), task.id)
 
 
 def matches(task: Task, query: Query) -> bool:
@@ -157,7 +157,7 @@ def page_of(tasks: Iterable[Task], query: Query, texts: Folding | None = None) -
     found = in_order(tasks, query.sort, texts)
     if query.after is not None:
         value = _value_of(query.sort, texts)
-        found = [task for task in found if _is_behind(Position(value(task), task.id), query.sort, query.after)]
+        found = [task for task in found if _is_behind(ListPosition(value(task), task.id), query.sort, query.after)]
     if query.limit is None:
         return found, False
     return found[: query.limit], len(found) > query.limit
@@ -184,8 +184,8 @@ def _value_of(sort: Sort, texts: Folding | None) -> Callable[[Task], SortValue]:
     return lambda task: sort_value(task, sort.field)
 
 
-def _is_behind(here: Position, sort: Sort, place: Position) -> bool:
-    if (here.value is None) != (place.value is None):
+def _is_behind(here: ListPosition, sort: Sort, after: ListPosition) -> bool:
+    if (here.value is None) != (after.value is None):
         return here.value is None
-    mine, theirs = (here.value, here.id), (place.value, place.id)
+    mine, theirs = (here.value, here.id), (after.value, after.id)
     return mine < theirs if sort.descending else mine > theirs

@@ -19,7 +19,7 @@ LONGEST_TAG: Final = 50
 MOST_TAGS: Final = 20
 
 POSITION: Final = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
-"""A place in the client's own order, compared by ASCII code."""
+"""A position in the client's own order, compared by ASCII code."""
 
 Status = Literal["incomplete", "complete"]
 

@@ -37,9 +37,9 @@ async def worker(url, *listen_on):
     notifications = Notifications(
         client,
         listen_on or (url,),
-        heard=ear.digests.put_nowait,
+        received=ear.digests.put_nowait,
         reconnected=lambda: ear.connections.put_nowait(None),
-        noted=lambda direction, users: direction == "sent" and ear.sent.append(users),
+        counted=lambda direction, users: direction == "sent" and ear.sent.append(users),
     )
     running = asyncio.create_task(notifications.run())
     try:

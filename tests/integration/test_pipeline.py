@@ -197,7 +197,7 @@ async def test_on_citus_each_unit_is_a_transaction_that_sets_its_user_by_a_comma
     """Citus passes only the command on to its nodes. What PostgreSQL itself is told shows what the command says."""
     reads = Transaction(WHO)
     context, who_am_i = reads.statements
-    silent = context._replace(text=b"SELECT 1", name=b"silent", places=())
+    silent = context._replace(text=b"SELECT 1", name=b"silent", parameter_indexes=())
     monkeypatch.setattr(reads, "statements", (silent, who_am_i))
     with postgres_databases.another() as database:
         connection = await PipelineConnection.to(postgres_databases.url(database))

@@ -125,7 +125,9 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
             owner, victim = forged.parameters.index("owner"), forged.parameters.index("victim")
             forged.statements = (
                 context,
-                said._replace(places=tuple(victim if place == owner else place for place in said.places)),
+                said._replace(
+                    parameter_indexes=tuple(victim if place == owner else place for place in said.parameter_indexes)
+                ),
             )
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 await store._client.run(forged, {"owner": ann, "victim": bob, **_a_task()})

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import strategies
-from todo_domain import Page, Position, Query, user_id
-from todo_domain.query import position_of, select
+from todo_domain import ListPosition, Page, Query, user_id
+from todo_domain.query import list_position, select
 from todo_domain.text import fold
 
 MADE = st.lists(st.tuples(strategies.MEMBERS, strategies.MOMENTS, st.none() | strategies.MOMENTS), max_size=9)
@@ -28,7 +28,7 @@ def among(tasks, query):
         return query
     value, number = query.after
     task_id = tasks[number % len(tasks)].id
-    return query._replace(after=Position(task_id if query.sort.field == "id" else value, task_id))
+    return query._replace(after=ListPosition(task_id if query.sort.field == "id" else value, task_id))
 
 
 async def assert_same_walk(store, owner, tasks, query):
@@ -39,7 +39,7 @@ async def assert_same_walk(store, owner, tasks, query):
         expected, more = select(tasks, query)
         assert await store.page(owner, query, unless=None) == Page(expected, counter, more)
         if more:
-            query = query._replace(after=position_of(expected[-1], query.sort))
+            query = query._replace(after=list_position(expected[-1], query.sort))
 
 
 # Each example has a user of its own, so that they may share the store.

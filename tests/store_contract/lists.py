@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from todo_domain import BudgetExceeded, Position, Priority, Query, Sort
-from todo_domain.query import SHORT_PAGE, SORT_FIELDS, position_of, select
+from todo_domain import BudgetExceeded, ListPosition, Priority, Query, Sort
+from todo_domain.query import SHORT_PAGE, SORT_FIELDS, list_position, select
 
 SORTS = [Sort(field, descending) for field in SORT_FIELDS for descending in (False, True)]
 EVERY_SORT = pytest.mark.parametrize("sort", SORTS, ids=lambda sort: f"{'-' * sort.descending}{sort.field}")
@@ -158,7 +158,7 @@ class Lists:
                 assert len(page.tasks) == limit
                 walked += page.tasks
                 assert walked == whole.tasks[: len(walked)]
-                query = query._replace(after=position_of(page.tasks[-1], sort))
+                query = query._replace(after=list_position(page.tasks[-1], sort))
             assert walked + page.tasks == whole.tasks
 
     async def test_without_a_sort_the_newest_come_first_and_ties_by_id(self, tasks, clock, ann):
@@ -190,7 +190,7 @@ class Lists:
         whole = (await store.page(ann, Query(sort=sort), unless=None)).tasks
         for at in (0, 5, 11):
             await tasks.delete(ann, whole[at].id)
-            rest = await store.page(ann, Query(sort=sort, after=position_of(whole[at], sort)), unless=None)
+            rest = await store.page(ann, Query(sort=sort, after=list_position(whole[at], sort)), unless=None)
             assert rest.tasks == whole[at + 1 :]
 
     async def test_a_place_between_the_tasks_divides_them(self, store, tasks, ann):
@@ -198,12 +198,12 @@ class Lists:
             await tasks.create(ann, title="due", due_date=day)
         ascending = Query(sort=Sort("due_date", descending=False))
         for place, count in (
-            (Position(date.min, 1), 3),
-            (Position(APRIL, 2**53 - 1), 2),
-            (Position(date(2026, 4, 2), 1), 2),
-            (Position(date.max, 2**53 - 1), 1),
-            (Position(None, 1), 1),
-            (Position(None, 2**53 - 1), 0),
+            (ListPosition(date.min, 1), 3),
+            (ListPosition(APRIL, 2**53 - 1), 2),
+            (ListPosition(date(2026, 4, 2), 1), 2),
+            (ListPosition(date.max, 2**53 - 1), 1),
+            (ListPosition(None, 1), 1),
+            (ListPosition(None, 2**53 - 1), 0),
         ):
             page = await store.page(ann, ascending._replace(after=place), unless=None)
             assert len(page.tasks) == count, place
@@ -223,14 +223,14 @@ class Lists:
             by_id = Query(**filters, sort=Sort("id", descending=False), limit=1)
             page = await tasks.list(ann, by_id)
             assert (titles(page), page.more) == ([found[0]], len(found) > 1)
-            rest = await tasks.list(ann, by_id._replace(limit=None, after=position_of(page.tasks[0], by_id.sort)))
+            rest = await tasks.list(ann, by_id._replace(limit=None, after=list_position(page.tasks[0], by_id.sort)))
             assert (titles(rest), rest.more) == (list(found[1:]), False)
 
     async def test_a_list_comes_with_the_counter_of_the_whole_account(self, tasks, ann):
         task = (await tasks.create(ann, title="one")).task
         await tasks.create(ann, title="two")
         await tasks.delete(ann, task.id)
-        for query in (Query(), Query(text="nothing"), Query(limit=1), Query(after=Position(task.created_at, 1))):
+        for query in (Query(), Query(text="nothing"), Query(limit=1), Query(after=ListPosition(task.created_at, 1))):
             assert (await tasks.list(ann, query)).revision == 3
 
     async def test_a_caller_who_has_the_list_may_be_spared_its_tasks(self, store, tasks, ann):
@@ -272,5 +272,5 @@ class Lists:
             clock.advance(seconds=1)
             more = page.more and len(seen) < 100
             if more:
-                query = query._replace(after=position_of(page.tasks[-1], sort))
+                query = query._replace(after=list_position(page.tasks[-1], sort))
         assert Counter(task for task in seen if task in untouched) == Counter(untouched)

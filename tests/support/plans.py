@@ -73,7 +73,7 @@ SAMPLES: dict[str, Any] = {
     "tombstone_revisions": [3],
     "restored_ids": [3],
     "restored": '[{"id": 3, "uid": "0199c3a8-5d1f", "step": 4, "title": "x", "title_key": "x"}]',
-    "made": '[{"id": 0, "uid": "0199c3a8-5d1e", "step": 1, "place": 0, "title": "x", "title_key": "x"}]',
+    "made": '[{"id": 0, "uid": "0199c3a8-5d1e", "step": 1, "ordinal": 0, "title": "x", "title_key": "x"}]',
     "edited": '[{"id": 1, "step": 2, "title": "x", "title_key": "x"}]',
     "deleted": '[{"id": 2, "step": 3}]',
     "deleted_ids": [2],
@@ -97,9 +97,9 @@ def plans(connection: psycopg.Connection, name: str, batch: Transaction, owner: 
     with connection.transaction(force_rollback=True):
         context, *statements = batch.statements
         names = batch.parameters
-        connection.execute(context.text, [values[names[place]] for place in context.places])
+        connection.execute(context.text, [values[names[place]] for place in context.parameter_indexes])
         for statement in statements:
-            arguments = [values[names[place]] for place in statement.places]
+            arguments = [values[names[place]] for place in statement.parameter_indexes]
             ((((plan,),),),) = [connection.execute(b"EXPLAIN (FORMAT JSON) " + statement.text, arguments).fetchall()]
             yield statement.text.decode(), plan["Plan"]
 

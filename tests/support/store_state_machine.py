@@ -37,7 +37,7 @@ from todo_domain import (
 )
 from todo_domain.changes import TOMBSTONES_KEPT
 from todo_domain.owner import first_counter
-from todo_domain.query import position_of, select
+from todo_domain.query import list_position, select
 from todo_domain.retention import KEYS_KEPT, PURGE_EVERY
 from todo_domain.trash import TRASH_KEPT
 
@@ -474,7 +474,7 @@ class StoreStateMachine(RuleBasedStateMachine):
             expected, more = select(account.tasks.values(), query)
             assert self.run(self.service.list(account.owner, query)) == (expected, account.counter, more)
             if more:
-                query = query._replace(after=position_of(expected[-1], query.sort))
+                query = query._replace(after=list_position(expected[-1], query.sort))
 
     @rule(name=st.sampled_from(["phone", "laptop", "tablet"]))
     def sync(self, name):

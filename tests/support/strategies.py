@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from todo_domain import Members, Position, Priority, Query, Sort, Task, user_id
+from todo_domain import ListPosition, Members, Priority, Query, Sort, Task, user_id
 from todo_domain.extra import DEEPEST_EXTRA
 from todo_domain.query import SORT_FIELDS
 from todo_domain.task import check_new, new_task
@@ -106,11 +106,11 @@ _VALUES: dict[str, st.SearchStrategy[datetime | date | int | str | None]] = {
 }
 
 
-def positions(sort: Sort) -> st.SearchStrategy[Position]:
+def positions(sort: Sort) -> st.SearchStrategy[ListPosition]:
     """Return places in this order, whether or not a task is there."""
     if sort.field == "id":
-        return st.integers(1, 12).map(lambda task_id: Position(task_id, task_id))
-    return st.builds(Position, _VALUES[sort.field], st.integers(1, 12))
+        return st.integers(1, 12).map(lambda task_id: ListPosition(task_id, task_id))
+    return st.builds(ListPosition, _VALUES[sort.field], st.integers(1, 12))
 
 
 _FILTERS: dict[str, st.SearchStrategy[Any]] = {

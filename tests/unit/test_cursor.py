@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support import strategies
-from todo_domain import Invalid, Position, Priority, Query, Sort, user_id
+from todo_domain import Invalid, ListPosition, Priority, Query, Sort, user_id
 from todo_domain import cursor as cursors
 
 ANN = user_id("ann")
@@ -88,26 +88,26 @@ ALIKE = [
     {"tags": ("b", "c", "B")},
     {"priorities": (Priority.HIGH, Priority.LOW, Priority.LOW)},
     {"limit": 10},
-    {"after": Position("z", 9)},
+    {"after": ListPosition("z", 9)},
 ]
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
 def test_a_cursor_of_another_list_is_refused(other):
-    place = Position("a title", 7)
+    place = ListPosition("a title", 7)
     for one, another in ((QUERY, QUERY._replace(**other)), (QUERY._replace(**other), QUERY)):
         assert_refused(ANN, another, cursors.encode(ANN, one, place))
 
 
 @pytest.mark.parametrize("other", ALIKE, ids=str)
 def test_a_cursor_of_the_same_list_in_other_words_is_as_good(other):
-    place = Position("a title", 7)
+    place = ListPosition("a title", 7)
     assert cursors.decode(ANN, QUERY._replace(**other), cursors.encode(ANN, QUERY, place)) == place
 
 
 @pytest.mark.parametrize("bob", ["bob", "Ann", "ann ", 'ann", null', ""])
 def test_a_cursor_of_another_user_is_refused(bob):
-    assert_refused(user_id(bob) if bob else bob, QUERY, cursors.encode(ANN, QUERY, Position("a title", 7)))
+    assert_refused(user_id(bob) if bob else bob, QUERY, cursors.encode(ANN, QUERY, ListPosition("a title", 7)))
 
 
 @given(st.text(max_size=80) | st.text(LETTERS, max_size=80))

@@ -9,7 +9,7 @@ import pytest
 
 from todo_adapters import live
 from todo_adapters.http.protocol import event_stream as events
-from todo_adapters.http.protocol.event_stream import EventStream, Position, position_of
+from todo_adapters.http.protocol.event_stream import EventStream, StreamPosition, stream_position
 from todo_adapters.http.protocol.response_memory import ResponseBudget, ResponseMemory
 from todo_adapters.live import Listeners, Poll, TooManyListenersError, digest_of
 from todo_adapters.memory import MemoryTasks
@@ -31,7 +31,7 @@ class Heard:
 
         self._count = count
         self._listener = listener
-        self._start = Position(since)
+        self._start = StreamPosition(since)
         self._expires_at = time.time() + expires_in
 
     async def open(self):
@@ -298,14 +298,14 @@ async def test_zero_is_a_position_for_a_user_who_never_wrote(listeners, service)
         assert (await heard.next())[0][:2] == ("changes", str(first.revision))
 
 
-@pytest.mark.parametrize(("text", "position"), [(None, None), ("", None), ("17", Position(17))])
+@pytest.mark.parametrize(("text", "position"), [(None, None), ("", None), ("17", StreamPosition(17))])
 def test_an_event_id_is_a_revision_or_nothing(text, position):
-    assert position_of(text) == position
+    assert stream_position(text) == position
 
 
 @pytest.mark.parametrize("text", ["0", "017", "abc", "1.0", "9007199254740992", "-1", "\u0661"])
 def test_any_other_event_id_is_unknown(text):
-    assert position_of(text) == Position(None, known=False)
+    assert stream_position(text) == StreamPosition(None, known=False)
 
 
 async def test_pings_say_how_long_the_token_lasts(listeners, service, monkeypatch):

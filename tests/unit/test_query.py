@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from support import strategies
 from todo_domain import Priority, Query, Sort
-from todo_domain.query import SORT_FIELDS, in_order, matches, position_of, select, sort_value
+from todo_domain.query import SORT_FIELDS, in_order, list_position, matches, select, sort_value
 from todo_domain.task import Task, new_task
 
 SORTED = Sort("due_date", descending=False)
@@ -44,7 +44,7 @@ def test_a_query_that_may_leave_out_tasks_is_filtered(filters):
 
 @given(strategies.TASKS)
 def test_the_place_in_the_list_filters_nothing(tasks):
-    assert not Query(sort=SORTED, limit=1, after=position_of(tasks[0], SORTED) if tasks else None).filtered
+    assert not Query(sort=SORTED, limit=1, after=list_position(tasks[0], SORTED) if tasks else None).filtered
 
 
 @settings(max_examples=60)
@@ -78,7 +78,7 @@ def test_walking_the_pages_covers_the_list_exactly_once(tasks, query):
         walked += page
         assert walked == whole[: len(walked)]
         if more:
-            query = query._replace(after=position_of(page[-1], query.sort))
+            query = query._replace(after=list_position(page[-1], query.sort))
     assert walked == whole
 
 

@@ -28,7 +28,7 @@ CAST = re.compile(
 def named(transaction):
     """The texts of a transaction with the names of its parameters, and without the casts that only travelling needs."""
     for statement in transaction.statements:
-        names = [f"%({transaction.parameters[place]})s" for place in statement.places]
+        names = [f"%({transaction.parameters[place]})s" for place in statement.parameter_indexes]
         text = re.sub(r"\$(\d+)", lambda number, names=names: names[int(number[1]) - 1], statement.text.decode())
         yield re.sub("::(BYTEA|BOOLEAN)", "", text)
 

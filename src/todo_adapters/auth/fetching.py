@@ -107,8 +107,8 @@ class Fetcher:
         """Return the proxy for an https URL; plain http uses none, because it stays on this machine or network."""
         if self._proxy is None or url.scheme != "https":
             return None
-        place = url.host if url.port is None else f"{url.host}:{url.port}"
-        return None if proxy_bypass_environment(place, {"no": self._no_proxy}) else self._proxy
+        host = url.host if url.port is None else f"{url.host}:{url.port}"
+        return None if proxy_bypass_environment(host, {"no": self._no_proxy}) else self._proxy
 
 
 def _in_short(error: Exception) -> str:

@@ -88,11 +88,11 @@ def parse_key_set(document: bytes, *, issuer: str | None = None) -> KeySet:
         raise ValueError(f"more than {MOST_KEYS} keys")
     fit: dict[PublicKey, Key] = {}
     left_out = []
-    for place, jwk in enumerate(jwks, 1):
+    for number, jwk in enumerate(jwks, 1):
         try:
             public, key = _fit(jwk, issuer)
         except _Unfit as problem:
-            left_out.append(f"key {place}{_name(jwk)} {problem}")
+            left_out.append(f"key {number}{_name(jwk)} {problem}")
         else:
             fit[public] = key
     bearers = Counter((public.kid, public.algorithm) for public in fit if public.kid is not None)

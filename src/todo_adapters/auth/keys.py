@@ -82,7 +82,7 @@ class SharedSecrets:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         if not secrets:
             raise ValueError("there must be at least one secret")
-        self._keys = tuple(_secret_key(place, secret) for place, secret in enumerate(secrets, 1))
+        self._keys = tuple(_secret_key(number, secret) for number, secret in enumerate(secrets, 1))
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:  # noqa: ARG002 - secrets have no names
         """Return a key for each secret, in the given order."""
@@ -102,16 +102,16 @@ class SharedSecrets:
         """Do nothing: nothing is under way."""
 
 
-def _secret_key(place: int, secret: bytes) -> Key:
+def _secret_key(number: int, secret: bytes) -> Key:
     if len(secret) < SHORTEST_SECRET:
         raise ValueError(
-            f"secret {place} has {len(secret)} bytes and needs at least {SHORTEST_SECRET}: "
+            f"secret {number} has {len(secret)} bytes and needs at least {SHORTEST_SECRET}: "
             "`openssl rand -base64 48` makes a good one"
         )
     try:
         return Key("HS256", secret)
     except jwt.InvalidKeyError:
         raise ValueError(
-            f"secret {place} is a public key, a certificate or a JWK, which others know: "
+            f"secret {number} is a public key, a certificate or a JWK, which others know: "
             "use random bytes, or the URL of the key set"
         ) from None

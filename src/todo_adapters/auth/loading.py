@@ -39,7 +39,7 @@ class Loaded(NamedTuple):
 
 
 class Loader(Protocol):
-    """A place from which keys are loaded."""
+    """A source of keys."""
 
     async def load(self) -> Loaded:
         """Return the current keys. Raises CannotLoad; raises ValueError for an invalid key set."""

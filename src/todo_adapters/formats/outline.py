@@ -33,7 +33,7 @@ class NotJson(Exception):
 
 
 class Part(NamedTuple):
-    """A member of the object: its name, and the place of its value; or an element of the array that it is.
+    """A member of the object: its name, and the position of its value; or an element of the array that it is.
 
     Of an array that is taken apart, the member ends where it begins; its elements follow.
     """
@@ -45,7 +45,7 @@ class Part(NamedTuple):
 
 
 Reading = Generator[None, None, int]
-"""Reads on, and returns the place behind what was read."""
+"""Reads on, and returns the position behind what was read."""
 
 
 def outline(text: bytes, arrays: Collection[str]) -> Generator[Part | None, None, None]:
@@ -77,7 +77,7 @@ def outline(text: bytes, arrays: Collection[str]) -> Generator[Part | None, None
 
 
 def elements(text: bytes, at: int) -> Generator[tuple[int, int] | None, None, int]:
-    """Yield the place of each element of the array that begins at `at`. Raises NotJson."""
+    """Yield the position of each element of the array that begins at `at`. Raises NotJson."""
     at = yield from _gap(text, _behind(text, at, b"["))
     if text[at : at + 1] == b"]":
         return at + 1
@@ -94,11 +94,11 @@ def _parts(text: bytes, at: int, name: str) -> Generator[Part | None, None, int]
     reading = elements(text, at)
     while True:
         try:
-            place = next(reading)
+            found = next(reading)
         except StopIteration as done:
             end: int = done.value
             return end
-        yield None if place is None else Part(name, *place, is_element=True)
+        yield None if found is None else Part(name, *found, is_element=True)
 
 
 def _name(text: bytes, begin: int, end: int) -> str:

@@ -96,7 +96,7 @@ class Metrics:
         )
         self._notifications = Counter(
             "todo_notifications",
-            "Users named in notifications between workers, by direction: sent, heard.",
+            "Users named in notifications between workers, by direction: sent, received.",
             ["direction"],
             registry=registry,
         )
@@ -125,7 +125,7 @@ class Metrics:
         """Record how long after its wake a stream or a wait was answered."""
         self._wakes.observe(seconds)
 
-    def notified(self, direction: Literal["sent", "heard"], users: int) -> None:
+    def notified(self, direction: Literal["sent", "received"], users: int) -> None:
         """Count users named in a notification."""
         self._notifications.labels(direction).inc(users)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Trace(NamedTuple):
-    """A place in a trace: the ids, as 32 and 16 lower-case hexadecimal digits, and the flags."""
+    """A span of a trace: the ids, as 32 and 16 lower-case hexadecimal digits, and the flags."""
 
     trace_id: str
     span_id: str
@@ -27,21 +27,21 @@ class Served(Protocol):
     """The template of its path, once it is routed."""
 
     def trace(self) -> Trace | None:
-        """Return the current place in the trace; None without a trace."""
+        """Return the current span; None without a trace."""
 
 
 SERVED: Final[ContextVar[Served | None]] = ContextVar("todo.served", default=None)
 """The request that this task serves; set by `Edge`. It is not reset, because the server logs in the task, too."""
 
 TRACE: Final[ContextVar[Callable[[], Trace] | None]] = ContextVar("todo.trace", default=None)
-"""Returns the current place in the trace, if requests are traced."""
+"""Returns the current span, if requests are traced."""
 
 _TRACEPARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _VERSION: Final = b"00"
 
 
 def traceparent(headers: Iterable[tuple[bytes, bytes]]) -> Trace | None:
-    """Return the caller's place in a trace; None unless there is one valid `traceparent` (W3C Trace Context, 3.2)."""
+    """Return the caller's span; None unless there is one valid `traceparent` (W3C Trace Context, 3.2)."""
     values = [value for name, value in headers if name == b"traceparent"]
     if len(values) != 1 or not (said := _TRACEPARENT.fullmatch(values[0])):
         return None

@@ -183,7 +183,7 @@ def _fail(span: Span, error_type: str) -> None:
 
 
 def _now(request: Span) -> Trace:
-    """Return the place of the current span; without one, of the request's span."""
+    """Return the current span; without one, the request's span."""
     at = get_current_span().get_span_context()
     if not at.is_valid:
         at = request.get_span_context()

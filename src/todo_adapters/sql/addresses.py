@@ -14,7 +14,7 @@ _SQLITE: Final = "sqlite:///"
 
 
 class Database(Struct, frozen=True):
-    """The place of the tasks: a PostgreSQL URL, a SQLite file, or neither, for this process's memory."""
+    """Where the tasks are stored: a PostgreSQL URL, a SQLite file, or neither, for this process's memory."""
 
     url: str | None = None
     file: Path | None = None

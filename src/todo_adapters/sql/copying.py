@@ -108,12 +108,12 @@ def _reporting(
     """Yield the rows; report every _REPORTED rows how many of all tables are done."""
     names = [each.name for each in TABLES]
     before = sum(numbers[name] for name in names[: names.index(table.name)])
-    total, place = sum(numbers.values()), 0
-    for place, row in enumerate(rows, start=1):
-        if place % _REPORTED == 0:
-            progress(step, before + place, total)
+    total, number = sum(numbers.values()), 0
+    for number, row in enumerate(rows, start=1):
+        if number % _REPORTED == 0:
+            progress(step, before + number, total)
         yield row
-    progress(step, before + place, total)
+    progress(step, before + number, total)
 
 
 def _database(option: str, url: str) -> Database:

@@ -5,8 +5,8 @@ from urllib.parse import unquote
 
 def decoded(text: str) -> str:
     """Return the text with its percent-encoded characters decoded, or raise ValueError if they are not UTF-8."""
-    for place, character in enumerate(text):
-        if character == "%" and not set(text[place + 1 : place + 3].ljust(2)) <= set("0123456789abcdefABCDEF"):
+    for index, character in enumerate(text):
+        if character == "%" and not set(text[index + 1 : index + 3].ljust(2)) <= set("0123456789abcdefABCDEF"):
             raise ValueError("has a % that does not begin a percent-encoded character: write it as %25")
     try:
         plain = unquote(text, errors="strict")

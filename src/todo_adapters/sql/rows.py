@@ -117,7 +117,7 @@ def conditions(query: Query, forms: Forms) -> Values:
             "has_due_date": query.has_due_date,
         }
     if query.after is not None:
-        values["at"], values["at_id"] = _place(query.after.value, forms), query.after.id
+        values["at"], values["at_id"] = _bound_value(query.after.value, forms), query.after.id
     return values
 
 
@@ -172,7 +172,7 @@ def _counted(rows: Iterable[Row], budget: MemoryBudget) -> Iterator[Row]:
     budget.take(size)
 
 
-def _place(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sort field
+def _bound_value(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of any sort field
     match value:
         case datetime():
             return forms.instant(value)

@@ -139,7 +139,7 @@ def _state() -> sa.Select[Any]:
 
 
 def live_changes() -> sa.Select[Any]:
-    """Return the statement for the user's tasks, with a null in the place of the deletion time of `gone_changes`."""
+    """Return the statement for the user's tasks, with a null for the deletion time of `gone_changes`."""
     never = sa.cast(sa.null(), tombstones.c.deleted_at.type).label("deleted_at")
     return sa.select(*TASK, never).where(tasks.c.user_id == OWNER)
 

@@ -8,7 +8,7 @@ from litestar import Controller, get
 from litestar.types import ASGIApp
 
 from todo_adapters.http.protocol.context import context_of
-from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, Position, busy, position_of
+from todo_adapters.http.protocol.event_stream import HEADERS, PAGE, EventStream, StreamPosition, busy, stream_position
 from todo_adapters.http.protocol.parameters import parse_events_query
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import Response
@@ -34,9 +34,9 @@ class EventsController(Controller):
         header = request.single_header(b"last-event-id")
         last_event_id, since = parse_events_query(request.query_string)
         start = (
-            position_of(None if header is None else header.decode("latin-1"))
-            or position_of(last_event_id)
-            or Position(since)
+            stream_position(None if header is None else header.decode("latin-1"))
+            or stream_position(last_event_id)
+            or StreamPosition(since)
         )
         counter = await request.tasks.counter(request.owner, deadline=request.deadline)
         budget = ResponseBudget(request.response_memory, request.owner)
@@ -47,7 +47,7 @@ class _Stream:
     """The stream as an ASGI application, which is a listener while it runs."""
 
     def __init__(
-        self, live: Live, user: UserId, start: Position, counter: int, expires_at: float, budget: ResponseBudget
+        self, live: Live, user: UserId, start: StreamPosition, counter: int, expires_at: float, budget: ResponseBudget
     ) -> None:
         self._live = live
         self._user = user

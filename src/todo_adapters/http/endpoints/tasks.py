@@ -17,7 +17,7 @@ from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, 
 from todo_adapters.http.protocol.task_lists import list_response
 from todo_domain import Repeated, Task
 from todo_domain.cursor import encode as encode_cursor
-from todo_domain.query import position_of
+from todo_domain.query import list_position
 
 
 class TaskController(Controller):
@@ -43,7 +43,7 @@ class TaskController(Controller):
                 return Response(304, headers=[PRIVATE, (b"etag", etag)])
             headers = [JSON, PRIVATE, (b"etag", etag)]
             if page.more:
-                cursor = encode_cursor(request.owner, query, position_of(page.tasks[-1], query.sort))
+                cursor = encode_cursor(request.owner, query, list_position(page.tasks[-1], query.sort))
                 headers.append((b"link", next_link(asked, cursor)))
             return Compressed(list_response(page.tasks, headers, budget))
 

@@ -12,7 +12,7 @@ from todo_adapters.http.protocol.methods import allow, has_head, options_respons
 from todo_adapters.http.protocol.parameters import path_user
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_domain import Caller, TokenVerifier, Unauthenticated, Unavailable, UserId
-from todo_domain.owner import require_own_place
+from todo_domain.owner import require_own_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -77,7 +77,7 @@ class Authentication(ASGIMiddleware):
         context.caller = caller = await self._verified(context)
         if self._user_rate is not None:
             self._user_rate.spend(caller.user)
-        require_place(caller.user, scope)
+        require_path_user(caller.user, scope)
         context.parts = self._parts
         request = TaskRequest(scope, receive, send)
         try:
@@ -110,8 +110,8 @@ def bearer_token(context: RequestContext) -> str:
     return tokens[0].decode("latin-1")
 
 
-def require_place(user: UserId, scope: Scope) -> None:
+def require_path_user(user: UserId, scope: Scope) -> None:
     """Raise Forbidden unless the path is this user's."""
-    place = path_user(scope["path_params"]["user_id"])
-    if place != "me":
-        require_own_place(user, place)
+    named = path_user(scope["path_params"]["user_id"])
+    if named != "me":
+        require_own_path(user, named)

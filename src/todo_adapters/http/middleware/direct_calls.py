@@ -70,7 +70,7 @@ class DirectCalls:
         self._call = authentication.call
         self._shapes: dict[int, list[_Shape]] = {}
         for route in app.routes:
-            if isinstance(route, HTTPRoute) and _has_a_place(route, app.routes):
+            if isinstance(route, HTTPRoute) and _is_in_table(route, app.routes):
                 self._add(route)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -99,7 +99,7 @@ class DirectCalls:
         names = [(part.name, at) for at, part in enumerate(route.path_components) if not isinstance(part, str)]
         fixed = tuple(at for at, part in enumerate(route.path_components) if isinstance(part, str))
         shapes = self._shapes.setdefault(len(route.path_components), [])
-        shape = next((each for each in shapes if each.places == fixed), None)
+        shape = next((each for each in shapes if each.fixed_indexes == fixed), None)
         if shape is None:
             shapes.append(shape := _Shape(fixed, itemgetter(*fixed), {}))
         shape.routes[shape.fixed(route.path_components)] = _Route(route.path_format, names, handlers)
@@ -116,12 +116,12 @@ class _Route(NamedTuple):
 class _Shape(NamedTuple):
     """The routes of one length with fixed segments in the same positions, by these segments, which `fixed` returns."""
 
-    places: tuple[int, ...]
+    fixed_indexes: tuple[int, ...]
     fixed: Callable[[Sequence[Any]], Any]
     routes: dict[Any, _Route]
 
 
-def _has_a_place(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
+def _is_in_table(route: BaseRoute, routes: Iterable[BaseRoute]) -> bool:
     """Return whether a route is in the table: its names accept any text, and no other route has precedence.
 
     Another route has precedence if it has a fixed segment in the position of a name and equal segments before it:

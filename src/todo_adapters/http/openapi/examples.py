@@ -164,7 +164,7 @@ def batched(body: Example) -> Example:
     operations = parse_batch(encode(body)).operations
     snapshot = Snapshot(COUNTER, 2, [RENT, GROCERIES], [DELETED], {DELETED.id: TRASHED.task})
     planned = plan(operations, snapshot, owner=OWNER, quota=DEFAULT_QUOTA, now=NOW)
-    ids = {uid: NEXT_ID + place for place, uid in enumerate(planned.changes.made)}
+    ids = {uid: NEXT_ID + index for index, uid in enumerate(planned.changes.made)}
     return as_json(batch_results(settled(planned, Kept(COUNTER, ids))))
 
 

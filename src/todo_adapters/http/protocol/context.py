@@ -85,7 +85,7 @@ class RequestContext:
         self._trace = TRACE.get()
 
     def trace(self) -> Trace | None:
-        """Return the current place in the trace: of the current span, else of the caller."""
+        """Return the current span of the trace, else the caller's span."""
         return self._trace() if self._trace else traceparent(self._headers)
 
     def details(self) -> dict[str, str | None]:

@@ -57,7 +57,7 @@ _OUTAGE: Final = 2.0
 _REVISION = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 
 
-class Position(NamedTuple):
+class StreamPosition(NamedTuple):
     """The position that a stream continues from: a revision, None for the counter now.
 
     `known` is False if the client's value is not a revision.
@@ -67,13 +67,13 @@ class Position(NamedTuple):
     known: bool = True
 
 
-def position_of(last_event_id: str | None) -> Position | None:
+def stream_position(last_event_id: str | None) -> StreamPosition | None:
     """Return the position in a `Last-Event-ID`, None if that is absent or empty, unknown if it is not a revision."""
     if not last_event_id:
         return None
     if _REVISION.fullmatch(last_event_id) and int(last_event_id) <= LARGEST_ID:
-        return Position(int(last_event_id))
-    return Position(None, known=False)
+        return StreamPosition(int(last_event_id))
+    return StreamPosition(None, known=False)
 
 
 def event(name: str, data: object, *, id_: int | None = None) -> bytes:
@@ -105,7 +105,7 @@ class EventStream:
         self,
         listener: Listener,
         *,
-        start: Position,
+        start: StreamPosition,
         counter: int,
         read: Callable[[int], Awaitable[Changes]],
         count: Callable[[], Awaitable[int]],

@@ -85,7 +85,7 @@ class ImportedTask(NewTask):
 class SkippedOut(Struct):
     """An entry of the file that was not imported."""
 
-    index: Annotated[int, Meta(ge=0, description="Its place in `tasks`, from 0.")]
+    index: Annotated[int, Meta(ge=0, description="Its index in `tasks`, from 0.")]
     field: Annotated[str, about("The member that breaks the rule; null if no single member does.")] | None
     reason: Annotated[str, about("The rule; a sentence whose subject is the field, or else the entry.")]
 
@@ -124,9 +124,9 @@ class CheckedFile(NamedTuple):
     begin: int
 
     def entries(self) -> Iterator[tuple[int, Entry | TodoError] | None]:
-        """Yield each entry, or the error that skips it, with the place behind it; None where `elements` yields None."""
-        for place in elements(self.raw, self.begin):
-            yield None if place is None else (place[1], _entry(self.raw, *place))
+        """Yield each entry, or the error that skips it, with the position behind it; None where `elements` does."""
+        for part in elements(self.raw, self.begin):
+            yield None if part is None else (part[1], _entry(self.raw, *part))
 
 
 class _WholeEntry(Invalid):
@@ -199,7 +199,7 @@ def _check_entry(raw: bytes, begin: int, end: int) -> None:
 
 
 def _entry(raw: bytes, begin: int, end: int) -> Entry | Invalid:
-    """Return the entry at this place, or the error that skips it."""
+    """Return the entry at this position, or the error that skips it."""
     if end - begin > LARGEST_ENTRY:
         return _WholeEntry(f"is longer than {LARGEST_ENTRY:,} bytes")
     try:

@@ -77,7 +77,7 @@ Tags = Annotated[list[Tag], Meta(description="Distinct, ignoring case; their ord
 TaskPosition = Annotated[
     str,
     Meta(
-        description="A place in the client's own order, compared by ASCII code; null if there is none.",
+        description="A position in the client's own order, compared by ASCII code; null if there is none.",
         extra_json_schema=_POSITION,
     ),
 ]

@@ -36,7 +36,7 @@ def changes_response(changes: Changes, headers: list[Header], budget: ResponseBu
     """Return the response with a page of changes. Sending a long one empties the page's list."""
     if _is_short(len(changes.tasks), budget):
         return _whole(encode(changes_out(changes)), headers, budget)
-    # Split at the place of the tasks: {"tasks":[…],"deleted":[…],"revision":…,"has_more":…}
+    # Split at the tasks: {"tasks":[…],"deleted":[…],"revision":…,"has_more":…}
     before, between, after = encode(changes_out(changes._replace(tasks=[]))).partition(b"[")
     return StreamingResponse(_pieces(before + between, changes.tasks, task_out, after), headers)
 

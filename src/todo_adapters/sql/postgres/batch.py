@@ -136,11 +136,11 @@ def _apply() -> sa.Select[Any]:
         .returning((users.c.revision - _WRITES).label("begun"))
         .cte("turn")
     )
-    new = _rows("made", sa.column("place", sa.BigInteger), *_whole_columns())
+    new = _rows("made", sa.column("ordinal", sa.BigInteger), *_whole_columns())
     row = _task_row(new, turn)
     made = (
         sa.insert(tasks)
-        .from_select(list(row), sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.place))
+        .from_select(list(row), sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.ordinal))
         .returning(tasks.c.id, tasks.c.uid)
         .cte("made")
     )
@@ -252,10 +252,10 @@ def snapshot_of(rows: Sequence[Row]) -> Snapshot:
 def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: bool) -> Values:
     """Return the parameters of `apply` and of the statements around it."""
     begun = changes.revision
-    places = {uid: place for place, uid in enumerate(changes.made)}
+    ordinals = {uid: ordinal for ordinal, uid in enumerate(changes.made)}
     passing = [task for task in changes.deleted if task.id == 0]
     restored = changes.restored
-    made = [_row(task, begun, place=places[task.uid or ""]) for task in (*changes.tasks, *passing) if task.id == 0]
+    made = [_row(task, begun, ordinal=ordinals[task.uid or ""]) for task in (*changes.tasks, *passing) if task.id == 0]
     edited = [_row(task, begun) for task in changes.tasks if task.id and task.id not in changes.tombstones]
     back = [_row(task, begun) for task in changes.tasks if task.id in changes.tombstones]
     deleted = [_row(task, begun) for task in changes.deleted]

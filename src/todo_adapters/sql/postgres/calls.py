@@ -62,13 +62,13 @@ class PostgresCalls:
         self,
         urls: Sequence[str],
         *,
-        heard: Callable[[str], None],
+        received: Callable[[str], None],
         reconnected: Callable[[], None],
-        noted: Callable[[Literal["sent", "heard"], int], None],
+        counted: Callable[[Literal["sent", "received"], int], None],
     ) -> Notifications:
         """Return the notifier between workers; `urls` are the connection strings to listen on, the best first."""
         infos = [libpq_url(url) for url in urls]
-        return Notifications(self._client, infos, heard=heard, reconnected=reconnected, noted=noted)
+        return Notifications(self._client, infos, received=received, reconnected=reconnected, counted=counted)
 
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """See `Tasks`; serving needs row-level security in force."""

@@ -55,12 +55,12 @@ FACTS: Final = Transaction(
 )
 """Returns one row for `require_ready`, which begins with the names of the distributed tables, or null."""
 
-HEARD: Final = Transaction(
+USER_ON_NODE: Final = Transaction(
     sa.select(
         sa.func.coalesce(sa.func.max(users.c.id), sa.func.current_setting(_text("todo.user_id"), sa.true()))
     ).where(this_user)
 )
-"""Reads the setting `todo.user_id` on the node of a user, who may have no rows; returns one row for `require_heard`."""
+"""Returns the setting `todo.user_id` of the node of a user, who may have no rows, for `require_user_on_node`."""
 
 WALLS: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
 """Reads the state of each shard, and so needs every table to be distributed; returns rows for `require_walls`."""
@@ -92,9 +92,9 @@ def require_ready(distributed: list[str] | None, logs_in: bool, gives_ids: bool)
         raise Unavailable(f"tasks get no ids: grant USAGE on the sequence of tasks.id to {ROLE}")
 
 
-def require_heard(user: str, heard: str | None) -> None:
+def require_user_on_node(user: str, received: str | None) -> None:
     """Raise NotIsolated unless the node shows the rows of this user."""
-    if heard != user:
+    if received != user:
         raise NotIsolated(NOT_PROPAGATED)
 
 

@@ -124,13 +124,13 @@ def _names(table: sa.Table) -> sql.Composed:
 
 def _converter(table: sa.Table, by_type: dict[sa.types.TypeEngine[Any], Convert]) -> Callable[[Row], Row]:
     """Return the function that converts a row to the forms of the other engine."""
-    places = [(place, by_type[column.type]) for place, column in enumerate(table.columns) if column.type in by_type]
+    changes = [(index, by_type[column.type]) for index, column in enumerate(table.columns) if column.type in by_type]
 
     def convert(row: Row) -> Row:
         values = list(row)
-        for place, change in places:
-            if values[place] is not None:
-                values[place] = change(values[place])
+        for index, change in changes:
+            if values[index] is not None:
+                values[index] = change(values[index])
         return tuple(values)
 
     return convert

@@ -107,8 +107,8 @@ async def _check(client: PostgresClient, deadline: Deadline) -> None:
     if on_citus:
         ((ready,),) = await client.run(citus.FACTS, {"owner": _NOBODY}, deadline=deadline)
         citus.require_ready(*ready)
-        (((heard,),),) = await client.run(citus.HEARD, {"owner": _SOMEBODY}, deadline=deadline)
-        citus.require_heard(_SOMEBODY, heard)
+        (((received,),),) = await client.run(citus.USER_ON_NODE, {"owner": _SOMEBODY}, deadline=deadline)
+        citus.require_user_on_node(_SOMEBODY, received)
     (((revision, walled, visible, read_only),),) = await client.run(_FACTS, {"owner": _NOBODY}, deadline=deadline)
     if is_behind(revision):
         raise Unavailable(BEHIND)

@@ -91,7 +91,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
             try:
                 if needed(found):
                     if found == BASE:
-                        _require_place(connection)
+                        _require_schema(connection)
                     _require_free_names(connection, found)
                     connection.rollback()  # Alembic begins and commits by itself, unless a transaction is open already
                     change(connection)
@@ -135,7 +135,7 @@ def _standing(connection: sa.Connection) -> str:
     return BASE
 
 
-def _require_place(connection: sa.Connection) -> None:
+def _require_schema(connection: sa.Connection) -> None:
     """Raise MigrationError if the tables cannot be made, because of the encoding or a missing schema."""
     if connection.scalar(sa.text("SELECT current_setting('server_encoding')")) != "UTF8":
         raise MigrationError(ENCODING)

@@ -49,7 +49,7 @@ _BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 _PROBE: Final = "probe:"
 
-_NOT_HEARD: Final = (psycopg.Error, Unavailable, TimeoutError)
+_UNREACHABLE: Final = (psycopg.Error, Unavailable, TimeoutError)
 """The errors that end an attempt to listen on a URL."""
 
 _NOTIFY: Final = Transaction(
@@ -60,9 +60,9 @@ _NOTIFY: Final = Transaction(
 class Notifications:
     """One worker's LISTEN connection and its NOTIFYs.
 
-    `urls` are the connection strings to listen on, the best first; the first that passes the probe is used. `heard` is
-    called with the digest of each user named, `reconnected` after a gap in which notifications may have been lost, and
-    `noted` with the number of users that a notification named.
+    `urls` are the connection strings to listen on, the best first; the first that passes the probe is used. `received`
+    is called with the digest of each user named, `reconnected` after a gap in which notifications may have been lost,
+    and `counted` with the number of users that a notification named.
     """
 
     def __init__(
@@ -70,15 +70,15 @@ class Notifications:
         client: PostgresClient,
         urls: Sequence[str],
         *,
-        heard: Callable[[str], None],
+        received: Callable[[str], None],
         reconnected: Callable[[], None],
-        noted: Callable[[Literal["sent", "heard"], int], None],
+        counted: Callable[[Literal["sent", "received"], int], None],
     ) -> None:
         self._client = client
         self._urls = [with_defaults(url) for url in urls]
-        self._heard = heard
+        self._received = received
         self._reconnected = reconnected
-        self._noted = noted
+        self._counted = counted
         self._pending: set[str] = set()
         self._wanted = asyncio.Event()
         self._probe: tuple[str, asyncio.Future[None]] | None = None
@@ -107,21 +107,21 @@ class Notifications:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def first_heard(self) -> int | None:
+    async def first_delivering(self) -> int | None:
         """Return the index of the first URL on which a NOTIFY through the pool arrives, None if there is none.
 
         It takes at most PROBE_TIMEOUT and the time of a connection for each URL.
         """
-        for place, url in enumerate(self._urls):
-            with suppress(*_NOT_HEARD):
+        for index, url in enumerate(self._urls):
+            with suppress(*_UNREACHABLE):
                 async with self._proved(url):
-                    return place
+                    return index
         return None
 
     async def _listen(self, url: str) -> bool:
         """Listen on one connection until it breaks or falls silent; return whether it ever worked."""
         worked = False
-        with suppress(*_NOT_HEARD):
+        with suppress(*_UNREACHABLE):
             async with self._proved(url) as receiving:
                 worked = self.listening = True
                 try:
@@ -155,9 +155,9 @@ class Notifications:
                     self._probe[1].set_result(None)
                 continue
             digests = notification.payload.split(",")
-            self._noted("heard", len(digests))
+            self._counted("received", len(digests))
             for digest in digests:
-                self._heard(digest)
+                self._received(digest)
 
     async def prove(self) -> None:
         """Return if a NOTIFY sent through the pool arrives here within PROBE_TIMEOUT; raise TimeoutError if not."""
@@ -179,7 +179,7 @@ class Notifications:
                 some = named[start : start + _LONGEST_PAYLOAD]
                 with suppress(Unavailable):  # the poll wakes the listeners of other workers
                     await self._notify(",".join(some))
-                    self._noted("sent", len(some))
+                    self._counted("sent", len(some))
                 await asyncio.sleep(_PAUSE)
 
     async def _notify(self, payload: str) -> None:

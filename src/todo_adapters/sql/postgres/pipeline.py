@@ -150,8 +150,8 @@ class PipelineConnection:
         if self._watch is not None:
             self._watch.cancel()
         lost, self._in_flight = self._in_flight, deque()
-        for place, sent in enumerate(lost):
-            sent.settle(reason if reason is not None and place == 0 else OperationalError("the connection was closed"))
+        for index, sent in enumerate(lost):
+            sent.settle(reason if reason is not None and index == 0 else OperationalError("the connection was closed"))
 
     def _send(
         self,
@@ -188,7 +188,7 @@ class PipelineConnection:
         for number, statement in enumerate(transaction.statements):
             if self.citus and number == 1:  # behind the context
                 self._pg.send_query_params(user_on_nodes(self._pg, values["owner"]), [])
-            arguments = [dumped[place] for place in statement.places]
+            arguments = [dumped[index] for index in statement.parameter_indexes]
             if self.pooled:
                 self._pg.send_query_params(statement.text, arguments)
             else:

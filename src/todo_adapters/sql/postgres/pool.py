@@ -29,7 +29,7 @@ def with_defaults(info: str) -> str:
 
 
 class PoolSlot:
-    """A place for one connection, and how many callers use it: at most `depth`, one if the connection is pooled."""
+    """A slot for one connection, and how many callers use it: at most `depth`, one if the connection is pooled."""
 
     __slots__ = ("_depth", "connection", "load", "making")
 

@@ -109,11 +109,11 @@ def _purge(
             values = expired(user, now, trash_kept, POSTGRESQL) | {"timeout": _TIMEOUT, "lock_timeout": _TIMEOUT}
             cursor = psycopg.RawCursor(connection)
             with connection.transaction():
-                cursor.execute(context.text, [values[names[place]] for place in context.places])
+                cursor.execute(context.text, [values[names[index]] for index in context.parameter_indexes])
                 if citus:
                     cursor.execute(_PROPAGATES)
                     cursor.execute(user_on_nodes(connection.pgconn, user))
                 for statement in statements:
-                    cursor.execute(statement.text, [values[names[place]] for place in statement.places])
+                    cursor.execute(statement.text, [values[names[index]] for index in statement.parameter_indexes])
             cursors.append(cursor)
     return [cursor.fetchall()[0] for cursor in cursors]

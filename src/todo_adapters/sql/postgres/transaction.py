@@ -52,14 +52,14 @@ _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
 
 class Statement(NamedTuple):
-    """One statement as it travels; `places` says which of the transaction's parameters its own are, in order.
+    """One statement as it travels; `parameter_indexes` are those of its parameters among the transaction's, in order.
 
     The name is a digest of the text, so two statements under one name are the same.
     """
 
     name: bytes
     text: bytes
-    places: tuple[int, ...]
+    parameter_indexes: tuple[int, ...]
 
 
 class Transaction:

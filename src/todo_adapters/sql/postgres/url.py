@@ -74,8 +74,8 @@ def _require_sound(rest: str) -> None:
         raise ValueError("has a space or a control character: write it percent-encoded, a space as %20")
     decoded(rest)
     credentials = re.match("[^@/]*@", rest)
-    place = rest[credentials.end() :] if credentials else rest
-    authority_and_path, _, query = place.partition("?")
+    authority_and_more = rest[credentials.end() :] if credentials else rest
+    authority_and_path, _, query = authority_and_more.partition("?")
     if "@" in authority_and_path:
         raise ValueError("has an @ or a / in its user or password: write @ as %40 and / as %2F")
     _require_known(query, quiet="@" in query)

@@ -133,7 +133,7 @@ def changing(
 
 
 def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.Insert:
-    """Put a tombstone in the place of the task that matches, if `expected` is null or holds its revision.
+    """Replace the task that matches by a tombstone, if `expected` is null or holds its revision.
 
     With `to_trash`, the trash gets the task.
     """
