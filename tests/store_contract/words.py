@@ -29,3 +29,27 @@ NASTY = [
     "null",
     "0",
 ]
+
+NASTY_IN_FILES = [
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "'quoted",
+    "\t=1",
+    "\r=1",
+    'a,"b";c',
+    "two\r\nlines",
+    "a\rb\nc\n\nd",
+    "C:\\New folder\\new\\\\N",
+    "back\\slash \\n \\, \\;",
+    "BEGIN:VTODO\r\nSUMMARY:forged\r\nEND:VTODO",
+    "x\r\nEND:VCALENDAR",
+    '="a\nb"',
+    "\u2028line\u2029separators",
+    "😀" * 80,
+    "e\u0301" * 100,
+    "a:b;c=d^n^'",
+    "",
+]
+"""Texts that break the formats of files: those that spreadsheets calculate, and those that forge lines."""

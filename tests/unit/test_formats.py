@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from store_contract.words import NASTY_IN_FILES as NASTY
 from support import strategies
 from support.clock import FakeClock
 from todo_adapters.formats import calendar, spreadsheet
@@ -18,28 +19,6 @@ from todo_domain.instants import text_of_instant
 from todo_domain.task import check_new, new_task
 
 NOW = FakeClock().now
-NASTY = [
-    "=1+1",
-    "+1",
-    "-1",
-    "@SUM(A1)",
-    "'quoted",
-    "\t=1",
-    "\r=1",
-    'a,"b";c',
-    "two\r\nlines",
-    "a\rb\nc\n\nd",
-    "C:\\New folder\\new\\\\N",
-    "back\\slash \\n \\, \\;",
-    "BEGIN:VTODO\r\nSUMMARY:forged\r\nEND:VTODO",
-    "x\r\nEND:VCALENDAR",
-    '="a\nb"',
-    "\u2028line\u2029separators",
-    "😀" * 80,
-    "e\u0301" * 100,
-    "a:b;c=d^n^'",
-    "",
-]
 
 
 def task_of(members, *, uid=None):
