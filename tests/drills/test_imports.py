@@ -31,7 +31,7 @@ GIVEN_BY_THE_SERVICE = ("id", "uid", "user_id", "status", "revision", "updated_a
 
 
 def served(directory, **settings):
-    return Served(directory, TODO_JWT_SECRET=SECRET, TODO_QUOTA=str(TASKS + UNNAMED + 100), **settings)
+    return Served(directory, TODO_JWT_SECRET=SECRET, TODO_MAX_TASKS_PER_USER=str(TASKS + UNNAMED + 100), **settings)
 
 
 def call(service, method, path, user, body=None):
