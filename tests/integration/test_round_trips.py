@@ -1,5 +1,6 @@
 """What an operation costs on the way: with 50 ms to PostgreSQL and back, one round trip each, a PUT by id two."""
 
+import asyncio
 import time
 from contextlib import aclosing
 from statistics import median
@@ -10,7 +11,7 @@ from servers.delay import DelayProxy
 from support.clock import FakeClock
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_domain import ExtraPatch, Once, PatchTask, Put, PutTask, Query, TaskService
+from todo_domain import ExtraPatch, Once, PatchTask, Put, PutTask, Query, TaskService, user_id
 
 ROUND_TRIP = 0.05
 UID = "0199c3a8-5d1e-7c4f"
@@ -68,6 +69,26 @@ async def test_reads_and_writes_take_one_round_trip_and_a_put_by_id_two(far_away
     print({name: round(figure, 2) for name, figure in {**trips, "put": put}.items()})  # noqa: T201  the figures, for -s
     assert {name: figure for name, figure in trips.items() if figure > 1.3} == {}
     assert put <= 2.3
+
+
+async def test_a_write_of_many_clients_does_not_wait_for_the_round_trip_of_another(far_away):
+    users = [user_id(f"user {number}") for number in range(64)]
+
+    async def client(user, times):
+        (await far_away.create(user, title="connects"))
+        for number in range(8):
+            begun = time.perf_counter()
+            task = (await far_away.create(user, title="x")).task
+            edited = time.perf_counter()
+            await far_away.edit(user, task.id, title=f"{number}")
+            times += [(edited - begun) / ROUND_TRIP, (time.perf_counter() - edited) / ROUND_TRIP]
+
+    found = []
+    while len(found) < 5 and min(found, default=2) > 1.6:  # on a busy machine everything takes its time
+        times: list[float] = []
+        await asyncio.gather(*(client(user, times) for user in users))
+        found.append(median(times))
+    assert min(found) <= 1.6
 
 
 SENT = {  # units, and the statements in them with the context of each

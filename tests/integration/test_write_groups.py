@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import random
 import time
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from servers.delay import DelayProxy
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import QuotaReached, Stale, TaskService, Unavailable, user_id
@@ -52,6 +54,13 @@ def users(ann):
 
 async def asleep(store, owner):
     await store._client.run(SLEEPS, {"owner": owner}, deadline=Deadline.within(10))
+
+
+@contextmanager
+def far_away(server, database, *, round_trip):
+    """A proxy before the server, and the URL of the database behind it."""
+    with DelayProxy(server.port, round_trip=round_trip) as proxy:
+        yield proxy, server.url(database, PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD, port=proxy.port)
 
 
 async def revisions(tasks, users):
@@ -180,36 +189,89 @@ async def test_a_user_whose_lock_is_held_for_long_has_one_connection_at_most(
 async def test_of_a_group_that_was_cut_off_nothing_is_known_and_the_next_one_is_sent(
     postgres_server, postgres_database, store, users
 ):
-    with DelayProxy(postgres_server.port, round_trip=0.001) as proxy:
-        login, password = PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD
-        url = postgres_server.url(postgres_database, login, password, port=proxy.port)
-        async with aclosing(PostgresTasks(url)) as far_away:
-            tasks = TaskService(far_away, clock=FakeClock())
+    with far_away(postgres_server, postgres_database, round_trip=0.001) as (proxy, url):
+        async with aclosing(PostgresTasks(url)) as distant:
+            tasks = TaskService(distant, clock=FakeClock())
             await tasks.create(users[0], title="connects")
             proxy.freeze()
-            writing = [asyncio.create_task(tasks.create(user, title="x")) for user in users]
-            while far_away.connections()["waiting"] != len(users) - MOST:  # noqa: ASYNC110  nothing tells
+            names = users[:MOST]
+            writing = [asyncio.create_task(tasks.create(user, title="x")) for user in (*names, *names[:4])]
+            while distant.connections()["waiting"] != 4:  # noqa: ASYNC110  nothing tells
                 await asyncio.sleep(0)
             proxy.cut()
             proxy.restore()
             endings = await asyncio.gather(*writing, return_exceptions=True)
             sent, waited = endings[:MOST], endings[MOST:]
             assert [(type(error), error.outcome_unknown) for error in sent] == [(Unavailable, True)] * MOST
-            assert [created.task.user_id for created in waited] == users[MOST:]
-            assert await revisions(TaskService(store), users) == [1, *[0] * (MOST - 1), *[1] * len(waited)]
+            assert [created.task.user_id for created in waited] == names[:4]
+            assert await revisions(TaskService(store), names) == [2, 1, 1, 1, *[0] * (MOST - 4)]
 
 
-async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann, bob):
+async def test_a_connection_that_breaks_takes_no_group_but_its_own_with_it(
+    postgres_server, postgres_database, tasks, users, ann, bob
+):
+    async def asleep_on_the_server(number):
+        query = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' ORDER BY xact_start"
+        found = []
+        while len(found) < number:
+            await asyncio.sleep(0.005)
+            found = [pid for (pid,) in postgres_server.execute(query)]
+        return found
+
+    with far_away(postgres_server, postgres_database, round_trip=0.02) as (_, url):
+        async with aclosing(PostgresTasks(url)) as distant:
+            far = TaskService(distant, clock=FakeClock())
+            await asyncio.gather(*(far.create(user, title="connects") for user in users[:2]))
+            broken = [asyncio.create_task(asleep(distant, ann)), asyncio.create_task(far.create(users[0], title="x"))]
+            await asleep_on_the_server(1)
+            whole = [asyncio.create_task(asleep(distant, bob)), asyncio.create_task(far.create(users[1], title="x"))]
+            first, _ = await asleep_on_the_server(2)
+            postgres_server.execute(f"SELECT pg_terminate_backend({first})")
+            lost = await asyncio.gather(*broken, return_exceptions=True)
+            assert [(type(error), error.outcome_unknown) for error in lost] == [(Unavailable, True)] * 2
+            assert (await asyncio.gather(*whole))[1].task.user_id == users[1]
+    assert await revisions(tasks, users[:2]) == [1, 2]
+
+
+async def test_groups_in_flight_together_have_no_user_in_common(
+    postgres_server, postgres_database, tasks, users, monkeypatch
+):
+    in_flight, together = [], set()
+    send_group = PipelineConnection.send_group
+
+    def watched(self, group, *, done):
+        owners = {values["owner"] for _, values in group}
+        assert not any(owners & others for others in in_flight)
+        in_flight.append(owners)
+        together.add(len(in_flight))
+
+        def ended():
+            in_flight.remove(owners)
+            done()
+
+        return send_group(self, group, done=ended)
+
+    with far_away(postgres_server, postgres_database, round_trip=0.02) as (_, url):
+        async with aclosing(PostgresTasks(url)) as distant:
+            monkeypatch.setattr(PipelineConnection, "send_group", watched)
+            far = TaskService(distant, clock=FakeClock())
+            asked = random.choices(users, k=200)
+            await asyncio.gather(*(far.create(user, title="x") for user in asked))
+    assert max(together) > 1
+    assert await revisions(tasks, users) == [asked.count(user) for user in users]
+
+
+async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann):
     sleeping = asyncio.create_task(asleep(store, ann))
     await asyncio.sleep(0.05)
-    waiting = asyncio.create_task(tasks.create(bob, title="x"))
+    waiting = asyncio.create_task(tasks.create(ann, title="x"))
     await asyncio.sleep(0.05)
     assert store.connections()["waiting"] == 1
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert not sleeping.done()
     await sleeping
-    assert (await tasks.create(bob, title="y")).task.revision == 1
+    assert (await tasks.create(ann, title="y")).task.revision == 1
     assert store.connections()["waiting"] == 0
 
 
@@ -224,15 +286,15 @@ async def test_a_write_that_is_cancelled_on_its_way_is_decided_when_the_cancella
     await sleeping
 
 
-async def test_a_write_that_waits_for_its_group_until_its_deadline_has_not_happened(store, tasks, ann, bob):
+async def test_a_write_that_waits_for_its_group_until_its_deadline_has_not_happened(store, tasks, ann):
     sleeping = asyncio.create_task(asleep(store, ann))
     await asyncio.sleep(0.05)
     with pytest.raises(Unavailable) as caught:
-        await tasks.create(bob, title="x", deadline=Deadline.within(0.5))
+        await tasks.create(ann, title="x", deadline=Deadline.within(0.5))
     assert not caught.value.outcome_unknown
     assert not sleeping.done()
     await sleeping
-    assert (await tasks.create(bob, title="y")).task.revision == 1
+    assert (await tasks.create(ann, title="y")).task.revision == 1
 
 
 async def test_a_slow_write_of_a_group_leaves_the_others_the_time_they_need(store, tasks, ann, bob):

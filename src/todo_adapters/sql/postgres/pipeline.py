@@ -45,6 +45,8 @@ class PipelineConnection:
     def __init__(self, connection: AsyncConnection[Row], session: Session) -> None:
         self.pooled = session.pooled
         self.citus = session.citus
+        self.distance = session.distance
+        """Seconds of the fastest round trip that is known, which the users of the connection measure."""
         if self.pooled:
             connection.adapters.register_loader("timestamptz", Instant)
         self._connection = connection  # kept, because it closes when it is collected

@@ -29,14 +29,18 @@ def with_defaults(info: str) -> str:
 
 
 class PoolSlot:
-    """A slot for one connection, and how many callers use it: at most `depth`, one if the connection is pooled."""
+    """A slot for one connection, and how many callers use it: at most `depth`, one if the connection is pooled.
 
-    __slots__ = ("_depth", "connection", "load", "making")
+    `groups` is how many of these callers are groups of writes; the groups count it.
+    """
+
+    __slots__ = ("_depth", "connection", "groups", "load", "making")
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
         self.connection: PipelineConnection | None = None
         self.load = 0
+        self.groups = 0
         self.making: asyncio.Task[None] | None = None
 
     @property
@@ -88,6 +92,20 @@ class Pool:
     def at_hand(self) -> tuple[PoolSlot, PipelineConnection] | None:
         """Return a slot and its connection, if one can be used at once."""
         slot = self._idlest()
+        if slot is None or (connection := slot.open) is None:
+            return None
+        slot.load += 1
+        return slot, connection
+
+    def for_group(self) -> tuple[PoolSlot, PipelineConnection] | None:
+        """Return what `at_hand` returns, for a group of writes; None if all slots have other callers than groups.
+
+        A group does not join other callers, of whom one may wait for a lock for long.
+        """
+        if self._closed or self._waiting:
+            return None
+        slots = [slot for slot in self._slots if slot.load == slot.groups and slot.has_capacity]
+        slot = min(slots, key=lambda slot: (slot.load, slot.connection is None), default=None)
         if slot is None or (connection := slot.open) is None:
             return None
         slot.load += 1

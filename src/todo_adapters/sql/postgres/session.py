@@ -7,6 +7,7 @@ that poolers keep for each client are set; `check_session` reports other wrong s
 from __future__ import annotations
 
 import re
+import time
 from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
@@ -43,10 +44,15 @@ ENCODING: Final = "the database cannot hold every text: create it with the encod
 
 
 class Session(NamedTuple):
-    """Properties of a connection: whether it leads through a pooler, and whether the database is one of Citus."""
+    """Properties of a connection.
+
+    They are whether it leads through a pooler, whether the database is one of Citus, and how many seconds a round trip
+    took.
+    """
 
     pooled: bool
     citus: bool
+    distance: float
 
 
 async def prepare(connection: AsyncConnection[Row]) -> Session:
@@ -55,7 +61,9 @@ async def prepare(connection: AsyncConnection[Row]) -> Session:
     Raises Unavailable for a database whose encoding cannot store every text, and for one of Citus where the nodes would
     not learn the user. Raises psycopg.Error.
     """
+    begun = time.monotonic()
     row = await (await connection.execute(_FOUND)).fetchone()
+    distance = time.monotonic() - begun
     pid, citus, encoding, *values = row or ()
     if encoding != "UTF8":
         raise Unavailable(ENCODING)
@@ -66,7 +74,7 @@ async def prepare(connection: AsyncConnection[Row]) -> Session:
     for name in wrong:
         if not pooled or name in _KEPT_BY_POOLERS:
             await connection.execute("SELECT set_config(%s, %s, false)", [name, _NEEDED[name]])
-    return Session(pooled, citus)
+    return Session(pooled, citus, distance)
 
 
 def _is_wrong(name: str, value: str | None) -> bool:

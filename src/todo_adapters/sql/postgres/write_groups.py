@@ -4,6 +4,10 @@ The writes that come while a group is on its way form the next one. Each has its
 security, and takes the lock of its user. Groups take these locks in the order of the users, so that no two groups wait
 for each other. If a write fails, its whole group is rolled back: that write runs alone and gets its own outcome; the
 others join another group.
+
+If the database is near, one group is in flight at a time, because larger groups cost less. If it is far away, several
+are, on different connections, so that a write does not wait for the whole way of the group before it; two groups in
+flight have no user in common, so that neither waits for a lock of the other.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -35,14 +39,21 @@ from todo_domain.errors import Unavailable
 _MOST: Final = 16
 """Writes in a group. If its connection breaks, the outcome of all of them is unknown."""
 
+_MOST_IN_FLIGHT: Final = 8
+"""Groups in flight, if the database is far away."""
+
+_APART: Final = 0.004
+"""Seconds between two groups that are in flight together: at least this, and at least a _MOST_IN_FLIGHT-th of the
+distance of the database. A database whose distance is no more than this is near."""
+
 _LOCK_TIMEOUT: Final = 50
 """Milliseconds that a group waits for a lock, and so the longest that one held lock delays other users' writes."""
 
 _TRIES: Final = 2
 """Groups that may fail through other writes before a write runs alone."""
 
-_LONGEST_QUEUE: Final = 1_000
-"""Writes that may wait for their group. The next one is refused at once, not after seconds."""
+_MOST_PRESENT: Final = 1_000
+"""Writes that may wait for their group or be on their way. The next one is refused at once, not after seconds."""
 
 
 class GroupedWrite:
@@ -78,18 +89,29 @@ class GroupedWrite:
         self.fail(Unavailable(TOO_SLOW) if self.group is None else OverdueError("no result in time"))
 
 
+class _Group(NamedTuple):
+    """Writes in flight, in the order of their users; `left` is when they were sent, a time of the event loop."""
+
+    writes: list[GroupedWrite]
+    connection: PipelineConnection
+    left: float
+
+
 class WriteGroups:
-    """Forms the groups, one at a time, and sends each on a connection of the pool, if the pool allows groups."""
+    """Forms the groups and sends each on a connection of the pool, if the pool allows groups."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._present = 0
+        """Writes that have entered and not left."""
         self._waiting: deque[GroupedWrite] = deque()
+        self._in_flight: list[_Group] = []
+        """The groups in the order in which they left."""
         self._alone: dict[str, GroupedWrite] = {}
         """By user, the write that made its group fail. It runs alone."""
         self._held: dict[str, list[GroupedWrite]] = {}
-        """The other writes of these users. They wait for that one, because they may need what it waits for."""
-        self._busy = False
-        self._due = False
+        """By user of whom a write is in flight or runs alone, the writes that wait for it: they may need its lock."""
+        self._due: asyncio.Handle | None = None
         self._taking: asyncio.Task[None] | None = None
 
     @property
@@ -103,8 +125,9 @@ class WriteGroups:
 
         `give_up` is when the caller stops waiting. The caller must call `leave`. Raises Unavailable if too many wait.
         """
-        if len(self._waiting) >= _LONGEST_QUEUE:
+        if self._present >= _MOST_PRESENT:
             raise Unavailable("too many are waiting for the database: try again")
+        self._present += 1
         write = GroupedWrite(transaction, values, give_up)
         self._waiting.append(write)
         self._wake()
@@ -112,52 +135,80 @@ class WriteGroups:
 
     def leave(self, write: GroupedWrite) -> None:
         """End a write, whatever became of it."""
+        self._present -= 1
         write.timer.cancel()
         if self._alone.get(write.owner) is write:
             del self._alone[write.owner]
-            self._waiting.extendleft(reversed(self._held.pop(write.owner, [])))
+            self._release([write])
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiting and not self._busy and not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._go)
+        if self._waiting and self._due is None:
+            self._due = asyncio.get_running_loop().call_soon(self._go)
 
     def _go(self) -> None:
-        self._due = False
-        if self._busy or not self._waiting:
+        """Send the next group if it may leave now; otherwise come back when it may."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if not self._waiting or len(self._in_flight) >= _MOST_IN_FLIGHT:
             return
-        self._busy = True
-        if (at_hand := self._pool.at_hand()) is not None:
-            self._send(*at_hand)
-        else:
+        now = asyncio.get_running_loop().time()
+        if (due := self._next_may_leave()) > now:
+            if due < math.inf:
+                self._due = asyncio.get_running_loop().call_at(due, self._go)
+        elif (found := self._pool.for_group()) is not None:
+            self._send(*found)
+        elif self._taking is None:
             self._taking = asyncio.get_running_loop().create_task(self._take())
+
+    def _next_may_leave(self) -> float:
+        """Return from when on the next group may leave; infinity if the groups in flight must have ended."""
+        if not self._in_flight:
+            return -math.inf
+        last = self._in_flight[-1]
+        distance = last.connection.distance
+        return last.left + max(_APART, distance / _MOST_IN_FLIGHT) if distance > _APART else math.inf
 
     async def _take(self) -> None:
         try:
             slot, connection = await self._pool.take()
         except (psycopg.Error, Unavailable) as error:
+            self._taking = None
+            if self._in_flight:  # their connections can be used again
+                return
             sentence = str(error) if isinstance(error, Unavailable) else why_out_of_reach(error)
-            self._busy = False
             while self._waiting:
                 self._waiting.popleft().fail(Unavailable(sentence))
         else:
-            self._send(slot, connection)
+            self._taking = None
+            if self._next_may_leave() <= asyncio.get_running_loop().time():
+                self._send(slot, connection)
+            else:
+                self._pool.give(slot)
+                self._go()
 
     def _send(self, slot: PoolSlot, connection: PipelineConnection) -> None:
-        group = sorted(self._next(), key=lambda write: write.owner)
-        release = partial(self._pool.give, slot)
-        sent = _sent(group, connection, release) if group and self._pool.groups else None
+        writes = sorted(self._next(), key=lambda write: write.owner)
+        slot.groups += 1
+        give = partial(self._give, slot)
+        sent = _sent(writes, connection, give) if writes and self._pool.groups else None
         if sent is None:
-            release()
-            self._busy = False
-            for write in group:
+            give()
+            for write in writes:
                 write.fail(NotRunError("the group was not sent"))
-            self._wake()
-            return
-        for write in group:
-            write.group = sent
-        sent.outcome.add_done_callback(partial(self._ended, group, connection))
+        else:
+            group = _Group(writes, connection, asyncio.get_running_loop().time())
+            self._in_flight.append(group)
+            for write in writes:
+                write.group = sent
+                self._held.setdefault(write.owner, [])
+            sent.outcome.add_done_callback(partial(self._ended, group))
+        self._wake()
+
+    def _give(self, slot: PoolSlot) -> None:
+        slot.groups -= 1
+        self._pool.give(slot)
 
     def _next(self) -> list[GroupedWrite]:
         """Return the writes of the next group, the longest waiting first; all that wait if there are no groups."""
@@ -167,8 +218,8 @@ class WriteGroups:
             write = self._waiting.popleft()
             if write.outcome.done():
                 continue
-            if write.owner in self._alone:
-                self._held.setdefault(write.owner, []).append(write)
+            if (held := self._held.get(write.owner)) is not None:
+                held.append(write)
                 continue
             try:
                 milliseconds_left(write.give_up)
@@ -178,36 +229,42 @@ class WriteGroups:
                 group.append(write)
         return group
 
-    def _ended(
-        self, group: list[GroupedWrite], connection: PipelineConnection, outcome: asyncio.Future[list[PGresult]]
-    ) -> None:
-        self._busy = False
+    def _release(self, writes: list[GroupedWrite]) -> None:
+        """Let the writes of these writes' users wait for the next group, before all others."""
+        for write in writes:
+            self._waiting.extendleft(reversed(self._held.pop(write.owner, [])))
+
+    def _ended(self, group: _Group, outcome: asyncio.Future[list[PGresult]]) -> None:
+        self._in_flight.remove(group)
+        self._release(group.writes)
         if (lost := outcome.exception()) is not None:
-            for write in group:
+            for write in group.writes:
                 write.fail(psycopg.OperationalError(str(lost)))
         else:
-            self._report(group, connection, outcome.result())
+            took = asyncio.get_running_loop().time() - group.left
+            group.connection.distance = min(took, group.connection.distance)
+            self._report(group, outcome.result())
         self._go()
 
-    def _report(self, group: list[GroupedWrite], connection: PipelineConnection, results: list[PGresult]) -> None:
+    def _report(self, group: _Group, results: list[PGresult]) -> None:
         begin = 0
         parts = []
-        for write in group:
+        for write in group.writes:
             end = begin + len(write.transaction.statements)
             parts.append(results[begin:end])
             begin = end
-        for write, part in zip(group, parts, strict=True):
+        for write, part in zip(group.writes, parts, strict=True):
             try:
                 require_success(part)
             except psycopg.Error as failure:
                 if isinstance(failure, psycopg.errors.FeatureNotSupported):
-                    connection.forget()
-                self._break_up(group, write)
+                    group.connection.forget()
+                self._break_up(group.writes, write)
                 return
-        for write, part in zip(group, parts, strict=True):
+        for write, part in zip(group.writes, parts, strict=True):
             if not write.outcome.done():
                 try:
-                    write.outcome.set_result(connection.rows(part))
+                    write.outcome.set_result(group.connection.rows(part))
                 except Exception as unreadable:  # noqa: BLE001  the other results are still to be read
                     write.fail(unreadable)
 
@@ -219,6 +276,7 @@ class WriteGroups:
             write.tries += write is not failed
             if write is failed and not write.outcome.done():
                 self._alone[write.owner] = write
+                self._held[write.owner] = []
             if write is failed or write.tries == _TRIES:
                 write.fail(NotRunError("a write of its group failed"))
             else:
