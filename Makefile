@@ -4,6 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid leaving_workers many_streams overload slow_clients timing))
+EXAMPLES := tests/unit tests/http/test_http_routes.py $(addprefix tests/integration/test_,$(addsuffix .py,devices query_parity))
 CLIENTS := $(addprefix tests/drills/test_,$(addsuffix .py,example_clients generated_clients offline_libraries web_example))
 
 .DEFAULT_GOAL := help
@@ -25,6 +26,7 @@ test: .venv/dev-installed ## test every rule: before a commit; the tests bring t
 
 drills: .venv/dev-installed ## break processes, networks and deployments, at length: before a release
 	@TODO_DRILLS=long $(BIN)/python -m pytest tests/drills
+	@TODO_DRILLS=long $(PYTEST) -n auto $(EXAMPLES)
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) -n auto tests/http
 

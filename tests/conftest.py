@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import tempfile
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from support.length import examples
 from support.places import MemoryPlace
 
 if TYPE_CHECKING:
@@ -34,8 +36,16 @@ pytest_plugins = ["store_contract.fixtures"]
 pytest.register_assert_rewrite("support.store_state_machine", "store_contract")
 
 # On a busy machine an example may take a second without meaning anything.
-settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.register_profile("unhurried", parent=settings(), deadline=None, max_examples=examples(40))
 settings.load_profile("unhurried")
+
+# Python looks for cyclic garbage after each 700 new objects by default: a sixth of what the tests take of a processor.
+gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of collected tests to themselves: they are no garbage before the end."""
+    gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from litestar.utils import normalize_path
 
+from support.length import examples
 from todo_adapters.http import application
 from todo_adapters.http.endpoints.tasks import TaskController
 from todo_adapters.http.middleware.authentication import PUBLIC
@@ -76,7 +77,7 @@ def litestar_leads_to(method: str, path: str) -> tuple[Any, str, dict[str, Any]]
     return handler.fn, template, path_params  # type: ignore[union-attr]  # there are HTTP handlers only
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(METHODS), paths())
 def test_the_table_leads_where_litestar_leads_or_nowhere(method: str, path: str):
     found = DIRECT.find(method, path)
@@ -87,7 +88,7 @@ some = st.fixed_dictionaries(dict.fromkeys(("user_id", "key"), segments.filter(b
 
 
 @pytest.mark.parametrize(("method", "template"), sorted(HANDLERS))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(5))
 @given(some)
 def test_every_handler_that_needs_a_token_is_in_the_table(method: str, template: str, values: dict[str, str]):
     handler, found = HANDLERS[method, template], DIRECT.find(method, template.format(**values))
@@ -161,7 +162,6 @@ def exchanges(draw: st.DrawFn) -> tuple[str, str, str, bytes]:
     return draw(st.sampled_from(METHODS)), path + query, user, body
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(exchanges(), min_size=1, max_size=8), st.sampled_from(["", "/todo", "/api", "/v1/a b"]))
 async def test_with_and_without_the_table_the_answers_are_the_same_bytes(
     sent: list[tuple[str, str, str, bytes]], mount: str

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from support.length import examples
 from support.store_state_machine import StoreStateMachine
 
 # No shrinking: to make a story short, thousands of its variations would be tried, for five minutes.
-SETTINGS = settings(max_examples=20, stateful_step_count=40, phases=[Phase.reuse, Phase.generate], print_blob=True)
+SETTINGS = settings(
+    max_examples=examples(10), stateful_step_count=40, phases=[Phase.reuse, Phase.generate], print_blob=True
+)
 
 
 @pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place", "pgbouncer_place"])

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import strategies
+from support.length import examples
 from todo_domain import ListPosition, Page, Query, user_id
 from todo_domain.query import list_position, select
 from todo_domain.text import fold
@@ -43,7 +44,7 @@ async def assert_same_walk(store, owner, tasks, query):
 
 
 # Each example has a user of its own, so that they may share the store.
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(MADE, st.lists(strategies.queries(limits=st.none() | st.integers(1, 4)), min_size=3, max_size=3))
 async def test_a_store_lists_what_the_reference_lists(store, made, queries):
     owner = user_id(f"parity-{next(_numbers)}")
@@ -62,7 +63,7 @@ DESCRIBED = st.lists(st.text(CHARACTERS, max_size=8) | st.text(st.sampled_from("
 SEARCHED = st.text(CHARACTERS, max_size=4) | st.text(st.sampled_from("ab"), max_size=6)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DESCRIBED, st.lists(SEARCHED, min_size=3, max_size=3), st.data())
 @pytest.mark.parametrize("place", ["memory_place", "sqlite_place", "postgres_place"], indirect=True)
 async def test_a_search_finds_the_descriptions_that_its_folded_text_is_in(store, described, searched, data):

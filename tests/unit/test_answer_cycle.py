@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from support.length import examples
 from todo_app.response_cycle import ResponseCycle
 from todo_app.transports import ResponseTransport
 
@@ -109,7 +110,7 @@ bodies = st.fixed_dictionaries(
 in_turn = st.tuples(starts, st.lists(bodies, max_size=4)).map(lambda told: [told[0], *told[1]])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     messages=in_turn | st.lists(starts | bodies | st.just({"type": "http.response.trailers"}), max_size=4),
     method=st.sampled_from(["GET", "HEAD", "POST"]),

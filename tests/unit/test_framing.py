@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from todo_app.connections import Connection, ServerConfig
@@ -107,7 +107,6 @@ async def converse(packets):
     return seen, transport
 
 
-@settings(max_examples=50)
 @given(st.lists(requests(), min_size=1, max_size=4), st.data())
 def test_however_requests_are_cut_into_packets_they_are_the_same(sent, data):
     stream = b"".join(request for request, _ in sent)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from support.length import examples
 from todo_adapters.formats import outline as module
 from todo_adapters.formats.outline import NotJson, elements, outline
 
@@ -17,7 +18,7 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(st.sampled_from(["tasks", "trash", "format", '"', "\\", "é", "[", ""]), VALUES)
 LAYOUTS = st.sampled_from([{}, {"indent": 3}, {"ensure_ascii": False}, {"separators": (" \n, ", " :\t")}])
 
-FOR_EACH_STRIDE = settings(max_examples=30)
+FOR_EACH_STRIDE = settings(max_examples=examples(10))
 """As many examples in all as another test has."""
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import strategies
@@ -47,7 +47,6 @@ def test_the_place_in_the_list_filters_nothing(tasks):
     assert not Query(sort=SORTED, limit=1, after=list_position(tasks[0], SORTED) if tasks else None).filtered
 
 
-@settings(max_examples=60)
 @given(strategies.TASKS, strategies.queries(limits=st.none()))
 def test_a_list_holds_what_matches_behind_the_place_in_order(tasks, query):
     found, more = select(tasks, query)
@@ -61,14 +60,12 @@ def test_a_list_holds_what_matches_behind_the_place_in_order(tasks, query):
         assert not left_out
 
 
-@settings(max_examples=60)
 @given(strategies.TASKS, strategies.queries(limits=st.integers(1, 6)))
 def test_a_page_is_the_beginning_of_the_list_and_tells_whether_there_is_more(tasks, query):
     whole, _ = select(tasks, query._replace(limit=None))
     assert select(tasks, query) == (whole[: query.limit], len(whole) > query.limit)
 
 
-@settings(max_examples=60)
 @given(strategies.TASKS, strategies.queries(limits=st.integers(1, 4)))
 def test_walking_the_pages_covers_the_list_exactly_once(tasks, query):
     whole, _ = select(tasks, query._replace(limit=None))
@@ -103,7 +100,6 @@ def test_the_two_directions_mirror_each_other_but_for_the_missing(tasks, field):
     assert up == down[::-1]
 
 
-@settings(max_examples=60)
 @given(strategies.TASKS, strategies.queries(limits=st.none()))
 def test_filters_combine_with_and(tasks, query):
     query = query._replace(after=None)
