@@ -9,8 +9,10 @@ from typing import Any
 
 import psycopg
 
+from todo_adapters.http.openapi.examples import RENT
 from todo_adapters.sql.postgres.edit import EDITABLE
 from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.rows import POSTGRESQL, columns
 
 Plan = dict[str, Any]
 
@@ -33,18 +35,8 @@ SAMPLES: dict[str, Any] = {
     "since": 5,
     "timeout": "2300",
     "lock_timeout": "2300",
-    "title": "Buy groceries",
-    "title_key": "buy groceries",
-    "description": None,
-    "description_key": None,
-    "completed_at": None,
-    "priority": 1,
-    "due_date": date(2026, 4, 1),
-    "tags": ["home"],
-    "tags_key": ["home"],
-    "position": "a0",
+    **columns(RENT, POSTGRESQL),
     "uid": "0199c3a8-5d1e",
-    "extra": '{"color":"teal"}',
     "key": "key",
     "fingerprint": b"digest",
     "digest": b"digest",
