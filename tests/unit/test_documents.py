@@ -1,5 +1,6 @@
 """The documents are true where a machine can tell (tables, numbers, SQL, names, links), and in plain English."""
 
+import ast
 import io
 import re
 import tokenize
@@ -160,6 +161,13 @@ def test_what_a_page_names_in_code_is_there(page):
             assert (CHECKOUT / name).exists(), name
         elif re.fullmatch(r"test_\w+|TODO_[A-Z_]*[A-Z]|[A-Z][a-z]+[A-Z]\w*", name):
             assert name in words(), name
+
+
+@pytest.mark.parametrize("package", sorted((CHECKOUT / "src").rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_the_files_that_the_docstring_of_a_package_names_are_there(package):
+    docstring = ast.get_docstring(ast.parse(package.read_text())) or ""
+    for name in re.findall(r"`([\w/]+\.py)`", docstring):
+        assert (package.parent / name).exists() or (CHECKOUT / "src" / name).exists(), name
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/python.md"])

@@ -1,4 +1,8 @@
-"""The HTTP application: `Edge`, then `Admission`, then `DirectCalls`, then `Authentication`, then a handler."""
+"""The HTTP application: `Edge`, then `Admission`, then `DirectCalls`, then `Authentication`, then a handler.
+
+Litestar serves what `DirectCalls` does not know: public routes, OPTIONS, unknown paths; then `Authentication` is its
+middleware.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The port `Tasks` over PostgreSQL.
 
-`transactions.py` lists every transaction that is sent, such as that of a create; its statements are in `writes.py`.
-`client.py` sends the transactions, over the connections of `pool.py` and `pipeline.py`.
+A create, from the call to the socket: `store.py` runs `transactions.CREATE`, which is two statements: the context,
+which sets the user and takes the user's lock (`transaction.py`), and `writes.create`. `client.py` passes it to
+`write_groups.py`, which joins it with waiting writes of other users, and `pipeline.py` sends the group over a
+connection of `pool.py`, in one round trip. `transactions.py` lists all other transactions.
 """
