@@ -21,9 +21,6 @@ CREATE POLICY owner_only ON users FOR ALL
     USING (id = nullif(current_setting('todo.user_id', true), ''))
     WITH CHECK (id = nullif(current_setting('todo.user_id', true), ''));
 
--- Citus runs the parts of one statement one after the other, the row of the trash before its tombstone.
-ALTER TABLE trash ALTER CONSTRAINT trash_tombstone_fkey DEFERRABLE INITIALLY DEFERRED;
-
 SELECT create_distributed_table('users', 'id', shard_count := 32);
 SELECT create_distributed_table('tasks', 'user_id', colocate_with := 'users');
 SELECT create_distributed_table('tombstones', 'user_id', colocate_with := 'users');

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from servers import binaries
 from support.length import examples
 from support.places import MemoryPlace
 
@@ -46,6 +47,16 @@ gc.set_threshold(20_000, 20, 20)
 def pytest_collection_finish() -> None:
     """Leave the thousands of collected tests to themselves: they are no garbage before the end."""
     gc.freeze()
+
+
+def pytest_report_header() -> str | None:
+    """Name the tests that this run leaves out: if they were skipped, they would hide others that are skipped."""
+    return None if binaries.have_citus() else binaries.NO_CITUS
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the tests that need a cluster of Citus, which comes with no package."""
+    return True if collection_path.name == "test_citus.py" and not binaries.have_citus() else None
 
 
 def pytest_xdist_auto_num_workers() -> int:

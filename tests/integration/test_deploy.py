@@ -18,6 +18,7 @@ from support.command import todo
 from support.dockerfile import dockerfile, sources
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
+from todo_adapters.sql.tables import metadata
 from todo_app.cli import _parser
 from todo_app.serving import SHUTDOWN_TIMEOUT
 from todo_app.settings import BadSetting, read_settings
@@ -191,7 +192,7 @@ def test_every_number_and_label_of_the_dashboard_exists():
 
     metrics = Metrics(Pool())
     metrics.timed(MemoryTasks())
-    metrics.answered("GET", "/api/{user_id}/tasks", 200, 0.001)
+    metrics.responded("GET", "/api/{user_id}/tasks", 200, 0.001)
     metrics.called("expired")
     labels = {}
     for family in text_string_to_metric_families(metrics.text().decode()):
@@ -218,3 +219,11 @@ def test_the_commands_of_the_documents_are_known(tmp_path):
             for command in re.findall(r"todo ([a-z][^&|>#]*)", line):
                 assert understood(shlex.split(command.replace("…", "x").replace("[", "").replace("]", ""))), line
     assert todo("serve", "--nonsense", cwd=tmp_path).returncode == 2
+
+
+# A cluster of Citus; `test_citus.py` runs the recipe.
+
+
+@pytest.mark.parametrize("table", metadata.tables)
+def test_the_recipe_for_citus_distributes_every_table(table):
+    assert f"SELECT create_distributed_table('{table}', " in (DEPLOY / "citus.sql").read_text()

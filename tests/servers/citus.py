@@ -1,9 +1,9 @@
 """A Citus cluster on the loopback address, a coordinator and two nodes.
 
 It needs TODO_TEST_PG_BIN to name programs of PostgreSQL with Citus, which comes with no package of this project.
+Without them, `tests/conftest.py` leaves the tests out that need a cluster.
 """
 
-import subprocess
 from pathlib import Path
 from typing import Final, LiteralString, Self
 
@@ -13,19 +13,11 @@ from servers import binaries
 from servers.postgres import SUPERUSER, PostgresServer
 from servers.processes import LOOPBACK
 
-NO_CITUS: Final = f"{binaries.OVERRIDE} names no PostgreSQL with Citus, so there is no cluster to test with"
 _SETTINGS: Final = {"shared_preload_libraries": "citus"}
 _RECIPE: Final = Path(__file__).parents[2] / "deploy" / "citus.sql"
 _NODES: Final = 2
 _SHARDS: Final = 4
 """Shards of a table: two on each node, so that users share shards, nodes, and neither. Few are made sooner."""
-
-
-def installed() -> bool:
-    """Whether the programs that the tests run have Citus."""
-    directory = binaries.find().directory
-    found = subprocess.run([directory / "pg_config", "--pkglibdir"], check=False, capture_output=True, text=True)
-    return found.returncode == 0 and (Path(found.stdout.strip()) / "citus.so").exists()
 
 
 def recipe() -> str:
@@ -35,7 +27,7 @@ def recipe() -> str:
 
 def server() -> PostgresServer:
     """Return a server for tests that do not care which: a cluster's coordinator if there is Citus, else PostgreSQL."""
-    return Coordinator() if installed() else PostgresServer()
+    return Coordinator() if binaries.have_citus() else PostgresServer()
 
 
 class Coordinator(PostgresServer):

@@ -9,6 +9,7 @@ from typing import Final
 
 import psycopg
 
+from todo_adapters.sql.postgres.citus_writes import ON_CITUS
 from todo_adapters.sql.postgres.errors import (
     LOST_RACE,
     NOT_PREPARED,
@@ -144,6 +145,8 @@ class PostgresClient:
             budget.empty()
             take = partial(_extend, long, budget)
         try:
+            if connection.citus:
+                transaction = ON_CITUS.get(transaction, transaction)
             values["timeout"] = values["lock_timeout"] = str(milliseconds_left(give_up))
             sent = connection.send(transaction, values, deadline=give_up, done=done, take=take)
         except BaseException:
@@ -151,13 +154,15 @@ class PostgresClient:
             raise
         try:
             rows = connection.rows(await sent.outcome)
-            return rows if take is None else [*rows[:-1], long]
+            return [rows[place] for place in transaction.wanted] if take is None else [*rows[:-1], long]
         except BaseException as failure:
             long.clear()  # the traceback of the failure has this frame and would keep them
             if isinstance(failure, psycopg.errors.FeatureNotSupported):
                 connection.forget()
             elif isinstance(failure, asyncio.CancelledError):  # the canceller may rely on the outcome being final
                 await sent.ended()
+            elif connection.citus and isinstance(failure, psycopg.errors.InternalError_):
+                raise psycopg.OperationalError("the coordinator lost its connection to a node") from failure
             raise
 
 

@@ -34,7 +34,7 @@ _DIFFERS: Final = {name: _differs(name) for name in EDITABLE}
 _LARGEST: Final = 2**63 - 1
 _ACCEPTED: Final = parameter("accepted", NUMBERS)
 _MADE_FROM: Final = parameter("made_from", sa.BigInteger)
-_DUE: Final = sa.and_(
+DUE: Final = sa.and_(
     sa.or_(*_DIFFERS.values()),
     _ACCEPTED.is_(None) | (tasks.c.revision == sa.func.any(_ACCEPTED)),
     _MADE_FROM.is_(None) | (tasks.c.revision == _MADE_FROM),
@@ -50,14 +50,15 @@ _EDITED: Final = {
 }
 
 
-def _edit(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
-    return changing(sa.and_(named, _DUE), _EDITED, *TASK, new=new)
+def editing(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
+    """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met."""
+    return changing(sa.and_(named, DUE), _EDITED, *TASK, new=new)
 
 
-edit: Final = _edit(this_task)
-edit_by_uid: Final = _edit(this_name)
-edit_once: Final = remembering(_edit(this_task, NEW).cte("made"), *Task._fields)
-edit_by_uid_once: Final = remembering(_edit(this_name, NEW).cte("made"), *Task._fields)
+edit: Final = editing(this_task)
+edit_by_uid: Final = editing(this_name)
+edit_once: Final = remembering(editing(this_task, NEW).cte("made"), *Task._fields)
+edit_by_uid_once: Final = remembering(editing(this_name, NEW).cte("made"), *Task._fields)
 
 
 def edit_values(edit: Edit, owner: UserId, now: datetime) -> Values:

@@ -68,16 +68,22 @@ class Transaction:
     Besides their own, the parameters are `owner`, and `timeout` in milliseconds for each statement; of one that writes
     also `lock_timeout`, for each wait for a lock. `writes` says whether running it twice would differ from running it
     once; `alone` whether it may take long, and so must not have others behind it; `grouped` whether it is a short
-    write, which may run in a group: several of these in one PostgreSQL transaction. Raises TypeError for a statement
-    with a value of its own.
+    write, which may run in a group: several of these in one PostgreSQL transaction. `wanted` are the places of the
+    statements whose rows the caller gets; by default, of all. Raises TypeError for a statement with a value of its own.
     """
 
     def __init__(
-        self, *statements: sa.ClauseElement, writes: bool = False, alone: bool = False, grouped: bool = False
+        self,
+        *statements: sa.ClauseElement,
+        writes: bool = False,
+        alone: bool = False,
+        grouped: bool = False,
+        wanted: tuple[int, ...] | None = None,
     ) -> None:
         self.writes = writes or grouped
         self.alone = alone
         self.grouped = grouped
+        self.wanted = range(len(statements)) if wanted is None else wanted
         names: dict[str, int] = {}
         self.statements = tuple(_travelling(each, names) for each in (_LOCK if self.writes else _CONTEXT, *statements))
         self.parameters = tuple(names)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Insert as Upsert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql.statements import (
@@ -73,9 +74,14 @@ def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str])
         .returning(users.c.revision)
         .cte("within_quota")
     )
-    task = _new_task(within_quota.c.revision) | named
-    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(within_quota))
-    return made.returning(tasks.c.id, tasks.c.revision).add_cte(within_quota)
+    return inserting(within_quota, **named)
+
+
+def inserting(turn: sa.CTE, **named: sa.ColumnElement[str]) -> sa.Insert:
+    """Insert the task if `turn` has a row, which is its revision; return its id and revision."""
+    task = _new_task(turn.c.revision) | named
+    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(turn))
+    return made.returning(tasks.c.id, tasks.c.revision).add_cte(turn)
 
 
 def _create_once() -> sa.Select[Any]:
@@ -87,34 +93,39 @@ def _create_once() -> sa.Select[Any]:
         .returning(users.c.revision)
         .cte("within_quota")
     )
-    task = _new_task(within_quota.c.revision)
-    made = (
-        sa.insert(tasks)
-        .from_select(list(task), sa.select(*task.values()).select_from(within_quota))
-        .returning(tasks.c.id, tasks.c.revision)
-        .add_cte(within_quota)
-        .cte("made")
-    )
-    return remembering(made)
+    return remembering(inserting(within_quota).cte("made"))
 
 
 def remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
     """Remember the key of the write that `made` is, with the id and revision that it returns; return its columns."""
+    kept = keeping(OWNER, made.c.id, made.c.revision, made).cte("kept")
+    return sa.select(*(made.c[name] for name in columns or ("id", "revision"))).add_cte(kept)
+
+
+def keeping(
+    user: sa.ColumnElement[str],
+    task_id: sa.ColumnElement[int],
+    revision: sa.ColumnElement[int],
+    source: sa.FromClause,
+    *conditions: sa.ColumnElement[bool],
+) -> Upsert:
+    """Store the key of a write with the user, id and revision that the source has, if it meets the conditions."""
     key = {
-        "user_id": OWNER,
+        "user_id": user,
         "key": KEY,
         "fingerprint": parameter("fingerprint", sa.LargeBinary),
-        "task_id": made.c.id,
-        "revision": made.c.revision,
+        "task_id": task_id,
+        "revision": revision,
         "created_at": NOW,
         "number": next_number(idempotency_keys),
     }
-    entry = upsert(idempotency_keys).from_select(list(key), sa.select(*key.values()).select_from(made))
-    kept = entry.on_conflict_do_update(
+    entry = upsert(idempotency_keys).from_select(
+        list(key), sa.select(*key.values()).select_from(source).where(*conditions)
+    )
+    return entry.on_conflict_do_update(
         index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
         set_={name: entry.excluded[name] for name in ("fingerprint", "task_id", "revision", "created_at", "number")},
-    ).cte("kept")
-    return sa.select(*(made.c[name] for name in columns or ("id", "revision"))).add_cte(kept)
+    )
 
 
 def changing(
@@ -248,27 +259,27 @@ NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
 """The condition of a write with a key: the key is not stored yet."""
 
 create: Final = _create()
-_UNNAMED: Final = (~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)))
-create_by_uid: Final = _create(*_UNNAMED, uid=UID)
+UNNAMED: Final = (~sa.exists(sa.select(ONE).where(this_name)), ~sa.exists(sa.select(ONE).where(this_deleted_name)))
+create_by_uid: Final = _create(*UNNAMED, uid=UID)
 """Does what `create` does, unless there is a task or a tombstone of this uid."""
 
-create_by_uid_once: Final = remembering(_create(*_UNNAMED, *NEW, uid=UID).cte("made"))
+create_by_uid_once: Final = remembering(_create(*UNNAMED, *NEW, uid=UID).cte("made"))
 create_once: Final = _create_once()
 
-_UNCHANGED: Final = sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
-_REPLACED: Final = {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)}
-replace: Final = changing(_UNCHANGED, _REPLACED, tasks.c.revision)
+UNCHANGED: Final = sa.and_(this_task, tasks.c.revision == parameter("expected", sa.BigInteger))
+REPLACED: Final = {**MEMBERS, "updated_at": parameter("updated_at", tasks.c.updated_at.type)}
+replace: Final = changing(UNCHANGED, REPLACED, tasks.c.revision)
 replace_once: Final = remembering(
-    changing(_UNCHANGED, _REPLACED, tasks.c.id, tasks.c.revision, new=NEW).cte("made"), "revision"
+    changing(UNCHANGED, REPLACED, tasks.c.id, tasks.c.revision, new=NEW).cte("made"), "revision"
 )
-_TOGGLED: Final = {
+TOGGLED: Final = {
     "completed_at": sa.case((tasks.c.completed_at.is_(None), NOW), else_=sa.null()),
     "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
 }
-toggle: Final = changing(this_task, _TOGGLED, *TASK)
-toggle_by_uid: Final = changing(this_name, _TOGGLED, *TASK)
-toggle_once: Final = remembering(changing(this_task, _TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
-toggle_by_uid_once: Final = remembering(changing(this_name, _TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
+toggle: Final = changing(this_task, TOGGLED, *TASK)
+toggle_by_uid: Final = changing(this_name, TOGGLED, *TASK)
+toggle_once: Final = remembering(changing(this_task, TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
+toggle_by_uid_once: Final = remembering(changing(this_name, TOGGLED, *TASK, new=NEW).cte("made"), *Task._fields)
 remove: Final = _remove(this_task)
 remove_by_uid: Final = _remove(this_name)
 remove_once: Final = remembering(_remove(this_task, *NEW).cte("made"), "revision")
