@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,7 +38,6 @@ from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.ports import utc_now
 
-_document = cache(openapi_json)
 _run = os.urandom(3).hex()
 _numbers = count(1)
 
@@ -272,7 +270,7 @@ def _composed(
         verifier=verifier or Verifier(SharedSecrets([secret])),
         cors_origins=cors_origins,
         body_limit=body_limit,
-        **{"audit": Silence(), "openapi": _document(body_limit=body_limit, quota=quota)} | parts,
+        **{"audit": Silence(), "openapi": openapi_json(body_limit=body_limit, quota=quota)} | parts,
     )
     return app, store, secret
 

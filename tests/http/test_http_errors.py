@@ -268,13 +268,20 @@ class BrokenStore(MemoryTasks):
             raise self.error
 
 
-@pytest.fixture
-def broken():
-    """The service over a store that is broken."""
+@pytest.fixture(scope="module")
+def over_a_broken_store():
     store = BrokenStore()
     with in_memory(store=store) as api:
         api.client = Conforming(api.bare, failures=True)
         yield api, store
+
+
+@pytest.fixture
+def broken(over_a_broken_store):
+    """The service over a store that a test breaks."""
+    _, store = over_a_broken_store
+    store.error = None
+    return over_a_broken_store
 
 
 OPERATIONS = [

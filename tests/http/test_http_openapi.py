@@ -443,10 +443,15 @@ class Scene:
         self.clock.now = NOW
 
 
+@pytest.fixture(scope="module")
+def its_document():
+    return json.dumps(document(quota=QUOTA)).encode()
+
+
 @pytest.fixture
-async def scene():
+async def scene(its_document):
     clock = FakeClock(THEN)
-    with in_memory(clock=clock, quota=QUOTA, openapi=json.dumps(document(quota=QUOTA)).encode()) as api:
+    with in_memory(clock=clock, quota=QUOTA, openapi=its_document) as api:
         scene = Scene(api, clock)
         await scene.set()
         yield scene

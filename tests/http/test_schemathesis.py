@@ -25,7 +25,7 @@ STATES = ["404", "409", "410", "412", "422"]
 REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "415", "422", "428", "429", "5xx", "207"]
 """What a bad request may get: those that Schemathesis expects, and the 207 of a batch in which one task is bad."""
 
-PHASES = {"examples": (1, 2), "coverage": (1, 5), "fuzzing": (12, 2), "stateful": (10, 2)}
+PHASES = {"examples": (1, 1), "coverage": (1, 2), "fuzzing": (12, 1), "stateful": (10, 1)}
 """Each phase of Schemathesis: how many examples of each operation it may make, and after how many seconds it has made
 enough if it has made ENOUGH; on a busy machine it goes on until then, for LONGEST seconds at most."""
 

@@ -92,12 +92,11 @@ def test_the_horizon_rises_over_what_is_forgotten(filled):
 def test_more_than_one_purge_removes_at_once_goes_too(filled):
     more = 600
     columns = "user_id, key, fingerprint, task_id, revision, created_at, number"
-    for number in range(more):
-        filled.run(
-            f"INSERT INTO idempotency_keys ({columns}) SELECT user_id, 'more {number}', fingerprint, task_id,"
-            f" 100000000000000 + {number}, created_at, number FROM idempotency_keys"
-            " WHERE user_id = 'ann' AND key = '0'"
-        )
+    filled.run(
+        f"WITH RECURSIVE more (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < {more})"
+        f" INSERT INTO idempotency_keys ({columns}) SELECT user_id, 'more ' || n, fingerprint, task_id,"
+        " 100000000000000 + n, created_at, number FROM idempotency_keys, more WHERE user_id = 'ann' AND key = '0'"
+    )
     assert purge(filled.url, NOW + KEYS_KEPT, TRASH_KEPT) == (len(USERS), 0, ALL + more, 0)
     assert left(filled) == [ALL, 0, ALL]
 

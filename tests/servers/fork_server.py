@@ -28,11 +28,23 @@ _IMPORTED = (
     "todo_adapters.sql.postgres.store",
     "todo_adapters.sql.sqlite.store",
     "todo_adapters.sql.sqlite.migration",
+    "alembic.command",
     "alembic.context",
+    "anyio._backends._asyncio",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",
 )
 """What `todo serve` imports sooner or later."""
+_TRIAL = {"TODO_DATABASE_URL": "memory:", "TODO_JWT_SECRET": "0123456789abcdef" * 2}
+
+
+class _Unheard:
+    """An audit log without a thread, of which a fork would be no good copy."""
+
+    def record(self, event: str, **details: object) -> None:
+        """Forget it."""
 
 
 class Job(NamedTuple):
@@ -59,6 +71,8 @@ def _next_job(requests: socket.socket) -> Job | None:
     """Return the job in each fork, and None in this process once nobody asks for more."""
     for module in _IMPORTED:
         importlib.import_module(module)
+    compose, settings = (importlib.import_module(f"todo_app.{name}") for name in ("compose", "settings"))
+    compose.application(settings.read_settings(environment=_TRIAL), audit=_Unheard())  # imports what each would import
     gc.freeze()  # what is there now is collected in no fork
     ended, wake = socket.socketpair()
     wake.setblocking(False)

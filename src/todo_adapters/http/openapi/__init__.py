@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -105,6 +106,7 @@ def document(
     }
 
 
+@cache
 def openapi_json(
     *,
     body_limit: int = DEFAULT_LIMIT,
@@ -114,7 +116,7 @@ def openapi_json(
     erase: bool = True,
     feeds: bool = True,
 ) -> bytes:
-    """Return the document as JSON."""
+    """Return the document as JSON, which is made once for each set of limits."""
     return encode(
         document(
             body_limit=body_limit,
