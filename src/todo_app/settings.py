@@ -65,5 +65,5 @@ def _check_together(settings: Settings) -> None:
     if settings.max_bodies_bytes < max(settings.max_body_bytes, settings.max_batch_bytes):
         raise BadSetting(
             "TODO_MAX_BODIES_BYTES must be at least TODO_MAX_BODY_BYTES and TODO_MAX_BATCH_BYTES, or the longest body "
-            "has no room"
+            "would always be refused"
         )

@@ -179,13 +179,13 @@ class Settings:
         "TODO_MAX_BODIES_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_LIMIT_OF_ALL,
-        "bytes of request bodies that a worker holds at once; a body for which there is no room is 503",
+        "bytes of request bodies that a worker holds at once; a body beyond them is 503",
     )
     max_answers_bytes: int = setting(
         "TODO_MAX_ANSWERS_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_MOST,
-        "bytes of lists and changes that a worker holds at once, plus one of any size; a long one waits for room, "
+        "bytes of lists and changes that a worker holds at once, plus one of any size; a long one waits for memory, "
         "then gets 503",
     )
     max_streams: int = setting(

@@ -18,7 +18,7 @@ from todo_domain.trash_service import TrashService
 
 
 class BatchService(TrashService):
-    """The part of `TaskService` about batches, and about imports, whose steps are like batches."""
+    """The part of `TaskService` with batches and with imports, whose steps are done like batches."""
 
     async def batch(
         self, owner: UserId, operations: Sequence[Operation], *, atomic: bool = False, deadline: Deadline | None = None
@@ -69,7 +69,7 @@ class BatchService(TrashService):
         planned: Callable[[Snapshot, datetime], Plan],
         deadline: Deadline | None,
     ) -> tuple[Plan, Kept]:
-        """Apply a plan for a snapshot of these keys; if another write comes first, plan again."""
+        """Read a snapshot of these keys, plan, and apply the plan; plan again if another write came first."""
         deadline = deadline or Deadline.within()
         while True:
             now = self._clock()

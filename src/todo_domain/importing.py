@@ -1,4 +1,4 @@
-"""An import: the meaning of a task in a file, and its effect on a snapshot of the user's tasks.
+"""An import: which task an entry of a file is, and what the entry changes in a snapshot of the user's tasks.
 
 An entry of the file is the user's task with its uid. Without a uid, it is the task of the same id and `created_at`, if
 the file is the user's own. Otherwise it is a new task, whose uid is computed from the file. So a second import of the
@@ -71,7 +71,7 @@ def entry_of(members: Members, *, uid: object, id: object, created_at: object, c
 
 
 def uid_of(entry: Entry, source: UserId) -> str:
-    """Return the uid of the task that the entry is, unless it is found by its id."""
+    """Return the uid under which the task of the entry is found, or made."""
     return derived_uid(source, entry.id, entry.created_at) if entry.uid is None else entry.uid
 
 
@@ -142,7 +142,7 @@ class _Judge(Judge):
             found = self._match(entry)
             task = self._trashed(found) if isinstance(found, Tombstone) else found
             if task is not None and (task.id or task.uid) in self._named:
-                # Each import would make the one of it, then the other.
+                # Otherwise each import would apply the one entry, then the other.
                 raise Invalid("id" if entry.uid is None else "uid", "is that of an earlier task in the file")
             if isinstance(found, Task):
                 task, created = self._edit(found, entry), False
@@ -197,7 +197,7 @@ class _Judge(Judge):
 
 
 def _own_id(entry: Entry, source: UserId, owner: UserId) -> int | None:
-    """Return the id by which the entry may be found: that of a file of the user's own, where there is no uid."""
+    """Return the id under which the task of the entry may be found: only without a uid, and in the user's own file."""
     return entry.id if entry.uid is None and source == owner else None
 
 

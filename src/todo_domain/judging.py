@@ -1,7 +1,7 @@
-"""The judge of the writes of one transaction, with the state of their tasks after each write.
+"""The judge of the writes of one transaction: decides the result of each from the state that the earlier ones left.
 
-The store reads a snapshot; a judge goes through the writes one after the other; the store applies the changes, all or
-none. `settled` then adds the revisions and ids that the store assigned.
+The store reads a snapshot, the judge decides the writes one after the other, and the store applies all changes or none.
+`settled` then puts the revisions and ids that the store assigned into the results.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Judge:
         )
 
     def _admit(self) -> None:
-        """Check the quota for one more task, or raise QuotaReached; record for which task counts this result holds."""
+        """Count one more task, or raise QuotaReached; record the task counts for which this decision holds."""
         grown = self._count - self._snapshot.task_count
         if self._count >= self._quota:
             self._least = max(self._least, self._quota - grown)

@@ -232,7 +232,7 @@ async def test_a_full_disk_writes_nothing_and_is_over_when_there_is_room(store, 
     refused = [ending for ending in endings if isinstance(ending, Exception)]
     made = len(endings) - len(refused)
     assert refused
-    assert {str(error) for error in refused} == {"the disk is full: make room on it"}
+    assert {str(error) for error in refused} == {"the disk is full: free some space"}
     assert not any(error.outcome_unknown for error in refused)
     assert (await tasks.list(ann)).revision == made
     await store._writer.run(lambda c: c.execute("PRAGMA max_page_count = 100000").fetchone())

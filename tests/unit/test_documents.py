@@ -45,6 +45,9 @@ ODD = {
     r"\bis no (?:\w+ ){1,3}but\b": "say what it is",
     r"\bin vain\b": "say what happens: it times out",
     r"\b(?:is|are|be|was|were) told\b": "gets, receives, reports: say what is sent",
+    r"\b(?:an|any|each|every|first|its|last|longest|no|one|the|whole) answers?\b": "a response, a result, an outcome",
+    r"\b(?:a|finds?|for|ha[sd]|have|is|make|needs|no|without) room\b": "memory, space, capacity, a limit",
+    r"\bin the place of\b": "instead of, for",
     r"\bat the door\b|\blets? in\b|\blife of the data\b|\blife before\b": "name the thing instead of a picture of it",
 }
 """What has to be read twice, with what to write in its place."""

@@ -26,7 +26,7 @@ async def rests(monkeypatch, deadline, *steps):
     pace = Pace(len(steps), deadline)
     for done, seconds in enumerate(steps, start=1):
         work(seconds)
-        await pace.rest(done)
+        await pace.pause(done)
     return slept
 
 
@@ -59,6 +59,6 @@ async def test_others_run_while_work_rests():
     running = asyncio.create_task(other())
     for done in range(10):
         work(2 * SLICE)
-        await pace.rest(done)
+        await pace.pause(done)
     assert running.done()
     assert len(ran) == 5

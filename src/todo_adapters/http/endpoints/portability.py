@@ -130,7 +130,7 @@ async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, 
             if len(step) >= _STEP or end - begin >= _STEP_BYTES:
                 index = await _keep(request, state, step, index, report, deadline)
                 step, begin = [], end
-        await pace.rest(len(file.raw) + end)
+        await pace.pause(len(file.raw) + end)
     await _keep(request, state, step, index, report, deadline)
 
 

@@ -151,7 +151,7 @@ async def checked_file(raw: bytes, pace: Pace) -> CheckedFile:
     begin = count = done = 0
     try:
         for part in outline(raw, _ARRAYS):
-            await pace.rest(done)
+            await pace.pause(done)
             if part is None:
                 continue
             name, at, done, is_element = part
@@ -177,7 +177,7 @@ async def _check_utf_8(raw: bytes, pace: Pace) -> None:
     try:
         for at in range(0, len(raw), STRIDE):
             utf_8.decode(raw[at : at + STRIDE], final=at + STRIDE >= len(raw))
-            await pace.rest(0)
+            await pace.pause(0)
     except UnicodeDecodeError:
         raise Invalid("body", "must be UTF-8") from None
 

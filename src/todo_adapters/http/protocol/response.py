@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from todo_adapters.http.protocol.context import context_of
-from todo_adapters.http.protocol.pace import rest_after
+from todo_adapters.http.protocol.pace import pause_after
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -92,5 +92,5 @@ async def _paced(pieces: Iterable[bytes], share: float) -> AsyncIterator[bytes]:
     for piece in pieces:
         spent = perf_counter() - begun
         yield piece
-        await asyncio.sleep(rest_after(spent, share))
+        await asyncio.sleep(pause_after(spent, share))
         begun = perf_counter()

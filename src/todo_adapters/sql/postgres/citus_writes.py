@@ -52,7 +52,7 @@ def _promise_edit(matches: sa.ColumnElement[bool]) -> sa.ClauseElement:
 
 
 def _promise_task(*conditions: sa.ColumnElement[bool]) -> sa.ClauseElement:
-    """Store the key of a creation, if it is new and there is room; `_fulfil` gives it the id of the task."""
+    """Store the key of a creation, if it is new and within the quota; `_fulfil` gives it the id of the task."""
     promised = keeping(users.c.id, ONE, _NEXT, users, this_user, users.c.task_count < QUOTA, *conditions, *NEW)
     return promised.returning(idempotency_keys.c.revision)
 

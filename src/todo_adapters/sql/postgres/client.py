@@ -32,15 +32,15 @@ from todo_domain.memory_budget import MemoryBudget
 _ATTEMPTS: Final = 5
 
 _MOST_READS: Final = 1_000
-"""Short reads on the connection that they share. At some 50 µs each, the next one would wait too long."""
+"""The most short reads on the connection that they share. At about 50 µs each, another one would wait too long."""
 
 _MOST_WRITES: Final = 8
-"""Writes on their way on one connection. The next is sent before the one before it is answered; but if the connection
-breaks, the outcome of all of them is unknown."""
+"""The most writes in flight on one connection. Each is sent without waiting for the result of the previous one; if the
+connection breaks, the outcome of all of them is unknown."""
 
 
 class PostgresClient:
-    """The connections, and the rules for each failure on the way.
+    """The connections to the database, and what happens after each kind of failure.
 
     `pool_size`, at least 3, is how many connections there may be: one that short reads share, half of the others for
     writes, and the rest for reads that may take long: each of those has a connection to itself. Short writes run in
@@ -65,12 +65,14 @@ class PostgresClient:
     ) -> list[list[Row]]:
         """Return the rows of each statement of the transaction. The client adds the timeout to `values`.
 
-        With `budget`, which is for a transaction that travels alone, the rows of its last statement are counted as they
-        arrive. Raises BudgetExceeded if they need more.
-        The deadline is for everything: waiting for a connection, making it, running the transaction, trying it again.
-        A transaction that lost a race is tried again; so is a read that lost its connection or failed with others in
-        its group. A repeated read runs alone.
-        Raises Unavailable at the deadline, or before it if too little time is left to send the transaction; the outcome
+        With `budget`, which is for a transaction that is sent alone, the rows of its last statement are counted as they
+        arrive. Raises BudgetExceeded if they exceed the budget.
+
+        A transaction that lost a race is repeated; so is a read that lost its connection or failed with others in its
+        group. A repeated read runs alone. The deadline covers everything: waiting for a connection, opening it, running
+        the transaction, repeating it.
+
+        Raises Unavailable at the deadline, or before it if too little time is left to send the transaction. Its outcome
         is unknown exactly if a writing transaction was sent and no result came. Raises psycopg.Error for a mistake in
         our own statements.
         """

@@ -33,7 +33,7 @@ _CHANGED: Final = "the schema has just changed: try again"
 _BEHIND: Final = "the schema is missing or behind this release: run todo migrate"
 _MISSING: Final = "there is no such database: check its name in the URL, or create it"
 _REFUSED: Final = "the database refuses this user or password: check both in the URL"
-_FULL: Final = "the database is out of space, memory or connections: make room there"
+_FULL: Final = "the database is out of space, memory or connections: free some there"
 _CROWDED: Final = "too many others are changing the same data: try again"
 
 _SENTENCES: Final = {

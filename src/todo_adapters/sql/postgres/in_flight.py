@@ -1,4 +1,4 @@
-"""A transaction on its way to PostgreSQL, and how its caller learns the outcome."""
+"""A transaction in flight: sent to PostgreSQL, with its outcome still to come."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from todo_domain.errors import BudgetExceeded, Unavailable
 _FAILED: Final = ExecStatus.FATAL_ERROR
 
 _ROOM: Final = 0.3
-"""Seconds by which the server gives a statement up before we do, so that we learn how it ended."""
+"""Seconds by which the server's timeout of a statement ends before ours, so that the outcome is known."""
 
 _SILENCE: Final = RESPOND_WITHIN
 """Seconds after which a connection is closed if the first transaction on the way has not ended: the server ends every
 statement sooner."""
 
 _LEAST: Final = 0.05
-"""Seconds that a statement must have; with less left, it is not sent."""
+"""The fewest seconds for a statement; with less time left, it is not sent."""
 
 
 def milliseconds_left(give_up: float) -> int:
@@ -52,7 +52,7 @@ class NotRunError(OperationalError):
 
 
 class InFlight:
-    """A transaction on its way. A caller may stop waiting for `outcome`; the transaction still runs to its end.
+    """A transaction in flight. A caller may stop waiting for `outcome`; the transaction still runs to its end.
 
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
     waiting, `silence` when the connection is closed if this transaction is the first on the way; both are times of the
@@ -81,7 +81,7 @@ class InFlight:
         self._ended: asyncio.Future[None] | None = None
 
     async def ended(self) -> None:
-        """Return once the outcome has been reported."""
+        """Return once the outcome is settled."""
         if not self._settled:
             self._ended = self._ended or self.outcome.get_loop().create_future()
             await asyncio.shield(self._ended)

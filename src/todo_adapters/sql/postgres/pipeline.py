@@ -49,7 +49,7 @@ class PipelineConnection:
         """Seconds of the fastest round trip that is known, which the users of the connection measure."""
         if self.pooled:
             connection.adapters.register_loader("timestamptz", Instant)
-        self._connection = connection  # kept, because it closes when it is collected
+        self._connection = connection  # a reference, because a collected connection is closed
         self._pg = connection.pgconn
         self._shapes = Transformer(connection)
         self._open = True
@@ -81,7 +81,7 @@ class PipelineConnection:
 
     @property
     def load(self) -> int:
-        """How many transactions are on the way."""
+        """How many transactions are in flight."""
         return len(self._in_flight)
 
     @property
@@ -137,7 +137,7 @@ class PipelineConnection:
         self._prepared.forget()
 
     async def rest(self) -> None:
-        """Return once nothing is on the way."""
+        """Return once nothing is in flight."""
         if self._in_flight:
             await self._in_flight[-1].ended()
 

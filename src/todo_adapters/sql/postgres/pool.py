@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, a bounded number of them. A cancelled request loses none."""
+"""A pool with a bounded number of connections to PostgreSQL. A cancelled request loses no connection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _DEFAULTS: Final = {
 }
 
 _LONGEST_QUEUE: Final = 1_000
-"""Callers that may wait for a slot. The next one is refused at once, not after seconds."""
+"""The most callers that may wait for a slot. Another caller is refused at once instead of after seconds."""
 
 
 def with_defaults(info: str) -> str:
-    """Return libpq's connection string with time limits: without them, a dead peer is noticed only after minutes."""
+    """Return the connection string with time limits; without them, libpq notices a dead peer only after minutes."""
     return make_conninfo("", **(_DEFAULTS | conninfo_to_dict(info)))
 
 
@@ -34,14 +34,14 @@ class PoolSlot:
     `groups` is how many of these callers are groups of writes; the groups count it.
     """
 
-    __slots__ = ("_depth", "connection", "groups", "load", "making")
+    __slots__ = ("_depth", "connecting", "connection", "groups", "load")
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
         self.connection: PipelineConnection | None = None
         self.load = 0
         self.groups = 0
-        self.making: asyncio.Task[None] | None = None
+        self.connecting: asyncio.Task[None] | None = None
 
     @property
     def open(self) -> PipelineConnection | None:
@@ -51,12 +51,12 @@ class PoolSlot:
 
     @property
     def has_capacity(self) -> bool:
-        """Whether one more caller can have it."""
+        """Whether one more caller can use the slot."""
         return self.load < (1 if self.connection is None or self.connection.pooled else self._depth)
 
 
 class Pool:
-    """At most `size` connections, each for at most `depth` callers at a time. Callers get them in the order of waiting.
+    """At most `size` connections, each for at most `depth` callers at a time. Callers are served in their order.
 
     A slot is released when its request completes, even if the caller was cancelled. Releasing it awaits nothing, so it
     cannot be interrupted.
@@ -66,9 +66,9 @@ class Pool:
         self._info = info
         self._slots = [PoolSlot(depth) for _ in range(size)]
         self.pooled = False
-        """Whether a pooler is in between: each connection then takes one request at a time."""
+        """Whether a pooler is between the service and PostgreSQL; each connection then takes one request at a time."""
         self.citus = False
-        """Whether the database is one of Citus."""
+        """Whether the database has the extension Citus."""
         self._waiting: deque[asyncio.Future[PoolSlot]] = deque()
         self._closed = False
 
@@ -86,7 +86,7 @@ class Pool:
 
     @property
     def crowd(self) -> float:
-        """How many callers there are for each slot."""
+        """The number of callers for each slot, waiting ones included."""
         return (sum(slot.load for slot in self._slots) + len(self._waiting)) / len(self._slots)
 
     def at_hand(self) -> tuple[PoolSlot, PipelineConnection] | None:
@@ -112,7 +112,7 @@ class Pool:
         return slot, connection
 
     async def take(self) -> tuple[PoolSlot, PipelineConnection]:
-        """Wait for a slot, and return it with its connection. The caller limits the time.
+        """Wait for a slot, and return it with its connection. The caller must limit the time.
 
         Raises psycopg.Error if no connection can be made, and Unavailable if too many callers wait already.
         """
@@ -125,7 +125,7 @@ class Pool:
             slot.load += 1
         try:
             while (connection := slot.open) is None:
-                await asyncio.shield(self._made(slot))
+                await asyncio.shield(self._connected(slot))
         except BaseException:
             self.give(slot)
             raise
@@ -133,29 +133,29 @@ class Pool:
         return slot, connection
 
     def give(self, slot: PoolSlot) -> None:
-        """Release a slot that one caller had."""
+        """Release a slot for one of its callers."""
         slot.load -= 1
         if self._closed and not slot.load and slot.connection is not None:
             slot.connection.close()
         self._share(slot)
 
     def mistrust(self) -> None:
-        """Treat every connection as pooled, present and future ones."""
+        """Treat every connection as pooled, the present ones and the future ones."""
         self.pooled = True
         for slot in self._slots:
             if slot.connection is not None:
                 slot.connection.pooled = True
 
     async def aclose(self) -> None:
-        """Refuse the callers that wait, and close each connection once all its requests have been answered."""
+        """Refuse the waiting callers, and close each connection once all its requests have ended."""
         self._closed = True
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(Unavailable("the service is stopping"))
         for slot in self._slots:
-            if slot.making is not None:
-                slot.making.cancel()
-                await asyncio.gather(slot.making, return_exceptions=True)
+            if slot.connecting is not None:
+                slot.connecting.cancel()
+                await asyncio.gather(slot.connecting, return_exceptions=True)
             if slot.connection is not None:
                 await slot.connection.rest()
                 slot.connection.close()
@@ -177,23 +177,23 @@ class Pool:
                 slot.load += 1
                 waiter.set_result(slot)
 
-    def _made(self, slot: PoolSlot) -> asyncio.Task[None]:
-        """Return the task that makes the connection: all callers of the slot share it, and none can cancel it."""
+    def _connected(self, slot: PoolSlot) -> asyncio.Task[None]:
+        """Return the task that opens the connection; all callers of the slot share it, and none can cancel it."""
         if self._closed:
             raise Unavailable("the service is stopping")
-        if slot.making is None:
-            slot.making = asyncio.get_running_loop().create_task(self._make(slot))
-            slot.making.add_done_callback(_heed)
-        return slot.making
+        if slot.connecting is None:
+            slot.connecting = asyncio.get_running_loop().create_task(self._connect(slot))
+            slot.connecting.add_done_callback(_heed)
+        return slot.connecting
 
-    async def _make(self, slot: PoolSlot) -> None:
+    async def _connect(self, slot: PoolSlot) -> None:
         try:
             slot.connection = await PipelineConnection.to(self._info)
             self.pooled |= slot.connection.pooled
             slot.connection.pooled = self.pooled
             self.citus = slot.connection.citus
         finally:
-            slot.making = None
+            slot.connecting = None
 
     async def _turn(self) -> PoolSlot:
         if len(self._waiting) >= _LONGEST_QUEUE:
@@ -210,7 +210,7 @@ class Pool:
             raise
 
 
-def _heed(making: asyncio.Task[None]) -> None:
+def _heed(connecting: asyncio.Task[None]) -> None:
     """Retrieve the exception: if every caller has gone, the event loop would log it as never retrieved."""
-    if not making.cancelled():
-        making.exception()
+    if not connecting.cancelled():
+        connecting.exception()

@@ -1,4 +1,4 @@
-"""Several statements of one request, which PostgreSQL is sent at once and runs under the user's own name."""
+"""Transactions: the statements of one request, which are sent together and run with the rights of one user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from todo_adapters.sql.tables import ROLE
 _TIMEOUT: Final = parameter("timeout", sa.Text)
 _LOCK_TIMEOUT: Final = parameter("lock_timeout", sa.Text)
 _LOCKS: Final = sa.literal_column("1953457263", sa.BigInteger)
-"""Tells our locks from those of others: "todo" in ASCII."""
+"""Distinguishes our advisory locks from those of other programs: "todo" in ASCII."""
 
 
 def _set(name: str, value: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
@@ -26,7 +26,7 @@ def _set(name: str, value: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
 _CONTEXT: Final = sa.select(
     _set("role", sa.literal_column(f"'{ROLE}'")), _set("todo.user_id", OWNER), _set("statement_timeout", _TIMEOUT)
 )
-"""Says who is acting, for this transaction only: nothing of it is left on the connection, or in a pooler, after it."""
+"""Sets the role, the user and the timeout for this transaction only; nothing stays on the connection or in a pooler."""
 
 _LEFT: Final = sa.func.greatest(
     sa.literal_column("1"),
@@ -39,13 +39,13 @@ _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
     _set("lock_timeout", _LOCK_TIMEOUT),
     sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
-    # Set once more behind the wait, or the next statement could wait for a row as long again, beyond the deadline.
+    # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
     _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
 )
-"""The context of a write. It also waits for the user's turn, whether or not the user has a row to lock yet.
+"""The context of a write. It also takes the user's lock, whether or not the user has a row yet.
 
-The timeout covers this wait and the statement behind it together. The statements behind it each see what the writes
-before have committed, because they begin under the lock.
+The timeout covers this wait and the following statement together. Each following statement sees everything that
+earlier writes of the user have committed, because it begins under the lock.
 """
 
 _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")

@@ -58,7 +58,7 @@ def _new_task(revision: sa.ColumnElement[int]) -> dict[str, sa.ColumnElement[Any
 
 
 def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str]) -> sa.Insert:
-    """Add a task; its id and revision come back, and nothing at all from a user who has `quota` tasks.
+    """Insert a task, and return its id and revision; no row for a user who has `quota` tasks.
 
     Nothing is done, and no user made, unless the conditions are met.
     """
@@ -190,7 +190,7 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
 
 
 def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
-    """Put the trashed task that matches back under its id, and return it; nothing at all beyond the quota."""
+    """Put the trashed task that matches back under its id, and return it; no row beyond the quota."""
     within_quota = (
         sa.update(users)
         .where(this_user, users.c.task_count < QUOTA, sa.exists(sa.select(ONE).where(lies_there)))
@@ -240,7 +240,7 @@ def _purge() -> sa.Select[Any]:
 
 
 def _erase() -> sa.Update:
-    """Delete every row of the user, and move the counter and the horizon past all that was known."""
+    """Delete every row of the user, and move the counter and the horizon past every known revision."""
     everything = [
         sa.delete(table).where(table.c.user_id == OWNER).cte(f"no_{table.name}")
         for table in (tasks, trash, tombstones, idempotency_keys, feeds)
@@ -253,7 +253,7 @@ provision: Final = (
     .from_select(list(_ABSENT), sa.select(*_ABSENT.values()).where(QUOTA > ZERO))
     .on_conflict_do_nothing(index_elements=[users.c.id])
 )
-"""Makes the user's row, if there is none."""
+"""Inserts the user's row, if there is none."""
 
 NEW: Final = (~sa.exists(sa.select(ONE).where(remembered)),)
 """The condition of a write with a key: the key is not stored yet."""

@@ -29,7 +29,7 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_LOCKED: _BUSY,
     sqlite3.SQLITE_PROTOCOL: _BUSY,
     sqlite3.SQLITE_INTERRUPT: "the database takes too long to answer",
-    sqlite3.SQLITE_FULL: "the disk is full: make room on it",
+    sqlite3.SQLITE_FULL: "the disk is full: free some space",
     sqlite3.SQLITE_READONLY: "the database cannot be written: check the permissions of its file and directory",
     sqlite3.SQLITE_PERM: "the database cannot be opened: check the permissions of its file and directory",
     sqlite3.SQLITE_CANTOPEN: "the database cannot be opened: check that its file exists, and its permissions",
