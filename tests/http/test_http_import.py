@@ -11,6 +11,7 @@ from client import InProcess, scope_of
 from test_http_erase import Heard
 
 from store_contract.words import NASTY
+from todo_adapters.http.endpoints.portability import STEP
 from todo_adapters.http.protocol import request as request_module
 from todo_adapters.http.protocol.imports import LARGEST_ENTRY, MOST_TASKS
 from todo_adapters.memory import MemoryTasks
@@ -366,7 +367,7 @@ async def test_imports_are_one_at_a_time_of_a_user_and_two_in_all_and_others_wri
             refused = await bring(user, b"{")
             assert (refused.status, refused.header("retry-after")) == (429, "5")
             assert (await user("GET", "/export")).status == 429
-        assert len(await users[0].list()) == 25
+        assert len(await users[0].list()) == STEP
         assert (await users[0]("PATCH", "/tasks/name-of-00000000", json={"title": "edited"})).status == 200
         assert (await users[0]("DELETE", "/tasks/name-of-00000001")).status == 204
         store.gate.set()
@@ -433,21 +434,21 @@ async def test_an_outage_says_whether_something_was_done_and_the_file_can_be_sen
         answer = await api.bare.request("POST", "/api/me/import", token=ann.token, json=file)
         assert (answer.status, answer.json()["outcome"], answer.header("retry-after")) == (503, "unknown", "1")
         store.steps, store.failure = 1, Unavailable("the database is out of reach", outcome_unknown=unknown)
-        few = head(ann.id, *(named(number) for number in range(25, 30)))
+        few = head(ann.id, *(named(number) for number in range(STEP, STEP + 5)))
         answer = await api.bare.request("POST", "/api/me/import", token=ann.token, json=few)
         assert (answer.status, answer.json().get("outcome")) == (503, "unknown" if unknown else None)
         store.failure = None
         done = await report(ann, file)
-        assert (done["created"], done["unchanged"], done["skipped_count"]) == (35, 25, 1)
+        assert (done["created"], done["unchanged"], done["skipped_count"]) == (60 - STEP, STEP, 1)
     events = [event for event in heard.events if event["event"] == "user_imported"]
     assert [event.get("outcome") for event in events] == ["unknown"] * (1 + unknown) + [None]
     told = {name: events[-1][name] for name in ("subject", "route", "created", "updated", "unchanged", "skipped_count")}
     assert told == {
         "subject": ann.id,
         "route": "/api/{user_id}/import",
-        "created": 35,
+        "created": 60 - STEP,
         "updated": 0,
-        "unchanged": 25,
+        "unchanged": STEP,
         "skipped_count": 1,
     }
     assert "task 1" not in str(events)

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from todo_adapters.http.protocol import pace as module
 from todo_adapters.http.protocol.pace import SHARE, SLICE, Pace
 from todo_domain import Deadline
@@ -42,10 +44,50 @@ async def test_short_work_goes_on_without_a_rest(monkeypatch):
     assert await rests(monkeypatch, Deadline.within(3_600), *[SLICE] * 5) == []
 
 
-async def test_the_rests_end_in_time(monkeypatch):
-    slept = await rests(monkeypatch, Deadline.within(0.001), *[2 * SLICE] * 10)
-    assert sum(slept) <= 0.001 / 4
-    assert all(seconds >= 0 for seconds in await rests(monkeypatch, Deadline.within(-1), *[2 * SLICE] * 3))
+class Time:
+    """A clock that only work and pauses move: the deadline and the processor time of a `Pace`."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.left_, self.paused, self.spent = seconds, 0.0, 0.0
+        monkeypatch.setattr(module, "process_time", lambda: self.spent)
+        monkeypatch.setattr(module.asyncio, "sleep", self.sleep)
+
+    def left(self):
+        return self.left_
+
+    def work(self, seconds, waiting=0.0):
+        self.spent += seconds
+        self.left_ -= seconds + waiting
+
+    async def sleep(self, seconds):
+        assert seconds >= 0
+        self.paused += seconds
+        self.left_ -= seconds
+
+
+@pytest.mark.parametrize("work", [0.1, 1, 5, 10, 15, 19, 25, 29, 60])
+@pytest.mark.parametrize("waiting", [0, 3], ids=["work", "waits for a database as well"])
+async def test_the_pauses_end_in_time(monkeypatch, work, waiting):
+    time, parts = Time(monkeypatch, 30), 400
+    pace = Pace(parts, time)
+    for done in range(1, parts + 1):
+        time.work(work / parts, waiting * work / parts)
+        await pace.pause(done)
+    assert time.paused <= min(15, work / SHARE)
+    if (1 + waiting) * work < 30:
+        assert time.left() >= 0
+    if (1 + waiting) * work <= 5:
+        assert time.paused >= 0.9 * min(15, work / SHARE - work)
+
+
+async def test_work_that_is_slower_than_it_began_takes_the_time_of_the_pauses(monkeypatch):
+    time, parts = Time(monkeypatch, 30), 400
+    pace = Pace(parts, time)
+    for done in range(1, parts + 1):
+        time.work((2 if done < parts / 2 else 18) / parts)
+        await pace.pause(done)
+    assert time.paused > 5
+    assert time.left() >= 0
 
 
 async def test_others_run_while_work_rests():

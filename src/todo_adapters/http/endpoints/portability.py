@@ -36,7 +36,7 @@ _TYPES: Final[dict[str, Header]] = {
     "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
 }
 
-_STEP: Final = 25
+STEP: Final = 12
 """Entries of a step: more would hold up others for longer."""
 
 _STEP_BYTES: Final = 65_536
@@ -87,10 +87,10 @@ class ImportController(Controller):
         with request.transfers.one(request.owner):
             raw = await request.import_file()
             deadline = Deadline.within(TRANSFER_WITHIN)
-            pace = Pace(2 * len(raw), deadline)
             report = ImportOut(created=0, updated=0, unchanged=0, skipped=[], skipped_count=0)
             try:
-                await _bring_in(request, await checked_file(raw, pace), report, pace, deadline)
+                file = await checked_file(raw, Pace(len(raw), deadline))
+                await _bring_in(request, file, report, deadline)
             except Unavailable as failure:
                 # The steps before this one are kept.
                 unknown = failure.outcome_unknown or report.created + report.updated > 0
@@ -118,19 +118,19 @@ class EraseController(Controller):
         return Response(204, headers=[PRIVATE])
 
 
-async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, pace: Pace, deadline: Deadline) -> None:
+async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, deadline: Deadline) -> None:
     """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
-    state, index = Import(file.source), 0
+    state, index, pace = Import(file.source), 0, Pace(len(file.raw), deadline)
     step: list[Entry | TodoError] = []
     begin = end = file.begin
     for read in file.entries():
         if read is not None:
             end, entry = read
             step.append(entry)
-            if len(step) >= _STEP or end - begin >= _STEP_BYTES:
+            if len(step) >= STEP or end - begin >= _STEP_BYTES:
                 index = await _keep(request, state, step, index, report, deadline)
                 step, begin = [], end
-        await pace.pause(len(file.raw) + end)
+        await pace.pause(end)
     await _keep(request, state, step, index, report, deadline)
 
 
