@@ -30,7 +30,19 @@ from todo_adapters.sql.purging import purge
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.tables import metadata
-from todo_domain import NotFound, NotIsolated, Once, Put, Resync, TaskService, Unavailable, user_id
+from todo_domain import (
+    DeleteTask,
+    Done,
+    NotFound,
+    NotIsolated,
+    Once,
+    Put,
+    PutTask,
+    Resync,
+    TaskService,
+    Unavailable,
+    user_id,
+)
 from todo_domain.feed import new_feed_token
 from todo_domain.trash import TRASH_KEPT
 
@@ -239,7 +251,9 @@ async def write_in_every_way(tasks, user, task):
         await tasks.delete(user, key)
         await tasks.discard(user, key)
     await tasks.create(user, title="new")
-    await tasks.create(user, title="new with a key", once=next(keys))
+    made = await tasks.create(user, title="new with a key", once=next(keys))
+    batch = [PutTask("put-in-a-batch", Put({"title": "one"})), DeleteTask(made.task.id)]
+    assert all(isinstance(result, Done) for result in await tasks.batch(user, batch))
     await tasks.feed(user, await tasks.make_feed(user))
     await tasks.empty_trash(user)
 

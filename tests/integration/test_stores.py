@@ -51,7 +51,7 @@ class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting
         return pgbouncer_place
 
 
-class TestPostgresWithTheStatementsForCitus(Retries, Keys):
+class TestPostgresWithTheStatementsForCitus(Batches, Retries, Keys):
     """The writes that have another form there, on a server that needs no Citus: see `citus_writes`."""
 
     refusal = psycopg.errors.CheckViolation

@@ -59,7 +59,7 @@ def _whole_columns() -> list[sa.ColumnClause[Any]]:
     return [sa.column(name, tasks.c[name].type) for name in _WHOLE]
 
 
-def _task_row(rows: sa.TableValuedAlias, turn: sa.CTE) -> dict[str, sa.ColumnElement[Any]]:
+def _task_row(rows: sa.TableValuedAlias, turn: sa.FromClause) -> dict[str, sa.ColumnElement[Any]]:
     """Return the values of an inserted task except its id."""
     values = {name: rows.c[name] for name in _WHOLE}
     return {"user_id": OWNER, "uid": rows.c.uid, "revision": turn.c.begun + rows.c.step, **values}
@@ -85,11 +85,8 @@ def _snapshot() -> sa.Select[Any]:
     )
 
 
-def _apply() -> sa.Select[Any]:
-    """Apply all the changes if their preconditions still hold; return the counter before them and each assigned id.
-
-    A task that the batch creates and deletes is inserted to get its id; `remove_passing` deletes it afterwards.
-    """
+def conditions() -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the preconditions of a batch; they are for a statement that reads the user's row."""
     must = (
         sa.func.unnest(parameter("expected_ids", NUMBERS), parameter("expected_revisions", NUMBERS))
         .table_valued(sa.column("id", sa.BigInteger), sa.column("revision", sa.BigInteger))
@@ -120,66 +117,61 @@ def _apply() -> sa.Select[Any]:
     )
     named = sa.select(ONE).where(tasks.c.user_id == OWNER, tasks.c.uid == sa.func.any(_ABSENT))
     deleted_name = sa.select(ONE).where(tombstones.c.user_id == OWNER, tombstones.c.uid == sa.func.any(_ABSENT))
-    turn = (
-        sa.update(users)
-        .where(
-            this_user,
-            users.c.task_count.between(parameter("count_least", sa.Integer), parameter("count_most", sa.Integer)),
-            _EXACT.is_(None) | (users.c.revision == _EXACT),
-            unchanged == sa.func.cardinality(parameter("expected_ids", NUMBERS)),
-            still_there == sa.func.cardinality(_TOMBSTONES),
-            lying == sa.func.cardinality(_RESTORED),
-            ~sa.exists(named),
-            ~sa.exists(deleted_name),
-        )
-        .values(revision=users.c.revision + _WRITES, task_count=users.c.task_count + parameter("growth", sa.Integer))
-        .returning((users.c.revision - _WRITES).label("begun"))
-        .cte("turn")
+    return (
+        this_user,
+        users.c.task_count.between(parameter("count_least", sa.Integer), parameter("count_most", sa.Integer)),
+        _EXACT.is_(None) | (users.c.revision == _EXACT),
+        unchanged == sa.func.cardinality(parameter("expected_ids", NUMBERS)),
+        still_there == sa.func.cardinality(_TOMBSTONES),
+        lying == sa.func.cardinality(_RESTORED),
+        ~sa.exists(named),
+        ~sa.exists(deleted_name),
     )
+
+
+MOVED: Final = {
+    "revision": users.c.revision + _WRITES,
+    "task_count": users.c.task_count + parameter("growth", sa.Integer),
+}
+"""The values of the user's row after a batch."""
+
+
+def insert_new(turn: sa.FromClause) -> sa.Insert:
+    """Insert the tasks that get an id, if `turn` has a row, in which `begun` is the counter before the batch."""
     new = _rows("made", sa.column("ordinal", sa.BigInteger), *_whole_columns())
     row = _task_row(new, turn)
-    made = (
-        sa.insert(tasks)
-        .from_select(list(row), sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.ordinal))
-        .returning(tasks.c.id, tasks.c.uid)
-        .cte("made")
-    )
-    unburied = (
-        sa.delete(tombstones)
-        .where(
-            tombstones.c.user_id == OWNER,
-            tombstones.c.task_id == sa.func.any(_TOMBSTONES),
-            sa.exists(sa.select(ONE).select_from(turn)),
-        )
-        .cte("unburied")
+    found = sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.ordinal)
+    return sa.insert(tasks).from_select(list(row), found)
+
+
+def report(turn: sa.FromClause) -> sa.Select[Any]:
+    """Return what `apply` does, by the uids of the tasks that were inserted."""
+    new = _rows("made", sa.column("ordinal", sa.BigInteger), *_whole_columns())
+    named = tasks.c.uid.in_(sa.select(new.c.uid))
+    made = sa.select(tasks.c.id, tasks.c.uid).where(tasks.c.user_id == OWNER, named).subquery("made")
+    return sa.select(turn.c.begun, made.c.uid, made.c.id).select_from(turn.outerjoin(made, sa.true()))
+
+
+def other_changes(turn: sa.FromClause, made: sa.FromClause) -> dict[str, sa.UpdateBase]:
+    """Return the statements of the other changes by their names; `made` has the ids and uids of the inserted tasks."""
+    there = sa.exists(sa.select(ONE).select_from(turn))
+    unburied = sa.delete(tombstones).where(
+        tombstones.c.user_id == OWNER, tombstones.c.task_id == sa.func.any(_TOMBSTONES), there
     )
     back = _rows("restored", *_whole_columns())
     back_row = {**_task_row(back, turn), "id": back.c.id}
-    restored = (
-        sa.insert(tasks)
-        .from_select(list(back_row), sa.select(*back_row.values()).select_from(back.join(turn, sa.true())))
-        .returning(tasks.c.id)
-        .cte("put_back")
+    restored = sa.insert(tasks).from_select(
+        list(back_row), sa.select(*back_row.values()).select_from(back.join(turn, sa.true()))
     )
     edit = _rows("edited", *_whole_columns())
     edited = (
         sa.update(tasks)
         .where(tasks.c.user_id == OWNER, tasks.c.id == edit.c.id)
-        .values(
-            revision=turn.c.begun + edit.c.step,
-            **{name: edit.c[name] for name in _WHOLE},
-        )
-        .cte("edited")
+        .values(revision=turn.c.begun + edit.c.step, **{name: edit.c[name] for name in _WHOLE})
     )
     deletion = _rows("deleted", *_whole_columns())
-    removed = (
-        sa.delete(tasks)
-        .where(
-            tasks.c.user_id == OWNER,
-            tasks.c.id == sa.func.any(parameter("deleted_ids", NUMBERS)),
-            sa.exists(sa.select(ONE).select_from(turn)),
-        )
-        .cte("removed")
+    removed = sa.delete(tasks).where(
+        tasks.c.user_id == OWNER, tasks.c.id == sa.func.any(parameter("deleted_ids", NUMBERS)), there
     )
     task_id = sa.func.coalesce(sa.func.nullif(deletion.c.id, ZERO), made.c.id)
     tombstone = {
@@ -192,12 +184,7 @@ def _apply() -> sa.Select[Any]:
     }
     its_own = sa.and_(deletion.c.id == ZERO, made.c.uid == deletion.c.uid)
     deletions = deletion.join(turn, sa.true()).outerjoin(made, its_own)
-    buried = (
-        sa.insert(tombstones)
-        .from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
-        .returning(tombstones.c.task_id)
-        .cte("buried")
-    )
+    buried = sa.insert(tombstones).from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
     trash_row = {
         "user_id": OWNER,
         "task_id": task_id,
@@ -205,20 +192,30 @@ def _apply() -> sa.Select[Any]:
         **{name: deletion.c[name] for name in CARRIED},
         "deleted_at": NOW,
     }
-    trashed = (
-        sa.insert(trash)
-        .from_select(
-            list(trash_row),
-            sa.select(*trash_row.values()).select_from(deletions).where(parameter("to_trash", sa.Boolean)),
-        )
-        .returning(trash.c.task_id)
-        .cte("trashed")
+    trashed = sa.insert(trash).from_select(
+        list(trash_row),
+        sa.select(*trash_row.values()).select_from(deletions).where(parameter("to_trash", sa.Boolean)),
     )
-    return (
-        sa.select(turn.c.begun, made.c.uid, made.c.id)
-        .select_from(turn.outerjoin(made, sa.true()))
-        .add_cte(edited, removed, buried, trashed, unburied, restored)
-    )
+    return {
+        "edited": edited,
+        "removed": removed,
+        "buried": buried.returning(tombstones.c.task_id),
+        "trashed": trashed.returning(trash.c.task_id),
+        "unburied": unburied,
+        "put_back": restored.returning(tasks.c.id),
+    }
+
+
+def _apply() -> sa.Select[Any]:
+    """Apply all the changes if their preconditions still hold; return the counter before them and each assigned id.
+
+    A task that the batch creates and deletes is inserted to get its id; `remove_passing` deletes it afterwards.
+    """
+    begun = (users.c.revision - _WRITES).label("begun")
+    turn = sa.update(users).where(*conditions()).values(**MOVED).returning(begun).cte("turn")
+    made = insert_new(turn).returning(tasks.c.id, tasks.c.uid).cte("made")
+    parts = (part.cte(name) for name, part in other_changes(turn, made).items())
+    return sa.select(turn.c.begun, made.c.uid, made.c.id).select_from(turn.outerjoin(made, sa.true())).add_cte(*parts)
 
 
 def _remove_passing() -> sa.Delete:

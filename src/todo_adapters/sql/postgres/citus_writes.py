@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql import statements
-from todo_adapters.sql.postgres import edit, transactions, writes
+from todo_adapters.sql.postgres import citus_batch, edit, transactions, writes
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.writes import NEW, keeping
 from todo_adapters.sql.statements import (
@@ -131,8 +131,14 @@ def _grouped(*parts: sa.ClauseElement, wanted: tuple[int, ...]) -> Transaction:
     return Transaction(*parts, grouped=True, wanted=wanted)
 
 
+def _applied(*more: sa.ClauseElement) -> Transaction:
+    return Transaction(writes.provision, *citus_batch.apply, *more, writes=True, wanted=(0, 1 + citus_batch.REPORT))
+
+
 _GET_BY_UID: Final = (statements.get_by_uid, statements.tombstone_by_uid)
 ON_CITUS: Final = {
+    transactions.APPLY: _applied(),
+    transactions.APPLY_AND_PURGE: _applied(writes.purge),
     transactions.DELETE: _grouped(_bury(this_task), *_removal(this_task), statements.get, wanted=(0, 3)),
     transactions.DELETE_BY_UID: _grouped(_bury(this_name), *_removal(this_name), *_GET_BY_UID, wanted=(0, 3, 4)),
     transactions.CREATE_ONCE: _grouped(
