@@ -34,25 +34,34 @@ _DIFFERS: Final = {name: _differs(name) for name in EDITABLE}
 _LARGEST: Final = 2**63 - 1
 _ACCEPTED: Final = parameter("accepted", NUMBERS)
 _MADE_FROM: Final = parameter("made_from", sa.BigInteger)
-DUE: Final = sa.and_(
-    sa.or_(*_DIFFERS.values()),
+_CHANGES: Final = sa.or_(*_DIFFERS.values())
+_MAY: Final = sa.and_(
     _ACCEPTED.is_(None) | (tasks.c.revision == sa.func.any(_ACCEPTED)),
     _MADE_FROM.is_(None) | (tasks.c.revision == _MADE_FROM),
 )
+DUE: Final = sa.and_(_CHANGES, _MAY)
 """Whether the edit changes the task, and may."""
 
+
+def _given(name: str) -> sa.ColumnElement[bool]:
+    """Return whether the column gets its parameter.
+
+    If a given member does not differ, the two are the same; only a completed task must keep its time. PostgreSQL sets
+    up every comparison in a statement whenever it runs it, so the others are not made here once more.
+    """
+    member = name.removesuffix("_key")
+    return _DIFFERS[member] if member == "completed_at" else parameter(f"with_{member}", sa.Boolean)
+
+
 _EDITED: Final = {
-    **{
-        name: sa.case((_DIFFERS[name.removesuffix("_key")], value), else_=tasks.c[name])
-        for name, value in MEMBERS.items()
-    },
+    **{name: sa.case((_given(name), value), else_=tasks.c[name]) for name, value in MEMBERS.items()},
     "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
 }
 
 
 def editing(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
     """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met."""
-    return changing(sa.and_(named, DUE), _EDITED, *TASK, new=new)
+    return changing(sa.and_(named, _MAY), _EDITED, *TASK, due=(_CHANGES,), new=new)
 
 
 edit: Final = editing(this_task)

@@ -129,12 +129,16 @@ def keeping(
 
 
 def changing(
-    matches: sa.ColumnElement[bool], values: dict[str, Any], *returning: sa.Column[Any], new: Conditions = ()
+    matches: sa.ColumnElement[bool],
+    values: dict[str, Any],
+    *returning: sa.Column[Any],
+    due: Conditions = (),
+    new: Conditions = (),
 ) -> sa.Update:
-    """Move the counter and change the task that matches, which must also meet the conditions `new`."""
+    """Move the counter and change the task that matches, if it meets the conditions `due`, and all those of `new`."""
     turn = (
         sa.update(users)
-        .where(this_user, sa.exists(sa.select(ONE).where(matches)), *new)
+        .where(this_user, sa.exists(sa.select(ONE).where(matches, *due)), *new)
         .values(revision=_BUMPED)
         .returning(users.c.revision)
         .cte("turn")
