@@ -27,7 +27,7 @@ from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, Overdue
 from todo_adapters.sql.postgres.loading import CHUNKS, Instant, ask_for_chunks, rows_of
 from todo_adapters.sql.postgres.prepared import PreparedStatements
 from todo_adapters.sql.postgres.session import Session, prepare
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.transaction import Statement, Transaction
 from todo_adapters.sql.rows import Row, Values
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
@@ -170,8 +170,8 @@ class PipelineConnection:
             for transaction, _ in group:
                 if not self.pooled and not self._prepared.has(transaction):
                     self._prepare(transaction, deadline)
-            for transaction, values in group:
-                self._enqueue(transaction, values)
+            for place, (transaction, values) in enumerate(group):
+                self._enqueue(transaction, values, transaction.behind if place else transaction.statements)
         except OperationalError as lost:
             self.close(lost)
             raise NotSentError(str(lost)) from lost
@@ -183,11 +183,11 @@ class PipelineConnection:
         self._look_by(min(deadline, sent.silence))
         return sent
 
-    def _enqueue(self, transaction: Transaction, values: Values) -> None:
+    def _enqueue(self, transaction: Transaction, values: Values, statements: tuple[Statement, ...]) -> None:
         dumped = self._shapes.dump_sequence(
             [values[name] for name in transaction.parameters], [PyFormat.TEXT] * len(transaction.parameters)
         )
-        for number, statement in enumerate(transaction.statements):
+        for number, statement in enumerate(statements):
             if self.citus and number == 1:  # behind the context
                 self._pg.send_query_params(user_on_nodes(self._pg, values["owner"]), [])
             arguments = [dumped[index] for index in statement.parameter_indexes]

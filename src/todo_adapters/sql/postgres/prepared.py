@@ -26,12 +26,13 @@ class PreparedStatements:
 
     def missing(self, transaction: Transaction) -> list[Statement]:
         """Return the statements of the transaction that are still to be prepared."""
-        return [each for each in transaction.statements if each.name not in self._known]
+        needed = dict.fromkeys((*transaction.statements, *transaction.behind))
+        return [each for each in needed if each.name not in self._known]
 
     def ready(self, transaction: Transaction) -> None:
         """Note that all statements of the transaction have been sent to be prepared."""
         self._ready.add(transaction)
-        self._known.update(statement.name for statement in transaction.statements)
+        self._known.update(statement.name for statement in (*transaction.statements, *transaction.behind))
 
     def watch(self, statement: Statement, outcome: asyncio.Future[list[PGresult]]) -> None:
         """Have the statement prepared again if this outcome is a failure."""

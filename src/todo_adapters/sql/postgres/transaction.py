@@ -35,18 +35,24 @@ _LEFT: Final = sa.func.greatest(
 )
 """Milliseconds of the timeout that the transaction has not spent yet: at least 1, because 0 means no timeout."""
 
-_LOCK: Final = _CONTEXT.add_columns(
-    # A statement timeout does not apply to the statement that sets it, a lock timeout does.
-    _set("lock_timeout", _LOCK_TIMEOUT),
+_TURN: Final = (
     sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
     # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
     _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
+)
+_LOCK: Final = _CONTEXT.add_columns(
+    # A statement timeout does not apply to the statement that sets it, a lock timeout does.
+    _set("lock_timeout", _LOCK_TIMEOUT),
+    *_TURN,
 )
 """The context of a write. It also takes the user's lock, whether or not the user has a row yet.
 
 The timeout covers this wait and the following statement together. Each following statement sees everything that
 earlier writes of the user have committed, because it begins under the lock.
 """
+
+_NEXT_LOCK: Final = sa.select(_set("todo.user_id", OWNER), *_TURN)
+"""The context of a write behind another one in its group: the role and the lock timeout hold until the group's end."""
 
 _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
@@ -86,7 +92,13 @@ class Transaction:
         self.wanted = range(len(statements)) if wanted is None else wanted
         names: dict[str, int] = {}
         self.statements = tuple(_travelling(each, names) for each in (_LOCK if self.writes else _CONTEXT, *statements))
+        self._next_lock = _travelling(_NEXT_LOCK, names) if grouped else None
         self.parameters = tuple(names)
+
+    @property
+    def behind(self) -> tuple[Statement, ...]:
+        """The statements of a grouped transaction that is not the first of its group."""
+        return self.statements if self._next_lock is None else (self._next_lock, *self.statements[1:])
 
 
 def _travelling(statement: sa.ClauseElement, names: dict[str, int]) -> Statement:
