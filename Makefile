@@ -3,14 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
-MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid leaving_workers many_streams overload slow_clients timing))
+MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid leaving_workers many_streams overload timing))
 EXAMPLES := tests/unit tests/http/test_http_routes.py $(addprefix tests/integration/test_,$(addsuffix .py,devices query_parity))
-CLIENTS := $(addprefix tests/drills/test_,$(addsuffix .py,example_clients generated_clients offline_libraries web_example))
 
 .DEFAULT_GOAL := help
 # Without bytecode, every start compiles the service again, and every test run compiles the tests.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run demo test drills drills-short drills-clients bench growth lint check format audit lock clean
+.PHONY: help run demo test drills drills-short bench growth lint check format audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,12 +29,9 @@ drills: .venv/dev-installed ## break processes, networks and deployments, at len
 	@TODO_DRILLS=long TODO_TEST_APIS=sqlite $(BIN)/python -m pytest tests/http/test_schemathesis.py
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) -n auto tests/http
 
-drills-short: .venv/dev-installed ## run each of tests/drills once; those that measure time run last and alone
-	@$(PYTEST) -n 4 tests/drills $(MEASURED:%=--ignore=%)
-	@$(BIN)/python -m pytest $(MEASURED)
-
-drills-clients: .venv/dev-installed ## run the drills of client libraries and of the example page, as CI does
-	@$(PYTEST) -n 2 $(CLIENTS)
+drills-short: .venv/dev-installed ## run each drill once that is not marked long, as CI does; those that measure run last and alone
+	@$(PYTEST) -n 4 -m "not long" tests/drills $(MEASURED:%=--ignore=%)
+	@$(BIN)/python -m pytest -m "not long" $(MEASURED)
 
 bench: .venv/bench-installed ## compare the service with similar ones, in at most ten minutes; writes docs/benchmarks
 	@$(BIN)/python -m benchmarks

@@ -29,7 +29,7 @@ FLAT = 16
 """MB that a process may hold more after the second half than before it."""
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 async def test_whatever_breaks_what_was_acknowledged_is_there_once_and_nothing_is_half_there(tmp_path, kind):
     random = Random(SEED)
     print(f"\nTODO_CHAOS_SEED={SEED} TODO_CHAOS_SECONDS={SECONDS:g} {kind}")  # noqa: T201  how to repeat it

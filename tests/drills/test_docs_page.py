@@ -27,7 +27,7 @@ def served(tmp_path_factory):
         yield served
 
 
-@pytest.fixture(scope="module", params=["direct", "below a prefix"])
+@pytest.fixture(scope="module", params=["direct", pytest.param("below a prefix", marks=pytest.mark.long)])
 def base(request, served, tmp_path_factory):
     """Where the service begins: at its own port, or at a path of a proxy's."""
     if request.param == "direct":

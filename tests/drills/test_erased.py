@@ -15,7 +15,7 @@ DEVICES = 1_000
 TABLES = {"tasks": "id", "tombstones": "task_id", "trash": "task_id", "idempotency_keys": "key", "feeds": "user_id"}
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def place(request, tmp_path):
     """The settings of a database, and a function that runs a query past row-level security."""
     if request.param == "sqlite":

@@ -32,7 +32,10 @@ READERS = 14 if LONG else 40
 LARGEST_ANSWERS = 64 * MIB if LONG else 4 * MIB
 DATABASES = ("sqlite", "postgres")
 LONG_LISTS = ["/tasks", "/changes", "/tasks?limit=1000", "/tasks?q=%F0%9F%98%80&sort=title"]
-SLOWLY_READ = [*(product if LONG else zip)(DATABASES, LONG_LISTS)]
+SLOWLY_READ = [
+    pytest.param(*each, marks=() if each == ("sqlite", "/tasks") else pytest.mark.long)
+    for each in product(DATABASES, LONG_LISTS)
+]
 
 SEARCHES = {
     "end differs": "a" * 254 + "b",
@@ -49,7 +52,7 @@ FOLDED = {
 }
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def url(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'todo.db'}"
@@ -180,7 +183,6 @@ def test_a_search_takes_no_longer_because_texts_repeat_themselves_and_others_go_
     assert statuses <= {200, 503}
 
 
-@pytest.mark.parametrize("url", DATABASES if LONG else DATABASES[:1], indirect=True)
 def test_folding_takes_no_longer_because_of_the_characters(served):
     def processor_time(description):
         """Of some creates, in the least of three rounds; it is the process's own, so others do not count."""

@@ -8,12 +8,15 @@ import sys
 import sysconfig
 import venv
 
+import pytest
+
 from servers.todo import Served
 from support.dockerfile import CHECKOUT, dockerfile, sources
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
+@pytest.mark.long
 def test_the_steps_of_the_image_make_a_service_that_its_health_check_finds_well(tmp_path):
     """The locked packages are those of the running Python, added by path: `make` installs them as the image does."""
     context, place = tmp_path / "build", tmp_path / "todo"

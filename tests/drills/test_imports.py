@@ -177,7 +177,7 @@ def state_of(copy, old, new):
     return sum(the_same({"tasks": [each]}) == [new[each["uid"]]] for each in there)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
 def database(request):
     """The setting of a database, which is not killed."""
     if request.param == "sqlite":

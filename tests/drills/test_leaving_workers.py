@@ -1,5 +1,7 @@
 """SIGTERM with two workers, which hear of it one after the other: what `integration/test_leaving.py` says of one."""
 
+import pytest
+
 from support import leaving
 
 
@@ -15,5 +17,6 @@ def test_nobody_who_was_let_in_is_reset(tmp_path):
     leaving.require_that_nobody_is_reset(tmp_path, "2")
 
 
+@pytest.mark.long  # its bound is of seconds
 def test_a_service_without_requests_is_gone_within_a_moment(tmp_path):
     leaving.require_that_nothing_delays_the_end(tmp_path, "2")

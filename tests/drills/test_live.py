@@ -125,7 +125,14 @@ async def whole_list(fleet, user):
 
 
 @pytest.mark.parametrize(
-    "kind", ["sqlite", "postgres", "pgbouncer", "pgbouncer and a direct URL"] if LONG else ["sqlite", "postgres"]
+    "kind",
+    [
+        "sqlite",
+        *(
+            pytest.param(kind, marks=pytest.mark.long)
+            for kind in ("postgres", "pgbouncer", "pgbouncer and a direct URL")
+        ),
+    ],
 )
 async def test_every_copy_equals_the_list_after_everything_broke(kind, tmp_path):
     seed = os.environ.get("TODO_DRILL_SEED", os.urandom(4).hex())
@@ -185,8 +192,8 @@ async def busy(fleet):
         ("postgres", "the same worker", 0.05),
         ("sqlite", "another worker", 0.25),
         ("postgres", "another instance", 0.25),
-        ("pgbouncer and a direct URL", "another instance", 0.25),
-        ("pgbouncer", "another instance", 2.0),
+        pytest.param("pgbouncer and a direct URL", "another instance", 0.25, marks=pytest.mark.long),
+        pytest.param("pgbouncer", "another instance", 2.0, marks=pytest.mark.long),
     ],
 )
 async def test_how_soon_a_listener_hears(kind, through, most, tmp_path):

@@ -119,6 +119,7 @@ def served(tmp_path, postgres_databases):
         yield served
 
 
+@pytest.mark.long
 async def test_what_an_idle_stream_costs_and_what_others_notice(served):
     get = _head("GET", "/api/me/tasks?limit=20", "others") + b"\r\n"
     await times(served.port, get, clients=4, seconds=1)
@@ -157,6 +158,7 @@ async def test_all_come_back_at_once_after_a_restart_and_none_is_refused(tmp_pat
                 assert took < 20
 
 
+@pytest.mark.long
 async def test_writers_beside_listeners_of_others_and_of_themselves(served):
     writes = {
         user: _head("POST", "/api/me/tasks", user)

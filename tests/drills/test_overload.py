@@ -90,6 +90,7 @@ def numbers(served, name, label=None):
     return counted
 
 
+@pytest.mark.long
 def test_at_ten_times_the_load_most_of_the_peak_is_still_done_and_it_recovers_in_seconds(served):
     token = token_for("ann", SECRET)
     load(served, token, 200, 1)

@@ -16,6 +16,8 @@ from servers.processes import LOOPBACK
 from servers.todo import Served, token_for
 from support.length import LONG
 
+pytestmark = pytest.mark.long
+
 SECRET = "0123456789abcdef0123456789abcdef"
 SECONDS = 30 if LONG else 3
 SLOW = 500

@@ -15,7 +15,7 @@ RUNS = 3
 NEAR = 0.05
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("sqlite", "postgres"))])
 def place(request):
     return request.getfixturevalue(f"{request.param}_place")
 

@@ -16,6 +16,8 @@ import pytest
 
 from servers.todo import Served, token_for
 
+pytestmark = pytest.mark.long
+
 SECRET = "8c1f5e0f7c1b9a3d8642c7e1f0a95b3d2c48"
 TASKS = 10_000
 REQUESTS = 1_500
