@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
-MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid leaving_workers many_streams overload timing))
+MEASURED := $(addprefix tests/drills/test_,$(addsuffix .py,hostile_valid many_streams overload timing))
 EXAMPLES := tests/unit tests/http/test_http_routes.py $(addprefix tests/integration/test_,$(addsuffix .py,devices query_parity))
 
 .DEFAULT_GOAL := help

@@ -2,11 +2,11 @@
 export async function stream(api, token, since, changed, resync, signal) {
   for (let pause = 0; !signal?.aborted; pause = pause || 1000) {
     await new Promise((done) => setTimeout(done, pause));
-    const answer = await fetch(`${api}/events?since=${since}`, {
+    const response = await fetch(`${api}/events?since=${since}`, {
       headers: { Authorization: `Bearer ${await token()}` }, signal,
     }).catch(() => null); // offline
-    if (!answer?.ok) continue;
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    if (!response?.ok) continue;
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (let part; (part = await reader.read().catch(() => ({ done: true }))), !part.done; ) {
       text += part.value;
