@@ -233,6 +233,17 @@ async def test_a_connection_that_breaks_takes_no_group_but_its_own_with_it(
     assert await revisions(tasks, users[:2]) == [1, 2]
 
 
+async def test_the_writes_of_one_user_need_one_connection_however_far_the_database_is(
+    postgres_server, postgres_database, ann
+):
+    with far_away(postgres_server, postgres_database, round_trip=0.05) as (proxy, url):
+        async with aclosing(PostgresTasks(url)) as distant:
+            far = TaskService(distant, clock=FakeClock())
+            made = await asyncio.gather(*(far.create(ann, title="x") for _ in range(40)))
+        assert [created.task.revision for created in made] == list(range(1, 41))
+        assert proxy.connections == 1
+
+
 async def test_groups_in_flight_together_have_no_user_in_common(
     postgres_server, postgres_database, tasks, users, monkeypatch
 ):

@@ -151,6 +151,8 @@ class WriteGroups:
         if self._due is not None:
             self._due.cancel()
             self._due = None
+        while self._waiting and (held := self._held.get(self._waiting[0].owner)) is not None:
+            held.append(self._waiting.popleft())  # or a connection might be made for nothing
         if not self._waiting or len(self._in_flight) >= _MOST_IN_FLIGHT:
             return
         now = asyncio.get_running_loop().time()
