@@ -102,6 +102,14 @@ async def test_an_unknown_member_is_refused_even_as_null(ann: Caller, method: st
     await assert_refused(ann, method, {"title": "x", "note": None}, "note")
 
 
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_null_for_what_the_service_gives_counts_as_absent(ann: Caller, method: str):
+    answer = await write(ann, method, dict.fromkeys(GIVEN_BY_THE_SERVICE) | {"title": "y"})
+    assert (answer.status, answer.json()["title"]) == (201 if method == "POST" else 200, "y")
+    for name in GIVEN_BY_THE_SERVICE:
+        await assert_refused(ann, method, dict.fromkeys(GIVEN_BY_THE_SERVICE) | {"title": "y", name: "x"}, name)
+
+
 async def test_a_title_is_required_on_create(ann: Caller):
     for body in ({}, {"description": "x"}):
         await assert_refused(ann, "POST", body, "title")

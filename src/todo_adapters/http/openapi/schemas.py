@@ -129,6 +129,8 @@ def _for_generators(schema: dict[str, Any]) -> dict[str, Any]:
             return reference(named[0]) if named else {**schema, "type": "string"}
         case {"anyOf": [{"type": str(kind)} as simple, {"type": "null"}]}:
             return {**_without(schema, "anyOf"), **simple, "type": [kind, "null"]}
+        case {"type": "null", "description": str()}:  # of this type openapi-fetch makes one that nothing fits
+            return {**_without(schema, "type"), "not": {"not": {"type": "null"}}}
     return schema
 
 

@@ -162,6 +162,7 @@ def _no_constant(_: str) -> NoReturn:
 
 
 _DECODER: Final = decoder(_unique)
+_UNSETTABLE: Final = "is not a member that can be set here"
 
 
 def _problem(document: dict[str, Any], shape: type, expected: Mapping[str, str]) -> Invalid:
@@ -169,12 +170,12 @@ def _problem(document: dict[str, Any], shape: type, expected: Mapping[str, str])
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name in document:
         if name not in fields:
-            return Invalid(shown(name), "is not a member that can be set here")
+            return Invalid(shown(name), _UNSETTABLE)
     for name, value in document.items():
         try:
             msgspec.convert(value, fields[name].type, strict=True)
         except msgspec.ValidationError:
-            return Invalid(name, expected[name])
+            return Invalid(name, expected.get(name, _UNSETTABLE))  # of some members only null is accepted
         except UnicodeEncodeError:
             return Invalid(name, "must be Unicode text, without half of a surrogate pair")
     missing = next(name for name, field in fields.items() if field.required and name not in document)

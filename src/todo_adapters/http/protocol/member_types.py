@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, UnsetType
 
 from todo_domain.extra import DEEPEST_EXTRA, LARGEST_EXTRA
 from todo_domain.naming import LONGEST_UID, SHORTEST_UID
@@ -101,6 +101,7 @@ Uid = Annotated[
     ),
 ]
 Ignored = Annotated[Any, Meta(extra_json_schema=_IGNORED)]
+OnlyNull = Annotated[None, Meta(description="Given by the service; null counts as absent.")] | UnsetType
 
 
 def instant_meta(description: str) -> Meta:

@@ -20,6 +20,7 @@ from todo_adapters.http.protocol.member_types import (
     ExtraMerge,
     ExtraOut,
     Ignored,
+    OnlyNull,
     PriorityName,
     Tags,
     TaskPosition,
@@ -103,13 +104,25 @@ EXPECTED: Final = {
 """The rule of each member, as the rest of a sentence that begins with its name."""
 
 
-class NewTask(Settable):
+class _WithoutGiven(Settable):
+    """The members that a client may set, in a body that may have the others only as null, which counts as absent."""
+
+    id: OnlyNull = UNSET
+    uid: OnlyNull = UNSET
+    user_id: OnlyNull = UNSET
+    completed_at: OnlyNull = UNSET
+    revision: OnlyNull = UNSET
+    created_at: OnlyNull = UNSET
+    updated_at: OnlyNull = UNSET
+
+
+class NewTask(_WithoutGiven):
     """The body of a POST."""
 
     title: Title
 
 
-class TaskPatch(Settable):
+class TaskPatch(_WithoutGiven):
     """The body of a PATCH: a JSON merge patch (RFC 7396); null is not allowed for `status` and `completed`."""
 
     status: Status | UnsetType = UNSET
