@@ -11,6 +11,7 @@ from servers.processes import free_port
 from support.command import todo
 from support.operating import over, url_for, walls
 from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres.wall import failures
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.schema import IDS_SKIPPED, CannotRenewError
 from todo_domain import Resync, Stale, user_id
@@ -175,6 +176,12 @@ def test_a_writer_under_way_keeps_every_login_out_for_a_bounded_time(
         holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")  # as a write does
         with pytest.raises(CannotRenewError, match="stop the service"):
             renew(url_for(postgres_databases, filled_postgres, role), first_counter(LATER))
+
+
+def test_an_error_that_a_coordinator_of_citus_reports_about_a_node_becomes_a_sentence():
+    said = r"on Citus a node .*: stop the service, then run todo renew again"
+    with pytest.raises(CannotRenewError, match=said), failures("todo renew", "not this login", CannotRenewError):
+        raise psycopg.errors.InternalError_
 
 
 def test_a_file_that_another_program_holds_is_said(migrated_sqlite, tmp_path):

@@ -150,9 +150,15 @@ async def _cannot_reach(store, ann, bob, clock):
 
 
 @pytest.fixture
-def unpinned(monkeypatch):
-    """Take `user_id = …` out of every statement: each then speaks of everybody's rows."""
+def unpinned(monkeypatch, postgres_databases):
+    """Take `user_id = …` out of every statement: each then speaks of everybody's rows.
+
+    Citus cannot join the tasks of all users with all feeds, so that statement stays as it is there.
+    """
+    on_citus = isinstance(postgres_databases.server, Coordinator)
     for transaction in (postgres.all_transactions() | citus_writes.all_transactions()).values():
+        if on_citus and transaction is postgres.FEED:
+            continue
         without = tuple(
             statement._replace(text=text, name=b"unpinned_" + statement.name)
             for statement in transaction.statements

@@ -14,6 +14,7 @@ NO_PRIVILEGE: Final = "42501"
 NO_SUCH_ROLE: Final = "22023"
 
 CANCELLED: Final = "57014"
+INTERNAL: Final = "XX000"
 
 LOST_RACE: Final = {"40001", "40P01"}
 """Errors after which nothing was committed, and a repetition may succeed."""

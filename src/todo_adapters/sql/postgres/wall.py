@@ -9,13 +9,14 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from todo_adapters.sql.postgres.errors import LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
+from todo_adapters.sql.postgres.errors import INTERNAL, LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
 from todo_adapters.sql.schema import SqlError
 
 _WALLS: Final = """
 SELECT relname, relforcerowsecurity, pg_has_role(relowner, 'USAGE')
 FROM pg_class WHERE oid = ANY(%s::regclass[]) AND row_security_active(oid)
 """
+_INTERNAL: Final = "the database reports an internal error; on Citus a node is out of reach, or the tables are in use"
 SEES_ALL: Final = "SET LOCAL row_security = off"
 """If a policy would silently hide rows, PostgreSQL raises an error instead."""
 
@@ -36,6 +37,8 @@ def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
             raise error(login) from failure
         if failure.sqlstate == LOCK_NOT_AVAILABLE:
             raise error(f"the tables are in use: stop the service, then run {command} again") from failure
+        if failure.sqlstate == INTERNAL:  # Citus reports so that a lock on a node was not to be had, or no connection
+            raise error(f"{_INTERNAL}: stop the service, then run {command} again") from failure
         if (sentence := sentence_for(failure)) is None:
             raise
         raise error(sentence) from failure
