@@ -2,12 +2,10 @@
 
 import os
 import random
-import re
 import sqlite3
 import subprocess
 import time
 from contextlib import closing
-from pathlib import Path
 from urllib.parse import urljoin
 
 import psycopg
@@ -16,6 +14,7 @@ import pytest
 from servers.terminal import Terminal
 from servers.todo import TODO, Served, environment, todo
 from support.length import LONG
+from support.memory import most_memory
 
 SECRET = "8c1f5e0f7c1b9a3d8642c7e1f0a95b3d2c48"
 USERS = 2_000 if LONG else 40
@@ -87,15 +86,6 @@ def rows(server, name):
     return {table: count for table, count in counted.items() if count}
 
 
-def memory_of(pid):
-    """The most memory that a process has had, in MiB; 0 once it has ended."""
-    try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0
-    return int(found[1]) / 1024 if found else 0
-
-
 COPY = [TODO, "copy", "--from", "sqlite:///todo.db"]
 
 
@@ -105,7 +95,7 @@ def measured(directory, to):
     with said.open("w") as file:
         process = subprocess.Popen(COPY, cwd=directory, env=environment(**to), stdout=file)
         while process.poll() is None:
-            used = memory_of(process.pid) or used
+            used = most_memory(process.pid) or used
             time.sleep(0.1)
     assert process.returncode == 0
     return said.read_text(), (time.perf_counter() - begun) / 60, used
