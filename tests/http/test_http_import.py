@@ -280,6 +280,11 @@ BODIES = {
         "revision",
     ),
     "too many": (b'{"format":"todo/1","user_id":"a","tasks":[' + b"1," * MOST_TASKS + b"1]}", "tasks"),
+    "too many in the trash": (
+        b'{"format":"todo/1","user_id":"a","tasks":[],"trash":[' + b"1," * MOST_TASKS + b"1]}",
+        "trash",
+    ),
+    "an unknown member before what is no JSON": (b'{"format":"todo/1","task":[],' + b'"x":1,' * 600_000, "task"),
     "brackets": (b"[" * 100_000, "body"),
     "objects": (b'{"tasks":' * 50_000, "body"),
 }
@@ -467,6 +472,23 @@ async def test_a_long_file_is_brought_in_while_others_are_served():
             await asyncio.sleep(0.002)
         assert (await importing).json() == counts(created=1_000)
         assert len(served) > 5  # it comes in by steps
+
+
+async def test_a_file_that_takes_too_long_to_read_is_503_and_gives_its_place_back(ann: Caller, monkeypatch):
+    """Such as fifty thousand entries that are skipped, on a busy machine."""
+    file = json.dumps(head(ann.id, *[{}] * 2_000))
+    with monkeypatch.context() as changed:
+        changed.setattr("todo_adapters.http.endpoints.portability.TRANSFER_WITHIN", -1)
+        late = await ann.api.bare.request(
+            "POST",
+            "/api/me/import",
+            token=ann.token,
+            body=file.encode(),
+            headers=[("content-type", "application/json")],
+        )
+    assert (late.status, late.json().get("outcome"), late.header("retry-after")) == (503, None, "1")
+    assert late.json()["error"] == "the import takes too long: send the file again, in smaller parts"
+    assert (await report(ann, file))["skipped_count"] == 2_000
 
 
 async def test_an_import_holds_little_more_than_its_body():

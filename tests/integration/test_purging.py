@@ -1,5 +1,6 @@
 """`todo purge`: what has expired of every user is removed, also of those who never write again."""
 
+import itertools
 import sqlite3
 import threading
 from contextlib import closing
@@ -163,6 +164,17 @@ def test_the_service_goes_on_meanwhile(filled):
     assert failures == []
     purge(filled.url, NOW + KEYS_KEPT, timedelta(0))
     assert left(filled) == [0, 0, ALL + 40 * len(USERS)]
+
+
+def test_on_a_file_others_find_the_lock_free_half_of_the_time(sqlite_database, monkeypatch):
+    """SQLite has no queue for its lock, so a writer would wait for as long as one transaction follows the other."""
+    migrations.upgrade(sqlite_database.url)
+    over(sqlite_database, fill, now=NOW)
+    clock, pauses = itertools.count(), []
+    monkeypatch.setattr("todo_adapters.sql.sqlite.purging.monotonic", lambda: next(clock) * 7.0)
+    monkeypatch.setattr("todo_adapters.sql.sqlite.purging.sleep", pauses.append)
+    assert purge(sqlite_database.url, NOW + KEYS_KEPT, TRASH_KEPT) == (len(USERS), 0, ALL, 0)
+    assert pauses == [7.0] * len(USERS)
 
 
 # Who may, on PostgreSQL

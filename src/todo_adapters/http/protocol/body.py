@@ -143,6 +143,11 @@ def shaped(document: dict[str, Any], shape: type[T], expected: Mapping[str, str]
         raise _problem(document, shape, expected) from None
 
 
+def unknown_member(name: str) -> Invalid:
+    """Return the error of a member that a document of this kind does not have."""
+    return Invalid(shown(name), _UNSETTABLE)
+
+
 def shown(name: str) -> str:
     """Return a name that a client sent in a form for messages: short and printable."""
     name = name if len(name) <= 40 else name[:40] + "…"
@@ -170,7 +175,7 @@ def _problem(document: dict[str, Any], shape: type, expected: Mapping[str, str])
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name in document:
         if name not in fields:
-            return Invalid(shown(name), _UNSETTABLE)
+            return unknown_member(name)
     for name, value in document.items():
         try:
             msgspec.convert(value, fields[name].type, strict=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from todo_adapters.formats.outline import STRIDE, NotJson, elements, outline
-from todo_adapters.http.protocol.body import decoder, shaped, shown
+from todo_adapters.http.protocol.body import decoder, shaped, shown, unknown_member
 from todo_adapters.http.protocol.doubled import MARKING_DOUBLED, require_single_below
 from todo_adapters.http.protocol.member_types import Ignored, about, number_meta
 from todo_adapters.http.protocol.schemas import NewTask, members
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from todo_adapters.http.protocol.pace import Pace
 
 MOST_TASKS: Final = 50_000
-"""Tasks of one file."""
+"""Tasks of one file, and tasks of its trash."""
 
 LARGEST_ENTRY: Final = 131_072
 """Bytes of one task of a file: more than any task has, however it is written."""
@@ -148,7 +148,8 @@ async def checked_file(raw: bytes, pace: Pace) -> CheckedFile:
     """
     await _check_utf_8(raw, pace)
     head: dict[str, Any] = {}
-    begin = count = done = 0
+    counts = dict.fromkeys(_ARRAYS, 0)
+    begin = done = 0
     try:
         for part in outline(raw, _ARRAYS):
             await pace.pause(done)
@@ -157,9 +158,11 @@ async def checked_file(raw: bytes, pace: Pace) -> CheckedFile:
             name, at, done, is_element = part
             if is_element:
                 _check_entry(raw, at, done)
-                count += name == "tasks"
-                if count > MOST_TASKS:
-                    raise Invalid("tasks", f"must be at most {MOST_TASKS:,}")
+                counts[name] += 1
+                if counts[name] > MOST_TASKS:
+                    raise Invalid(name, f"must be at most {MOST_TASKS:,}")
+            elif name not in ImportFile.__struct_fields__:
+                raise unknown_member(name)  # at once, because a file may have a million of them
             elif name in head:
                 raise Invalid(shown(name), "is given twice")
             elif done > at:

@@ -6,6 +6,8 @@ import asyncio
 from time import process_time
 from typing import TYPE_CHECKING, Final
 
+from todo_domain import Unavailable
+
 if TYPE_CHECKING:
     from todo_domain import Deadline
 
@@ -39,11 +41,15 @@ class Pace:
         self._begun = process_time()
 
     async def pause(self, done: int) -> None:
-        """Pause if SLICE has been spent; `done` is the number of parts that are done."""
+        """Pause if SLICE has been spent; `done` is the number of parts that are done.
+
+        Raises Unavailable after the deadline.
+        """
         # The time of the whole process: the threads of a store take the interpreter from other requests as well.
         if (spent := process_time() - self._begun) < SLICE:
             return
-        before = self._deadline.left()
+        if (before := self._deadline.left()) < 0:
+            raise Unavailable("the import takes too long: send the file again, in smaller parts")
         await asyncio.sleep(max(0.0, min(pause_after(spent, SHARE), self._most(done))))
         self._paused += before - self._deadline.left()
         self._done = done

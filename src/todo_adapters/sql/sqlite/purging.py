@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Final
 
 from todo_adapters.sql.schema import BEHIND, Purged, SqlError
@@ -21,7 +22,10 @@ _PAGE: Final = "SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?"
 
 
 def purge(path: Path, now: datetime, trash_kept: timedelta) -> Purged:
-    """Remove what has expired of each user, in transactions of one user each; others write in between."""
+    """Remove what has expired of each user, in transactions of one user each.
+
+    Between two transactions it pauses for as long as the last one took, so that others can write.
+    """
     users, removed = 0, [0, 0, 0]
     try:
         with closing(connect(path)) as connection:
@@ -31,9 +35,12 @@ def purge(path: Path, now: datetime, trash_kept: timedelta) -> Purged:
                 users += 1
                 counted: tuple[int, ...] = (PURGE_AT_MOST,)
                 while PURGE_AT_MOST in counted:
+                    begun = monotonic()
                     with connection:
                         connection.execute("BEGIN IMMEDIATE")
                         counted = remove_expired(connection, user, now, trash_kept)
+                    # SQLite has no queue for its lock: others find it free half of the time.
+                    sleep(monotonic() - begun)
                     removed = [sum(each) for each in zip(removed, counted, strict=True)]
     except sqlite3.Error as error:
         if (sentence := explain(error)) is None:
