@@ -189,7 +189,7 @@ class Trash:
         assert await tasks.get(ann, UID) == task
 
     async def test_emptying_removes_all_of_the_owners_and_nothing_of_others(self, store, place, tasks, clock, ann, bob):
-        graves = await delete_some(tasks, clock, ann, 5)
+        deletions = await delete_some(tasks, clock, ann, 5)
         theirs = await delete_some(tasks, clock, bob, 2)
         changes = await store.changes(ann, since=1, limit=99)
         await tasks.empty_trash(ann)
@@ -198,12 +198,12 @@ class Trash:
         assert await store.changes(ann, since=1, limit=99) == changes
         assert (place.count("trash", ann), place.count("tombstones", ann)) == (0, 5)
         with pytest.raises(NotFound):
-            await tasks.restore(ann, graves[0].id)
+            await tasks.restore(ann, deletions[0].id)
         assert await trashed(tasks, bob) == theirs[::-1]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
     async def test_a_walk_shows_each_task_once_the_last_deleted_first(self, tasks, clock, ann, limit):
-        graves = await delete_some(tasks, clock, ann, 7)
+        deletions = await delete_some(tasks, clock, ann, 7)
         await delete_some(tasks, clock, ann, 0)
         seen, before = [], None
         while True:
@@ -213,15 +213,15 @@ class Trash:
             if not page.more:
                 break
             before = seen[-1].revision
-        assert seen == graves[::-1]
+        assert seen == deletions[::-1]
 
     async def test_a_walk_goes_on_behind_a_task_that_left_the_trash_meanwhile(self, tasks, clock, ann):
-        graves = (await delete_some(tasks, clock, ann, 6))[::-1]
+        deletions = (await delete_some(tasks, clock, ann, 6))[::-1]
         page = await tasks.trash(ann, limit=2)
-        await tasks.restore(ann, graves[1].id)
-        await tasks.discard(ann, graves[2].id)
+        await tasks.restore(ann, deletions[1].id)
+        await tasks.discard(ann, deletions[2].id)
         rest = await trashed(tasks, ann, before=page.trashed[-1].task.revision)
-        assert rest == graves[3:]
+        assert rest == deletions[3:]
 
     # Time
 
@@ -336,27 +336,27 @@ class Trash:
 
     async def test_of_too_many_the_oldest_go_with_later_writes(self, place, tasks, clock, ann, bob, monkeypatch):
         monkeypatch.setattr(retention, "MOST_TRASHED", 10)
-        graves = await delete_some(tasks, clock, ann, 14)
+        deletions = await delete_some(tasks, clock, ann, 14)
         theirs = await delete_some(tasks, clock, bob, 12)
         await tasks.create(ann, title="stays")
-        restored, discarded = graves.pop(), graves.pop()
+        restored, discarded = deletions.pop(), deletions.pop()
         await tasks.restore(ann, restored.id)
         await tasks.discard(ann, discarded.id)
-        assert await trashed(tasks, ann) == graves[::-1]
+        assert await trashed(tasks, ann) == deletions[::-1]
         await write_until(tasks, ann, PURGE_EVERY)
-        assert await trashed(tasks, ann) == graves[2:][::-1]
+        assert await trashed(tasks, ann) == deletions[2:][::-1]
         assert (place.count("trash", ann), place.count("tombstones", ann)) == (10, 13)
         with pytest.raises(NotFound):
-            await tasks.restore(ann, graves[1].id)
+            await tasks.restore(ann, deletions[1].id)
         assert await trashed(tasks, bob) == theirs[::-1]
 
     async def test_those_that_were_restored_do_not_count_among_too_many_tombstones(
         self, place, tasks, clock, ann, monkeypatch
     ):
         monkeypatch.setattr(retention, "MOST_KEPT", 10)
-        graves = await delete_some(tasks, clock, ann, 14)
-        for grave in graves[3:9]:
-            await tasks.restore(ann, grave.id)
+        deletions = await delete_some(tasks, clock, ann, 14)
+        for deletion in deletions[3:9]:
+            await tasks.restore(ann, deletion.id)
         since = (await tasks.list(ann)).revision
         await write_until(tasks, ann, PURGE_EVERY)
         assert place.count("tombstones", ann) == 8
@@ -500,11 +500,11 @@ class Trash:
         assert [device.resyncs for device in devices] == resyncs, "nobody had to start again"
 
     async def test_restoring_does_not_raise_the_horizon(self, store, tasks, clock, ann):
-        graves = await delete_some(tasks, clock, ann, 3)
-        for grave in graves:
-            await tasks.restore(ann, grave.id)
+        deletions = await delete_some(tasks, clock, ann, 3)
+        for deletion in deletions:
+            await tasks.restore(ann, deletion.id)
         page = await store.changes(ann, since=1, limit=99)
-        assert [task.id for task in page.tasks] == [grave.id for grave in graves]
+        assert [task.id for task in page.tasks] == [deletion.id for deletion in deletions]
         assert page.deleted == []
 
     async def test_the_horizon_stays_where_a_purge_has_put_it(self, store, tasks, clock, ann):
@@ -542,9 +542,9 @@ class Trash:
 
     async def test_racing_restores_take_no_more_room_than_there_is(self, store, clock, ann):
         tasks = TaskService(store, clock=clock, quota=3)
-        graves = await delete_some(tasks, clock, ann, 3)
-        graves += await delete_some(tasks, clock, ann, 3)
-        endings = await at_once(*(tasks.restore(ann, grave.id) for grave in graves))
+        deletions = await delete_some(tasks, clock, ann, 3)
+        deletions += await delete_some(tasks, clock, ann, 3)
+        endings = await at_once(*(tasks.restore(ann, deletion.id) for deletion in deletions))
         assert kinds(endings)[QuotaReached] == 3
         assert len((await tasks.list(ann)).tasks) == 3
         assert len(await trashed(tasks, ann)) == 3

@@ -127,7 +127,7 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
         "change",
         "within_quota",
         "made",
-        "turn",
+        "advanced",
         "json_each",
         "SET",
         "oldest",

@@ -59,10 +59,10 @@ def _whole_columns() -> list[sa.ColumnClause[Any]]:
     return [sa.column(name, tasks.c[name].type) for name in _WHOLE]
 
 
-def _task_row(rows: sa.TableValuedAlias, turn: sa.FromClause) -> dict[str, sa.ColumnElement[Any]]:
+def _task_row(rows: sa.TableValuedAlias, advanced: sa.FromClause) -> dict[str, sa.ColumnElement[Any]]:
     """Return the values of an inserted task except its id."""
     values = {name: rows.c[name] for name in _WHOLE}
-    return {"user_id": OWNER, "uid": rows.c.uid, "revision": turn.c.begun + rows.c.step, **values}
+    return {"user_id": OWNER, "uid": rows.c.uid, "revision": advanced.c.begun + rows.c.step, **values}
 
 
 def _snapshot() -> sa.Select[Any]:
@@ -136,38 +136,38 @@ MOVED: Final = {
 """The values of the user's row after a batch."""
 
 
-def insert_new(turn: sa.FromClause) -> sa.Insert:
-    """Insert the tasks that get an id, if `turn` has a row, in which `begun` is the counter before the batch."""
+def insert_new(advanced: sa.FromClause) -> sa.Insert:
+    """Insert the tasks that get an id, if `advanced` has a row, in which `begun` is the counter before the batch."""
     new = _rows("made", sa.column("ordinal", sa.BigInteger), *_whole_columns())
-    row = _task_row(new, turn)
-    found = sa.select(*row.values()).select_from(new.join(turn, sa.true())).order_by(new.c.ordinal)
+    row = _task_row(new, advanced)
+    found = sa.select(*row.values()).select_from(new.join(advanced, sa.true())).order_by(new.c.ordinal)
     return sa.insert(tasks).from_select(list(row), found)
 
 
-def report(turn: sa.FromClause) -> sa.Select[Any]:
+def report(advanced: sa.FromClause) -> sa.Select[Any]:
     """Return what `apply` does, by the uids of the tasks that were inserted."""
     new = _rows("made", sa.column("ordinal", sa.BigInteger), *_whole_columns())
     named = tasks.c.uid.in_(sa.select(new.c.uid))
     made = sa.select(tasks.c.id, tasks.c.uid).where(tasks.c.user_id == OWNER, named).subquery("made")
-    return sa.select(turn.c.begun, made.c.uid, made.c.id).select_from(turn.outerjoin(made, sa.true()))
+    return sa.select(advanced.c.begun, made.c.uid, made.c.id).select_from(advanced.outerjoin(made, sa.true()))
 
 
-def other_changes(turn: sa.FromClause, made: sa.FromClause) -> dict[str, sa.UpdateBase]:
+def other_changes(advanced: sa.FromClause, made: sa.FromClause) -> dict[str, sa.UpdateBase]:
     """Return the statements of the other changes by their names; `made` has the ids and uids of the inserted tasks."""
-    there = sa.exists(sa.select(ONE).select_from(turn))
+    there = sa.exists(sa.select(ONE).select_from(advanced))
     unburied = sa.delete(tombstones).where(
         tombstones.c.user_id == OWNER, tombstones.c.task_id == sa.func.any(_TOMBSTONES), there
     )
     back = _rows("restored", *_whole_columns())
-    back_row = {**_task_row(back, turn), "id": back.c.id}
+    back_row = {**_task_row(back, advanced), "id": back.c.id}
     restored = sa.insert(tasks).from_select(
-        list(back_row), sa.select(*back_row.values()).select_from(back.join(turn, sa.true()))
+        list(back_row), sa.select(*back_row.values()).select_from(back.join(advanced, sa.true()))
     )
     edit = _rows("edited", *_whole_columns())
     edited = (
         sa.update(tasks)
         .where(tasks.c.user_id == OWNER, tasks.c.id == edit.c.id)
-        .values(revision=turn.c.begun + edit.c.step, **{name: edit.c[name] for name in _WHOLE})
+        .values(revision=advanced.c.begun + edit.c.step, **{name: edit.c[name] for name in _WHOLE})
     )
     deletion = _rows("deleted", *_whole_columns())
     removed = sa.delete(tasks).where(
@@ -178,17 +178,17 @@ def other_changes(turn: sa.FromClause, made: sa.FromClause) -> dict[str, sa.Upda
         "user_id": OWNER,
         "task_id": task_id,
         "uid": deletion.c.uid,
-        "revision": turn.c.begun + deletion.c.step,
+        "revision": advanced.c.begun + deletion.c.step,
         "deleted_at": NOW,
         "number": next_number(tombstones) + sa.func.row_number().over(order_by=deletion.c.step) - ONE,
     }
     its_own = sa.and_(deletion.c.id == ZERO, made.c.uid == deletion.c.uid)
-    deletions = deletion.join(turn, sa.true()).outerjoin(made, its_own)
+    deletions = deletion.join(advanced, sa.true()).outerjoin(made, its_own)
     buried = sa.insert(tombstones).from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
     trash_row = {
         "user_id": OWNER,
         "task_id": task_id,
-        "revision": turn.c.begun + deletion.c.step,
+        "revision": advanced.c.begun + deletion.c.step,
         **{name: deletion.c[name] for name in CARRIED},
         "deleted_at": NOW,
     }
@@ -212,10 +212,14 @@ def _apply() -> sa.Select[Any]:
     A task that the batch creates and deletes is inserted to get its id; `remove_passing` deletes it afterwards.
     """
     begun = (users.c.revision - _WRITES).label("begun")
-    turn = sa.update(users).where(*conditions()).values(**MOVED).returning(begun).cte("turn")
-    made = insert_new(turn).returning(tasks.c.id, tasks.c.uid).cte("made")
-    parts = (part.cte(name) for name, part in other_changes(turn, made).items())
-    return sa.select(turn.c.begun, made.c.uid, made.c.id).select_from(turn.outerjoin(made, sa.true())).add_cte(*parts)
+    advanced = sa.update(users).where(*conditions()).values(**MOVED).returning(begun).cte("advanced")
+    made = insert_new(advanced).returning(tasks.c.id, tasks.c.uid).cte("made")
+    parts = (part.cte(name) for name, part in other_changes(advanced, made).items())
+    return (
+        sa.select(advanced.c.begun, made.c.uid, made.c.id)
+        .select_from(advanced.outerjoin(made, sa.true()))
+        .add_cte(*parts)
+    )
 
 
 def _remove_passing() -> sa.Delete:

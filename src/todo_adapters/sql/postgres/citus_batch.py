@@ -36,15 +36,15 @@ def _mark() -> sa.ClauseElement:
 
 
 def _apply() -> tuple[sa.ClauseElement, ...]:
-    turn = sa.select((idempotency_keys.c.revision - ONE).label("begun")).where(_MARK).subquery("turn")
+    advanced = sa.select((idempotency_keys.c.revision - ONE).label("begun")).where(_MARK).subquery("turn")
     passing = tasks.c.uid == sa.func.any(parameter("passing", TEXTS))
     made = sa.select(tasks.c.id, tasks.c.uid).where(tasks.c.user_id == OWNER, passing).subquery("made")
-    parts = batch.other_changes(turn, made)
+    parts = batch.other_changes(advanced, made)
     return (
         _mark(),
-        batch.insert_new(turn).returning(tasks.c.id),
+        batch.insert_new(advanced).returning(tasks.c.id),
         *(parts[name] for name in ("unburied", "put_back", "edited", "removed", "buried", "trashed")),
-        batch.report(turn),
+        batch.report(advanced),
         sa.update(users).where(this_user, sa.exists(sa.select(ONE).where(_MARK))).values(**batch.MOVED),
         sa.delete(idempotency_keys).where(_MARK),
         batch.remove_passing,

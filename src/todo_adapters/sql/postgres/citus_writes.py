@@ -64,7 +64,7 @@ _fulfil: Final = (
 )
 
 
-def _bury(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.ClauseElement:
+def _insert_tombstone(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.ClauseElement:
     """Insert the tombstone of the task that matches, under the conditions of `remove`."""
     expected = parameter("expected", NUMBERS)
     row = {
@@ -117,14 +117,14 @@ def _keep_removal(matches: sa.ColumnElement[bool]) -> sa.ClauseElement:
 
 
 def _create_once(**named: sa.ColumnElement[str]) -> sa.ClauseElement:
-    turn = (
+    advanced = (
         sa.update(users)
         .where(this_user, *_PROMISED)
         .values(revision=_NEXT, task_count=users.c.task_count + ONE)
         .returning(users.c.revision)
-        .cte("turn")
+        .cte("advanced")
     )
-    return writes.inserting(turn, **named)
+    return writes.inserting(advanced, **named)
 
 
 def _grouped(*parts: sa.ClauseElement, wanted: tuple[int, ...]) -> Transaction:
@@ -139,8 +139,10 @@ _GET_BY_UID: Final = (statements.get_by_uid, statements.tombstone_by_uid)
 ON_CITUS: Final = {
     transactions.APPLY: _applied(),
     transactions.APPLY_AND_PURGE: _applied(writes.purge),
-    transactions.DELETE: _grouped(_bury(this_task), *_removal(this_task), statements.get, wanted=(0, 3)),
-    transactions.DELETE_BY_UID: _grouped(_bury(this_name), *_removal(this_name), *_GET_BY_UID, wanted=(0, 3, 4)),
+    transactions.DELETE: _grouped(_insert_tombstone(this_task), *_removal(this_task), statements.get, wanted=(0, 3)),
+    transactions.DELETE_BY_UID: _grouped(
+        _insert_tombstone(this_name), *_removal(this_name), *_GET_BY_UID, wanted=(0, 3, 4)
+    ),
     transactions.CREATE_ONCE: _grouped(
         writes.provision, statements.seen, _promise_task(), _create_once(), _fulfil, wanted=(0, 1, 3)
     ),
@@ -155,7 +157,7 @@ ON_CITUS: Final = {
     ),
     transactions.ONCE[transactions.DELETE]: _grouped(
         statements.seen,
-        _bury(this_task, *NEW),
+        _insert_tombstone(this_task, *NEW),
         _keep_removal(this_task),
         *_removal(this_task),
         statements.get,
@@ -163,7 +165,7 @@ ON_CITUS: Final = {
     ),
     transactions.ONCE[transactions.DELETE_BY_UID]: _grouped(
         statements.seen,
-        _bury(this_name, *NEW),
+        _insert_tombstone(this_name, *NEW),
         _keep_removal(this_name),
         *_removal(this_name),
         *_GET_BY_UID,

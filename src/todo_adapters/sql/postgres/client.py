@@ -139,7 +139,7 @@ class PostgresClient:
         self, pool: Pool, transaction: Transaction, values: Values, give_up: float, budget: MemoryBudget | None
     ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every result that is an error."""
-        slot, connection = pool.at_hand() or await _turn(pool, give_up)
+        slot, connection = pool.at_hand() or await _slot_in_time(pool, give_up)
         done = partial(pool.give, slot)
         long: list[Row] = []
         take = None
@@ -172,7 +172,7 @@ def _extend(rows: list[Row], budget: MemoryBudget, more: list[Row]) -> None:
     rows.extend(counted(more, budget))
 
 
-async def _turn(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:
+async def _slot_in_time(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:
     try:
         async with asyncio.timeout_at(give_up):
             return await pool.take()

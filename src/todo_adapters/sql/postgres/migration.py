@@ -81,7 +81,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
     give_up = time.monotonic() + _TIMEOUT
     before: str | None = None
     with _connected(info) as connection:
-        _take_turn(connection, give_up)
+        _lock(connection, give_up)
         for setting in _SETTINGS:
             connection.exec_driver_sql(setting)
         connection.commit()
@@ -107,7 +107,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
         return Moved(before, found)
 
 
-def _take_turn(connection: sa.Connection, give_up: float) -> None:
+def _lock(connection: sa.Connection, give_up: float) -> None:
     while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_TURN))):
         connection.rollback()
         if time.monotonic() > give_up:

@@ -120,7 +120,7 @@ class Pool:
             raise Unavailable("the service is stopping")
         slot = self._idlest()
         if slot is None:
-            slot = await self._turn()
+            slot = await self._next_free_slot()
         else:
             slot.load += 1
         try:
@@ -195,7 +195,7 @@ class Pool:
         finally:
             slot.connecting = None
 
-    async def _turn(self) -> PoolSlot:
+    async def _next_free_slot(self) -> PoolSlot:
         if len(self._waiting) >= _LONGEST_QUEUE:
             raise Unavailable("too many are waiting for the database: try again")
         waiter: asyncio.Future[PoolSlot] = asyncio.get_running_loop().create_future()

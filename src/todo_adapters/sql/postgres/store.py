@@ -116,10 +116,10 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     ) -> Task:
         values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
         values["updated_at"] = edited.updated_at
-        turn, current = await self._run_once(transactions.REPLACE, values, once, now, deadline)
-        if not turn:
+        changed, current = await self._run_once(transactions.REPLACE, values, once, now, deadline)
+        if not changed:
             raise Stale(only(current))
-        revision = turn[0][0]
+        revision = changed[0][0]
         await self._purge(owner, revision, now, trash_kept, deadline)
         return edited._replace(revision=revision)
 

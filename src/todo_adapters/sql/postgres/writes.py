@@ -77,11 +77,11 @@ def _create(*conditions: sa.ColumnElement[bool], **named: sa.ColumnElement[str])
     return inserting(within_quota, **named)
 
 
-def inserting(turn: sa.CTE, **named: sa.ColumnElement[str]) -> sa.Insert:
-    """Insert the task if `turn` has a row, which is its revision; return its id and revision."""
-    task = _new_task(turn.c.revision) | named
-    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(turn))
-    return made.returning(tasks.c.id, tasks.c.revision).add_cte(turn)
+def inserting(advanced: sa.CTE, **named: sa.ColumnElement[str]) -> sa.Insert:
+    """Insert the task if `advanced` has a row, which is its revision; return its id and revision."""
+    task = _new_task(advanced.c.revision) | named
+    made = sa.insert(tasks).from_select(list(task), sa.select(*task.values()).select_from(advanced))
+    return made.returning(tasks.c.id, tasks.c.revision).add_cte(advanced)
 
 
 def _create_once() -> sa.Select[Any]:
@@ -136,15 +136,15 @@ def changing(
     new: Conditions = (),
 ) -> sa.Update:
     """Move the counter and change the task that matches, if it meets the conditions `due`, and all those of `new`."""
-    turn = (
+    advanced = (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).where(matches, *due)), *new)
         .values(revision=_BUMPED)
         .returning(users.c.revision)
-        .cte("turn")
+        .cte("advanced")
     )
-    changed = sa.update(tasks).where(matches).values(revision=turn.c.revision, **values)
-    return changed.returning(*returning).add_cte(turn)
+    changed = sa.update(tasks).where(matches).values(revision=advanced.c.revision, **values)
+    return changed.returning(*returning).add_cte(advanced)
 
 
 def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa.Insert:
@@ -159,37 +159,39 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
         .returning(tasks.c.id, *(tasks.c[name] for name in CARRIED))
         .cte("gone")
     )
-    turn = (
+    advanced = (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).select_from(gone)))
         .values(revision=_BUMPED, task_count=users.c.task_count - ONE)
         .returning(users.c.revision)
-        .cte("turn")
+        .cte("advanced")
     )
     tombstone_row: dict[str, sa.ColumnElement[Any]] = {
         "user_id": OWNER,
         "task_id": gone.c.id,
         "uid": gone.c.uid,
-        "revision": turn.c.revision,
+        "revision": advanced.c.revision,
         "deleted_at": NOW,
         "number": next_number(tombstones),
     }
     inserted = sa.insert(tombstones).from_select(
-        list(tombstone_row), sa.select(*tombstone_row.values()).select_from(gone.join(turn, sa.true()))
+        list(tombstone_row), sa.select(*tombstone_row.values()).select_from(gone.join(advanced, sa.true()))
     )
     trash_row: dict[str, sa.ColumnElement[Any]] = {
         "user_id": OWNER,
         "task_id": gone.c.id,
-        "revision": turn.c.revision,
+        "revision": advanced.c.revision,
         **{name: gone.c[name] for name in CARRIED},
         "deleted_at": NOW,
     }
     trashed = sa.insert(trash).from_select(
         list(trash_row),
-        sa.select(*trash_row.values()).select_from(gone.join(turn, sa.true())).where(parameter("to_trash", sa.Boolean)),
+        sa.select(*trash_row.values())
+        .select_from(gone.join(advanced, sa.true()))
+        .where(parameter("to_trash", sa.Boolean)),
     )
     return inserted.returning(tombstones.c.revision, tombstones.c.task_id.label("id")).add_cte(
-        turn, trashed.returning(trash.c.task_id).cte("trashed")
+        advanced, trashed.returning(trash.c.task_id).cte("trashed")
     )
 
 

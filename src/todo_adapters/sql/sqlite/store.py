@@ -144,7 +144,7 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
             steps.require_new(connection, values)
             if (current := steps.get(connection, values)).revision != edited.revision:
                 raise Stale(current)
-            (values["new_revision"],) = connection.execute(texts.TURN, values).fetchone()
+            (values["new_revision"],) = connection.execute(texts.NEXT_REVISION, values).fetchone()
             connection.execute(texts.REPLACE, values)
             steps.finish(connection, values, now, trash_kept)
             return edited._replace(revision=values["new_revision"])
@@ -166,9 +166,9 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         def work(connection: sqlite3.Connection) -> Task:
             steps.require_new(connection, values)
             steps.find(connection, values)
-            if (turn := connection.execute(texts.TURN, values).fetchone()) is None:
+            if (advanced := connection.execute(texts.NEXT_REVISION, values).fetchone()) is None:
                 raise NotFound
-            (values["new_revision"],) = turn
+            (values["new_revision"],) = advanced
             if (row := connection.execute(texts.TOGGLE, values).fetchone()) is None:
                 raise NotFound
             steps.finish(connection, values, now, trash_kept)

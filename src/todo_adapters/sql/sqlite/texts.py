@@ -23,7 +23,7 @@ STATE: Final = text_of(statements.state, SQLITE)
 CHANGES: Final = text_of(statements.changes, SQLITE)
 PROVISION: Final = text_of(writes.provision, SQLITE)
 ADMIT: Final = text_of(writes.admit, SQLITE)
-TURN: Final = text_of(writes.turn, SQLITE)
+NEXT_REVISION: Final = text_of(writes.next_revision, SQLITE)
 DISMISS: Final = text_of(writes.dismiss, SQLITE)
 ADVANCE: Final = text_of(writes.advance, SQLITE)
 NEXT_ID: Final = text_of(writes.next_id, SQLITE)
@@ -85,7 +85,7 @@ def all_texts() -> dict[str, str]:
         "changes": CHANGES,
         "provision": PROVISION,
         "admit": ADMIT,
-        "turn": TURN,
+        "next revision": NEXT_REVISION,
         "dismiss": DISMISS,
         "advance": ADVANCE,
         "next id": NEXT_ID,

@@ -50,7 +50,7 @@ admit: Final = (
 )
 """Takes the user's next revision for one more task; no row beyond the quota."""
 
-turn: Final = sa.update(users).where(this_user).values(revision=_BUMPED).returning(users.c.revision)
+next_revision: Final = sa.update(users).where(this_user).values(revision=_BUMPED).returning(users.c.revision)
 
 dismiss: Final = (
     sa.update(users)
