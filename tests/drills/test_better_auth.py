@@ -10,21 +10,12 @@ import pytest
 from httpx import ASGITransport, AsyncClient
 
 from servers.better_auth import BetterAuth
+from support.recorded_events import RecordedEvents
 from support.verifying import APART
 from todo_app.compose import application
 from todo_app.settings import read_settings
 
 ALGORITHMS = ("EdDSA", "ES256", "RS256", "PS256", "ES512")
-
-
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +30,15 @@ def algorithm(request):
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def recorded():
+    return RecordedEvents()
 
 
 @pytest.fixture
-async def client(provider, algorithm, heard):
+async def client(provider, algorithm, recorded):
     """A client of our service, set up for this provider as the README says."""
     async with AsyncClient(
-        transport=ASGITransport(service(provider, algorithm, heard)), base_url="http://todo"
+        transport=ASGITransport(service(provider, algorithm, recorded)), base_url="http://todo"
     ) as client:
         yield client
 
@@ -58,7 +49,7 @@ def session(provider, algorithm):
         yield session
 
 
-def service(provider, algorithm, heard):
+def service(provider, algorithm, recorded):
     url = provider.urls[algorithm]
     settings = {
         "TODO_DATABASE_URL": "memory:",
@@ -66,7 +57,7 @@ def service(provider, algorithm, heard):
         "TODO_JWT_ISSUER": url,
         "TODO_JWT_AUDIENCE": url,
     }
-    return application(read_settings(settings, environment={}), audit=heard)
+    return application(read_settings(settings, environment={}), audit=recorded)
 
 
 def signed_in(token):
@@ -78,7 +69,7 @@ def header_of(token):
     return json.loads(urlsafe_b64decode(head + "=" * (-len(head) % 4)))
 
 
-async def test_somebody_signs_up_fetches_a_token_and_keeps_tasks_with_it(client, session, algorithm, heard):
+async def test_somebody_signs_up_fetches_a_token_and_keeps_tasks_with_it(client, session, algorithm, recorded):
     token = await asyncio.to_thread(session.token)
     assert header_of(token)["alg"] == algorithm
     made = await client.post("/api/me/tasks", headers=signed_in(token), json={"title": "Buy groceries"})
@@ -86,7 +77,7 @@ async def test_somebody_signs_up_fetches_a_token_and_keeps_tasks_with_it(client,
     assert made.json()["user_id"] == session.user_id
     listed = await client.get(f"/api/{session.user_id}/tasks", headers=signed_in(token))
     assert listed.json() == [made.json()]
-    assert [event["event"] for event in heard.events] == ["key_set_changed"]
+    assert [event["event"] for event in recorded.events] == ["key_set_changed"]
 
 
 async def test_two_of_its_users_do_not_see_each_other(client, session, provider, algorithm):
@@ -99,7 +90,7 @@ async def test_two_of_its_users_do_not_see_each_other(client, session, provider,
     assert (await client.get(f"/api/{session.user_id}/tasks", headers=signed_in(his))).status_code == 403
 
 
-async def test_its_session_token_and_its_session_cookies_are_401(client, session, heard):
+async def test_its_session_token_and_its_session_cookies_are_401(client, session, recorded):
     cached = session.cookies["better-auth.session_data"]
     assert header_of(cached)["alg"] == "HS256"  # a JWT of the same user, but not one for other services
     expected = {
@@ -110,15 +101,15 @@ async def test_its_session_token_and_its_session_cookies_are_401(client, session
     for token, reason in expected.items():
         answer = await client.get("/api/me/tasks", headers=signed_in(token))
         assert answer.status_code == 401
-        assert heard.events[-1]["reason"] == reason
+        assert recorded.events[-1]["reason"] == reason
 
 
-async def test_a_token_of_another_instance_is_401(client, provider, algorithm, heard):
+async def test_a_token_of_another_instance_is_401(client, provider, algorithm, recorded):
     other = ALGORITHMS[ALGORITHMS.index(algorithm) - 1]
     with closing(provider.sign_up(other)) as stranger:
         answer = await client.get("/api/me/tasks", headers=signed_in(stranger.token()))
     assert answer.status_code == 401
-    assert heard.events[-1]["reason"] == "key_unknown"
+    assert recorded.events[-1]["reason"] == "key_unknown"
 
 
 async def test_no_request_fails_while_the_provider_rotates_its_keys(provider):
@@ -129,8 +120,8 @@ async def test_no_request_fails_while_the_provider_rotates_its_keys(provider):
 
 async def _rotated(provider, algorithm):
     """Send requests without a pause, with fresh tokens, before, while and after the key changes; return the kids."""
-    heard = Heard()
-    app = service(provider, algorithm, heard)
+    recorded = RecordedEvents()
+    app = service(provider, algorithm, recorded)
     session = await asyncio.to_thread(provider.sign_up, algorithm)
     first = await asyncio.to_thread(session.token)
     statuses, kids = [], set()
@@ -147,5 +138,5 @@ async def _rotated(provider, algorithm):
             statuses += [answer.status_code for answer in answers]  # what was signed before stays good, too
     session.close()
     assert set(statuses) == {200}
-    assert [event["event"] for event in heard.events] == ["key_set_changed"] * 2
+    assert [event["event"] for event in recorded.events] == ["key_set_changed"] * 2
     return kids

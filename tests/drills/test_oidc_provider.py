@@ -10,20 +10,11 @@ from httpx import ASGITransport, AsyncClient
 
 from servers.oidc_provider import RESOURCE, OidcProvider
 from servers.todo import TODO, environment
+from support.recorded_events import RecordedEvents
 from todo_app.compose import application
 from todo_app.settings import read_settings
 
 ALGORITHMS = ("ES384", "PS256", "Ed25519", "ES512")
-
-
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +29,16 @@ def algorithm(request):
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def recorded():
+    return RecordedEvents()
 
 
 def named(provider, **more):
     return {"TODO_JWT_ISSUER": provider.issuer, "TODO_JWT_AUDIENCE": RESOURCE, **more}
 
 
-def client_of(heard, **settings):
-    app = application(read_settings(environment={"TODO_DATABASE_URL": "memory:", **settings}), audit=heard)
+def client_of(recorded, **settings):
+    app = application(read_settings(environment={"TODO_DATABASE_URL": "memory:", **settings}), audit=recorded)
     return AsyncClient(transport=ASGITransport(app), base_url="http://todo")
 
 
@@ -59,17 +50,17 @@ def signed_in(token):
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_its_access_tokens_are_taken_with_issuer_and_audience_alone(provider, algorithm, heard):
+async def test_its_access_tokens_are_taken_with_issuer_and_audience_alone(provider, algorithm, recorded):
     ann, bob = [await token_of(provider, name, algorithm) for name in ("ann", "bob")]
     header = json.loads(urlsafe_b64decode(ann.partition(".")[0] + "=="))
     assert (header["alg"], header["typ"]) == (algorithm, "at+jwt")
-    async with client_of(heard, **named(provider)) as client:
+    async with client_of(recorded, **named(provider)) as client:
         made = await client.post("/api/me/tasks", headers=signed_in(ann), json={"title": "Buy groceries"})
         assert made.status_code == 201
         assert made.json()["user_id"] == f"ann-{algorithm}"
         assert (await client.get("/api/me/tasks", headers=signed_in(bob))).json() == []
-    assert [event["event"] for event in heard.events] == ["key_set_changed"]
-    assert heard.events[0]["issuer"] == provider.issuer
+    assert [event["event"] for event in recorded.events] == ["key_set_changed"]
+    assert recorded.events[0]["issuer"] == provider.issuer
 
 
 @pytest.mark.parametrize(
@@ -81,21 +72,21 @@ async def test_its_access_tokens_are_taken_with_issuer_and_audience_alone(provid
         ({"TODO_JWT_CLIENTS": "bob-ES384 ann-ES384"}, None),
     ],
 )
-async def test_a_token_for_somebody_else_is_refused_for_its_reason(provider, heard, settings, reason):
+async def test_a_token_for_somebody_else_is_refused_for_its_reason(provider, recorded, settings, reason):
     token = await token_of(provider, "ann", "ES384")
-    async with client_of(heard, **{**named(provider), **settings}) as client:
+    async with client_of(recorded, **{**named(provider), **settings}) as client:
         answer = await client.get("/api/me/tasks", headers=signed_in(token))
     assert answer.status_code == (401 if reason else 200)
     assert reason is None or f'error_description="{reason}"' in answer.headers["www-authenticate"]
 
 
-async def test_an_issuer_that_differs_by_a_slash_is_found_out_by_discovery(provider, heard):
+async def test_an_issuer_that_differs_by_a_slash_is_found_out_by_discovery(provider, recorded):
     token = await token_of(provider, "ann", "PS256")
-    async with client_of(heard, **named(provider, TODO_JWT_ISSUER=provider.issuer + "/")) as client:
+    async with client_of(recorded, **named(provider, TODO_JWT_ISSUER=provider.issuer + "/")) as client:
         assert (await client.get("/api/me/tasks", headers=signed_in(token))).status_code == 503
 
 
-async def test_what_is_suggested_for_its_token_takes_it(provider, heard, tmp_path):
+async def test_what_is_suggested_for_its_token_takes_it(provider, recorded, tmp_path):
     token = await token_of(provider, "ann", "Ed25519")
     ran = await asyncio.to_thread(
         subprocess.run,
@@ -110,5 +101,5 @@ async def test_what_is_suggested_for_its_token_takes_it(provider, heard, tmp_pat
     )
     settings = dict(line.split("=", 1) for line in ran.stdout.splitlines() if not line.startswith("#"))
     assert settings == named(provider)
-    async with client_of(heard, **settings) as client:
+    async with client_of(recorded, **settings) as client:
         assert (await client.get("/api/me/tasks", headers=signed_in(token))).status_code == 200

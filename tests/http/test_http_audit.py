@@ -15,24 +15,12 @@ from apis import in_memory
 from support.hostile_claims import honest_claims
 from support.hostile_tokens import hostile_tokens
 from support.issuers import Issuer
+from support.recorded_events import RecordedEvents
 from support.verifying import AUDIENCE, ISSUER, RULES, Keys
 from todo_adapters.audit import LINES_APIECE, AuditLines
 from todo_adapters.auth.keys import SharedSecrets
 from todo_adapters.auth.verifier import Verifier
 from todo_domain import NotIsolated
-
-
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
-
-    def last(self):
-        return self.events[-1]
 
 
 class Untouchable:
@@ -46,13 +34,13 @@ class Untouchable:
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def recorded():
+    return RecordedEvents()
 
 
 @pytest.fixture
-def api(heard):
-    with in_memory(audit=heard) as api:
+def api(recorded):
+    with in_memory(audit=recorded) as api:
         yield api
 
 
@@ -61,21 +49,21 @@ def digest(token):
 
 
 @pytest.mark.parametrize("mode", ["secret", "jwks"])
-async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no_store_is_asked(heard, mode):
+async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no_store_is_asked(recorded, mode):
     issuer = Issuer()
     verifier = Verifier(Keys(mode, issuer), RULES)
     rows = [*hostile_tokens(mode, issuer, now=time.time(), issuer=ISSUER, audience=AUDIENCE)]
     sendable = [row for row in rows if row.sendable]
     assert len(sendable) >= 150
-    with in_memory(audit=heard, verifier=verifier, store=Untouchable()) as api:
+    with in_memory(audit=recorded, verifier=verifier, store=Untouchable()) as api:
         for row in sendable:
             answer = await api.client.request("GET", "/api/me/tasks", token=row.token)
             assert answer.status == 401, row
-            event = heard.last()
+            event = recorded.last()
             assert (event["event"], event["reason"]) == ("token_refused", row.reason), row
             assert event["token"] == digest(row.token)
             assert event["subject"] is None
-    assert len(heard.events) == len(sendable)
+    assert len(recorded.events) == len(sendable)
 
 
 @pytest.mark.parametrize(
@@ -90,20 +78,20 @@ async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no
         ([("Authorization", "Bearer  ")], "no_token"),
     ],
 )
-async def test_a_request_without_a_token_has_its_reason_too(api, heard, headers, reason):
+async def test_a_request_without_a_token_has_its_reason_too(api, recorded, headers, reason):
     answer = await api.request("GET", "/api/me/tasks", headers=headers)
     assert answer.status == 401
-    assert heard.last()["reason"] == reason
+    assert recorded.last()["reason"] == reason
 
 
-async def test_a_refused_token_is_told_with_everything_but_itself(api, heard):
+async def test_a_refused_token_is_told_with_everything_but_itself(api, recorded):
     ann = api.user()
     expired = api.token(ann.id, exp=int(time.time()) - 600)
     answer = await api.request(
         "HEAD", f"{ann.path}/tasks/7", token=expired, headers=[("X-Request-ID", "from-the-client-1")]
     )
     assert answer.status == 401
-    assert heard.events == [
+    assert recorded.events == [
         {
             "event": "token_refused",
             "reason": "expired",
@@ -117,42 +105,42 @@ async def test_a_refused_token_is_told_with_everything_but_itself(api, heard):
     ]
 
 
-async def test_a_refused_path_is_told_with_the_verified_subject(api, heard):
+async def test_a_refused_path_is_told_with_the_verified_subject(api, recorded):
     ann, bob = api.user(), api.user()
     answer = await api.request("PATCH", f"{bob.path}/tasks/7/complete", token=ann.token)
     assert answer.status == 403
-    event = heard.last()
+    event = recorded.last()
     assert (event["event"], event["reason"], event["subject"]) == ("path_refused", "other_user", ann.id)
     assert event["route"] == "/api/{user_id}/tasks/{key}/complete"
     assert event["request_id"] == answer.header("x-request-id")
     assert event["token"] == digest(ann.token)
-    assert len(heard.events) == 1
+    assert len(recorded.events) == 1
 
 
-async def test_a_preflight_of_an_origin_that_is_not_configured_is_told_with_the_origin(heard):
+async def test_a_preflight_of_an_origin_that_is_not_configured_is_told_with_the_origin(recorded):
     listed, other = "https://app.example", "http://localhost:5173"
     asked = ("Access-Control-Request-Method", "GET")
-    with in_memory(audit=heard, cors_origins=[listed]) as api:
+    with in_memory(audit=recorded, cors_origins=[listed]) as api:
         for headers in ([asked, ("Origin", listed)], [asked], [asked, ("Origin", "")], [("Origin", other)]):
             await api.request("OPTIONS", "/api/me/tasks", headers=headers)
-        assert heard.events == []
+        assert recorded.events == []
         await api.request("OPTIONS", "/api/me/tasks", headers=[asked, ("Origin", other)])
-    (event,) = heard.events
+    (event,) = recorded.events
     assert (event["event"], event["reason"], event["origin"]) == ("origin_refused", "not_configured", other)
 
 
-async def test_a_task_that_the_caller_does_not_have_is_one_event_whoever_has_it(api, heard):
+async def test_a_task_that_the_caller_does_not_have_is_one_event_whoever_has_it(api, recorded):
     ann, bob = api.user(), api.user()
     of_bob = (await bob.task())["id"]
     for task_id in (of_bob, of_bob + 1_000_000):
         assert (await ann("GET", f"/tasks/{task_id}")).status == 404
-    first, second = heard.events
+    first, second = recorded.events
     assert first["event"] == "task_not_found"
     assert {**first, "request_id": None} == {**second, "request_id": None}
     assert first["subject"] == ann.id
 
 
-async def test_what_is_no_security_event_leaves_no_line(api, heard):
+async def test_what_is_no_security_event_leaves_no_line(api, recorded):
     ann = api.user()
     task = await ann.task()
     for method, below, how in (
@@ -165,23 +153,23 @@ async def test_what_is_no_security_event_leaves_no_line(api, heard):
         ("GET", "/tasks", {"headers": [("X-Large", "x" * 20_000)]}),
     ):
         assert (await ann(method, below, **how)).status >= 400
-    assert heard.events == []
+    assert recorded.events == []
 
 
-async def test_the_credentials_of_another_scheme_are_not_even_told_as_a_digest(api, heard):
+async def test_the_credentials_of_another_scheme_are_not_even_told_as_a_digest(api, recorded):
     await api.request("GET", "/api/me/tasks", headers=[("Authorization", "Basic YW5uOnNlY3JldA==")])
-    assert heard.last()["token"] is None
+    assert recorded.last()["token"] is None
 
 
-async def test_a_database_without_its_wall_is_told_by_whoever_asks_for_readiness(heard):
+async def test_a_database_without_its_wall_is_told_by_whoever_asks_for_readiness(recorded):
     class Unwalled(Untouchable):
         async def check(self, **_):
             raise NotIsolated("row-level security is not in force")
 
-    with in_memory(audit=heard, store=Unwalled()) as api:
+    with in_memory(audit=recorded, store=Unwalled()) as api:
         answer = await api.bare.request("GET", "/health/ready")
     assert answer.status == 503
-    assert (heard.last()["event"], heard.last()["route"]) == ("rls_not_in_force", "/health/ready")
+    assert (recorded.last()["event"], recorded.last()["route"]) == ("rls_not_in_force", "/health/ready")
 
 
 async def _hostile_run(api, issuer, planted):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from apis import Api, Caller, in_memory
 
+from support.recorded_events import RecordedEvents
 from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.http.protocol.body import DEFAULT_BATCH_LIMIT
 from todo_adapters.memory import MemoryTasks
@@ -429,25 +430,15 @@ async def test_a_batch_that_the_rate_limit_refuses_counts_as_one_request_and_wri
         assert (await ann("GET", "/tasks")).status == 429
 
 
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def record(self, event: str, **details: Any) -> None:
-        self.events.append({"event": event, **details})
-
-
 @pytest.mark.parametrize("atomic", [False, True])
 async def test_a_task_that_is_not_the_callers_is_noted_as_in_a_request_of_its_own(atomic: bool):
-    heard = Heard()
-    with in_memory(audit=heard) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded) as api:
         ann = api.user()
         await batch(ann, put(uid()), delete(10**12), patch(10**12), atomic=atomic)
-        assert len(heard.events) == (1 if atomic else 2)
+        assert len(recorded.events) == (1 if atomic else 2)
         await ann("DELETE", f"/tasks/{10**12}")
-        *batched, alone = heard.events
+        *batched, alone = recorded.events
         for event in batched:
             assert event.keys() == alone.keys()
             differ = {name for name in event if event[name] != alone[name]}

@@ -6,21 +6,12 @@ from urllib.parse import quote
 import pytest
 from apis import Api, Caller, in_memory
 
+from support.recorded_events import RecordedEvents
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Unavailable
 from todo_domain.deadline import RESPOND_WITHIN
 
 UID = "0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa"
-
-
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
 
 
 class Gated(MemoryTasks):
@@ -136,13 +127,13 @@ async def test_a_deployment_can_have_no_such_route():
 
 
 async def test_an_erasure_is_an_event_of_the_audit_log_and_one_that_was_refused_is_none():
-    heard = Heard()
-    with in_memory(audit=heard) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded) as api:
         ann = api.user()
         await ann.task(title="a secret")
         assert (await erase(ann, "me")).status == 400
         assert (await erase(ann, headers=[("x-request-id", "mine")])).status == 204
-    (event,) = heard.events
+    (event,) = recorded.events
     assert (event["event"], event["subject"], event["method"], event["request_id"]) == (
         "user_erased",
         ann.id,
@@ -158,21 +149,21 @@ async def test_an_erasure_of_which_nobody_knows_whether_it_happened_is_noted_as_
         async def erase(self, owner, **_):
             raise Unavailable("the database went away", outcome_unknown=owner == ann.id)
 
-    heard = Heard()
-    with in_memory(audit=heard, store=Lost()) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded, store=Lost()) as api:
         ann, bob = api.user(), api.user()
         answers = [
             await user.api.bare.request("DELETE", f"/api/me?confirm={user.id}", token=user.token) for user in (ann, bob)
         ]
     assert [(answer.status, answer.json().get("outcome")) for answer in answers] == [(503, "unknown"), (503, None)]
-    assert [(event["event"], event["outcome"], event["subject"]) for event in heard.events] == [
+    assert [(event["event"], event["outcome"], event["subject"]) for event in recorded.events] == [
         ("user_erased", "unknown", ann.id)
     ]
 
 
 async def test_of_one_user_one_goes_on_at_a_time_and_of_all_users_two():
-    store, heard = Gated(), Heard()
-    with in_memory(store=store, audit=heard) as api:
+    store, recorded = Gated(), RecordedEvents()
+    with in_memory(store=store, audit=recorded) as api:
         users = [api.user() for _ in range(3)]
         for user in users:
             await user.task()
@@ -189,7 +180,7 @@ async def test_of_one_user_one_goes_on_at_a_time_and_of_all_users_two():
         store.gate.set()
         assert [(await one).status for one in (first, second)] == [204, 204]
         assert [(await erase(user)).status for user in users] == [204] * 3
-    assert [event["reason"] for event in heard.events if event["event"] == "rate_limited"] == ["transfers"] * 2
+    assert [event["reason"] for event in recorded.events if event["event"] == "rate_limited"] == ["transfers"] * 2
 
 
 async def test_an_erasure_has_half_a_minute_and_gives_its_place_back_when_it_fails():

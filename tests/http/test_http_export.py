@@ -11,9 +11,9 @@ import icalendar
 import pytest
 from apis import Caller, in_memory
 from client import InProcess, scope_of
-from test_http_erase import Heard
 
 from support.clock import FakeClock
+from support.recorded_events import RecordedEvents
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
 from todo_adapters.http.protocol.response import StreamingResponse
 from todo_adapters.http.protocol.response_memory import ResponseMemory
@@ -118,15 +118,15 @@ async def test_a_long_export_is_the_same_in_gzip_and_comes_in_pieces(ann: Caller
 
 
 async def test_head_reads_and_sends_nothing_and_is_no_event(ann: Caller):
-    heard = Heard()
-    with in_memory(audit=heard) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded) as api:
         ann = api.user()
         await ann.task(title="a secret")
         answer = await ann("HEAD", "/export?format=csv")
         assert (answer.status, answer.body, answer.header("content-type")) == (200, b"", TYPES["csv"])
-        assert heard.events == []
+        assert recorded.events == []
         await ann("GET", "/export?format=csv")
-    (event,) = heard.events
+    (event,) = recorded.events
     assert (event["event"], event["format"], event["subject"]) == ("user_exported", "csv", ann.id)
     assert event["route"] == "/api/{user_id}/export"
     assert "a secret" not in str(event)

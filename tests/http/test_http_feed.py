@@ -9,24 +9,12 @@ from apis import Api, Caller, in_memory
 from icalendar import Calendar
 
 from support.clock import FakeClock
+from support.recorded_events import RecordedEvents
 from todo_adapters.http.endpoints.feed import feed_url
 from todo_adapters.http.middleware.rate_limit import Rate
 from todo_adapters.memory import MemoryTasks
 from todo_domain import Unavailable, user_id
 from todo_domain.feed import FeedToken, new_feed_token, read_feed_token
-
-
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
-
-    def of(self, event):
-        return [each for each in self.events if each["event"] == event]
 
 
 async def make(user: Caller) -> str:
@@ -254,9 +242,9 @@ async def test_pages_of_a_configured_origin_may_read_feeds():
 
 async def test_wrong_tokens_count_as_refused_tokens_of_their_address_and_right_ones_as_requests_of_the_user():
     clock = FakeClock()
-    heard = Heard()
+    recorded = RecordedEvents()
     with in_memory(
-        audit=heard,
+        audit=recorded,
         user_rate=Rate("3/minute", reason="user", clock=clock.now.timestamp),
         refused_rate=Rate("2/minute", reason="refused_tokens", clock=clock.now.timestamp),
     ) as api:
@@ -269,15 +257,15 @@ async def test_wrong_tokens_count_as_refused_tokens_of_their_address_and_right_o
         assert [(await read(api, wrong[number % 2])).status for number in range(4)] == [404, 404, 429, 429]
         assert (await api.request("GET", "/api/me/tasks", token="x.y.z")).status == 429
         assert (await read(api, other)).status == 200, "a right token of the same address is served"
-    assert [each["reason"] for each in heard.of("token_refused")] == ["feed", "feed"]
-    limited = heard.of("rate_limited")
+    assert [each["reason"] for each in recorded.of("token_refused")] == ["feed", "feed"]
+    limited = recorded.of("rate_limited")
     assert [each["reason"] for each in limited] == ["user", "user", *["refused_tokens"] * 3]
     assert limited[0]["subject"] == ann.id
 
 
 async def test_a_feed_made_or_ended_is_in_the_audit_log_and_no_event_has_the_token():
-    heard = Heard()
-    with in_memory(audit=heard) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded) as api:
         ann = api.user()
         path = await make(ann)
         await read(api, path)
@@ -285,13 +273,13 @@ async def test_a_feed_made_or_ended_is_in_the_audit_log_and_no_event_has_the_tok
         await ann("DELETE", "/feed")
         await ann("DELETE", "/feed")
         assert (await ann("POST", "/feed", json={"x": 1})).status == 400
-    assert [each["event"] for each in heard.events] == ["feed_made", "token_refused", "feed_ended"]
-    made, refused, ended = heard.events
+    assert [each["event"] for each in recorded.events] == ["feed_made", "token_refused", "feed_ended"]
+    made, refused, ended = recorded.events
     assert (made["subject"], made["route"]) == (ann.id, "/api/{user_id}/feed")
     assert (ended["subject"], ended["method"]) == (ann.id, "DELETE")
     assert (refused["subject"], refused["route"], refused["reason"]) == (None, "/feeds/{token}", "feed")
     token = path.removeprefix("/feeds/").removesuffix(".ics")
-    assert token[:12] not in str(heard.events)
+    assert token[:12] not in str(recorded.events)
 
 
 async def test_a_feed_of_which_nobody_knows_whether_it_was_made_is_in_the_audit_log():
@@ -302,13 +290,13 @@ async def test_a_feed_of_which_nobody_knows_whether_it_was_made_is_in_the_audit_
         async def end_feed(self, *_, **__):
             raise Unavailable("the database is out of reach")
 
-    heard = Heard()
-    with in_memory(audit=heard, store=Failing()) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded, store=Failing()) as api:
         ann = api.user()
         refused = await api.bare.request("POST", ann.path + "/feed", token=ann.token)
         assert (refused.status, refused.json()["outcome"]) == (503, "unknown")
         assert (await api.bare.request("DELETE", ann.path + "/feed", token=ann.token)).status == 503
-    assert [(each["event"], each.get("outcome")) for each in heard.events] == [("feed_made", "unknown")]
+    assert [(each["event"], each.get("outcome")) for each in recorded.events] == [("feed_made", "unknown")]
 
 
 async def test_metrics_and_traces_say_the_route_and_never_the_token():

@@ -8,9 +8,9 @@ from hashlib import sha256
 import pytest
 from apis import Caller, in_memory
 from client import InProcess, scope_of
-from test_http_erase import Heard
 
 from store_contract.words import NASTY
+from support.recorded_events import RecordedEvents
 from todo_adapters.http.endpoints.portability import STEP
 from todo_adapters.http.protocol import request as request_module
 from todo_adapters.http.protocol.imports import LARGEST_ENTRY, MOST_TASKS
@@ -359,8 +359,8 @@ class Gated(MemoryTasks):
 
 
 async def test_imports_are_one_at_a_time_of_a_user_and_two_in_all_and_others_write_in_between():
-    store, heard = Gated(), Heard()
-    with in_memory(store=store, audit=heard) as api:
+    store, recorded = Gated(), RecordedEvents()
+    with in_memory(store=store, audit=recorded) as api:
         users = [api.user() for _ in range(3)]
         file = head("a", *(named(number) for number in range(60)))
         running = []
@@ -382,7 +382,7 @@ async def test_imports_are_one_at_a_time_of_a_user_and_two_in_all_and_others_wri
         assert (len(titles), titles["name-of-00000000"]) == (59, "edited")
         assert (await report(users[0], file)) == counts(created=1, updated=1, unchanged=58)
         assert (await bring(users[2], b"{")).status == 400
-    refusals = [event["reason"] for event in heard.events if event["event"] == "rate_limited"]
+    refusals = [event["reason"] for event in recorded.events if event["event"] == "rate_limited"]
     assert refusals == ["transfers"] * 6
 
 
@@ -430,10 +430,10 @@ async def test_a_body_that_does_not_go_on_is_cut_and_gives_its_place_back(monkey
 
 @pytest.mark.parametrize("unknown", [False, True])
 async def test_an_outage_says_whether_something_was_done_and_the_file_can_be_sent_again(unknown):
-    store, heard = Gated(), Heard()
+    store, recorded = Gated(), RecordedEvents()
     store.failure = Unavailable("the database is out of reach", outcome_unknown=unknown)
     store.gate.set()
-    with in_memory(store=store, audit=heard) as api:
+    with in_memory(store=store, audit=recorded) as api:
         ann = api.user()
         file = head(ann.id, *(named(number) for number in range(60)), 7)
         answer = await api.bare.request("POST", "/api/me/import", token=ann.token, json=file)
@@ -445,7 +445,7 @@ async def test_an_outage_says_whether_something_was_done_and_the_file_can_be_sen
         store.failure = None
         done = await report(ann, file)
         assert (done["created"], done["unchanged"], done["skipped_count"]) == (60 - STEP, STEP, 1)
-    events = [event for event in heard.events if event["event"] == "user_imported"]
+    events = [event for event in recorded.events if event["event"] == "user_imported"]
     assert [event.get("outcome") for event in events] == ["unknown"] * (1 + unknown) + [None]
     told = {name: events[-1][name] for name in ("subject", "route", "created", "updated", "unchanged", "skipped_count")}
     assert told == {

@@ -8,8 +8,8 @@ from apis import in_memory
 from todo_adapters.http.middleware.rate_limit import Rate
 
 
-class Heard:
-    """An audit log that keeps what it is told."""
+class RecordedEvents:
+    """An audit log that keeps the reason, the subject and the peer of each event."""
 
     def __init__(self):
         self.events = []
@@ -33,18 +33,18 @@ def clock():
 
 
 @pytest.fixture
-def heard():
-    return Heard()
+def recorded():
+    return RecordedEvents()
 
 
 @pytest.fixture
-def api(clock, heard):
+def api(clock, recorded):
     """A service that lets three requests of a user and two refused tokens of an address through in a minute."""
     rates = {
         "user_rate": Rate("3/minute", reason="user", clock=clock),
         "refused_rate": Rate("2/minute", reason="refused_tokens", clock=clock),
     }
-    with in_memory(audit=heard, cors_origins=["https://app.example"], **rates) as api:
+    with in_memory(audit=recorded, cors_origins=["https://app.example"], **rates) as api:
         yield api
 
 
@@ -52,7 +52,7 @@ async def statuses(send, number):
     return [(await send()).status for _ in range(number)]
 
 
-async def test_a_user_beyond_the_limit_is_429_until_the_wait_is_over_and_others_are_not(api, clock, heard):
+async def test_a_user_beyond_the_limit_is_429_until_the_wait_is_over_and_others_are_not(api, clock, recorded):
     ann, bob = api.user(), api.user()
     assert await statuses(lambda: ann("GET", "/tasks"), 4) == [200, 200, 200, 429]
     clock.now += 12.5
@@ -62,7 +62,7 @@ async def test_a_user_beyond_the_limit_is_429_until_the_wait_is_over_and_others_
     assert (await bob("GET", "/tasks")).status == 200
     clock.now += 48
     assert (await ann("GET", "/tasks")).status == 200
-    assert heard.events == [("rate_limited", "user", ann.id, "127.0.0.1")] * 2
+    assert recorded.events == [("rate_limited", "user", ann.id, "127.0.0.1")] * 2
 
 
 async def test_the_users_rate_comes_before_403_400_and_404(api):
@@ -89,7 +89,7 @@ async def test_one_user_is_one_user_whatever_token_or_spelling(api):
 
 
 @pytest.mark.parametrize("token", [None, "a.b.c", "x" * 9_000])
-async def test_an_address_beyond_the_limit_gets_429_in_the_place_of_401(api, clock, heard, token):
+async def test_an_address_beyond_the_limit_gets_429_in_the_place_of_401(api, clock, recorded, token):
     def send():
         return api.request("GET", "/api/me/tasks", token=token)
 
@@ -97,8 +97,8 @@ async def test_an_address_beyond_the_limit_gets_429_in_the_place_of_401(api, clo
     answer = await send()
     assert answer.header("retry-after") == "60"
     assert answer.header("www-authenticate") is None
-    assert [event for event, *_ in heard.events] == ["token_refused"] * 2 + ["rate_limited"] * 3
-    assert heard.events[-1] == ("rate_limited", "refused_tokens", None, "127.0.0.1")
+    assert [event for event, *_ in recorded.events] == ["token_refused"] * 2 + ["rate_limited"] * 3
+    assert recorded.events[-1] == ("rate_limited", "refused_tokens", None, "127.0.0.1")
     clock.now += 60
     assert (await send()).status == 401
 

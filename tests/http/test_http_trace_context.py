@@ -9,6 +9,7 @@ import sys
 import pytest
 from apis import in_memory
 
+from support.recorded_events import RecordedEvents
 from todo_adapters.memory import MemoryTasks
 from todo_app.logs import configure_logging
 from todo_app.settings import read_settings
@@ -93,13 +94,9 @@ async def test_nothing_that_a_client_sends_breaks_or_forges_a_line(api, written)
 
 
 async def test_the_audit_log_names_the_callers_trace_if_there_is_one():
-    class Heard(list):
-        def record(self, event, **details):
-            self.append({"event": event, **details})
-
-    heard = Heard()
-    with in_memory(audit=heard) as api:
+    recorded = RecordedEvents()
+    with in_memory(audit=recorded) as api:
         await api.request("GET", "/api/me/tasks", headers=within())
         await api.request("GET", "/api/me/tasks", headers=[("traceparent", "00-nonsense")])
-    assert (heard[0]["trace_id"], heard[0]["span_id"]) == (TRACE, SPAN)
-    assert not {"trace_id", "span_id"} & heard[1].keys()
+    assert (recorded.events[0]["trace_id"], recorded.events[0]["span_id"]) == (TRACE, SPAN)
+    assert not {"trace_id", "span_id"} & recorded.events[1].keys()

@@ -14,6 +14,7 @@ from servers.todo import Served
 from support.command import todo
 from support.issuers import Issuer
 from support.lifespan import running
+from support.recorded_events import RecordedEvents
 from todo_app.compose import application
 from todo_app.identity import verifier_of
 from todo_app.settings import BadSetting, read_settings
@@ -21,17 +22,7 @@ from todo_app.settings import BadSetting, read_settings
 SECRET = "known-to-these-tests-alone-0123456789"
 
 
-class Heard:
-    """An audit log that keeps what it is told."""
-
-    def __init__(self):
-        self.events = []
-
-    def record(self, event, **details):
-        self.events.append({"event": event, **details})
-
-
-def told(path):
+def lines_of(path):
     """The lines of an audit log."""
     return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
 
@@ -154,34 +145,34 @@ def test_an_audit_log_that_cannot_be_written_stops_the_start_with_one_sentence(t
 def test_migrating_by_hand_is_told_once(tmp_path):
     for _ in range(2):
         assert todo("migrate", cwd=tmp_path, TODO_AUDIT_LOG="audit.log").returncode == 0
-    assert [line["event"] for line in told(tmp_path / "audit.log")] == ["migration_applied"]
+    assert [line["event"] for line in lines_of(tmp_path / "audit.log")] == ["migration_applied"]
 
 
 async def test_a_changed_key_set_is_told_with_the_number_of_keys():
-    heard = Heard()
+    recorded = RecordedEvents()
     async with JwksServer(Issuer().jwks()) as server:
         given = {"TODO_JWKS_URL": server.url, "TODO_JWT_ISSUER": "https://issuer.example", "TODO_JWT_AUDIENCE": "todo"}
-        await verifier_of(read_settings(given, environment={}), heard).check()
-    assert heard.events == [{"event": "key_set_changed", "keys": 6}]
+        await verifier_of(read_settings(given, environment={}), recorded).check()
+    assert recorded.events == [{"event": "key_set_changed", "keys": 6}]
 
 
 async def test_row_level_security_that_is_not_in_force_is_told_at_start_and_by_readiness(postgres_databases):
-    heard = Heard()
+    recorded = RecordedEvents()
     with postgres_databases.another() as database:
         given = {"TODO_DATABASE_URL": postgres_databases.url(database), "TODO_JWT_SECRET": SECRET}
         settings = read_settings(given, environment={})
-        async with running(application(settings, audit=heard)):
+        async with running(application(settings, audit=recorded)):
             pass
-        assert [event["event"] for event in heard.events] == ["start", "stop"]
-        heard.events.clear()
+        assert [event["event"] for event in recorded.events] == ["start", "stop"]
+        recorded.events.clear()
         postgres_databases.server.execute("ALTER TABLE tasks DISABLE ROW LEVEL SECURITY", database=database)
-        app = application(settings, audit=heard)
+        app = application(settings, audit=recorded)
         async with running(app), AsyncClient(transport=ASGITransport(app), base_url="http://todo") as client:
             assert (await client.get("/health/ready")).status_code == 503
-    assert [(event["event"], event.get("reason")) for event in heard.events] == [
+    assert [(event["event"], event.get("reason")) for event in recorded.events] == [
         ("start", None),
         ("rls_not_in_force", "start"),
         ("rls_not_in_force", "readiness"),
         ("stop", None),
     ]
-    assert postgres_databases.PASSWORD not in str(heard.events)
+    assert postgres_databases.PASSWORD not in str(recorded.events)

@@ -18,7 +18,7 @@ from todo_domain import Put, PutTask, TaskService, user_id
 ANN, BOB = user_id("ann"), user_id("bob")
 
 
-class Heard:
+class ReadStream:
     """A stream of Ann's, read event by event."""
 
     def __init__(self, service, listener, *, since=None, expires_in=900.0):
@@ -215,26 +215,26 @@ async def test_rounds_take_a_twentieth_of_the_time_at_most(listeners):
 async def test_a_stream_begins_with_ready_and_goes_on_with_changes(listeners, service):
     first = (await service.create(ANN, title="before")).task
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener).open()
-        async with aclosing(heard.events):
-            assert await heard.next() == [("ready", str(first.revision), {"revision": first.revision})]
+        stream = await ReadStream(service, listener).open()
+        async with aclosing(stream.events):
+            assert await stream.next() == [("ready", str(first.revision), {"revision": first.revision})]
             second = (await service.create(ANN, title="after")).task
-            ((name, id_, data),) = await heard.next()
+            ((name, id_, data),) = await stream.next()
             assert (name, id_, data["has_more"]) == ("changes", str(second.revision), False)
             assert [task["title"] for task in data["tasks"]] == ["after"]
             await service.delete(ANN, second.id)
-            ((name, _, data),) = await heard.next()
+            ((name, _, data),) = await stream.next()
             assert [gone["id"] for gone in data["deleted"]] == [second.id]
-            assert len(heard.latencies) == 1  # the second is told once its event was taken
+            assert len(stream.latencies) == 1  # the second is told once its event was taken
 
 
 async def test_a_stream_resumes_after_its_position(listeners, service):
     first = (await service.create(ANN, title="one")).task
     second = (await service.create(ANN, title="two")).task
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, since=first.revision).open()
-        assert (await heard.next())[0][:2] == ("ready", str(first.revision))
-        assert (await heard.next())[0][:2] == ("changes", str(second.revision))
+        stream = await ReadStream(service, listener, since=first.revision).open()
+        assert (await stream.next())[0][:2] == ("ready", str(first.revision))
+        assert (await stream.next())[0][:2] == ("changes", str(second.revision))
 
 
 async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it_until_it_is_taken(
@@ -249,19 +249,19 @@ async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it
     full[0].take(300_000)
     full[1].take(150_000)
     with listeners.enter(ANN, "stream") as listener:
-        heard = Heard(service, listener, since=first.revision)
-        heard.budget = ResponseBudget(answers, ANN)
-        await heard.open()
-        await heard.next()
-        waiting = asyncio.create_task(heard.next())
+        stream = ReadStream(service, listener, since=first.revision)
+        stream.budget = ResponseBudget(answers, ANN)
+        await stream.open()
+        await stream.next()
+        waiting = asyncio.create_task(stream.next())
         await asyncio.sleep(0.05)
         assert not waiting.done()
         full[1].close()
         ((name, _, page),) = await waiting
         assert (name, len(page["tasks"])) == ("changes", 20)
-        assert 100_000 < heard.budget.size < 120_000
-        again = asyncio.create_task(heard.next())
-        await until(lambda: not heard.budget.size)
+        assert 100_000 < stream.budget.size < 120_000
+        again = asyncio.create_task(stream.next())
+        await until(lambda: not stream.budget.size)
         again.cancel()
         await asyncio.gather(again, return_exceptions=True)
 
@@ -272,9 +272,9 @@ async def test_a_long_absence_comes_in_pages(listeners, service, monkeypatch):
     for _ in range(250):
         await service.create(ANN, title="x")
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, since=first.revision).open()
-        await heard.next()
-        pages = [(await heard.next())[0] for _ in range(3)]
+        stream = await ReadStream(service, listener, since=first.revision).open()
+        await stream.next()
+        pages = [(await stream.next())[0] for _ in range(3)]
         assert [len(data["tasks"]) for _, _, data in pages] == [100, 100, 50]
         assert [data["has_more"] for _, _, data in pages] == [True, True, False]
 
@@ -283,19 +283,19 @@ async def test_a_long_absence_comes_in_pages(listeners, service, monkeypatch):
 async def test_a_position_that_is_none_is_answered_by_resync(listeners, service, since):
     first = (await service.create(ANN, title="one")).task
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, since=since).open()
-        assert (await heard.next())[0][0] == "ready"
-        assert await heard.next() == [("resync", str(first.revision), {"revision": first.revision})]
+        stream = await ReadStream(service, listener, since=since).open()
+        assert (await stream.next())[0][0] == "ready"
+        assert await stream.next() == [("resync", str(first.revision), {"revision": first.revision})]
         second = (await service.create(ANN, title="two")).task
-        assert (await heard.next())[0][:2] == ("changes", str(second.revision))
+        assert (await stream.next())[0][:2] == ("changes", str(second.revision))
 
 
 async def test_zero_is_a_position_for_a_user_who_never_wrote(listeners, service):
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, since=0).open()
-        assert await heard.next() == [("ready", "0", {"revision": 0})]
+        stream = await ReadStream(service, listener, since=0).open()
+        assert await stream.next() == [("ready", "0", {"revision": 0})]
         first = (await service.create(ANN, title="one")).task
-        assert (await heard.next())[0][:2] == ("changes", str(first.revision))
+        assert (await stream.next())[0][:2] == ("changes", str(first.revision))
 
 
 @pytest.mark.parametrize(("text", "position"), [(None, None), ("", None), ("17", StreamPosition(17))])
@@ -311,35 +311,37 @@ def test_any_other_event_id_is_unknown(text):
 async def test_pings_say_how_long_the_token_lasts(listeners, service, monkeypatch):
     monkeypatch.setattr(events, "PING", 0.01)
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, expires_in=900).open()
-        await heard.next()
-        ((name, id_, data),) = await heard.next()
+        stream = await ReadStream(service, listener, expires_in=900).open()
+        await stream.next()
+        ((name, id_, data),) = await stream.next()
         assert (name, id_) == ("ping", None)
         assert 895 <= data["token_expires_in"] <= 900
 
 
 async def test_a_stream_ends_before_its_token_does(listeners, service):
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener, expires_in=0.5).open()
-        await heard.next()
-        assert await heard.next() == [("bye", None, {"reason": "token_expires"})]
+        stream = await ReadStream(service, listener, expires_in=0.5).open()
+        await stream.next()
+        assert await stream.next() == [("bye", None, {"reason": "token_expires"})]
         with pytest.raises(StopAsyncIteration):
-            await anext(heard.events)
+            await anext(stream.events)
 
 
 async def test_a_stream_is_rotated(listeners, service, monkeypatch):
     monkeypatch.setattr(events, "ROTATION", 0.01)
     with listeners.enter(ANN, "stream") as listener:
-        heard = await Heard(service, listener).open()
-        await heard.next()
-        assert await heard.next() == [("bye", None, {"reason": "rotate"})]
+        stream = await ReadStream(service, listener).open()
+        await stream.next()
+        assert await stream.next() == [("bye", None, {"reason": "rotate"})]
 
 
 async def test_streams_end_one_by_one_when_the_service_leaves(service):
     listeners = live.Listeners()
     with ExitStack() as held:
-        heard = [await Heard(service, held.enter_context(listeners.enter(ANN, "stream"))).open() for _ in range(8)]
-        for each in heard:
+        stream = [
+            await ReadStream(service, held.enter_context(listeners.enter(ANN, "stream"))).open() for _ in range(8)
+        ]
+        for each in stream:
             await each.next()
         ends = []
 
@@ -348,8 +350,8 @@ async def test_streams_end_one_by_one_when_the_service_leaves(service):
             ends.append(asyncio.get_running_loop().time())
 
         listeners.leave(0.4)
-        await asyncio.gather(*map(last, heard))
+        await asyncio.gather(*map(last, stream))
         assert max(ends) - min(ends) > 0.05
-        late = await Heard(service, held.enter_context(listeners.enter(ANN, "stream"))).open()
+        late = await ReadStream(service, held.enter_context(listeners.enter(ANN, "stream"))).open()
         await late.next()
         assert await late.next() == [("bye", None, {"reason": "restart"})]
