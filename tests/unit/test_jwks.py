@@ -99,10 +99,12 @@ async def test_a_removed_key_ends_its_remembered_tokens_with_the_next_fetch(scen
 async def test_keys_are_fetched_again_in_the_background(scene):
     assert await scene.answer(scene.token()) == "taken"
     scene.server.delay = LONG
+    scene.server.arrived.clear()
     scene.now.now += FRESH + 1
     async with asyncio.timeout(2.0):
         assert [await scene.answer(scene.token()) for _ in range(5)] == ["taken"] * 5
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(LONG):
+        await scene.server.arrived.wait()
     assert scene.server.hits == 2
 
 

@@ -39,9 +39,3 @@ def test_a_stray_file_and_a_stray_import_break_every_contract(tmp_path):
     assert re.findall(r"^(.*) KEPT$", ran.stdout, re.MULTILINE) == [], ran.stdout
     for stray in ("todo_adapters.stray", "todo_adapters.http.stray", "todo_adapters.sql.stray"):
         assert stray in ran.stdout.replace("\n", ""), ran.stdout
-
-
-def test_no_file_is_longer_than_three_hundred_lines():
-    lengths = {str(path): path.read_text().count("\n") for path in (CHECKOUT / "src").rglob("*.py")}
-    assert len(lengths) > 100
-    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
