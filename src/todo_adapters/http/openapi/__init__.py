@@ -48,16 +48,16 @@ _ABOUT: Final = """The tasks of many users, each reachable with that user's toke
 **Users.** `user_id` in a path is the token's `sub`, percent-encoded; `me` stands for it. Another user's path is 403;
 another user's task is 404, exactly like one that never existed.
 
-**Every path** also answers `HEAD` (as `GET` without the body, where there is a `GET`) and `OPTIONS` (204 with `Allow`,
-no token needed). Any other method is 405 with `Allow`, any other path 404: each path has one spelling.
+**Every path** also has `HEAD` (`GET` without the body, where there is a `GET`; not `/events`) and `OPTIONS` (204 with
+`Allow`, no token needed). Any other method is 405 with `Allow`, any other path 404: each path has one spelling.
 
-**Revisions.** Each write advances the user's counter, and the task it changes gets the new value as its `revision`.
-That number in quotes is the task's `ETag`: send it as `If-Match`, so that no change of another client is lost. The
-counter is also the `since` of `/changes`.
+**Revisions.** Each write that changes something advances the user's counter, and the task it changes gets the new value
+as its `revision`. That number in quotes is the task's `ETag`: send it as `If-Match`, so that no change of another
+client is lost. The `revision` that `/changes` returns is the next `since`.
 
-**Errors** have one shape; `code` is for programs. A request with several errors gets the first of these: 431, 404 or
-405 of the route, 401, 429, 403, 400 for path and parameters and headers, 415, 413, 400 for the body, 422, 404 of the
-task, 412, 409, 410.
+**Errors** have one shape; `code` is for programs. A request with several errors gets the first of these: 431, 503
+(overload), 404 or 405 of the route, 401, 429, 403, 400 for path and parameters and headers, 429 (waits, transfers),
+415, 413, 400 for the body, 422, 404 of the task, 410 `gone`, 412, 409, 410 `resync`.
 
 **Every response** has an `X-Request-ID`: the request's own if it is 1 to 128 of `A-Za-z0-9._-`. Pages of the configured
 origins may read every response (CORS)."""

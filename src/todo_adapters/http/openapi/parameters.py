@@ -75,7 +75,8 @@ SHARED_PARAMETERS: Final[dict[str, Parameter]] = {
     ),
     "IdempotencyKey": _header(
         "Idempotency-Key",
-        "Makes the write safe to repeat for 7 days: a quoted string or bare, 1 to 255 characters from 0x21 to 0x7E. "
+        "Makes the write safe to repeat for 7 days, or until the user has 100,000 newer keys: a quoted string or bare, "
+        "1 to 255 characters from 0x21 to 0x7E. "
         "A repetition of a POST gets the first response again; of any other write, the task as it is now.",
         {"type": "string", "pattern": _KEY},
         example="8e03978e-40d5-43e8-bc93-6894a57f9324",
