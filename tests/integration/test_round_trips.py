@@ -75,8 +75,8 @@ async def test_a_write_of_many_clients_does_not_wait_for_the_round_trip_of_anoth
     users = [user_id(f"user {number}") for number in range(64)]
 
     async def client(user, times):
-        (await far_away.create(user, title="connects"))
-        for number in range(8):
+        await far_away.create(user, title="connects")
+        for number in range(4):
             begun = time.perf_counter()
             task = (await far_away.create(user, title="x")).task
             edited = time.perf_counter()
@@ -84,11 +84,11 @@ async def test_a_write_of_many_clients_does_not_wait_for_the_round_trip_of_anoth
             times += [(edited - begun) / ROUND_TRIP, (time.perf_counter() - edited) / ROUND_TRIP]
 
     found = []
-    while len(found) < 5 and min(found, default=2) > 1.6:  # on a busy machine everything takes its time
+    while len(found) < 5 and min(found, default=9) > 2:  # on a busy machine everything takes its time
         times: list[float] = []
         await asyncio.gather(*(client(user, times) for user in users))
         found.append(median(times))
-    assert min(found) <= 1.6
+    assert min(found) <= 2  # four groups of 16, one after the other, would take four
 
 
 SENT = {  # units, and the statements in them with the context of each
