@@ -7,6 +7,7 @@ from statistics import median
 
 import pytest
 
+from servers.citus import Coordinator
 from servers.delay import DelayProxy
 from support.clock import FakeClock
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
@@ -135,6 +136,8 @@ async def delete_and_discard(tasks, owner, task_id):
 
 
 async def test_no_operation_sends_more_than_it_did(postgres_databases, postgres_database, ann, monkeypatch):
+    if isinstance(postgres_databases.server, Coordinator):
+        pytest.skip("Citus is sent other statements, and this counts what an ordinary PostgreSQL is sent")
     sent = []
     send, send_group = PipelineConnection.send, PipelineConnection.send_group
 
