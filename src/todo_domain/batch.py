@@ -97,7 +97,7 @@ class _Judge(Judge):
             there = gone.deleted.revision > self._begun or gone.deleted.id in self._snapshot.trashed
             return Gone(gone.deleted, restorable=there and gone.deleted.deleted_at > self._trash_since)
         except TodoError as error:
-            return error
+            return error.without_frames()
 
     def changes(self, operations: Sequence[Operation]) -> Changeset:
         """Return the changes of the operations that were done."""

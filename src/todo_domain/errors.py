@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from todo_domain.changes import Tombstone
@@ -13,6 +13,11 @@ class TodoError(Exception):
     """The base class. `code` is stable; `str()` is one sentence that is safe to show to the caller."""
 
     code: ClassVar[str]
+
+    def without_frames(self) -> Self:
+        """Forget where the error was raised, and return it: what keeps an error would keep the data of each frame."""
+        self.__context__ = self.__cause__ = None
+        return self.with_traceback(None)
 
 
 class Invalid(TodoError):

@@ -154,7 +154,7 @@ class _Judge(Judge):
             self._named.add(task.id or task.uid or "")
             return Done(task, created)
         except TodoError as error:
-            return error
+            return error.without_frames()
 
     def _match(self, entry: Entry) -> Task | Tombstone | None:
         """Return the task of the entry, or its tombstone if it is deleted."""

@@ -220,7 +220,7 @@ def _entry(raw: bytes, begin: int, end: int) -> Entry | Invalid:
         known = {name: None if (value := getattr(task, name)) is UNSET else value for name in names}
         return entry_of(said, **known)
     except Invalid as error:
-        return error
+        return error.without_frames()
 
 
 def _decoded(raw: bytes, begin: int, end: int, decoder: json.JSONDecoder) -> object:
