@@ -17,6 +17,7 @@ import uvicorn
 from todo_adapters.http.endpoints.ops import LEAVING
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_app.connections import connect
+from todo_app.handshakes import drop_new_handshakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +108,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept the connections in the kernel's backlog, close the port, answer the requests in flight."""
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        if self.config.workers == 1:  # several processes share the listener, and those that stay serve it
+            for listener in self._listeners:
+                drop_new_handshakes(listener)
         taking = asyncio.create_task(self._attach(self._accept_pending(), leaving=True))
         await super().shutdown(sockets)
         await taking
