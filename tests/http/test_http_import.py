@@ -13,6 +13,7 @@ from client import InProcess, scope_of
 from store_contract.words import NASTY
 from support.clock import FakeClock
 from support.recorded_events import RecordedEvents
+from todo_adapters.http.endpoints import portability
 from todo_adapters.http.endpoints.portability import STEP
 from todo_adapters.http.protocol import request as request_module
 from todo_adapters.http.protocol.imports import LARGEST_ENTRY, MOST_TASKS, CheckedFile
@@ -476,6 +477,25 @@ async def test_a_long_file_is_brought_in_while_others_are_served():
             await asyncio.sleep(0.002)
         assert (await importing).json() == counts(created=1_000)
         assert len(served) > 5  # it comes in by steps
+
+
+@pytest.mark.parametrize(("far", "steps"), [(10, [12, 12, 12, 12, 12, 2]), (0.02, [12, 50])])
+async def test_an_import_into_a_database_far_away_is_done_in_larger_steps(monkeypatch, far, steps):
+    monkeypatch.setattr(portability, "_FAR", far)
+    store, seen = Gated(), []
+    store.gate.set()
+    apply = store.apply
+
+    async def distant(owner, changes, **how):
+        seen.append(len(changes.tasks))
+        await asyncio.sleep(0.025)
+        return await apply(owner, changes, **how)
+
+    store.apply = distant
+    with in_memory(store=store) as api:
+        ann = api.user()
+        assert await report(ann, head(ann.id, *(named(number) for number in range(62)))) == counts(created=62)
+    assert seen == steps
 
 
 def entries_of(*entries) -> list:

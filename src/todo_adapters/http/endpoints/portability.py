@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from litestar import Controller, delete, get, post
@@ -39,10 +41,16 @@ _TYPES: Final[dict[str, Header]] = {
 STEP: Final = 12
 """Entries of a step: more would hold up others for longer."""
 
+_FAR_STEP: Final = 50
+"""Entries of a step if the database is far away, where a file would not be imported in time in smaller steps."""
+
+_FAR: Final = 0.02
+"""Seconds. The database is far away if no step took less."""
+
 _STEP_BYTES: Final = 65_536
 """Bytes of the file after which a step ends, however few entries it has."""
 
-_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 64}
+_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 128}
 """Bytes of each format that take less than a millisecond to write; other requests run between two pieces."""
 
 
@@ -122,13 +130,17 @@ async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, 
     """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
     state, index, pace = Import(file.source), 0, Pace(len(file.raw), deadline)
     step: list[Entry | TodoError] = []
+    most, fastest = STEP, math.inf
     begin = end = file.begin
     for read in file.entries():
         if read is not None:
             end, entry = read
             step.append(entry)
-            if len(step) >= STEP or end - begin >= _STEP_BYTES:
+            if len(step) >= most or end - begin >= _STEP_BYTES:
+                begun = perf_counter()
                 index = await _keep(request, state, step, index, report, deadline)
+                fastest = min(fastest, perf_counter() - begun)
+                most = STEP if fastest < _FAR else _FAR_STEP
                 step, begin = [], end
         await pace.pause(end)
     await _keep(request, state, step, index, report, deadline)
