@@ -1,4 +1,7 @@
-"""The store in PostgreSQL: every call is one round trip, under row-level security with any login."""
+"""The store in PostgreSQL: every call is one round trip, and a write after which a purge is due two.
+
+Row-level security applies with any login.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 The writes that come while a group is on its way form the next one. Each has its own context, and so its own row-level
 security, and takes the lock of its user. Groups take these locks in the order of the users, so that no two groups wait
-for each other. If a write fails, its whole group is rolled back: that write runs alone and gets its own outcome; the
-others join another group.
+for each other. If a write fails, its whole group is rolled back: the failed write runs alone and gets its own outcome;
+the others join another group.
 
 If the database is near, one group is in flight at a time, because larger groups cost less. If it is far away, several
 are, on different connections, so that a write does not wait for the whole way of the group before it; two groups in
@@ -43,8 +43,8 @@ _MOST_IN_FLIGHT: Final = 8
 """Groups in flight, if the database is far away."""
 
 _APART: Final = 0.004
-"""Seconds between two groups that are in flight together: at least this, and at least a _MOST_IN_FLIGHT-th of the
-distance of the database. A database whose distance is no more than this is near."""
+"""Seconds between two groups that are in flight together, or more: the distance of the database, which is the time of
+its fastest round trip, divided by _MOST_IN_FLIGHT. A database whose distance is no more than this is near."""
 
 _LOCK_TIMEOUT: Final = 50
 """Milliseconds that a group waits for a lock, and so the longest that one held lock delays other users' writes."""
@@ -232,7 +232,7 @@ class WriteGroups:
         return group
 
     def _release(self, writes: list[GroupedWrite]) -> None:
-        """Let the writes of these writes' users wait for the next group, before all others."""
+        """Put the writes that were held for these users at the head of the queue."""
         for write in writes:
             self._waiting.extendleft(reversed(self._held.pop(write.owner, [])))
 

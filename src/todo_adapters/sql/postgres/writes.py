@@ -2,7 +2,7 @@
 
 A statement takes its snapshot when it starts. The context in front of it takes the user's lock (`transaction.py`), so
 the statement sees everything up to the user's last committed revision, and no other write moves it meanwhile.
-The counter is always moved before the task, and only if the task is there to take the new revision.
+The counter is moved only if the task is there to take the new revision.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _create_once() -> sa.Select[Any]:
 
 
 def remembering(made: sa.CTE, *columns: str) -> sa.Select[Any]:
-    """Remember the key of the write that `made` is, with the id and revision that it returns; return its columns."""
+    """Store the key of the write `made`, with the id and revision that it returns; return these columns of `made`."""
     kept = keeping(OWNER, made.c.id, made.c.revision, made).cte("kept")
     return sa.select(*(made.c[name] for name in columns or ("id", "revision"))).add_cte(kept)
 
@@ -135,7 +135,10 @@ def changing(
     due: Conditions = (),
     new: Conditions = (),
 ) -> sa.Update:
-    """Move the counter and change the task that matches, if it meets the conditions `due`, and all those of `new`."""
+    """Move the counter and change the task that matches, under two kinds of conditions.
+
+    Those of `due` are about the task, those of `new` about the key.
+    """
     advanced = (
         sa.update(users)
         .where(this_user, sa.exists(sa.select(ONE).where(matches, *due)), *new)
@@ -229,7 +232,7 @@ def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
 def _purge() -> sa.Select[Any]:
     """Remove what has expired, raise the horizon over the tombstones, and count the trash, keys and tombstones.
 
-    See `todo_domain.retention.Retention`. The work is bounded, whatever there is.
+    See `todo_domain.retention.Retention`. It removes at most `Retention.at_most` rows of each kind.
     """
     forgotten = sa.delete(idempotency_keys).where(expired_keys).returning(idempotency_keys.c.revision).cte("forgotten")
     thrown_away = sa.delete(trash).where(expired_trash).returning(trash.c.revision).cte("thrown_away")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Final
 
 from todo_adapters.sql import lists
 from todo_adapters.sql.rows import SQLITE as FORMS
@@ -35,6 +36,9 @@ from todo_domain.ports import Created, Once
 from todo_domain.query import Page, Query
 from todo_domain.task import Members, Task, new_task
 from todo_domain.trash import TRASH_KEPT
+
+_FEW: Final = 3
+"""Keys of a snapshot that is a short read. Each takes about as long as the whole read of another user's task."""
 
 
 class SqliteTasks(SqliteTrash, SqliteFeeds):
@@ -200,7 +204,8 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         await self._writer.run(work, deadline)
 
     async def snapshot(self, owner: UserId, keys: Collection[Key], *, deadline: Deadline | None = None) -> Snapshot:
-        return await self._reader.run(lambda connection: batch.snapshot(connection, owner, keys), deadline)
+        reader = self._reader_for(short=len(keys) <= _FEW)
+        return await reader.run(lambda connection: batch.snapshot(connection, owner, keys), deadline)
 
     async def apply(
         self,

@@ -23,7 +23,7 @@ _GRACE: Final = 0.2
 the thread has not responded."""
 
 _JOINING: Final = 0.02
-"""Seconds in which further writes may join a transaction: the last to join begins within this time."""
+"""Seconds in which further work may join a transaction: the last to join begins within this time."""
 
 _SNAPSHOT: Final = 0.002
 """Seconds for which reads share a snapshot. Then their callers get their results, and the next read a new snapshot."""
@@ -72,10 +72,10 @@ _Report = Callable[[list[_Job]], None]
 class SqliteWorker:
     """One thread with one connection, which runs the work of its callers in the order of their calls.
 
-    A worker that `writes` runs all waiting work in one transaction. Work that returns is kept, work that raises is
-    rolled back alone, and each caller gets its result once the transaction is on the disk. A worker that reads runs all
-    waiting work in one snapshot. If the file cannot be used, every caller of the transaction gets Unavailable, by its
-    deadline.
+    A worker that `writes` runs all waiting work in one transaction. Work that returns is kept, unless its caller has
+    given up; work that raises is rolled back alone, and each caller gets its result once the transaction is on the
+    disk. A worker that reads runs all waiting work in one snapshot. If the file cannot be used, every caller of the
+    transaction gets Unavailable, by its deadline.
 
     If a caller is cancelled, its work is dropped if it has not begun, and a write that has begun is finished. All calls
     must come from one event loop.
@@ -275,7 +275,7 @@ def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
 def _refusal(error: Exception, *, committing: bool) -> Exception:
     """Return the error for one caller of a transaction that failed."""
     if isinstance(error, sqlite3.Error) and (sentence := explain(error)):
-        # Only after a disk error is it unknown whether the log holds the commit.
+        # Of SQLite's errors, only a disk error leaves unknown whether the log holds the commit.
         refusal = Unavailable(sentence, outcome_unknown=committing and code_of(error) == sqlite3.SQLITE_IOERR)
     elif isinstance(error, Unavailable):
         refusal = Unavailable(str(error), outcome_unknown=committing)
