@@ -535,21 +535,17 @@ def test_the_reason_of_a_skip_keeps_nothing_of_where_it_was_found():
         assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None), error
 
 
-async def test_a_file_that_takes_too_long_to_read_is_503_and_gives_its_place_back(ann: Caller, monkeypatch):
+async def test_a_file_that_takes_too_long_to_read_is_503_and_gives_its_place_back(monkeypatch):
     """Such as fifty thousand entries that are skipped, on a busy machine."""
-    file = json.dumps(head(ann.id, *[{}] * 2_000))
-    with monkeypatch.context() as changed:
-        changed.setattr("todo_adapters.http.endpoints.portability.TRANSFER_WITHIN", -1)
-        late = await ann.api.bare.request(
-            "POST",
-            "/api/me/import",
-            token=ann.token,
-            body=file.encode(),
-            headers=[("content-type", "application/json")],
-        )
-    assert (late.status, late.json().get("outcome"), late.header("retry-after")) == (503, None, "1")
-    assert late.json()["error"] == "the import takes too long: send the file again, in smaller parts"
-    assert (await report(ann, file))["skipped_count"] == 2_000
+    with in_memory() as api:
+        ann = api.user()
+        file = head(ann.id, *[{}] * 2_000)
+        with monkeypatch.context() as changed:
+            changed.setattr(portability, "TRANSFER_WITHIN", -1)
+            late = await api.bare.request("POST", "/api/me/import", token=ann.token, json=file)
+        assert (late.status, late.json().get("outcome"), late.header("retry-after")) == (503, None, "1")
+        assert late.json()["error"] == "the import takes too long: send the file again, in smaller parts"
+        assert (await report(ann, file))["skipped_count"] == 2_000
 
 
 async def test_an_import_holds_little_more_than_its_body():
