@@ -82,6 +82,7 @@ def refused(it):
 @contextmanager
 def crashed(it):
     it.server.kill()
+    time.sleep(0.5)  # as in `killed_while_idle`
     yield
     it.server.start()
 

@@ -31,7 +31,7 @@ def checkout(tmp_path):
 
 @pytest.mark.usefixtures("checkout")
 @pytest.mark.parametrize("moment", ["at once", "once it is ready"])
-@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.long), "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_ctrl_c_ends_make_run_quietly(on_terminal, workers, moment):
     terminal, port = on_terminal("make", "run", TODO_WORKERS=workers)
     with terminal:
