@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import aclosing, closing
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 
 from support.clock import FakeClock
 from todo_adapters.sql import lists
+from todo_adapters.sql.sqlite import batch
 from todo_adapters.sql.sqlite import texts as sqlite
 from todo_adapters.sql.sqlite.file import connect, explain
 from todo_adapters.sql.sqlite.store import SqliteTasks
@@ -301,3 +303,23 @@ def test_the_default_list_is_read_in_the_order_of_its_index(path, behind, filter
     assert any("USING INDEX tasks_newest" in step for step in steps)
     # The tags of a task are compared in one of their own.
     assert not [step for step in steps if "TEMP B-TREE" in step and "EXCEPT" not in step]
+
+
+async def test_a_snapshot_of_many_keys_does_not_hold_up_a_short_read(store, tasks, ann, monkeypatch):
+    task = (await tasks.create(ann, title="x")).task
+    begun, over = threading.Event(), threading.Event()
+
+    def held_up(*asked):
+        begun.set()
+        over.wait()
+        return snapshot(*asked)
+
+    snapshot = batch.snapshot
+    monkeypatch.setattr(batch, "snapshot", held_up)
+    reading = asyncio.create_task(store.snapshot(ann, range(1, 101)))
+    try:
+        await asyncio.to_thread(begun.wait)
+        assert await tasks.get(ann, task.id) == task
+    finally:
+        over.set()
+    assert (await reading).revision == task.revision

@@ -13,8 +13,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from todo_adapters.formats.outline import STRIDE, NotJson, elements, outline
 from todo_adapters.http.protocol.body import decoder, shaped, shown, unknown_member
 from todo_adapters.http.protocol.doubled import MARKING_DOUBLED, require_single_below
-from todo_adapters.http.protocol.member_types import Ignored, about, number_meta
-from todo_adapters.http.protocol.schemas import NewTask, members
+from todo_adapters.http.protocol.member_types import Ignored, Title, about, number_meta
+from todo_adapters.http.protocol.schemas import Settable, members
 from todo_domain import Invalid, TodoError, UserId, user_id
 from todo_domain.importing import Entry, Outcome, entry_of
 from todo_domain.owner import LONGEST_USER_ID
@@ -70,9 +70,10 @@ class ImportFile(Struct, forbid_unknown_fields=True):
     trash: Annotated[list[Any], Meta(description="Not read.", extra_json_schema={"items": {}})] | UnsetType = UNSET
 
 
-class ImportedTask(NewTask):
+class ImportedTask(Settable):
     """A task of a file: the members that a client may set, and the others of an export."""
 
+    title: Title
     id: Any = UNSET
     uid: Any = UNSET
     user_id: Any = UNSET

@@ -12,9 +12,9 @@ from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.pace import pause_after
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 Header = tuple[bytes, bytes]
 
@@ -55,6 +55,23 @@ class Response:
     def to_asgi_response(self, *_: object, **__: object) -> Response:
         """Return itself: Litestar calls this on the result of an exception handler."""
         return self
+
+
+class EndedResponse:
+    """A response after which `end` is called, also when sending fails."""
+
+    __slots__ = ("_end", "_response")
+
+    def __init__(self, response: ASGIApp, end: Callable[[], None]) -> None:
+        self._response = response
+        self._end = end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        try:
+            await self._response(scope, receive, send)
+        finally:
+            self._end()
 
 
 class StreamingResponse:

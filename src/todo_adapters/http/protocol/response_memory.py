@@ -8,12 +8,13 @@ from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from todo_adapters.http.protocol.response import EndedResponse
 from todo_domain import BudgetExceeded, Deadline, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import ASGIApp
 
 DEFAULT_MOST: Final = 64 * 1024 * 1024
 """Bytes that the responses of a process may hold, beside one response of any size."""
@@ -62,7 +63,7 @@ class ResponseMemory:
         try:
             while True:
                 try:
-                    return _Counted(await make(budget), budget)
+                    return EndedResponse(await make(budget), budget.close)
                 except BudgetExceeded:
                     budget.empty()
                 deadline = deadline or Deadline.within(TIMEOUT)
@@ -180,23 +181,6 @@ class ResponseBudget:
         """Release all bytes for good. A store that is still reading for this response gets BudgetExceeded."""
         self.closed = True
         self.empty()
-
-
-class _Counted:
-    """A response whose budget is released when it is sent, or when sending fails."""
-
-    __slots__ = ("_budget", "_response")
-
-    def __init__(self, response: ASGIApp, budget: ResponseBudget) -> None:
-        self._response = response
-        self._budget = budget
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
-        try:
-            await self._response(scope, receive, send)
-        finally:
-            self._budget.close()
 
 
 def _trim() -> None:

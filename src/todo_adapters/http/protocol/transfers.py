@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from todo_adapters.http.protocol.errors import RateLimited
+from todo_adapters.http.protocol.response import EndedResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import ASGIApp
 
     from todo_domain import UserId
 
@@ -49,7 +51,7 @@ class Transfers:
         """Return the result of `making`; the transfer lasts until this response is sent. Raises RateLimited."""
         self.begin(user)
         try:
-            return _Transfer(await making(), self, user)
+            return EndedResponse(await making(), partial(self.end, user))
         except BaseException:
             self.end(user)
             raise
@@ -62,21 +64,3 @@ class Transfers:
             yield
         finally:
             self.end(user)
-
-
-class _Transfer:
-    """A response that ends its transfer when it is sent, or when sending fails."""
-
-    __slots__ = ("_response", "_transfers", "_user")
-
-    def __init__(self, response: ASGIApp, transfers: Transfers, user: UserId) -> None:
-        self._response = response
-        self._transfers = transfers
-        self._user = user
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
-        try:
-            await self._response(scope, receive, send)
-        finally:
-            self._transfers.end(self._user)

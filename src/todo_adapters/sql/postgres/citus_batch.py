@@ -35,22 +35,23 @@ def _mark() -> sa.ClauseElement:
     return marked.on_conflict_do_nothing(index_elements=["user_id", "key"]).returning(idempotency_keys.c.revision)
 
 
-def _apply() -> tuple[sa.ClauseElement, ...]:
-    advanced = sa.select((idempotency_keys.c.revision - ONE).label("begun")).where(_MARK).subquery("turn")
+_ADVANCED: Final = sa.select((idempotency_keys.c.revision - ONE).label("begun")).where(_MARK).subquery("advanced")
+
+
+def _changes() -> tuple[sa.ClauseElement, ...]:
     passing = tasks.c.uid == sa.func.any(parameter("passing", TEXTS))
     made = sa.select(tasks.c.id, tasks.c.uid).where(tasks.c.user_id == OWNER, passing).subquery("made")
-    parts = batch.other_changes(advanced, made)
-    return (
-        _mark(),
-        batch.insert_new(advanced).returning(tasks.c.id),
-        *(parts[name] for name in ("unburied", "put_back", "edited", "removed", "buried", "trashed")),
-        batch.report(advanced),
-        sa.update(users).where(this_user, sa.exists(sa.select(ONE).where(_MARK))).values(**batch.MOVED),
-        sa.delete(idempotency_keys).where(_MARK),
-        batch.remove_passing,
-    )
+    parts = batch.other_changes(_ADVANCED, made)
+    in_order = (parts[name] for name in ("unburied", "put_back", "edited", "removed", "buried", "trashed"))
+    return _mark(), batch.insert_new(_ADVANCED).returning(tasks.c.id), *in_order
 
 
-apply: Final = _apply()
-REPORT: Final = 8
-"""The place in `apply` of the statement that returns what `batch.apply` does."""
+before_report: Final = _changes()
+report: Final = batch.report(_ADVANCED)
+"""Returns what `batch.apply` does."""
+
+after_report: Final = (
+    sa.update(users).where(this_user, sa.exists(sa.select(ONE).where(_MARK))).values(**batch.MOVED),
+    sa.delete(idempotency_keys).where(_MARK),
+    batch.remove_passing,
+)

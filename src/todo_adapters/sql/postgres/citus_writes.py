@@ -132,7 +132,9 @@ def _grouped(*parts: sa.ClauseElement, wanted: tuple[int, ...]) -> Transaction:
 
 
 def _applied(*more: sa.ClauseElement) -> Transaction:
-    return Transaction(writes.provision, *citus_batch.apply, *more, writes=True, wanted=(0, 1 + citus_batch.REPORT))
+    before = (writes.provision, *citus_batch.before_report)
+    after = (*citus_batch.after_report, *more)
+    return Transaction(*before, citus_batch.report, *after, writes=True, wanted=(0, len(before)))
 
 
 _GET_BY_UID: Final = (statements.get_by_uid, statements.tombstone_by_uid)

@@ -156,7 +156,9 @@ class PostgresClient:
             raise
         try:
             rows = connection.rows(await sent.outcome)
-            return [rows[place] for place in transaction.wanted] if take is None else [*rows[:-1], long]
+            if transaction.wanted is not None:
+                return [rows[index] for index in transaction.wanted]
+            return rows if take is None else [*rows[:-1], long]
         except BaseException as failure:
             long.clear()  # the traceback of the failure has this frame and would keep them
             if isinstance(failure, psycopg.errors.FeatureNotSupported):

@@ -170,8 +170,8 @@ class PipelineConnection:
             for transaction, _ in group:
                 if not self.pooled and not self._prepared.has(transaction):
                     self._prepare(transaction, deadline)
-            for place, (transaction, values) in enumerate(group):
-                self._enqueue(transaction, values, transaction.behind if place else transaction.statements)
+            for index, (transaction, values) in enumerate(group):
+                self._enqueue(transaction, values, transaction.behind if index else transaction.statements)
         except OperationalError as lost:
             self.close(lost)
             raise NotSentError(str(lost)) from lost

@@ -91,11 +91,7 @@ class Pool:
 
     def at_hand(self) -> tuple[PoolSlot, PipelineConnection] | None:
         """Return a slot and its connection, if one can be used at once."""
-        slot = self._idlest()
-        if slot is None or (connection := slot.open) is None:
-            return None
-        slot.load += 1
-        return slot, connection
+        return _entered(self._idlest())
 
     def for_group(self) -> tuple[PoolSlot, PipelineConnection] | None:
         """Return what `at_hand` returns, for a group of writes; None if all slots have other callers than groups.
@@ -105,11 +101,7 @@ class Pool:
         if self._closed or self._waiting:
             return None
         slots = [slot for slot in self._slots if slot.load == slot.groups and slot.has_capacity]
-        slot = min(slots, key=lambda slot: (slot.load, slot.connection is None), default=None)
-        if slot is None or (connection := slot.open) is None:
-            return None
-        slot.load += 1
-        return slot, connection
+        return _entered(min(slots, key=lambda slot: (slot.load, slot.connection is None), default=None))
 
     async def take(self) -> tuple[PoolSlot, PipelineConnection]:
         """Wait for a slot, and return it with its connection. The caller must limit the time.
@@ -208,6 +200,14 @@ class Pool:
             elif waiter in self._waiting:
                 self._waiting.remove(waiter)
             raise
+
+
+def _entered(slot: PoolSlot | None) -> tuple[PoolSlot, PipelineConnection] | None:
+    """Return the slot, with one more caller, and its connection; None if there is no open one."""
+    if slot is None or (connection := slot.open) is None:
+        return None
+    slot.load += 1
+    return slot, connection
 
 
 def _heed(connecting: asyncio.Task[None]) -> None:

@@ -89,16 +89,12 @@ class Transaction:
         self.writes = writes or grouped
         self.alone = alone
         self.grouped = grouped
-        self.wanted = range(len(statements)) if wanted is None else wanted
+        self.wanted = wanted
         names: dict[str, int] = {}
         self.statements = tuple(_travelling(each, names) for each in (_LOCK if self.writes else _CONTEXT, *statements))
-        self._next_lock = _travelling(_NEXT_LOCK, names) if grouped else None
+        self.behind = (_travelling(_NEXT_LOCK, names), *self.statements[1:]) if grouped else self.statements
+        """The statements of a transaction that is not the first of its group."""
         self.parameters = tuple(names)
-
-    @property
-    def behind(self) -> tuple[Statement, ...]:
-        """The statements of a grouped transaction that is not the first of its group."""
-        return self.statements if self._next_lock is None else (self._next_lock, *self.statements[1:])
 
 
 def _travelling(statement: sa.ClauseElement, names: dict[str, int]) -> Statement:
