@@ -30,9 +30,7 @@ drills: .venv/dev-installed ## break processes, networks and deployments, at len
 	@TODO_TEST_APIS="sqlite postgres pgbouncer" $(PYTEST) -n auto tests/http
 
 drills-short: .venv/dev-installed ## run each drill once that is not marked long, as CI does; those that measure run last and alone
-	@# Four at a time starve each other on two processors: a drill that failed has to pass alone.
-	@$(PYTEST) -n 4 -m "not long" tests/drills $(MEASURED:%=--ignore=%) \
-		|| $(BIN)/python -m pytest -m "not long" --last-failed --last-failed-no-failures none tests/drills
+	@$(PYTEST) -n 4 -m "not long" tests/drills $(MEASURED:%=--ignore=%)
 	@$(BIN)/python -m pytest -m "not long" $(MEASURED)
 
 bench: .venv/bench-installed ## compare the service with similar ones, in at most ten minutes; writes docs/benchmarks

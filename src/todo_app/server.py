@@ -18,6 +18,7 @@ from todo_adapters.http.endpoints.ops import LEAVING
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_app.connections import connect
 from todo_app.handshakes import drop_new_handshakes
+from todo_app.interrupts import deliver_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,7 @@ class Server(uvicorn.Server):
         )  # uvicorn restores it at the end: no moment is without a handler
         try:
             with super().capture_signals():
+                deliver_interrupts()
                 yield
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)

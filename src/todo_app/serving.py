@@ -16,6 +16,7 @@ from todo_app import tokens
 from todo_app.compose import application, audit_of
 from todo_app.connections import MOST, ServerConfig, most_connections
 from todo_app.identity import verifier_of
+from todo_app.interrupts import interrupts_held
 from todo_app.logs import configure_logging
 from todo_app.machine_secret import machine_secret
 from todo_app.server import Server
@@ -52,6 +53,12 @@ def serve(settings: Settings) -> None:
         verifier_of(settings, audit)  # raises BadSetting here, once, and not in each worker
         state = _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
+    with interrupts_held():
+        _print_start(settings, listener, state, keys, tried)
+        _run(settings, listener)
+
+
+def _print_start(settings: Settings, listener: socket.socket, state: str, keys: str, tried: str | None) -> None:
     origin = f"http://{_in_url(settings.host)}:{listener.getsockname()[1]}"
     print(f"todo {version('todo')} serves {origin}")
     print(f"tasks:  {settings.database!r}{state}")
@@ -64,13 +71,16 @@ def serve(settings: Settings) -> None:
             " raise the hard limit (ulimit -Hn)",
             flush=True,
         )
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
     several = settings.workers > 1
     config = ServerConfig(
         "todo_app.compose:from_environment" if several else application(settings),
         factory=several,
         workers=settings.workers,
         drain_seconds=settings.drain_seconds,
-        most_connections=most,
+        most_connections=most_connections(),
         cors_origins=settings.cors_origins,
         timeout_keep_alive=settings.keep_alive_seconds,
         ws="none",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
 
+from todo_app.interrupts import deliver_interrupts, interrupts_held
 from todo_app.server import Server
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ class _Worker(multiprocess.Process):
 
     config: ServerConfig
 
+    def start(self) -> None:
+        """Start the process, which handles Ctrl-C once its server runs, and not before."""
+        resource_tracker.ensure_running()  # Python starts it with the first process, and lets SIGINT through then
+        with interrupts_held():
+            super().start()
+
     @property
     def server(self) -> Server:
         """The server, made in the worker process."""
@@ -45,6 +53,7 @@ class _Workers(Multiprocess):
         super().__init__(config, sockets)
         self._directory = directory
         self._known: set[int] = set()
+        deliver_interrupts()
 
     def keep_subprocess_alive(self) -> None:
         """Replace a worker that ended, as uvicorn does twice a second."""

@@ -1,7 +1,9 @@
 """`make run` on a terminal: Ctrl-C ends it at any moment, and a port that is taken is answered by what works there."""
 
+import random
 import shutil
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -30,13 +32,15 @@ def checkout(tmp_path):
 
 
 @pytest.mark.usefixtures("checkout")
-@pytest.mark.parametrize("moment", ["at once", "once it is ready"])
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.long)])
+@pytest.mark.parametrize("moment", ["at once", "a random moment later", "once it is ready"])
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_ends_make_run_quietly(on_terminal, workers, moment):
     terminal, port = on_terminal("make", "run", TODO_WORKERS=workers)
     with terminal:
         terminal.wait_for("groceries")
-        if moment == "once it is ready":
+        if moment == "a random moment later":  # the workers import what they need
+            time.sleep(random.uniform(0, 1))
+        elif moment == "once it is ready":
             wait_until_ready(port)
         before = terminal.text
         terminal.press_ctrl_c()

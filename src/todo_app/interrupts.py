@@ -1,0 +1,31 @@
+"""Ctrl-C between the line that says the server's address and the moment when the server handles signals."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_INTERRUPT = {signal.SIGINT}
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold SIGINT back in this thread and in the processes that it starts; none is lost.
+
+    Otherwise SIGINT raises KeyboardInterrupt in whatever runs: an import, whose traceback a worker then prints, or the
+    start of the event loop, which then ends before the threads of the store.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def deliver_interrupts() -> None:
+    """Receive SIGINT again, and at once what was held back. To be called when a handler is set."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
