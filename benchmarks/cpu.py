@@ -23,14 +23,14 @@ class Machine(NamedTuple):
 
 def used(pids: Iterable[int]) -> Used:
     """Return the time that each thread of these processes has used so far."""
-    told: Used = {}
+    used: Used = {}
     for pid in pids:
         for thread in _PROC.glob(f"{pid}/task/*/schedstat"):
             try:
-                told[str(thread.parent)] = int(thread.read_text().split()[0])
+                used[str(thread.parent)] = int(thread.read_text().split()[0])
             except OSError:  # the process has ended meanwhile
                 continue
-    return told
+    return used
 
 
 def microseconds(before: Used, after: Used) -> float | None:

@@ -115,11 +115,11 @@ def _last_page(sides: Sides, first: Request) -> Request:
     try:
         for number in range(2, _PAGES + 1):
             connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            answer.read()
-            following = _NEXT.search(answer.headers.get("Link", ""))
+            response = connection.getresponse()
+            response.read()
+            following = _NEXT.search(response.headers.get("Link", ""))
             if following is None:
-                raise LoadError(f"there is no page {number} of {_PAGES}: {answer.status}")
+                raise LoadError(f"there is no page {number} of {_PAGES}: {response.status}")
             path = urljoin(path, following[1])
     finally:
         connection.close()
@@ -138,10 +138,10 @@ def markdown(growths: list[Growth], costs: list[Cost], software: list[str]) -> s
         )
         for each in growths
     ]
-    told = [
+    rows = [
         (
             cost.name,
-            "not told" if cost.value is None else f"{cost.value:.{0 if cost.unit == 'MiB' else 2}f} {cost.unit}",
+            "not known" if cost.value is None else f"{cost.value:.{0 if cost.unit == 'MiB' else 2}f} {cost.unit}",
             "" if cost.most is None else f"≤ {cost.most:g} {cost.unit}",
             said(cost.met),
         )
@@ -154,7 +154,7 @@ def markdown(growths: list[Growth], costs: list[Cost], software: list[str]) -> s
         _HOW,
         table(("p50", "small or first", "large or other", "min", "median", "max", "aim", ""), lines),
         "What the process costs, one worker:",
-        table(("", "measured", "aim", ""), told),
+        table(("", "measured", "aim", ""), rows),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -12,9 +12,9 @@ class LoadError(RuntimeError):
 
 
 def send(port: int, file: Path, *, connections: int, seconds: float, number: int) -> Outcome:
-    """Send the requests of a file; each connection sends the next one after an answer.
+    """Send the requests of a file; each connection sends the next one after a response.
 
-    The numbers in the bodies begin with `number`. Raises LoadError if any answer is not a success.
+    The numbers in the bodies begin with `number`. Raises LoadError if any response is not a success.
     """
     try:
         with Wrk(port, file, connections=connections, seconds=seconds, number=number) as wrk:

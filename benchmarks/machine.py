@@ -51,8 +51,8 @@ def interpreter() -> str:
 
 def generator() -> str:
     """Return the name of the load generator."""
-    told = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
-    number = re.search(r"wrk (?:debian/)?([\d.]+)", told.stdout + told.stderr)
+    output = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False)
+    number = re.search(r"wrk (?:debian/)?([\d.]+)", output.stdout + output.stderr)
     return f"wrk {number[1] if number else ''} as load generator"
 
 
@@ -86,13 +86,13 @@ def _baseline_versions() -> str:
     program = f"from importlib.metadata import version\nfor name in {_BASELINE}: print(name, version(name))"
     if not BASELINE_PYTHON.exists():
         return "not installed"
-    told = subprocess.run([BASELINE_PYTHON, "-c", program], capture_output=True, text=True, check=False).stdout
-    return ", ".join(told.splitlines())
+    output = subprocess.run([BASELINE_PYTHON, "-c", program], capture_output=True, text=True, check=False).stdout
+    return ", ".join(output.splitlines())
 
 
 @cache
 def _fastify_versions() -> str:
-    told = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    output = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     package = (ROOT / "benchmarks" / "contenders" / "fastify" / "package.json").read_text()
     versions = re.findall(r'"([@\w/-]+)": "(\d[\d.]*)"', package)
-    return ", ".join([f"Node.js {told.removeprefix('v')}", *(f"{name} {number}" for name, number in versions)])
+    return ", ".join([f"Node.js {output.removeprefix('v')}", *(f"{name} {number}" for name, number in versions)])

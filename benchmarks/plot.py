@@ -83,8 +83,8 @@ def _bar(scale: _Scale, top: float, line: Verdict) -> Iterator[str]:
 
 
 def _legend(height: int) -> Iterator[str]:
-    told: Sequence[tuple[str, str]] = ((_MET, "aim met"), (_MISSED, "aim missed"), (_FREE, "no aim"))
-    for place, (colour, meaning) in enumerate(told):
+    legend: Sequence[tuple[str, str]] = ((_MET, "aim met"), (_MISSED, "aim missed"), (_FREE, "no aim"))
+    for place, (colour, meaning) in enumerate(legend):
         left = _LEFT + place * 110
         yield f'<rect x="{left}" y="{height - 18}" width="12" height="12" fill="{colour}"/>'
         yield _text(left + 18, height - 8, meaning)

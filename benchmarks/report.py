@@ -26,15 +26,15 @@ Every contender is one process. On PostgreSQL all use one server from the `embed
 the tasks' times have microseconds, like those of a clock. They run at the same time and are measured one after the
 other, in turn, so that whatever slows the machine slows neighbours alike; a ratio is one of two neighbours. Load
 generator, servers and database share the machine. Each work has 200 users of its own, and consecutive requests come
-from different ones. An answer that is an error ends the run without a result.
+from different ones. A response that is an error ends the run without a result.
 
 * **ours**: `todo serve` with its defaults: tokens verified, row-level security, audit log to a file, metrics.
 * **baseline**: FastAPI with SQLModel and psycopg2, synchronous handlers, a session for each request, PyJWT in a
   dependency, uvicorn with uvloop and httptools, 40 pooled connections; 7 members in a task, no row-level security, no
   revision. On SQLite in WAL mode.
 * **Fastify**: with pg (its default of 10 connections, prepared statements), @fastify/jwt that remembers tokens, and
-  JSON schemas; one table that keeps, and answers that have, the same members as ours. On SQLite better-sqlite3, in WAL
-  mode with `synchronous=FULL`, as ours.
+  JSON schemas; one table that keeps, and responses that have, the same members as ours. On SQLite better-sqlite3, in
+  WAL mode with `synchronous=FULL`, as ours.
 
 Works: get one task · list the newest 20 of 100 · create · edit (`PATCH` of the title) · toggle (`PATCH …/complete`) ·
 mixed: 40% get, 40% list, 20% writes."""
@@ -152,8 +152,8 @@ def _sections(results: Results) -> Iterator[str]:
     yield "# Speed"
     yield f"Written by `make bench` on {results.day}. Compare within a table; another machine gives other figures."
     yield f"* {results.machine}\n" + "\n".join(f"* {line}" for line in results.software)
-    if told := disturbance(results.samples):
-        yield told
+    if sentence := disturbance(results.samples):
+        yield sentence
     if results.absent:
         yield "\n".join(f"* {NAMES[name]} is absent: {reason}" for name, reason in results.absent.items())
     yield _WHO

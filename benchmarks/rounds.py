@@ -25,7 +25,7 @@ _MEMBERS: Final = frozenset(TaskOut.__struct_fields__)
 
 
 class Sample(NamedTuple):
-    """One run; what is None is not told here.
+    """One run; what is None is not known here.
 
     `server` and `database` are microseconds of processor time for each request; `others` is which part of the machine
     whatever else runs on it has used.
@@ -97,7 +97,7 @@ class Field:
                 for name in taking_part[turn:] + taking_part[:turn]:
                     sample = self.run(name, work, connections=connections, seconds=seconds)
                     samples.setdefault(Case(connections, work, name), []).append(sample)
-                    tell(f"{connections:3} connections, round {number + 1}: {work:6} {name:15} {_told(sample)}")
+                    tell(f"{connections:3} connections, round {number + 1}: {work:6} {name:15} {_figures(sample)}")
         return samples
 
     def run(self, name: str, work: str, *, connections: int, seconds: float) -> Sample:
@@ -123,27 +123,27 @@ class Field:
 
 
 def check(name: str, running: Running, work: str) -> None:
-    """Send one request of each form of the work; raise LoadError for an unexpected answer."""
+    """Send one request of each form of the work; raise LoadError for an unexpected response."""
     first = {request.operation: request for request in works.requests(works.WORKS[work], seed=2)}
     for operation, request in first.items():
-        status, told = _ask(running.port, request)
-        problem = _problem(operation, status, told, request, same_members=name in SAME_MEMBERS)
+        status, body = _ask(running.port, request)
+        problem = _problem(operation, status, body, request, same_members=name in SAME_MEMBERS)
         if problem:
-            raise LoadError(f"{name}, {operation}: {problem}: {json.dumps(told)[:300]}")
+            raise LoadError(f"{name}, {operation}: {problem}: {json.dumps(body)[:300]}")
 
 
-def _problem(operation: str, status: int, told: Any, request: works.Request, *, same_members: bool) -> str | None:
+def _problem(operation: str, status: int, body: Any, request: works.Request, *, same_members: bool) -> str | None:
     expected = _EXPECTED.get(operation, 200)
     if status != expected:
         return f"{status} instead of {expected}"
-    if same_members and any(set(task) != _MEMBERS for task in (told if operation == "list" else [told])):
+    if same_members and any(set(task) != _MEMBERS for task in (body if operation == "list" else [body])):
         return "not the members that the service's tasks have"
     if operation == "list":
-        ids = [task["id"] for task in told]
+        ids = [task["id"] for task in body]
         return None if len(ids) == _LISTED and ids == sorted(ids, reverse=True) else "not the newest twenty"
-    if told["user_id"] != request.user:
+    if body["user_id"] != request.user:
         return "another user's task"
-    if request.body and told["title"] != json.loads(request.body)["title"]:
+    if request.body and body["title"] != json.loads(request.body)["title"]:
         return "another title"
     return None
 
@@ -155,13 +155,13 @@ def _ask(port: int, request: works.Request) -> tuple[int, Any]:
         headers["Content-Type"] = "application/json"
     try:
         connection.request(request.method, request.path, request.body or None, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
     finally:
         connection.close()
 
 
-def _told(sample: Sample) -> str:
+def _figures(sample: Sample) -> str:
     outcome = sample.outcome
     server, database = ("-" if spent is None else f"{spent:.0f}" for spent in sample[1:3])
     others = "" if sample.others is None else f", others {sample.others:4.0%}"

@@ -19,11 +19,11 @@ _LOAD_SECONDS: Final = 5.0
 
 def import_time() -> float:
     """Return the milliseconds that a new interpreter needs to import the domain: the median of several runs."""
-    told = [
+    outputs = [
         subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True).stdout
         for _ in range(_TIMES)
     ]
-    return median(map(float, told)) * 1000
+    return median(map(float, outputs)) * 1000
 
 
 def ready_time(data: Data, url: str) -> float:

@@ -124,9 +124,9 @@ def _fastify(data: Data, name: str, url: str) -> Iterator[Running]:
 @contextmanager
 def _process(data: Data, name: str, command: Sequence[str | Path], **settings: str) -> Iterator[Running]:
     port = free_port()
-    told = [str(port) if part == "PORT" else part for part in command]
+    arguments = [str(port) if part == "PORT" else part for part in command]
     env = environment(**settings, PORT=str(port))
-    with ServerProcess(told, logs=_directory(data, name), name=name, env=env) as process:
+    with ServerProcess(arguments, logs=_directory(data, name), name=name, env=env) as process:
         process.wait_for_port(port)
         yield Running(port, process.pid)
 

@@ -144,10 +144,10 @@ class CuttingProxy(TamperingProxy):
 
     def serve(self, client):
         with client, socket.create_connection(self.target) as server:
-            answers = threading.Thread(target=self._pass, args=("got", server, client), daemon=True)
-            answers.start()
+            responses = threading.Thread(target=self._pass, args=("got", server, client), daemon=True)
+            responses.start()
             self._pass("sent", client, server)
-            answers.join()
+            responses.join()
 
     def _pass(self, direction, source, target):
         with suppress(OSError):

@@ -99,16 +99,16 @@ async def test_its_session_token_and_its_session_cookies_are_401(client, session
         cached: "algorithm",
     }
     for token, reason in expected.items():
-        answer = await client.get("/api/me/tasks", headers=signed_in(token))
-        assert answer.status_code == 401
+        response = await client.get("/api/me/tasks", headers=signed_in(token))
+        assert response.status_code == 401
         assert recorded.events[-1]["reason"] == reason
 
 
 async def test_a_token_of_another_instance_is_401(client, provider, algorithm, recorded):
     other = ALGORITHMS[ALGORITHMS.index(algorithm) - 1]
     with closing(provider.sign_up(other)) as stranger:
-        answer = await client.get("/api/me/tasks", headers=signed_in(stranger.token()))
-    assert answer.status_code == 401
+        response = await client.get("/api/me/tasks", headers=signed_in(stranger.token()))
+    assert response.status_code == 401
     assert recorded.events[-1]["reason"] == "key_unknown"
 
 
@@ -134,8 +134,8 @@ async def _rotated(provider, algorithm):
                 rotated = True
             token = await asyncio.to_thread(session.token)
             kids.add(header_of(token)["kid"])
-            answers = [await client.get("/api/me/tasks", headers=signed_in(one)) for one in (token, first)]
-            statuses += [answer.status_code for answer in answers]  # what was signed before stays good, too
+            responses = [await client.get("/api/me/tasks", headers=signed_in(one)) for one in (token, first)]
+            statuses += [response.status_code for response in responses]  # what was signed before stays good, too
     session.close()
     assert set(statuses) == {200}
     assert [event["event"] for event in recorded.events] == ["key_set_changed"] * 2

@@ -16,7 +16,7 @@ from servers.upstream import message
 
 
 class LosingProxy(TamperingProxy):
-    """Passes requests on; loses the answer of the next PATCH on a kept connection, and closes that connection."""
+    """Passes requests on; loses the response of the next PATCH on a kept connection, and closes that connection."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
@@ -28,12 +28,12 @@ class LosingProxy(TamperingProxy):
             kept = False
             while request := message(client):
                 service.sendall(request)
-                answer = message(service)
+                response = message(service)
                 self.patches += request.startswith(b"PATCH")
                 if self._loses(request, kept=kept):
                     self.lost += 1
                     return
-                client.sendall(answer)
+                client.sendall(response)
                 kept = True
 
     def _loses(self, request, *, kept):
@@ -41,22 +41,22 @@ class LosingProxy(TamperingProxy):
 
 
 class EveryThird(LosingProxy):
-    """Loses every third answer, of whatever request, and closes its connection."""
+    """Loses every third response, of whatever request, and closes its connection."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
-        self._answers = count(1)
+        self._responses = count(1)
 
     def _loses(self, request, *, kept):  # noqa: ARG002  of whatever request
-        return next(self._answers) % 3 == 0
+        return next(self._responses) % 3 == 0
 
 
 FETCH = """
 const [url, token, headers, how] = arguments;
 window.fetched = null;
 fetch(url, { ...how, headers: { Authorization: `Bearer ${token}`, ...headers } })
-    .then(async (answer) => {
-        window.fetched = [answer.status, await answer.text(), answer.headers.get("ETag")];
+    .then(async (response) => {
+        window.fetched = [response.status, await response.text(), response.headers.get("ETag")];
     }, (error) => { window.fetched = [0, String(error), null]; });
 """
 
@@ -150,11 +150,11 @@ CLICKS = """
 const [api, token, tasks, clicks] = arguments;
 async function send(method, path, headers, body) {
   for (;;) {
-    const answer = await fetch(api + path, {
+    const response = await fetch(api + path, {
       method, body, headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json", ...headers },
-    }).catch(() => null); // the answer was lost, and Chromium did not send the request again by itself
-    if (answer?.ok) return;
-    if (answer && answer.status !== 503) throw new Error(`${method} ${path}: ${answer.status}`);
+    }).catch(() => null); // the response was lost, and Chromium did not send the request again by itself
+    if (response?.ok) return;
+    if (response && response.status !== 503) throw new Error(`${method} ${path}: ${response.status}`);
   }
 }
 async function click() {
@@ -174,7 +174,7 @@ click().then((shown) => { window.clicked = shown; }, (error) => { window.clicked
 """
 
 
-def test_clicks_and_creates_through_a_network_that_loses_every_third_answer_end_as_clicked(served, page):
+def test_clicks_and_creates_through_a_network_that_loses_every_third_response_end_as_clicked(served, page):
     token = served.token("ann")
     tasks = [served.request("POST", "/api/me/tasks", token, {"title": "clicked"}).body["id"] for _ in range(7)]
     with EveryThird(served.port) as proxy:

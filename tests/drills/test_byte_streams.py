@@ -25,7 +25,7 @@ UPGRADE = b"Host: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
 
 
 class Endless(NamedTuple):
-    """A request that goes on with the same bytes over and over; `statuses` are those that its one answer may have."""
+    """A request that goes on with the same bytes over and over; `statuses` are those that its one response may have."""
 
     begin: bytes
     again: bytes
@@ -67,7 +67,7 @@ PIPELINED = {
         b"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
         401,
     ),
-    "long answers": (b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 200),
+    "long responses": (b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 200),
 }
 
 
@@ -135,7 +135,7 @@ def test_a_body_without_end_is_refused_and_the_rest_of_it_dropped(served, what):
 
 
 @pytest.mark.parametrize("what", PIPELINED)
-def test_requests_whose_answers_are_not_read_wait_in_the_clients_own_memory(served, what):
+def test_requests_whose_responses_are_not_read_wait_in_the_clients_own_memory(served, what):
     request, status = PIPELINED[what]
     with cheap(served, what), RawConnection(served.port) as client:
         sent = client.send_endlessly(request, SIZE, seconds=2)

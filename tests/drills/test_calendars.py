@@ -39,13 +39,13 @@ def served(tmp_path):
 
 
 def raw(served, path, token=None):
-    """The body of an answer with 200."""
+    """The body of a response with 200."""
     connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
-    answer = connection.getresponse()
-    body = answer.read()
+    response = connection.getresponse()
+    body = response.read()
     connection.close()
-    assert answer.status == 200, body
+    assert response.status == 200, body
     return body
 
 
@@ -81,8 +81,8 @@ def fill(served, token):
         }
         operations.append({"op": "put", "key": f"name-number-{number}", "task": task})
     for start in range(0, len(operations), 100):
-        answer = served.request("POST", "/api/me/batch", token, {"operations": operations[start : start + 100]})
-        assert answer.status == 200, answer.body
+        response = served.request("POST", "/api/me/batch", token, {"operations": operations[start : start + 100]})
+        assert response.status == 200, response.body
     for title in ("without a name", "without a name, too"):
         body = {"title": title, "description": title, "due_date": "2026-12-01"}
         assert served.request("POST", "/api/me/tasks", token, body).status == 201

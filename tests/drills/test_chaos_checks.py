@@ -60,78 +60,78 @@ def test_a_spoilt_row_is_found(calm, tmp_path, statement):
     assert SPOILT_ROWS[statement] in "\n".join(all_problems(devices, Rows.read(spoilt.query)))
 
 
-def _first(told):
+def _first(result):
     """The first plain task that was made and not deleted, and its place in the list."""
     made = next(
-        made for made in told.expectations.creates.values() if made.told and not made.edited and not made.deletion
+        made for made in result.expectations.creates.values() if made.task and not made.edited and not made.deletion
     )
-    return made, next(place for place, task in enumerate(told.listed) if task["id"] == made.told["id"])
+    return made, next(place for place, task in enumerate(result.listed) if task["id"] == made.task["id"])
 
 
-def _lose(told):
-    del told.listed[_first(told)[1]]
+def _lose(result):
+    del result.listed[_first(result)[1]]
 
 
-def _repeat(told):
-    told.listed.append({**told.listed[_first(told)[1]], "id": 10**9})
+def _repeat(result):
+    result.listed.append({**result.listed[_first(result)[1]], "id": 10**9})
 
 
-def _list_twice(told):
-    told.listed.append(told.listed[0])
+def _list_twice(result):
+    result.listed.append(result.listed[0])
 
 
-def _change(told):
-    told.listed[_first(told)[1]]["priority"] = "high"
+def _change(result):
+    result.listed[_first(result)[1]]["priority"] = "high"
 
 
-def _renumber(told):
-    told.listed[_first(told)[1]]["id"] = 10**9
+def _renumber(result):
+    result.listed[_first(result)[1]]["id"] = 10**9
 
 
-def _revive(told):
-    _first(told)[0].deletion = True
+def _revive(result):
+    _first(result)[0].deletion = True
 
 
-def _never_acknowledged(told):
-    _first(told)[0].told = None
+def _never_acknowledged(result):
+    _first(result)[0].task = None
 
 
-def _half(told):
-    made, place = _first(told)
-    made.told, made.unknown = None, True
-    told.listed[place]["description"] = made.body["description"][:5]
+def _half(result):
+    made, place = _first(result)
+    made.task, made.unknown = None, True
+    result.listed[place]["description"] = made.body["description"][:5]
 
 
-def _stranger(told):
-    told.listed.append({**told.listed[0], "id": 10**9, "title": "whose?"})
+def _stranger(result):
+    result.listed.append({**result.listed[0], "id": 10**9, "title": "whose?"})
 
 
-def _old_copy(told):
-    told.copy.popitem()
+def _old_copy(result):
+    result.copy.popitem()
 
 
-def _lost_note(told):
-    told.expectations.note += 1
+def _lost_note(result):
+    result.expectations.note += 1
 
 
-def _lost_count(told):
-    told.expectations.counted += 1
+def _lost_count(result):
+    result.expectations.counted += 1
 
 
-def _lost_toggle(told):
-    told.expectations.switches[-1].acknowledged += 1
+def _lost_toggle(result):
+    result.expectations.switches[-1].acknowledged += 1
 
 
-def _one_revision_for_two(told):
-    told.expectations.revisions[-1] = told.expectations.revisions[0]
+def _one_revision_for_two(result):
+    result.expectations.revisions[-1] = result.expectations.revisions[0]
 
 
-def _one_change_too_few(told):
-    told.expectations.deletions += 1
+def _one_change_too_few(result):
+    result.expectations.deletions += 1
 
 
-def _seen_under_way(told):
-    told.expectations.problems.append("a create was answered 404")
+def _seen_under_way(result):
+    result.expectations.problems.append("a create was answered 404")
 
 
 SPOILT_MEMORIES = {
@@ -176,7 +176,7 @@ OURS = {"error": "the database is restarting: try again", "code": "unavailable",
         (None, 3.6),
     ],
 )
-def test_an_answer_that_breaks_a_promise_is_found(reply, seconds):
+def test_a_response_that_breaks_a_promise_is_found(reply, seconds):
     traffic = Traffic()
     traffic.note("GET /", 3.4, Reply(503, {"retry-after": "1"}, OURS))
     assert traffic.problems == []

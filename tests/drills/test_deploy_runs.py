@@ -148,7 +148,7 @@ def proxied(tmp_path_factory):
 
 
 def ask(port, method, path, token=None, body=None, **headers):
-    """Status, headers and body of an answer that comes through the proxy."""
+    """Status, headers and body of a response that comes through the proxy."""
     connection = HTTPConnection(LOOPBACK, port, timeout=20)
     try:
         given = {"Authorization": f"Bearer {token}"} if token else {}
@@ -156,8 +156,8 @@ def ask(port, method, path, token=None, body=None, **headers):
         connection.request(
             method, path, body, given | {name.replace("_", "-"): value for name, value in headers.items()}
         )
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
     finally:
         connection.close()
 

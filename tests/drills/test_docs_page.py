@@ -13,7 +13,7 @@ from servers.todo import Served
 
 CREATE = "#operations-tasks-create_task"
 LIST = "#operations-tasks-list_tasks"
-ANSWER = " .live-responses-table .response"
+RESPONSE = " .live-responses-table .response"
 FILLED = """return [...document.querySelectorAll(arguments[0] + " tr[data-param-name]")]
     .filter((row) => [...row.querySelectorAll("input, select")].some((field) => field.value))
     .map((row) => row.dataset.paramName)"""
@@ -58,10 +58,10 @@ def execute(page, operation):
     page.click(f"{operation} .opblock-summary-control")
     page.click(f"{operation} .execute")
     shown = page.wait(
-        "const answer = document.querySelector(arguments[0]);"
-        "return answer && [answer.querySelector('.response-col_status').innerText,"
-        " answer.querySelector('.highlight-code').innerText]",
-        operation + ANSWER,
+        "const response = document.querySelector(arguments[0]);"
+        "return response && [response.querySelector('.response-col_status').innerText,"
+        " response.querySelector('.highlight-code').innerText]",
+        operation + RESPONSE,
     )
     return int(shown[0].split()[0]), json.loads(shown[1].replace("Download", ""))
 
@@ -76,7 +76,7 @@ def test_with_a_pasted_token_a_task_is_created_and_shown_and_no_other_place_is_a
     # The README's picture is made by TODO_TEST_PICTURE=docs/docs-page.png.
     if picture := os.environ.get("TODO_TEST_PICTURE"):
         page.run(
-            "document.querySelector(arguments[0]).scrollIntoView({block: 'end'})", f"{CREATE}{ANSWER} .highlight-code"
+            "document.querySelector(arguments[0]).scrollIntoView({block: 'end'})", f"{CREATE}{RESPONSE} .highlight-code"
         )
         Path(picture).write_bytes(page.screenshot())
     status, listed = execute(page, LIST)

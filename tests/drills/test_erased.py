@@ -74,15 +74,15 @@ def test_each_of_a_thousand_devices_hears_of_it_once_and_another_user_is_untouch
             heard = []
             for _ in range(5):
                 query = "" if since is None else f"?since={since}"
-                answer = served.request("GET", f"/api/me/changes{query}", ann)
-                heard.append((answer.status, answer.body.get("code")))
-                if answer.status == 410:
+                response = served.request("GET", f"/api/me/changes{query}", ann)
+                heard.append((response.status, response.body.get("code")))
+                if response.status == 410:
                     since = None
                     continue
-                assert (answer.body["tasks"], answer.body["deleted"]) == ([], [])
-                if since == answer.body["revision"]:
+                assert (response.body["tasks"], response.body["deleted"]) == ([], [])
+                if since == response.body["revision"]:
                     break
-                since = answer.body["revision"]
+                since = response.body["revision"]
             return heard
 
         listed = served.request("GET", "/api/me/tasks", ann).headers["etag"]

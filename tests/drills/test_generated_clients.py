@@ -89,7 +89,7 @@ def built(document, tmp_path_factory):
 def test_redocly_finds_no_error(document):
     """One warning stays: `/` leads to the docs and does nothing else, so it has no 2xx."""
     redocly = node.installed(HERE) / "node_modules/@redocly/cli/bin/cli.js"
-    told = run(
+    output = run(
         NODE,
         redocly,
         "lint",
@@ -99,7 +99,9 @@ def test_redocly_finds_no_error(document):
         REDOCLY_TELEMETRY="off",
         REDOCLY_SUPPRESS_UPDATE_NOTICE="true",
     )
-    problems = [(one["severity"], one["ruleId"], one["location"][0]["pointer"]) for one in json.loads(told)["problems"]]
+    problems = [
+        (one["severity"], one["ruleId"], one["location"][0]["pointer"]) for one in json.loads(output)["problems"]
+    ]
     assert problems == [("warn", "operation-2xx-response", "#/paths/~1/get/responses")]
 
 

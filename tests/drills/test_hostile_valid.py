@@ -29,7 +29,7 @@ TASKS = 10_000 if LONG else 600
 SECONDS = 8 if LONG else 1
 NOTICEABLE = 100 if LONG else 1_000  # milliseconds; beside other tests a tenth of a second means nothing
 READERS = 14 if LONG else 40
-LARGEST_ANSWERS = 64 * MIB if LONG else 4 * MIB
+LARGEST_RESPONSES = 64 * MIB if LONG else 4 * MIB
 DATABASES = ("sqlite", "postgres")
 LONG_LISTS = ["/tasks", "/changes", "/tasks?limit=1000", "/tasks?q=%F0%9F%98%80&sort=title"]
 SLOWLY_READ = [
@@ -62,7 +62,7 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def served(url, tmp_path):
-    settings = {"TODO_JWT_SECRET": SECRET, "TODO_MAX_ANSWERS_BYTES": str(LARGEST_ANSWERS)}
+    settings = {"TODO_JWT_SECRET": SECRET, "TODO_MAX_ANSWERS_BYTES": str(LARGEST_RESPONSES)}
     with Served(tmp_path, TODO_DATABASE_URL=url, TODO_AUDIT_LOG="audit.log", **settings) as served:
         yield served
 
@@ -88,14 +88,14 @@ def fill(url, **users):
 
 
 async def ask(port, user, target, *, body=None):
-    """One request on a connection of its own: status, seconds, and the answer."""
+    """One request on a connection of its own: status, seconds, and the response."""
     reader, writer = await asyncio.open_connection(LOOPBACK, port)
     try:
         method, raw = ("GET", b"") if body is None else ("POST", json.dumps(body, ensure_ascii=False).encode())
         begun = time.perf_counter()
         writer.write(head_of(user, target, method, len(raw)) + raw)
-        answer = await reader.read()
-        return int(answer.split(b" ", 2)[1]), time.perf_counter() - begun, answer
+        response = await reader.read()
+        return int(response.split(b" ", 2)[1]), time.perf_counter() - begun, response
     finally:
         writer.close()
 
@@ -152,10 +152,10 @@ def noticed(port, hostile):
 
 async def on_and_on(port, user, target, until, statuses):
     while time.monotonic() < until:
-        status, _, answer = await ask(port, user, target)
+        status, _, response = await ask(port, user, target)
         statuses.add(status)
         if status == 503:
-            assert b"\r\nretry-after: " in answer.lower()
+            assert b"\r\nretry-after: " in response.lower()
             await asyncio.sleep(0.2)
 
 
@@ -232,7 +232,7 @@ async def read_slowly(port, user, target, until, statuses):
 def test_slow_readers_of_long_lists_take_bounded_memory_and_others_go_on(served, url, below):
     users = [f"{name} of {below}" for name in ("one", "two", "three")]
     fill(url, **dict.fromkeys(users, "\U0001f600" * 5_000), other=None)
-    answer = (TASKS if "limit" not in below else min(TASKS, 1_000)) * 20_100
+    response = (TASKS if "limit" not in below else min(TASKS, 1_000)) * 20_100
     before, statuses, most = resident(served.process.pid), [], 0
 
     async def watch(until):
@@ -250,9 +250,9 @@ def test_slow_readers_of_long_lists_take_bounded_memory_and_others_go_on(served,
 
     found = noticed(served.port, hostile)
     # Beside what is counted: the buffers of each reader, and what the database's library and the allocator keep.
-    allowed = LARGEST_ANSWERS + 2 * answer + READERS * MIB + 32 * MIB
+    allowed = LARGEST_RESPONSES + 2 * response + READERS * MIB + 32 * MIB
     print(f"{below}: {(most - before) / MIB:.0f} MiB of {allowed / MIB:.0f}", found, sorted(statuses))  # noqa: T201  the figures, for -s
-    assert READERS * answer > 3 * allowed
+    assert READERS * response > 3 * allowed
     assert most - before < allowed
     assert not found.much
     assert 200 in statuses

@@ -35,16 +35,16 @@ def served(directory, **settings):
 
 
 def call(service, method, path, user, body=None):
-    """The body of an answer with 200, 201 or 204; an import may take half a minute."""
+    """The body of a response with 200, 201 or 204; an import may take half a minute."""
     connection = HTTPConnection("127.0.0.1", service.port, timeout=60)
     headers = {"Authorization": f"Bearer {token_for(user, SECRET)}", "Content-Type": "application/json"}
     try:
         connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        raw = answer.read()
+        response = connection.getresponse()
+        raw = response.read()
     finally:
         connection.close()
-    assert answer.status in {200, 201, 204}, raw[:500]
+    assert response.status in {200, 201, 204}, raw[:500]
     return json.loads(raw) if raw else None
 
 

@@ -18,13 +18,13 @@ SECRET = "0123456789abcdef0123456789abcdef"
 def _write_until_it_dies(served, token, number, acknowledged):
     for count in range(500):
         try:
-            answer = served.request(
+            response = served.request(
                 "POST", "/api/me/tasks", token, {"title": f"{number}-{count}", "description": "x" * 900}
             )
         except OSError:
             return
-        if answer.status == 201:
-            acknowledged.append(answer.body)
+        if response.status == 201:
+            acknowledged.append(response.body)
 
 
 def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path):
@@ -79,8 +79,8 @@ def _workers(served):
     return [int(line.split()[0]) for line in listing.stdout.splitlines() if "spawn_main" in line]
 
 
-def test_a_create_whose_answer_was_lost_to_a_kill_is_made_once_by_its_retry(tmp_path):
-    """The server dies somewhere between the request and its answer; the retry's key makes it one task all the same."""
+def test_a_create_whose_response_was_lost_to_a_kill_is_made_once_by_its_retry(tmp_path):
+    """The server dies between the request and its response; the retry's key makes it one task all the same."""
     body = json.dumps({"title": "once"}).encode()
     for round_ in range(6):
         with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
@@ -120,7 +120,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("what", WRITES)
-def test_a_write_whose_answer_was_lost_to_a_kill_is_done_once_by_its_repetition(tmp_path, what):
+def test_a_write_whose_response_was_lost_to_a_kill_is_done_once_by_its_repetition(tmp_path, what):
     rounds = [f"the-name-of-round-{number}" for number in range(6)]
     with Served(tmp_path, TODO_JWT_SECRET=SECRET) as served:
         token = served.token("ann")

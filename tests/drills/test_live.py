@@ -118,9 +118,9 @@ async def whole_list(fleet, user):
             async with httpx.AsyncClient(
                 base_url=fleet.origins[0], timeout=10, trust_env=False, verify=False
             ) as client:
-                answer = await client.get("/api/me/tasks", headers={"Authorization": f"Bearer {token(user)}"})
-                if answer.status_code == 200:
-                    return {task["id"]: task for task in answer.json()}
+                response = await client.get("/api/me/tasks", headers={"Authorization": f"Bearer {token(user)}"})
+                if response.status_code == 200:
+                    return {task["id"]: task for task in response.json()}
         await asyncio.sleep(0.1)
 
 

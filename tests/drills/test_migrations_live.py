@@ -70,7 +70,7 @@ def using(**actions):
             thread.join()
 
 
-def told(uses):
+def summary(uses):
     """The figures, for -s."""
     return ", ".join(
         f"{name}: {len(use.seconds)} done, {len(use.failures)} failed, longest {max(use.seconds) * 1000:.0f} ms"
@@ -142,7 +142,7 @@ def test_migrations_at_once_under_the_previous_release_fail_no_request_and_hold_
     # A share lock on the tables is a user's; the migration's own waits are for the exclusive one, which it gives up.
     waited = longest_wait_for_a_lock(server, {"AccessExclusiveLock", "ShareUpdateExclusiveLock"})
     waits = f"longest wait for a lock {waited * 1000:.0f} ms"
-    print(f"\nPostgreSQL {server.major}, {AT_ONCE} migrations: {told(uses)}; {waits}")  # noqa: T201  the figures, for -s
+    print(f"\nPostgreSQL {server.major}, {AT_ONCE} migrations: {summary(uses)}; {waits}")  # noqa: T201  the figures, for -s
     assert not [use.failures for use in uses.values() if use.failures]
     assert waited <= LOCK_TIMEOUT + 0.05
     assert changes_of_the_revision == [(len(schema.missing(schema.BASE, schema.head())) - 1,)]  # the first is an INSERT
@@ -181,7 +181,7 @@ def while_the_schema_goes_back_and_forth(service, url):
     assert set(reads) == {200, 503}
     assert set(writes) == {201, 503}
     assert (reads[-1], writes[-1], ready[-1]) == (200, 201, 200)
-    return told(uses)
+    return summary(uses)
 
 
 def test_this_release_says_503_while_the_schema_is_behind_it_and_goes_on_when_it_is_back(
@@ -230,8 +230,8 @@ def test_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_
             time.sleep(0.2)
     for client in clients:
         client.close()
-    print(f"\nSQLite {sqlite3.sqlite_version}, {AT_ONCE} services: {told(uses)}")  # noqa: T201  the figures, for -s
-    revisions = [answer.body["revision"] for answer in made]
+    print(f"\nSQLite {sqlite3.sqlite_version}, {AT_ONCE} services: {summary(uses)}")  # noqa: T201  the figures, for -s
+    revisions = [response.body["revision"] for response in made]
     assert revisions == list(range(revisions[0], revisions[0] + AT_ONCE))
     assert not [use.failures for use in uses.values() if use.failures]
     assert max(uses["reader"].seconds) < 1  # a reader of SQLite's log waits for nobody; the rest is this machine

@@ -1,7 +1,7 @@
 """The adapters for libraries that work offline, with these libraries, against a live service.
 
 Three devices make two hundred changes offline, in four rounds; then a network that loses a twentieth of the requests
-and a tenth of the answers is all that they have to become alike.
+and a tenth of the responses is all that they have to become alike.
 """
 
 import json

@@ -75,9 +75,9 @@ async def test_its_access_tokens_are_taken_with_issuer_and_audience_alone(provid
 async def test_a_token_for_somebody_else_is_refused_for_its_reason(provider, recorded, settings, reason):
     token = await token_of(provider, "ann", "ES384")
     async with client_of(recorded, **{**named(provider), **settings}) as client:
-        answer = await client.get("/api/me/tasks", headers=signed_in(token))
-    assert answer.status_code == (401 if reason else 200)
-    assert reason is None or f'error_description="{reason}"' in answer.headers["www-authenticate"]
+        response = await client.get("/api/me/tasks", headers=signed_in(token))
+    assert response.status_code == (401 if reason else 200)
+    assert reason is None or f'error_description="{reason}"' in response.headers["www-authenticate"]
 
 
 async def test_an_issuer_that_differs_by_a_slash_is_found_out_by_discovery(provider, recorded):

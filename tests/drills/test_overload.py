@@ -23,7 +23,7 @@ SECONDS = 2 if LONG else 1
 
 
 class Load(NamedTuple):
-    """What came of it: answers a second, good ones for each second of the service's processor time, and the longest
+    """What came of it: responses a second, good ones for each second of the service's processor time, and the longest
     that readiness took meanwhile, in seconds.
     """
 
@@ -112,7 +112,7 @@ def test_at_ten_times_the_load_most_of_the_peak_is_still_done_and_it_recovers_in
             break
     else:
         pytest.fail(f"goodput over peak, seconds to recover, seconds of readiness: {tries}")
-    # A 400 is a body that was cut off: wrk leaves without waiting for its last answers.
+    # A 400 is a body that was cut off: wrk leaves without waiting for its last responses.
     assert set(numbers(served, "todo_http_request_duration_seconds_count", "status")) <= {"201", "400", "503"}
 
 

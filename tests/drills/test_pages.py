@@ -16,11 +16,11 @@ SECRET = "5e0f7c1b9a3d8642c7e1f0a95b3d2c48"
 CALL = """
 const [name, url, options] = arguments;
 fetch(url, {...options, headers: {"Content-Type": "application/json", ...options.headers}})
-  .then(async (answer) => {
-    const text = await answer.text();
+  .then(async (response) => {
+    const text = await response.text();
     window[name] = {
-      status: answer.status, etag: answer.headers.get("ETag"), wait: answer.headers.get("Retry-After"),
-      location: answer.headers.get("Location"), url: answer.url, body: text ? JSON.parse(text) : null,
+      status: response.status, etag: response.headers.get("ETag"), wait: response.headers.get("Retry-After"),
+      location: response.headers.get("Location"), url: response.url, body: text ? JSON.parse(text) : null,
     };
   })
   .catch((error) => { window[name] = {failed: String(error)}; });
@@ -68,7 +68,7 @@ class Page:
 
     def call(self, method, path, body=None, **headers):
         self._calls += 1
-        name = f"answer{self._calls}"
+        name = f"response{self._calls}"
         given = {"Authorization": f"Bearer {token_for('ann', SECRET)}"}
         given |= {header.replace("_", "-"): value for header, value in headers.items()}
         options = {"method": method, "headers": given, "cache": "no-store"}
@@ -108,23 +108,23 @@ def test_a_page_with_tracing_headers_is_let_through(pages):
 )
 def test_the_page_can_read_each_refusal_whoever_gives_it(pages, method, path, size, status, code):
     page, _ = pages
-    answer = page.call(method, path, None if size is None else {"title": "x" * size})
-    assert (answer.get("status"), answer.get("body", {}).get("code")) == (status, code), answer
+    response = page.call(method, path, None if size is None else {"title": "x" * size})
+    assert (response.get("status"), response.get("body", {}).get("code")) == (status, code), response
 
 
 def test_the_page_can_read_that_its_headers_are_too_long(pages):
     """A target that is too long is refused in its preflight already, of which a page reads nothing."""
     page, _ = pages
-    answer = page.call("GET", "/api/me/tasks", X_Long="x" * 17_000)
-    assert (answer.get("status"), answer.get("body", {}).get("code")) == (431, "too_large"), answer
+    response = page.call("GET", "/api/me/tasks", X_Long="x" * 17_000)
+    assert (response.get("status"), response.get("body", {}).get("code")) == (431, "too_large"), response
 
 
 def test_while_the_service_is_away_the_page_reads_503_and_how_long_to_wait(pages):
     page, served = pages
     served.process.stop()
-    answer = page.call("PUT", "/api/me/tasks/1", {"title": "x"}, X_Never_Asked_Before="1")
-    assert (answer.get("status"), answer.get("wait")) == (503, "1"), answer
-    assert answer["body"]["code"] == "unavailable"
+    response = page.call("PUT", "/api/me/tasks/1", {"title": "x"}, X_Never_Asked_Before="1")
+    assert (response.get("status"), response.get("wait")) == (503, "1"), response
+    assert response["body"]["code"] == "unavailable"
 
 
 def test_a_page_of_the_same_origin_needs_no_preflight(tmp_path):

@@ -48,15 +48,15 @@ class Client(threading.Thread):
         try:
             sent = None if body is None else json.dumps(body)
             self._connection.request(method, path, sent, self._headers | (headers or {}))
-            answer = self._connection.getresponse()
-            raw = answer.read()
+            response = self._connection.getresponse()
+            raw = response.read()
         except (OSError, HTTPException) as error:
             self.failed.append((method, path, repr(error)))
             self._connection.close()
             return None
         self.took.append(time.monotonic() - begun)
-        if answer.status not in {200, 201, 204}:
-            self.failed.append((method, path, answer.status, raw))
+        if response.status not in {200, 201, 204}:
+            self.failed.append((method, path, response.status, raw))
             return None
         return json.loads(raw) if raw else {}
 

@@ -94,7 +94,7 @@ def test_the_wheel_may_lie_in_a_directory_that_is_closed_to_other_users():
             if (packages / part).exists():
                 shutil.copytree(packages / part, Path(closed, part), symlinks=True)
 
-        answer = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", program],
             env=environment(Path(closed), TESTS, without=binaries.OVERRIDE),
             check=True,
@@ -102,7 +102,7 @@ def test_the_wheel_may_lie_in_a_directory_that_is_closed_to_other_users():
             text=True,
         )
 
-    assert answer.stdout == "[(1,)]\n"
+    assert result.stdout == "[(1,)]\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
@@ -183,13 +183,13 @@ def test_a_frozen_backend_answers_once_it_is_resumed(server, elsewhere, whole_se
     with connect(server.url()) as connection:
         frozen = None if whole_server else connection.info.backend_pid
         server.pause(frozen)
-        answer = elsewhere.submit(connection.execute, "SELECT 1")
+        result = elsewhere.submit(connection.execute, "SELECT 1")
         with pytest.raises(TimeoutError):
-            answer.result(timeout=0.2)
+            result.result(timeout=0.2)
 
         server.resume(frozen)
 
-        assert answer.result(timeout=5).fetchone() == (1,)
+        assert result.result(timeout=5).fetchone() == (1,)
 
 
 # PgBouncer
@@ -287,14 +287,14 @@ def test_a_cut_breaks_connections_and_lets_new_ones_in(server, proxy):
 def test_a_frozen_network_delivers_once_it_is_restored(server, proxy, elsewhere):
     with connect(server.url(port=proxy.port)) as connection:
         proxy.freeze()
-        answer = elsewhere.submit(connection.execute, "SELECT 1")
+        result = elsewhere.submit(connection.execute, "SELECT 1")
         with pytest.raises(TimeoutError):
-            answer.result(timeout=0.2)
+            result.result(timeout=0.2)
         assert accepts(proxy.port)
 
         proxy.restore()
 
-        assert answer.result(timeout=5).fetchone() == (1,)
+        assert result.result(timeout=5).fetchone() == (1,)
 
 
 def test_a_refusing_network_keeps_open_connections_and_takes_new_ones_once_it_is_restored(server, proxy):

@@ -1,4 +1,4 @@
-"""A task that somebody else has and one that never was: the answer takes the same time."""
+"""A task that somebody else has and one that never was: the response takes the same time."""
 
 import gc
 import random
@@ -27,7 +27,7 @@ async def ids(store):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-async def test_the_answers_take_the_same_time(ids, operation):
+async def test_the_responses_take_the_same_time(ids, operation):
     """On a busy machine few pairs say little, so each of the three runs has four times as many as the one before."""
     found = []
     for pairs in (min(PAIRS * 4**run, max(PAIRS, 10_000)) for run in range(RUNS)):
@@ -48,9 +48,9 @@ async def _medians(pairs, api, ann, theirs, never, method, below, how):
         for _ in range(pairs):
             for task_id in random.sample((theirs, never), 2):
                 begun = perf_counter()
-                answer = await api.bare.request(method, targets[task_id], token=ann.token, **how)
+                response = await api.bare.request(method, targets[task_id], token=ann.token, **how)
                 took[task_id].append(perf_counter() - begun)
-                assert answer.status == 404
+                assert response.status == 404
     finally:
         gc.enable()
     return median(took[theirs]), median(took[never])

@@ -30,9 +30,9 @@ port, path, token = sys.argv[1:]
 while True:
     connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-    answer = connection.getresponse()
-    assert answer.status == 200
-    print(sum(map(len, iter(lambda: answer.read(65536), b""))), flush=True)
+    response = connection.getresponse()
+    assert response.status == 200
+    print(sum(map(len, iter(lambda: response.read(65536), b""))), flush=True)
 """
 
 
@@ -52,10 +52,10 @@ for number in range(1_000):
     connection = HTTPConnection("127.0.0.1", int(port), timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     connection.request("POST", "/api/me/import", body, headers)
-    answer = connection.getresponse()
-    told = answer.read()
-    assert answer.status == 200, told
-    print(told.decode(), flush=True)
+    response = connection.getresponse()
+    report = response.read()
+    assert response.status == 200, report
+    print(report.decode(), flush=True)
 """
 
 
@@ -81,10 +81,10 @@ def p95(served, token):
         for _ in range(REQUESTS):
             begun = time.perf_counter()
             connection.request("GET", "/api/me/tasks?limit=20", headers={"Authorization": f"Bearer {token}"})
-            answer = connection.getresponse()
-            body = answer.read()
+            response = connection.getresponse()
+            body = response.read()
             took.append((time.perf_counter() - begun) * 1_000)
-            assert answer.status == 200, body
+            assert response.status == 200, body
     return quantiles(took, n=20)[-1]
 
 
@@ -120,14 +120,14 @@ def test_what_others_notice_of_an_import(tmp_path, files):
         with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as importing:
             begun = time.perf_counter()
             first = p95(served, bob)  # while all tasks are new
-            told = [json.loads(importing.stdout.readline())]
+            reports = [json.loads(importing.stdout.readline())]
             took = time.perf_counter() - begun
             beside = p95(served, bob)
             importing.terminate()
-            told += map(json.loads, importing.stdout)
+            reports += map(json.loads, importing.stdout)
     figures = (
         f"{alone:.2f} ms alone, {first:.2f} ms beside the first import ({took:.1f} s), {beside:.2f} ms beside others"
     )
     print(f"{files}: p95 {figures}")  # noqa: T201  the figures, for -s
-    assert told[0] == {"created": TASKS, "updated": 0, "unchanged": 0, "skipped": [], "skipped_count": 0}
+    assert reports[0] == {"created": TASKS, "updated": 0, "unchanged": 0, "skipped": [], "skipped_count": 0}
     assert max(first, beside) < max(10 * alone, 100)

@@ -75,9 +75,9 @@ def ask(origin, method, path, body=None, headers=None):
     connection = HTTPConnection(urlsplit(origin).netloc, timeout=20)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers or {})
-        answer = connection.getresponse()
-        text = answer.read()
-        assert answer.status < 300, (answer.status, text)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status < 300, (response.status, text)
         return json.loads(text) if text else None
     finally:
         connection.close()
@@ -124,7 +124,7 @@ def sign_in(window, demo, user):
 
 
 def complaints(window):
-    """What the page has written to its console, but for the browser's own line about an answer that refuses."""
+    """What the page has written to its console, but for the browser's own line about a response that refuses."""
     return [line for line in window.console() if not re.search(r"status of (401|404|410|412)", line)]
 
 
@@ -513,8 +513,8 @@ def test_an_edit_of_a_task_that_another_device_deleted_says_so(page, demo, user)
 
 
 @pytest.mark.parametrize(("status", "wait"), [(200, "1"), (404, "Wed, 21 Oct 2026 07:28:00 GMT")])
-def test_a_page_of_a_portal_or_a_proxy_in_the_place_of_an_answer_loses_no_change(page, demo, user, status, wait):
-    """The first answer to each request is such a page."""
+def test_a_page_of_a_portal_or_a_proxy_in_the_place_of_a_response_loses_no_change(page, demo, user, status, wait):
+    """The first response to each request is such a page."""
     page.run(PORTAL, status, wait)
     add(page, "kept")
     page.wait(SENT)
@@ -617,10 +617,10 @@ def test_the_demo_serves_the_page_alone_under_a_strict_policy_and_renews_its_own
     statuses = {}
     for path in ("/", "/app.js", "/demo.py", "/../../pyproject.toml", "/nothing.js"):
         connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        statuses[path] = answer.status
-        policy = answer.headers["Content-Security-Policy"]
+        response = connection.getresponse()
+        response.read()
+        statuses[path] = response.status
+        policy = response.headers["Content-Security-Policy"]
         assert f"connect-src 'self' {demo.api};" in policy
         assert "unsafe" not in policy
     assert statuses == {"/": 200, "/app.js": 200, "/demo.py": 404, "/../../pyproject.toml": 404, "/nothing.js": 404}

@@ -37,13 +37,13 @@ class Client(threading.Thread):
                 self._connection.request(
                     "POST", "/api/me/tasks", json.dumps({"title": key}), self._headers | {"Idempotency-Key": key}
                 )
-                answer = self._connection.getresponse()
-                task = json.loads(answer.read())
+                response = self._connection.getresponse()
+                task = json.loads(response.read())
             except (OSError, HTTPException):
                 self.broken.append(time.monotonic())
                 self._connection.close()
                 continue
-            if answer.status == 201:
+            if response.status == 201:
                 self.made.append(task)
             else:
                 self.other.append(task)

@@ -1,4 +1,4 @@
-"""The load generator: what it sends, and what it makes of the answers."""
+"""The load generator: what it sends, and what it makes of the responses."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -72,7 +72,7 @@ async def test_the_requests_are_sent_in_turn_each_with_a_number_of_its_own(file)
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-async def test_one_error_among_hundreds_of_answers_is_not_overlooked(file):
+async def test_one_error_among_hundreds_of_responses_is_not_overlooked(file):
     async with listening(bad=200) as (port, endpoint):
         outcome = await send(port, file, connections=4, seconds=1.5)  # hundreds on a busy machine, too
     assert outcome.refused == pytest.approx(len(endpoint.received) // 200, abs=1)
@@ -95,5 +95,5 @@ def test_what_wrk_tells_is_read_from_its_last_line():
 
 @pytest.mark.parametrize("output", ["", "unable to connect to 127.0.0.1:8000 Connection refused\n"])
 def test_a_generator_that_tells_nothing_is_an_error(output):
-    with pytest.raises(WrkError, match="told nothing"):
+    with pytest.raises(WrkError, match="reported nothing"):
         wrk.read(output)

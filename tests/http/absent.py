@@ -1,4 +1,4 @@
-"""Requests for a task that somebody else has and for one that never was, whose answers must not differ."""
+"""Requests for a task that somebody else has and for one that never was, whose responses must not differ."""
 
 from __future__ import annotations
 

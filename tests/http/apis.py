@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
-from client import Answer, Client, InProcess, OverSocket
+from client import Client, InProcess, OverSocket, Response
 from conformance import Conforming
 
 from servers.todo import Served
@@ -52,15 +52,15 @@ class Caller:
         self.path = f"/api/{quote(sub, safe='')}"
         self._before: int | None = None
 
-    async def __call__(self, method: str, below: str = "", **how: Any) -> Answer:
+    async def __call__(self, method: str, below: str = "", **how: Any) -> Response:
         """Send a request below `/api/{user_id}` with this user's token; `how` is what `Client.request` takes."""
         return await self.api.client.request(method, self.path + below, **{"token": self.token} | how)
 
     async def task(self, **members: Any) -> dict[str, Any]:
         """Create a task and return it."""
-        answer = await self("POST", "/tasks", json={"title": "Buy groceries"} | members)
-        assert answer.status == 201, answer
-        task = answer.json()
+        response = await self("POST", "/tasks", json={"title": "Buy groceries"} | members)
+        assert response.status == 201, response
+        task = response.json()
         if self._before is None:
             self._before = task["revision"] - 1
         return task
@@ -71,15 +71,15 @@ class Caller:
 
     async def read(self, task: dict[str, Any]) -> dict[str, Any]:
         """Return a task as it is now."""
-        answer = await self("GET", f"/tasks/{task['id']}")
-        assert answer.status == 200, answer
-        return answer.json()
+        response = await self("GET", f"/tasks/{task['id']}")
+        assert response.status == 200, response
+        return response.json()
 
     async def list(self, query: str = "") -> list[dict[str, Any]]:
         """Return the list that a query string asks for."""
-        answer = await self("GET", "/tasks" + query)
-        assert answer.status == 200, answer
-        return answer.json()
+        response = await self("GET", "/tasks" + query)
+        assert response.status == 200, response
+        return response.json()
 
     async def titles(self, query: str = "") -> list[str]:
         """Return the titles of that list."""
@@ -87,9 +87,9 @@ class Caller:
 
     async def state(self) -> dict[str, Any]:
         """Return everything there is of this user, the counter included: it tells whether anything was written."""
-        answer = await self("GET", "/changes")
-        assert answer.status == 200, answer
-        return answer.json()
+        response = await self("GET", "/changes")
+        assert response.status == 200, response
+        return response.json()
 
 
 class Api:
@@ -122,8 +122,8 @@ class Api:
         """Return a user; without `sub`, one that nobody has seen before."""
         return Caller(self, sub or f"user-{_run}-{next(_numbers)}")
 
-    async def request(self, method: str, target: str | bytes, **how: Any) -> Answer:
-        """Send a request as nobody in particular, and hold the answer against the contract."""
+    async def request(self, method: str, target: str | bytes, **how: Any) -> Response:
+        """Send a request as nobody in particular, and hold the response against the contract."""
         return await self.client.request(method, target, **how)
 
 

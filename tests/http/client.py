@@ -15,7 +15,7 @@ Body = bytes | Sequence[bytes]
 _UNSAID: Any = object()
 
 
-class Answer:
+class Response:
     """What came back. Header names are lower case; a header may come several times."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
@@ -54,8 +54,8 @@ class Client(Protocol):
         json: Any = _UNSAID,
         body: Body | None = None,
         token: str | bytes | None = None,
-    ) -> Answer:
-        """Send one request and return the answer.
+    ) -> Response:
+        """Send one request and return the response.
 
         `target` is the request target as it stands in the request line. `json` is sent as application/json; `body` as
         it is, in chunks if it is a sequence. `headers` come first, in their order, several of one name if need be.
@@ -97,7 +97,7 @@ class InProcess:
         json: Any = _UNSAID,
         body: Body | None = None,
         token: str | bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         sent, chunks = _framed(headers, json, body, token)
         lowered = [(name.lower(), value.strip(b" \t")) for name, value in sent]
         scope = scope_of(method, _bytes(target), lowered)
@@ -114,13 +114,13 @@ class InProcess:
             answered.append(message)
 
         await self.app(scope, receive, send)
-        return _answer_from(answered)
+        return _response_from(answered)
 
 
 class OverSocket:
     """A client that opens a connection for each request and writes what it is told, byte for byte.
 
-    After each answer the connection must answer one more request, or be closed if the answer says so.
+    After each response the connection must answer one more request, or be closed if the response says so.
     """
 
     def __init__(self, host: str, port: int, *, patience: float = 20) -> None:
@@ -137,7 +137,7 @@ class OverSocket:
         json: Any = _UNSAID,
         body: Body | None = None,
         token: str | bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         sent, chunks = _framed(headers, json, body, token)
         lines = [b"%s %s HTTP/1.1" % (method.encode(), _bytes(target)), *(b"%s: %s" % header for header in sent)]
         if chunked := body is not None and not isinstance(body, bytes):
@@ -148,20 +148,20 @@ class OverSocket:
             self._exchange(head + b"".join(chunks), headless=method == "HEAD"), self._patience
         )
 
-    async def _exchange(self, request: bytes, *, headless: bool) -> Answer:
+    async def _exchange(self, request: bytes, *, headless: bool) -> Response:
         reader, writer = await asyncio.open_connection(self._host, self.port)
         try:
             # Not awaited: the server may answer before it has read a body that it refuses.
             writer.write(request)
-            answer = await _read_answer(reader, headless=headless)
-            await _one_more(reader, writer, closed=answer.header("connection") == "close")
-            return answer
+            response = await _read_response(reader, headless=headless)
+            await _one_more(reader, writer, closed=response.header("connection") == "close")
+            return response
         finally:
             writer.close()
 
 
 def follow(target: str, reference: str | None) -> str:
-    """The request target that a relative reference in the answer to `target` leads to (RFC 3986, section 5.2)."""
+    """The request target that a relative reference in the response to `target` leads to (RFC 3986, section 5.2)."""
     assert reference is not None
     assert not reference.startswith("/"), f"{reference} would leave the path prefix of a proxy"
     return urljoin(f"http://127.0.0.1{target}", reference).removeprefix("http://127.0.0.1")
@@ -189,41 +189,41 @@ def _framed(
     return sent, body
 
 
-def _answer_from(answered: list[dict[str, Any]]) -> Answer:
+def _response_from(answered: list[dict[str, Any]]) -> Response:
     start, *parts = answered
     assert start["type"] == "http.response.start"
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
     for name, _ in start["headers"]:
         assert name == name.lower(), name
     headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in start["headers"]]
-    return Answer(start["status"], headers, b"".join(part.get("body", b"") for part in parts))
+    return Response(start["status"], headers, b"".join(part.get("body", b"") for part in parts))
 
 
-async def _read_answer(reader: asyncio.StreamReader, *, headless: bool) -> Answer:
+async def _read_response(reader: asyncio.StreamReader, *, headless: bool) -> Response:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, *fields = head.removesuffix("\r\n\r\n").split("\r\n")
     version, status, _ = line.split(" ", 2)
     assert version == "HTTP/1.1", line
     headers = [(name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields)]
-    answer = Answer(int(status), headers, b"")
-    if headless or answer.status in {204, 304}:
-        return answer
-    if answer.header("transfer-encoding") == "chunked":
+    response = Response(int(status), headers, b"")
+    if headless or response.status in {204, 304}:
+        return response
+    if response.header("transfer-encoding") == "chunked":
         while size := int(await reader.readline(), 16):
-            answer.body += (await reader.readexactly(size + 2))[:-2]
+            response.body += (await reader.readexactly(size + 2))[:-2]
         assert await reader.readexactly(2) == b"\r\n"  # no trailers
     else:
-        answer.body = await reader.readexactly(int(answer.header("content-length") or ""))
-    return answer
+        response.body = await reader.readexactly(int(response.header("content-length") or ""))
+    return response
 
 
 async def _one_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, closed: bool) -> None:
     if closed:
-        assert await reader.read() == b"", "more than one answer"
+        assert await reader.read() == b"", "more than one response"
         return
     writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-    answer = await _read_answer(reader, headless=False)
-    assert (answer.status, answer.body) == (200, b'{"status":"live"}'), f"the next answer is {answer}"
+    response = await _read_response(reader, headless=False)
+    assert (response.status, response.body) == (200, b'{"status":"live"}'), f"the next response is {response}"
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -18,14 +18,14 @@ async def ids(store):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-async def test_the_answers_are_the_same_byte_for_byte_but_for_the_request_id(ids, operation):
+async def test_the_responses_are_the_same_byte_for_byte_but_for_the_request_id(ids, operation):
     api, ann, theirs, never = ids
     method, below, how = operation
-    answers = []
+    responses = []
     for task_id in (theirs, never):
-        answer = await api.request(method, f"/api/me/tasks/{task_id}{below}", token=ann.token, **how)
-        request_id = answer.header("x-request-id")
-        headers = [(name, value.replace(request_id, "")) for name, value in answer.headers]
-        answers.append((answer.status, headers, answer.body.replace(request_id.encode(), b"")))
-        assert json.loads(answer.body)["code"] == "not_found"
-    assert answers[0] == answers[1]
+        response = await api.request(method, f"/api/me/tasks/{task_id}{below}", token=ann.token, **how)
+        request_id = response.header("x-request-id")
+        headers = [(name, value.replace(request_id, "")) for name, value in response.headers]
+        responses.append((response.status, headers, response.body.replace(request_id.encode(), b"")))
+        assert json.loads(response.body)["code"] == "not_found"
+    assert responses[0] == responses[1]

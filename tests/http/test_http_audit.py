@@ -57,8 +57,8 @@ async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no
     assert len(sendable) >= 150
     with in_memory(audit=recorded, verifier=verifier, store=Untouchable()) as api:
         for row in sendable:
-            answer = await api.client.request("GET", "/api/me/tasks", token=row.token)
-            assert answer.status == 401, row
+            response = await api.client.request("GET", "/api/me/tasks", token=row.token)
+            assert response.status == 401, row
             event = recorded.last()
             assert (event["event"], event["reason"]) == ("token_refused", row.reason), row
             assert event["token"] == digest(row.token)
@@ -79,18 +79,18 @@ async def test_each_hostile_token_is_401_with_its_reason_in_the_audit_log_and_no
     ],
 )
 async def test_a_request_without_a_token_has_its_reason_too(api, recorded, headers, reason):
-    answer = await api.request("GET", "/api/me/tasks", headers=headers)
-    assert answer.status == 401
+    response = await api.request("GET", "/api/me/tasks", headers=headers)
+    assert response.status == 401
     assert recorded.last()["reason"] == reason
 
 
 async def test_a_refused_token_is_told_with_everything_but_itself(api, recorded):
     ann = api.user()
     expired = api.token(ann.id, exp=int(time.time()) - 600)
-    answer = await api.request(
+    response = await api.request(
         "HEAD", f"{ann.path}/tasks/7", token=expired, headers=[("X-Request-ID", "from-the-client-1")]
     )
-    assert answer.status == 401
+    assert response.status == 401
     assert recorded.events == [
         {
             "event": "token_refused",
@@ -107,12 +107,12 @@ async def test_a_refused_token_is_told_with_everything_but_itself(api, recorded)
 
 async def test_a_refused_path_is_told_with_the_verified_subject(api, recorded):
     ann, bob = api.user(), api.user()
-    answer = await api.request("PATCH", f"{bob.path}/tasks/7/complete", token=ann.token)
-    assert answer.status == 403
+    response = await api.request("PATCH", f"{bob.path}/tasks/7/complete", token=ann.token)
+    assert response.status == 403
     event = recorded.last()
     assert (event["event"], event["reason"], event["subject"]) == ("path_refused", "other_user", ann.id)
     assert event["route"] == "/api/{user_id}/tasks/{key}/complete"
-    assert event["request_id"] == answer.header("x-request-id")
+    assert event["request_id"] == response.header("x-request-id")
     assert event["token"] == digest(ann.token)
     assert len(recorded.events) == 1
 
@@ -167,8 +167,8 @@ async def test_a_database_without_its_wall_is_told_by_whoever_asks_for_readiness
             raise NotIsolated("row-level security is not in force")
 
     with in_memory(audit=recorded, store=Unwalled()) as api:
-        answer = await api.bare.request("GET", "/health/ready")
-    assert answer.status == 503
+        response = await api.bare.request("GET", "/health/ready")
+    assert response.status == 503
     assert (recorded.last()["event"], recorded.last()["route"]) == ("rls_not_in_force", "/health/ready")
 
 
@@ -215,12 +215,12 @@ async def test_over_a_hostile_run_the_counts_are_the_401s_and_403s_and_nothing_s
             statuses, guesses = await _hostile_run(api, issuer, planted)
     raw = path.read_text(encoding="ascii")
     lines = [json.loads(line) for line in raw.splitlines()]
-    told = Counter()
+    counted = Counter()
     for line in lines:
-        told[line["event"]] += line.get("count", 1)
+        counted[line["event"]] += line.get("count", 1)
     assert statuses[401] > 1_500
     assert statuses[403] == 1_200
-    assert told == {"token_refused": statuses[401], "path_refused": statuses[403], "task_not_found": guesses}
+    assert counted == {"token_refused": statuses[401], "path_refused": statuses[403], "task_not_found": guesses}
     assert not any(status >= 500 for status in statuses)
     assert len(lines) < LINES_APIECE * 25  # a few lines for each reason, however many requests
     for secret in [*planted, issuer.secret.decode()]:

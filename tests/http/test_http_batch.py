@@ -37,8 +37,8 @@ async def batch(ann: Caller, *operations: object, **more: object) -> Any:
     return await ann("POST", "/batch", json={"operations": operations, **more})
 
 
-def statuses(answer: Any) -> list[int]:
-    return [result["status"] for result in answer.json()["results"]]
+def statuses(response: Any) -> list[int]:
+    return [result["status"] for result in response.json()["results"]]
 
 
 # Results.
@@ -47,7 +47,7 @@ def statuses(answer: Any) -> list[int]:
 async def test_a_batch_that_is_done_whole_is_200_and_each_result_is_that_of_its_request(ann: Caller):
     old, other = await ann.task(title="old"), await ann.task(title="other")
     name = uid()
-    answer = await batch(
+    response = await batch(
         ann,
         put(name, {"title": "Buy milk", "extra": {"list": "home"}}, create_only=True),
         patch(name, {"completed": True, "extra": {"list": None, "n": 1}}),
@@ -56,12 +56,12 @@ async def test_a_batch_that_is_done_whole_is_200_and_each_result_is_that_of_its_
         patch(old["id"], {}),
         delete(other["id"], if_match=other["revision"]),
     )
-    assert answer.status == 200
-    assert answer.header("cache-control") == "private, no-cache"
-    assert [answer.header(name) for name in ("etag", "location", "vary", "content-encoding")] == [None] * 4
-    assert answer.json()["failed"] == 0
-    assert statuses(answer) == [201, 200, 200, 200, 200, 204]
-    made, completed, renamed, raised, same, deleted = answer.json()["results"]
+    assert response.status == 200
+    assert response.header("cache-control") == "private, no-cache"
+    assert [response.header(name) for name in ("etag", "location", "vary", "content-encoding")] == [None] * 4
+    assert response.json()["failed"] == 0
+    assert statuses(response) == [201, 200, 200, 200, 200, 204]
+    made, completed, renamed, raised, same, deleted = response.json()["results"]
     assert made["task"] == completed["task"] | {
         "completed": False,
         "status": "incomplete",
@@ -84,7 +84,7 @@ def _touched(result: dict[str, Any]) -> dict[str, Any]:
     return {name: result["task"][name] for name in ("revision", "updated_at")}
 
 
-async def test_what_fails_changes_nothing_the_rest_is_done_and_the_answer_is_207(ann: Caller):
+async def test_what_fails_changes_nothing_the_rest_is_done_and_the_response_is_207(ann: Caller):
     task, gone = await ann.task(), uid()
     await ann("PUT", f"/tasks/{gone}", json={"title": "x"})
     await ann("DELETE", f"/tasks/{gone}")
@@ -101,11 +101,11 @@ async def test_what_fails_changes_nothing_the_rest_is_done_and_the_answer_is_207
         put(task["id"], {"id": 7, "title": "x"}),
         put(uid(), {"title": "the rest"}),
     ]
-    answer = await batch(ann, *operations)
-    assert answer.status == 207
-    assert answer.json()["failed"] == 8
-    assert statuses(answer) == [412, 412, 412, 410, 204, 404, 404, 400, 400, 201]
-    for operation, result in zip(operations, answer.json()["results"], strict=True):
+    response = await batch(ann, *operations)
+    assert response.status == 207
+    assert response.json()["failed"] == 8
+    assert statuses(response) == [412, 412, 412, 410, 204, 404, 404, 400, 400, 201]
+    for operation, result in zip(operations, response.json()["results"], strict=True):
         if result["status"] >= 400:
             assert result == await single(ann, operation)
     assert await ann.read(task) == task
@@ -113,17 +113,17 @@ async def test_what_fails_changes_nothing_the_rest_is_done_and_the_answer_is_207
 
 
 async def single(ann: Caller, operation: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to an operation's own request, as a result has it."""
+    """Return the response to an operation's own request, as a result has it."""
     headers = []
     if "if_match" in operation:
         headers.append(("if-match", f'"{operation["if_match"]}"'))
     if operation.get("create_only"):
         headers.append(("if-none-match", "*"))
     how = {"json": operation["task"]} if "task" in operation else {}
-    answer = await ann(operation["op"].upper(), f"/tasks/{operation['key']}", headers=headers, **how)
-    body = answer.json()
+    response = await ann(operation["op"].upper(), f"/tasks/{operation['key']}", headers=headers, **how)
+    body = response.json()
     del body["request_id"]
-    return {"status": answer.status, **body}
+    return {"status": response.status, **body}
 
 
 async def test_a_batch_that_is_sent_again_does_nothing_and_says_that_it_is_done(ann: Caller):
@@ -136,25 +136,25 @@ async def test_a_batch_that_is_sent_again_does_nothing_and_says_that_it_is_done(
     ]
     assert statuses(await batch(ann, *operations)) == [201, 200, 200, 204]
     state = await ann.state()
-    answer = await batch(ann, *operations)
-    assert statuses(answer) == [412, 200, 412, 404]
-    assert answer.json()["results"][2]["current"]["title"] == "last"
+    response = await batch(ann, *operations)
+    assert statuses(response) == [412, 200, 412, 404]
+    assert response.json()["results"][2]["current"]["title"] == "last"
     assert await ann.state() == state
 
 
 async def test_a_hundred_operations_are_done_and_one_more_is_400(ann: Caller):
-    answer = await batch(ann, *(put(uid()) for _ in range(100)))
-    assert statuses(answer) == [201] * 100
-    answer = await batch(ann, *(put(uid()) for _ in range(101)))
-    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "operations")
+    response = await batch(ann, *(put(uid()) for _ in range(100)))
+    assert statuses(response) == [201] * 100
+    response = await batch(ann, *(put(uid()) for _ in range(101)))
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, "operations")
     assert len(await ann.list()) == 100
 
 
 async def test_another_users_task_is_one_that_never_was(ann: Caller, bob: Caller):
     theirs = (await bob("PUT", f"/tasks/{uid()}", json={"title": "theirs"})).json()
     operations = [make(key) for make in (patch, delete) for key in (theirs["id"], 10**12)]
-    answer = await batch(ann, *operations, patch(theirs["id"], if_match=1), put(theirs["id"]))
-    results = answer.json()["results"]
+    response = await batch(ann, *operations, patch(theirs["id"], if_match=1), put(theirs["id"]))
+    results = response.json()["results"]
     assert results == [results[0]] * 6
     assert results[0]["status"] == 404
     assert statuses(await batch(ann, put(theirs["uid"], {"title": "mine"}))) == [201]
@@ -164,17 +164,17 @@ async def test_another_users_task_is_one_that_never_was(ann: Caller, bob: Caller
 async def test_a_quota_that_is_reached_refuses_the_rest_of_the_creates():
     with in_memory(quota=2) as api:
         ann = api.user()
-        answer = await batch(ann, put(uid()), put(uid()), put(uid()), patch(uid()))
-        assert (answer.status, statuses(answer)) == (207, [201, 201, 409, 404])
-        assert answer.json()["results"][2]["code"] == "quota"
+        response = await batch(ann, put(uid()), put(uid()), put(uid()), patch(uid()))
+        assert (response.status, statuses(response)) == (207, [201, 201, 409, 404])
+        assert response.json()["results"][2]["code"] == "quota"
 
 
 # Atomic.
 
 
 async def test_an_atomic_batch_is_done_whole(ann: Caller):
-    answer = await batch(ann, put(uid()), put(uid()), atomic=True)
-    assert (answer.status, statuses(answer)) == (200, [201, 201])
+    response = await batch(ann, put(uid()), put(uid()), atomic=True)
+    assert (response.status, statuses(response)) == (200, [201, 201])
 
 
 @pytest.mark.parametrize("fails", ["stale", "exists", "gone", "quota", "absent", "invalid"])
@@ -195,34 +195,34 @@ async def test_the_first_failure_of_an_atomic_batch_answers_with_its_status_and_
             "absent": [delete(10**12)],
             "invalid": [patch(task["id"], {"title": 5})],
         }[fails]
-        answer = await batch(ann, put(uid()), *failing, delete(10**12), atomic=True)
-        body = answer.json()
+        response = await batch(ann, put(uid()), *failing, delete(10**12), atomic=True)
+        body = response.json()
         assert body.pop("index") == len(failing)
         if fails == "quota":
-            assert (answer.status, body["code"]) == (409, "quota")
+            assert (response.status, body["code"]) == (409, "quota")
         else:
             alone = await single(ann, failing[0])
             del body["request_id"]
-            assert {"status": answer.status, **body} == alone
+            assert {"status": response.status, **body} == alone
         current = task["revision"] if fails in {"stale", "exists"} else None
-        assert answer.header("etag") == (None if current is None else f'"{current}"')
+        assert response.header("etag") == (None if current is None else f'"{current}"')
         assert await ann.state() == state
 
 
 async def test_an_atomic_batch_shows_the_task_as_it_is_and_none_that_is_not(ann: Caller):
     task, name = await ann.task(), uid()
-    answer = await batch(
+    response = await batch(
         ann, patch(task["id"]), patch(task["id"], {"title": "z"}, if_match=task["revision"]), atomic=True
     )
-    assert (answer.status, answer.json()["index"], answer.json()["current"]) == (412, 1, task)
-    assert answer.header("etag") == f'"{task["revision"]}"'
+    assert (response.status, response.json()["index"], response.json()["current"]) == (412, 1, task)
+    assert response.header("etag") == f'"{task["revision"]}"'
     for code, operation in (("exists", put(name, create_only=True)), ("stale", patch(name, if_match=1))):
-        answer = await batch(ann, put(name), operation, atomic=True)
-        assert answer.status == 412
-        assert answer.json().keys() == {"error", "code", "index", "request_id"}
-        assert (answer.json()["code"], answer.json()["index"], answer.header("etag")) == (code, 1, None)
-    answer = await batch(ann, put(name), delete(name), patch(name), atomic=True)
-    assert (answer.status, answer.json()["index"], answer.json()["code"]) == (410, 2, "gone")
+        response = await batch(ann, put(name), operation, atomic=True)
+        assert response.status == 412
+        assert response.json().keys() == {"error", "code", "index", "request_id"}
+        assert (response.json()["code"], response.json()["index"], response.header("etag")) == (code, 1, None)
+    response = await batch(ann, put(name), delete(name), patch(name), atomic=True)
+    assert (response.status, response.json()["index"], response.json()["code"]) == (410, 2, "gone")
     assert await ann.list() == [task]
 
 
@@ -309,15 +309,15 @@ async def test_a_batch_whose_operations_cannot_be_told_apart_is_400_and_nothing_
         field = field.replace("operations[", "operations[+")
     elif isinstance(body, bytes):
         how = {"body": body, "headers": [("content-type", "application/json")]}
-    answer = await ann("POST", "/batch", **how)
-    assert answer.status == 400
-    found = answer.json()["fields"][0]["field"]
+    response = await ann("POST", "/batch", **how)
+    assert response.status == 400
+    found = response.json()["fields"][0]["field"]
     if "[+" in field:
         before, _, place = field.partition("[+")
         number, _, after = place.partition("]")
         field = f"{before}[{int(number) + 1}]{after}"
     assert found == field
-    assert answer.json()["error"].startswith(field)
+    assert response.json()["error"].startswith(field)
     assert await ann.list() == [task]
 
 
@@ -347,26 +347,28 @@ async def test_what_is_wrong_inside_a_task_is_the_result_of_its_operation_alone(
         task,
         uid().encode(),
     )
-    answer = await ann(
+    response = await ann(
         "POST",
         "/batch",
         body=b'{"operations": [%s]}' % operations,
         headers=[("content-type", "application/json")],
     )
-    assert (answer.status, statuses(answer)) == (207, [400, 201])
-    assert answer.json()["results"][0]["fields"][0]["field"] == field
+    assert (response.status, statuses(response)) == (207, [400, 201])
+    assert response.json()["results"][0]["fields"][0]["field"] == field
 
 
 async def test_a_put_without_a_member_to_set_is_the_result_of_its_operation(ann: Caller):
-    answer = await batch(ann, put(uid(), {}), put(uid(), {"status": None}), put(uid(), {"title": "x", "revision": "1"}))
-    fields = [result["fields"][0]["field"] for result in answer.json()["results"]]
+    response = await batch(
+        ann, put(uid(), {}), put(uid(), {"status": None}), put(uid(), {"title": "x", "revision": "1"})
+    )
+    fields = [result["fields"][0]["field"] for result in response.json()["results"]]
     assert fields == ["body", "body", "revision"]
 
 
 async def test_the_digits_of_an_id_and_the_number_name_one_task(ann: Caller):
     task = await ann.task()
-    answer = await batch(ann, patch(str(task["id"]), {"title": "a"}), patch(task["id"], {"title": "b"}))
-    assert statuses(answer) == [200, 200]
+    response = await batch(ann, patch(str(task["id"]), {"title": "a"}), patch(task["id"], {"title": "b"}))
+    assert statuses(response) == [200, 200]
     assert (await ann.read(task))["title"] == "b"
 
 
@@ -377,11 +379,11 @@ async def test_headers_that_mean_something_elsewhere_are_ignored_and_parameters_
     headers = [("idempotency-key", '"'), ("if-match", "17"), ("if-none-match", "17")]
     name = uid()
     for expected in (201, 200):
-        answer = await ann("POST", "/batch", json={"operations": [put(name)]}, headers=headers)
-        assert statuses(answer) == [expected]
-        assert answer.header("idempotency-replayed") is None
-    answer = await ann("POST", "/batch?atomic=true", json={"operations": [put(name)]})
-    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "atomic")
+        response = await ann("POST", "/batch", json={"operations": [put(name)]}, headers=headers)
+        assert statuses(response) == [expected]
+        assert response.header("idempotency-replayed") is None
+    response = await ann("POST", "/batch?atomic=true", json={"operations": [put(name)]})
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, "atomic")
 
 
 async def test_a_batch_of_exactly_a_mebibyte_is_done_and_one_byte_more_is_413(ann: Caller):
@@ -389,18 +391,18 @@ async def test_a_batch_of_exactly_a_mebibyte_is_done_and_one_byte_more_is_413(an
     padded = body.encode() + b" " * (DEFAULT_BATCH_LIMIT - len(body))
     headers = [("content-type", "application/json")]
     assert statuses(await ann("POST", "/batch", body=padded, headers=headers)) == [201] * 100
-    answer = await ann("POST", "/batch", body=padded + b" ", headers=headers)
-    assert (answer.status, answer.json()["code"]) == (413, "too_large")
+    response = await ann("POST", "/batch", body=padded + b" ", headers=headers)
+    assert (response.status, response.json()["code"]) == (413, "too_large")
 
 
-async def test_the_largest_answer_there_can_be_arrives_whole_and_its_memory_is_given_back(ann: Caller):
+async def test_the_largest_response_there_can_be_arrives_whole_and_its_memory_is_given_back(ann: Caller):
     task = {"title": "\U0001f600" * 255, "description": "\U0001f600" * 5_000, "extra": {"a": "e" * 4_000}}
     names = [uid() for _ in range(100)]
     for begin in range(0, 100, 10):
         assert set(statuses(await batch(ann, *(put(name, task) for name in names[begin : begin + 10])))) == {201}
-    answer = await batch(ann, *(patch(name, {"completed": True}) for name in names))
-    assert len(answer.body) > 2_400_000
-    assert [result["task"]["description"] for result in answer.json()["results"]] == [task["description"]] * 100
+    response = await batch(ann, *(patch(name, {"completed": True}) for name in names))
+    assert len(response.body) > 2_400_000
+    assert [result["task"]["description"] for result in response.json()["results"]] == [task["description"]] * 100
 
 
 async def test_small_bodies_are_not_bounded_by_the_limit_of_batches_nor_batches_by_theirs():
@@ -479,21 +481,21 @@ async def test_a_store_that_fails_is_503_and_says_whether_the_outcome_is_known()
     store = Counted()
     with in_memory(store=store) as api:
         store.fails = True
-        answer = await api.bare.request(
+        response = await api.bare.request(
             "POST", "/api/me/batch", token=api.user("ann").token, json={"operations": [put(uid())]}
         )
-        assert (answer.status, answer.json()["outcome"]) == (503, "unknown")
+        assert (response.status, response.json()["outcome"]) == (503, "unknown")
 
 
 async def test_eight_devices_that_send_batches_at_once_all_finish(ann: Caller):
     tasks = [{"title": f"device {number}", "description": "d" * 3_000} for number in range(8)]
-    answers = await asyncio.gather(*(batch(ann, *(put(uid(), task) for _ in range(100))) for task in tasks))
-    assert [answer.status for answer in answers] == [200] * 8
-    made = [result["task"] for answer in answers for result in answer.json()["results"]]
+    responses = await asyncio.gather(*(batch(ann, *(put(uid(), task) for _ in range(100))) for task in tasks))
+    assert [response.status for response in responses] == [200] * 8
+    made = [result["task"] for response in responses for result in response.json()["results"]]
     assert (await ann.state())["tasks"] == sorted(made, key=lambda task: task["revision"])
 
 
-async def test_the_memory_of_answers_is_free_after_batches_that_succeed_fail_and_are_refused(api_memory: Any):
+async def test_the_memory_of_responses_is_free_after_batches_that_succeed_fail_and_are_refused(api_memory: Any):
     api, held = api_memory
     ann: Caller = api.user()
     await batch(ann, *(put(uid(), {"title": "x", "description": "d" * 5_000}) for _ in range(50)))
@@ -513,8 +515,8 @@ def api_memory() -> Any:
 
 def test_the_path_has_one_method(serve: Any):
     with serve() as api:
-        answer = asyncio.run(_options(api))
-    assert answer.header("allow") == "OPTIONS, POST"
+        response = asyncio.run(_options(api))
+    assert response.header("allow") == "OPTIONS, POST"
 
 
 async def _options(api: Api) -> Any:

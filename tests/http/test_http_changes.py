@@ -21,9 +21,9 @@ class Device:
         """Apply page after page; return how many there were."""
         for pages in range(1, 1000):
             query = f"?since={self.since}" + (f"&limit={limit}" if limit else "")
-            answer = await self.user("GET", "/changes" + (query if self.since else ""))
-            assert answer.status == 200
-            page = answer.json()
+            response = await self.user("GET", "/changes" + (query if self.since else ""))
+            assert response.status == 200
+            page = response.json()
             if self.since == 0:
                 self.copy = {}
                 assert (page["deleted"], page["has_more"]) == ([], False)
@@ -55,8 +55,8 @@ class Device:
 
 async def test_nobody_knows_anything_at_first(ann: Caller):
     for query in ("", "?since=0", "?since=0&limit=1"):
-        answer = await ann("GET", "/changes" + query)
-        assert answer.json() == {"tasks": [], "deleted": [], "revision": 0, "has_more": False}
+        response = await ann("GET", "/changes" + query)
+        assert response.json() == {"tasks": [], "deleted": [], "revision": 0, "has_more": False}
 
 
 @pytest.mark.parametrize("query", ["", "?since=0", "?limit=1", "?since=0&limit=1"])
@@ -121,8 +121,8 @@ async def test_a_since_above_the_counter_is_410_resync(ann: Caller, since: str):
     await ann.task()
     since = since.replace("above", str((await ann.task())["revision"] + 1))
     for query in (f"?since={since}", f"?since={since}&limit=1"):
-        answer = await ann("GET", "/changes" + query)
-        assert (answer.status, answer.json()["code"]) == (410, "resync")
+        response = await ann("GET", "/changes" + query)
+        assert (response.status, response.json()["code"]) == (410, "resync")
 
 
 @pytest.mark.parametrize("name", ["since", "limit"])
@@ -148,9 +148,9 @@ async def test_a_since_above_the_counter_is_410_resync(ann: Caller, since: str):
     ids=lambda text: text[:20],
 )
 async def test_bad_numbers_are_refused_and_named(ann: Caller, name: str, value: str):
-    answer = await ann("GET", f"/changes?{name}={value}")
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == name
+    response = await ann("GET", f"/changes?{name}={value}")
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == name
 
 
 @pytest.mark.parametrize("limit", ["0", "1001"])

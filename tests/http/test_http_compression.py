@@ -7,10 +7,10 @@ import os
 
 import pytest
 from apis import Api, Caller, Serve
-from client import Answer, InProcess
+from client import InProcess, Response
 
 from todo_adapters.http.middleware.compression import PIECE, SMALLEST, Compressed, _prefers_gzip
-from todo_adapters.http.protocol.response import Response
+from todo_adapters.http.protocol import response as protocol
 
 LONG = "milk and bread " * 300
 GZIP = [("accept-encoding", "gzip, deflate, br, zstd")]
@@ -18,15 +18,15 @@ PLAIN = [("accept-encoding", "identity")]
 PATHS = ["/tasks", "/tasks?limit=1", "/tasks?q=milk", "/changes", "/changes?limit=1", "/trash", "/trash?limit=1"]
 
 
-def unpacked(answer: Answer) -> bytes:
-    assert answer.header("content-encoding") == "gzip", answer
-    return gzip.decompress(answer.body)
+def unpacked(response: Response) -> bytes:
+    assert response.header("content-encoding") == "gzip", response
+    return gzip.decompress(response.body)
 
 
-def told(answer: Answer) -> list[tuple[str, str]]:
+def kept_headers(response: Response) -> list[tuple[str, str]]:
     """The headers but for those that belong to the message and not to what it says."""
     of_the_message = {"date", "x-request-id", "content-length", "content-encoding", "transfer-encoding"}
-    return sorted(header for header in answer.headers if header[0] not in of_the_message)
+    return sorted(header for header in response.headers if header[0] not in of_the_message)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_list_is_compressed_for_clients_that_accept_it_and_says_the_same
     assert (packed.status, plain.status, plain.header("content-encoding")) == (200, 200, None)
     assert unpacked(packed) == plain.body
     assert len(packed.body) < len(plain.body) / 3
-    assert told(packed) == told(plain)
+    assert kept_headers(packed) == kept_headers(plain)
     assert packed.header("vary") == plain.header("vary") == "Accept-Encoding"
 
 
@@ -66,27 +66,27 @@ async def test_a_single_task_never_is_because_its_tag_is_strong(ann: Caller):
         ("PATCH", task, {"json": {"title": "z"}}),
         ("PATCH", f"{task}/complete", {}),
     ]:
-        answer = await ann(method, below, headers=GZIP, **how)
-        assert (answer.status, answer.header("content-encoding"), answer.header("vary")) == (200, None, None)
-        assert answer.header("etag") == f'"{answer.json()["revision"]}"'
-        assert len(answer.body) > SMALLEST
+        response = await ann(method, below, headers=GZIP, **how)
+        assert (response.status, response.header("content-encoding"), response.header("vary")) == (200, None, None)
+        assert response.header("etag") == f'"{response.json()["revision"]}"'
+        assert len(response.body) > SMALLEST
     assert made.header("content-encoding") is None
 
 
 async def test_a_short_list_is_sent_as_it_is(ann: Caller):
     await ann.task()
     for below in ("/tasks", "/changes"):
-        answer = await ann("GET", below, headers=GZIP)
-        assert (answer.header("content-encoding"), answer.header("vary")) == (None, "Accept-Encoding")
-        assert len(answer.body) < SMALLEST
+        response = await ann("GET", below, headers=GZIP)
+        assert (response.header("content-encoding"), response.header("vary")) == (None, "Accept-Encoding")
+        assert len(response.body) < SMALLEST
 
 
 async def test_the_tag_of_a_list_is_good_whatever_the_encoding(writer: Caller):
     etag = (await writer("GET", "/tasks", headers=GZIP)).header("etag")
     for accepted in (GZIP, PLAIN, []):
-        answer = await writer("GET", "/tasks", headers=[*accepted, ("if-none-match", etag)])
-        assert (answer.status, answer.header("etag"), answer.header("vary")) == (304, etag, "Accept-Encoding")
-        assert answer.header("content-encoding") is None
+        response = await writer("GET", "/tasks", headers=[*accepted, ("if-none-match", etag)])
+        assert (response.status, response.header("etag"), response.header("vary")) == (304, etag, "Accept-Encoding")
+        assert response.header("content-encoding") is None
 
 
 @pytest.mark.parametrize("below", PATHS)
@@ -94,7 +94,7 @@ async def test_the_tag_of_a_list_is_good_whatever_the_encoding(writer: Caller):
 async def test_head_is_get_without_the_body_in_each_encoding(writer: Caller, below: str, accepted):
     got, head = [await writer(method, below, headers=accepted) for method in ("GET", "HEAD")]
     assert (head.status, head.body) == (200, b"")
-    assert told(head) == told(got)
+    assert kept_headers(head) == kept_headers(got)
     for name in ("content-encoding", "content-length"):
         assert head.header(name) == got.header(name)
 
@@ -114,15 +114,15 @@ async def test_these_paths_always_say_that_they_vary(serve: Serve):
             for method, how, status in asked:
                 headers = [*how.get("headers", []), page]
                 token = ann.token if how.get("token") else None
-                answer = await api.request(method, path, headers=headers, token=token)
-                assert (answer.status, answer.header("vary")) == (status, "Origin, Accept-Encoding")
-        answer = await api.request("GET", "/health/live", headers=[page])
-        assert answer.header("vary") == "Origin"
+                response = await api.request(method, path, headers=headers, token=token)
+                assert (response.status, response.header("vary")) == (status, "Origin, Accept-Encoding")
+        response = await api.request("GET", "/health/live", headers=[page])
+        assert response.header("vary") == "Origin"
 
 
 async def test_refusals_are_not_compressed(ann: Caller):
-    answer = await ann("GET", "/tasks?nonsense=1", headers=GZIP)
-    assert (answer.status, answer.header("content-encoding")) == (400, None)
+    response = await ann("GET", "/tasks?nonsense=1", headers=GZIP)
+    assert (response.status, response.header("content-encoding")) == (400, None)
 
 
 ACCEPTED = {
@@ -177,7 +177,7 @@ async def test_the_header_may_come_several_times_or_not_at_all(writer: Caller):
         assert (await writer("GET", "/tasks", headers=headers)).header("content-encoding") == encoding
 
 
-# Long answers, and answers in pieces.
+# Long responses, and responses in pieces.
 
 
 def in_pieces(*pieces: bytes, length: int | None = None):
@@ -211,13 +211,13 @@ def in_pieces(*pieces: bytes, length: int | None = None):
 )
 async def test_a_body_in_pieces_is_the_same_body(pieces: list[bytes], packed: bool):
     whole = b"".join(pieces)
-    answer = await InProcess(Compressed(in_pieces(*pieces, length=len(whole)))).request("GET", "/", headers=GZIP)
-    assert (unpacked(answer) if packed else answer.body) == whole
-    assert answer.header("etag") == 'W/"1"'
+    response = await InProcess(Compressed(in_pieces(*pieces, length=len(whole)))).request("GET", "/", headers=GZIP)
+    assert (unpacked(response) if packed else response.body) == whole
+    assert response.header("etag") == 'W/"1"'
     if len(pieces) == 1 and len(whole) <= PIECE:
-        assert answer.header("content-length") == str(len(answer.body))
+        assert response.header("content-length") == str(len(response.body))
     elif packed:
-        assert answer.header("content-length") is None
+        assert response.header("content-length") is None
     plain = await InProcess(Compressed(in_pieces(*pieces, length=len(whole)))).request("GET", "/")
     assert (plain.body, plain.header("content-length")) == (whole, str(len(whole)))
 
@@ -233,14 +233,14 @@ async def test_others_have_their_turn_while_a_long_body_is_compressed():
 
     other = asyncio.create_task(somebody_else())
     body = json.dumps([{"id": number, "title": f"task {number * 7919 % 1009}"} for number in range(40_000)]).encode()
-    await InProcess(Compressed(Response(200, body))).request("GET", "/", headers=GZIP)
+    await InProcess(Compressed(protocol.Response(200, body))).request("GET", "/", headers=GZIP)
     done.set()
     await other
     assert turns >= len(body) // PIECE > 10
 
 
 async def test_a_piece_is_sent_before_the_next_one_is_made():
-    """So the memory and the pace are those of the client, however long the answer is."""
+    """So the memory and the pace are those of the client, however long the response is."""
     sent = []
 
     async def send(message):

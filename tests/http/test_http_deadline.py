@@ -1,4 +1,4 @@
-"""Each request has one deadline, which everything on the way to its answer spends."""
+"""Each request has one deadline, which everything on the way to its response spends."""
 
 import asyncio
 import time

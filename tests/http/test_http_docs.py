@@ -16,10 +16,10 @@ def api():
 
 
 async def test_the_page_may_load_and_ask_nothing_but_this_service(api):
-    answer = await api.request("GET", "/docs")
-    assert answer.status == 200
-    assert answer.header("content-type") == "text/html; charset=utf-8"
-    assert answer.header("content-security-policy") == POLICY
+    response = await api.request("GET", "/docs")
+    assert response.status == 200
+    assert response.header("content-type") == "text/html; charset=utf-8"
+    assert response.header("content-security-policy") == POLICY
     directives = dict(directive.split(" ", 1) for directive in POLICY.split("; "))
     assert directives["default-src"] == "'none'"
     assert set(" ".join(directives.values()).split()) == {"'none'", "'self'", "data:"}
@@ -37,10 +37,10 @@ async def test_every_file_that_the_page_names_is_there_with_its_type(api):
     named = re.findall(r'(?:src|href)="docs/([^"]+)"', page)
     assert set(named) == set(FILES)
     for name in named:
-        answer = await api.request("GET", f"/docs/{name}")
-        assert answer.status == 200
-        assert answer.header("content-type") == FILES[name]
-        assert answer.body
+        response = await api.request("GET", f"/docs/{name}")
+        assert response.status == 200
+        assert response.header("content-type") == FILES[name]
+        assert response.body
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ async def test_no_other_file_is_there(api, name):
 
 async def test_the_root_leads_to_the_page_under_any_prefix(api):
     for method in ("GET", "HEAD"):
-        answer = await api.bare.request(method, "/")
-        assert (answer.status, answer.header("location"), answer.body) == (307, "docs", b"")
-        assert answer.header("x-request-id")
+        response = await api.bare.request(method, "/")
+        assert (response.status, response.header("location"), response.body) == (307, "docs", b"")
+        assert response.header("x-request-id")
     assert urljoin("https://example.com/todo/", "docs") == "https://example.com/todo/docs"
     wrong = await api.request("POST", "/", body=b"{}")
     assert (wrong.status, wrong.header("allow")) == (405, "GET, HEAD, OPTIONS")

@@ -40,8 +40,8 @@ async def test_everything_is_gone_and_whatever_was_known_of_it_is_stale(ann: Cal
     listed = await ann("GET", "/tasks")
     before = await ann.state()
 
-    answer = await erase(ann)
-    assert (answer.status, answer.body, answer.header("cache-control")) == (204, b"", "private, no-cache")
+    response = await erase(ann)
+    assert (response.status, response.body, response.header("cache-control")) == (204, b"", "private, no-cache")
     counter = before["revision"] + 1
     assert await ann.state() == {"tasks": [], "deleted": [], "revision": counter, "has_more": False}
     again = await ann("GET", "/tasks", headers=[("if-none-match", listed.header("etag"))])
@@ -121,8 +121,8 @@ async def test_a_deployment_can_have_no_such_route():
         ann = api.user()
         await ann.task()
         for method in ("DELETE", "GET", "OPTIONS"):
-            answer = await api.bare.request(method, f"{ann.path}?confirm={ann.id}", token=ann.token)
-            assert answer.status == 404
+            response = await api.bare.request(method, f"{ann.path}?confirm={ann.id}", token=ann.token)
+            assert response.status == 404
         assert len(await ann.list()) == 1
 
 
@@ -152,10 +152,13 @@ async def test_an_erasure_of_which_nobody_knows_whether_it_happened_is_noted_as_
     recorded = RecordedEvents()
     with in_memory(audit=recorded, store=Lost()) as api:
         ann, bob = api.user(), api.user()
-        answers = [
+        responses = [
             await user.api.bare.request("DELETE", f"/api/me?confirm={user.id}", token=user.token) for user in (ann, bob)
         ]
-    assert [(answer.status, answer.json().get("outcome")) for answer in answers] == [(503, "unknown"), (503, None)]
+    assert [(response.status, response.json().get("outcome")) for response in responses] == [
+        (503, "unknown"),
+        (503, None),
+    ]
     assert [(event["event"], event["outcome"], event["subject"]) for event in recorded.events] == [
         ("user_erased", "unknown", ann.id)
     ]

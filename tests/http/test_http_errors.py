@@ -55,8 +55,8 @@ async def test_one_byte_more_is_413(ann: Caller, size: int, chunked: bool):
     for method, below in writes(task):
         for body in (padded(size, fit(below)), b"[" * size):
             how = [body[i : i + 30_000] for i in range(0, size, 30_000)] if chunked else body
-            answer = await ann(method, below, body=how, headers=[JSON])
-            assert (answer.status, answer.json()["code"]) == (413, "too_large")
+            response = await ann(method, below, body=how, headers=[JSON])
+            assert (response.status, response.json()["code"]) == (413, "too_large")
     assert await ann.state() == state
 
 
@@ -64,9 +64,9 @@ async def test_the_limit_is_a_setting(serve: Serve):
     with serve(body_limit=2_000) as api:
         ann = api.user()
         assert (await ann("POST", "/tasks", body=padded(2_000), headers=[JSON])).status == 201
-        answer = await ann("POST", "/tasks", body=padded(2_001), headers=[JSON])
-        assert answer.status == 413
-        assert "2,000" in answer.json()["error"]
+        response = await ann("POST", "/tasks", body=padded(2_001), headers=[JSON])
+        assert response.status == 413
+        assert "2,000" in response.json()["error"]
 
 
 async def test_escapes_count_as_sent(ann: Caller):
@@ -105,8 +105,8 @@ BAD_TYPES = [
 @pytest.mark.parametrize("media_type", GOOD_TYPES)
 async def test_json_in_utf_8_is_read(ann: Caller, media_type: str):
     for method, below in writes(await ann.task()):
-        answer = await ann(method, below, json=fit(below), headers=[("content-type", media_type)])
-        assert answer.status in {200, 201}
+        response = await ann(method, below, json=fit(below), headers=[("content-type", media_type)])
+        assert response.status in {200, 201}
 
 
 @pytest.mark.parametrize("media_type", BAD_TYPES, ids=repr)
@@ -116,9 +116,9 @@ async def test_a_body_of_another_type_is_415(ann: Caller, media_type: str | None
     headers = [] if media_type is None else [("content-type", media_type)]
     for method, below in writes(task):
         for body in (json.dumps(fit(below)).encode(), b" ", b"\xff"):
-            answer = await ann(method, below, body=body, headers=headers)
-            assert (answer.status, answer.json()["code"]) == (415, "unsupported_media_type")
-            patch = listed(answer.header("accept-patch")) if method == "PATCH" else None
+            response = await ann(method, below, body=body, headers=headers)
+            assert (response.status, response.json()["code"]) == (415, "unsupported_media_type")
+            patch = listed(response.header("accept-patch")) if method == "PATCH" else None
             assert patch == ({"application/json", "application/merge-patch+json"} if method == "PATCH" else None)
     assert await ann.state() == state
 
@@ -130,15 +130,15 @@ def listed(value: str | None) -> set[str]:
 async def test_merge_patch_is_a_type_of_patch_only(ann: Caller):
     headers = [("content-type", "application/merge-patch+json; charset=utf-8")]
     for method, below in writes(await ann.task()):
-        answer = await ann(method, below, json=fit(below), headers=headers)
-        assert answer.status == (200 if method == "PATCH" else 415)
+        response = await ann(method, below, json=fit(below), headers=headers)
+        assert response.status == (200 if method == "PATCH" else 415)
 
 
 async def test_two_content_types_are_415(ann: Caller):
     for second in ("application/json", "text/plain"):
         for pair in ([JSON, ("content-type", second)], [("content-type", second), JSON]):
-            answer = await ann("POST", "/tasks", json={"title": "x"}, headers=pair)
-            assert answer.status == 415
+            response = await ann("POST", "/tasks", json={"title": "x"}, headers=pair)
+            assert response.status == 415
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity", "", "x", "gzip, gzip"])
@@ -147,8 +147,8 @@ async def test_any_content_encoding_is_415(ann: Caller, coding: str):
     body = gzip.compress(b'{"title": "x"}') if coding == "gzip" else b'{"title": "x"}'
     for method, below in writes(task):
         for twice in ([], [("content-encoding", coding)]):
-            answer = await ann(method, below, body=body, headers=[JSON, ("content-encoding", coding), *twice])
-            assert answer.status == 415
+            response = await ann(method, below, body=body, headers=[JSON, ("content-encoding", coding), *twice])
+            assert response.status == 415
         assert (await ann(method, below, headers=[("content-encoding", coding)])).status in {400, 200}
 
 
@@ -164,8 +164,8 @@ async def test_a_header_section_over_16_kib_is_431(ann: Caller, size: int, statu
     headers = [("host", "x"), ("authorization", f"Bearer {ann.token}")]
     for name in ("x-filler", "cookie", "if-match"):
         rest = size - section(headers) - len(name) - 4
-        answer = await ann.api.request("GET", ann.path + "/tasks", headers=[*headers, (name, "a" * rest)])
-        assert answer.status == status
+        response = await ann.api.request("GET", ann.path + "/tasks", headers=[*headers, (name, "a" * rest)])
+        assert response.status == status
     many = [*headers] + [(f"x{number}", "") for number in range((size - section(headers)) // 9)]
     assert (await ann.api.request("GET", ann.path + "/tasks", headers=many)).status in {200, status}
 
@@ -179,8 +179,8 @@ async def test_431_comes_before_anything_else(ann: Caller):
         ("GET", ann.path + "/tasks", "bad"),
         ("GET", "/health/live", None),
     ]:
-        answer = await ann.api.request(method, target, headers=big, token=token)
-        assert (answer.status, answer.json()["code"]) == (431, "too_large")
+        response = await ann.api.request(method, target, headers=big, token=token)
+        assert (response.status, response.json()["code"]) == (431, "too_large")
     assert (
         await ann.api.request("GET", ann.path + "/tasks", headers=[("authorization", "Bearer " + "a" * 17_000)])
     ).status == 431
@@ -223,7 +223,7 @@ BAD_REQUEST_IDS = [
 
 
 @pytest.mark.parametrize("request_id", GOOD_REQUEST_IDS)
-async def test_a_clients_request_id_comes_back_on_every_answer(ann: Caller, request_id: str):
+async def test_a_clients_request_id_comes_back_on_every_response(ann: Caller, request_id: str):
     for method, target in [
         ("GET", ann.path + "/tasks"),
         ("GET", "/nowhere"),
@@ -233,8 +233,8 @@ async def test_a_clients_request_id_comes_back_on_every_answer(ann: Caller, requ
         ("TRACE", "/health/live"),
     ]:
         for token in (ann.token, None):
-            answer = await ann.api.request(method, target, token=token, headers=[("X-Request-ID", request_id)])
-            assert answer.header("x-request-id") == request_id
+            response = await ann.api.request(method, target, token=token, headers=[("X-Request-ID", request_id)])
+            assert response.header("x-request-id") == request_id
 
 
 @pytest.mark.parametrize("request_id", BAD_REQUEST_IDS, ids=repr)
@@ -246,8 +246,8 @@ async def test_any_other_request_id_is_replaced(ann: Caller, request_id: str):
 
 
 async def test_each_request_has_an_id_of_its_own(ann: Caller):
-    answers = await asyncio.gather(*(ann("GET", "/tasks") for _ in range(50)))
-    assert len({answer.header("x-request-id") for answer in answers}) == 50
+    responses = await asyncio.gather(*(ann("GET", "/tasks") for _ in range(50)))
+    assert len({response.header("x-request-id") for response in responses}) == 50
 
 
 # 503 and 500.
@@ -303,9 +303,9 @@ async def test_a_store_out_of_reach_is_503_and_says_whether_a_write_may_have_hap
 ):
     api, store = broken
     store.error = Unavailable("the database is out of reach: try again", outcome_unknown=unknown, retry_after=3)
-    answer = await api.user()(method, below, **how)
-    assert (answer.status, answer.json()["code"], answer.header("retry-after")) == (503, "unavailable", "3")
-    assert answer.json().get("outcome") == ("unknown" if unknown else None)
+    response = await api.user()(method, below, **how)
+    assert (response.status, response.json()["code"], response.header("retry-after")) == (503, "unavailable", "3")
+    assert response.json().get("outcome") == ("unknown" if unknown else None)
 
 
 @pytest.mark.parametrize(("method", "below", "how"), OPERATIONS)
@@ -316,10 +316,10 @@ async def test_a_bug_is_500_tells_nothing_and_is_logged_with_the_request_id(brok
     api, store = broken
     store.error = error
     with caplog.at_level(logging.ERROR):
-        answer = await api.user()(method, below, **how)
-    assert (answer.status, answer.json()["code"]) == (500, "internal")
-    assert "secret" not in answer.body.decode()
-    assert [record.request_id for record in caplog.records] == [answer.header("x-request-id")]
+        response = await api.user()(method, below, **how)
+    assert (response.status, response.json()["code"]) == (500, "internal")
+    assert "secret" not in response.body.decode()
+    assert [record.request_id for record in caplog.records] == [response.header("x-request-id")]
 
 
 async def test_readiness_follows_the_store_and_liveness_does_not(broken):
@@ -327,8 +327,8 @@ async def test_readiness_follows_the_store_and_liveness_does_not(broken):
     assert (await api.request("GET", "/health/ready")).status == 200
     store.error = Unavailable("the database is out of reach: try again")
     for method in ("GET", "HEAD"):
-        answer = await api.request(method, "/health/ready")
-        assert (answer.status, answer.header("retry-after")) == (503, "1")
+        response = await api.request(method, "/health/ready")
+        assert (response.status, response.header("retry-after")) == (503, "1")
         assert (await api.request(method, "/health/live")).status == 200
     store.error = ZeroDivisionError()
     assert (await api.request("GET", "/health/ready")).status == 500
@@ -338,8 +338,8 @@ async def test_readiness_follows_the_store_and_liveness_does_not(broken):
 
 
 async def test_the_shape_of_an_error(ann: Caller):
-    answer = await ann("POST", "/tasks", json={"title": ""}, headers=[("x-request-id", "r-1")])
-    assert answer.json() == {
+    response = await ann("POST", "/tasks", json={"title": ""}, headers=[("x-request-id", "r-1")])
+    assert response.json() == {
         "error": "title must be 1 to 255 characters",
         "code": "invalid",
         "fields": [{"field": "title", "message": "must be 1 to 255 characters"}],
@@ -365,7 +365,7 @@ async def test_no_error_echoes_long_input(api: Api, ann: Caller):
         ("PROPFIND", "/tasks", {}),
     ]
     for method, below, how in requests:
-        answer = await ann(method, below, **how)
-        assert 400 <= answer.status < 500
-        assert "z" * 50 not in answer.body.decode()
+        response = await ann(method, below, **how)
+        assert 400 <= response.status < 500
+        assert "z" * 50 not in response.body.decode()
     assert "z" * 50 not in (await api.request("GET", f"/{long}")).body.decode()

@@ -43,8 +43,8 @@ async def fill(user: Caller) -> list[dict]:
 async def test_json_is_everything_of_the_user(ann: Caller, bob: Caller):
     tasks = await fill(ann)
     await bob.task()
-    answer = await ann("GET", "/export")
-    exported = answer.json()
+    response = await ann("GET", "/export")
+    exported = response.json()
     assert list(exported) == ["format", "user_id", "revision", "exported_at", "tasks", "trash"]
     assert (exported["format"], exported["user_id"], exported["tasks"]) == ("todo/1", ann.id, tasks)
     assert exported["trash"] == (await ann("GET", "/trash")).json()
@@ -83,20 +83,20 @@ async def test_icalendar_has_a_todo_for_each_task(ann: Caller):
 async def test_an_export_is_a_download_with_a_name_a_type_and_no_validator(ann: Caller, format_: str):
     with in_memory(clock=FakeClock()) as api:
         ann = api.user()
-        answer = await ann("GET", f"/export?format={format_}")
-    assert (answer.status, answer.header("content-type")) == (200, TYPES[format_])
-    assert answer.header("content-disposition") == f'attachment; filename="todo-{FakeClock().now:%Y-%m-%d}.{format_}"'
-    assert answer.header("cache-control") == "private, no-cache"
-    assert answer.header("etag") is None
-    assert "Accept-Encoding" in answer.header("vary")
+        response = await ann("GET", f"/export?format={format_}")
+    assert (response.status, response.header("content-type")) == (200, TYPES[format_])
+    assert response.header("content-disposition") == f'attachment; filename="todo-{FakeClock().now:%Y-%m-%d}.{format_}"'
+    assert response.header("cache-control") == "private, no-cache"
+    assert response.header("etag") is None
+    assert "Accept-Encoding" in response.header("vary")
 
 
 @pytest.mark.parametrize("format_", TYPES)
 async def test_a_user_without_tasks_has_an_empty_export_and_is_not_made(ann: Caller, format_: str):
-    answer = await ann("GET", f"/export?format={format_}")
-    assert answer.status == 200
+    response = await ann("GET", f"/export?format={format_}")
+    assert response.status == 200
     if format_ == "json":
-        exported = answer.json()
+        exported = response.json()
         assert (exported["revision"], exported["tasks"], exported["trash"]) == (0, [], [])
     assert (await ann.state())["revision"] == 0
 
@@ -122,8 +122,8 @@ async def test_head_reads_and_sends_nothing_and_is_no_event(ann: Caller):
     with in_memory(audit=recorded) as api:
         ann = api.user()
         await ann.task(title="a secret")
-        answer = await ann("HEAD", "/export?format=csv")
-        assert (answer.status, answer.body, answer.header("content-type")) == (200, b"", TYPES["csv"])
+        response = await ann("HEAD", "/export?format=csv")
+        assert (response.status, response.body, response.header("content-type")) == (200, b"", TYPES["csv"])
         assert recorded.events == []
         await ann("GET", "/export?format=csv")
     (event,) = recorded.events
@@ -134,12 +134,12 @@ async def test_head_reads_and_sends_nothing_and_is_no_event(ann: Caller):
 
 @pytest.mark.parametrize("query", ["format=xml", "format=JSON", "format=", "format=csv&format=csv", "limit=1"])
 async def test_another_format_or_parameter_is_400(ann: Caller, query: str):
-    answer = await ann("GET", f"/export?{query}")
-    assert (answer.status, answer.json()["code"]) == (400, "invalid")
+    response = await ann("GET", f"/export?{query}")
+    assert (response.status, response.json()["code"]) == (400, "invalid")
 
 
 class Slow:
-    """A client that takes an answer piece by piece, when the test says so."""
+    """A client that takes a response piece by piece, when the test says so."""
 
     def __init__(self, user: Caller, app, below: str) -> None:
         self.pieces: list[bytes] = []
@@ -192,9 +192,9 @@ async def test_an_export_is_a_transfer_until_its_last_byte_is_sent():
         assert (await users[1]("GET", "/export")).status == 200
 
 
-async def test_what_an_export_holds_counts_among_the_bytes_of_answers():
-    answers = ResponseMemory(1_048_576)
-    with in_memory(response_memory=answers) as api:
+async def test_what_an_export_holds_counts_among_the_bytes_of_responses():
+    responses = ResponseMemory(1_048_576)
+    with in_memory(response_memory=responses) as api:
         assert isinstance(api.bare, InProcess)
         ann = api.user()
         for _ in range(110):
@@ -202,13 +202,13 @@ async def test_what_an_export_holds_counts_among_the_bytes_of_answers():
         slow = Slow(ann, api.bare.app, "/export?format=ics")
         running = asyncio.create_task(slow.run())
         await slow.took.acquire()
-        assert 110 * 10_000 < answers.held < 110 * LARGEST_TASK
+        assert 110 * 10_000 < responses.held < 110 * LARGEST_TASK
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        assert answers.held == 0
+        assert responses.held == 0
 
 
-async def test_writing_a_long_answer_takes_no_more_than_its_share_of_the_time():
+async def test_writing_a_long_response_takes_no_more_than_its_share_of_the_time():
     def pieces():
         for _ in range(10):
             begun = time.perf_counter()

@@ -21,9 +21,9 @@ async def test_an_object_comes_back_equal_and_of_its_kinds(ann: Caller, method: 
     task = await ann.task()
     path = "/tasks" if method == "POST" else f"/tasks/{task['id']}"
     body = b'{"title": "own", "extra": %s}' % KINDS.encode()
-    answer = await ann(method, path, body=body, headers=[("content-type", "application/json")])
-    assert answer.status in {200, 201}
-    kept = answer.json()
+    response = await ann(method, path, body=body, headers=[("content-type", "application/json")])
+    assert response.status in {200, 201}
+    kept = response.json()
     assert exactly(kept["extra"]) == exactly(json.loads(KINDS))
     assert await ann.read(kept) == kept
     assert exactly((await ann.list())[0]["extra"]) == exactly(kept["extra"])
@@ -36,12 +36,12 @@ async def test_kinds_of_numbers_are_values_of_their_own_and_the_order_of_names_m
     task = await ann.task(extra={"n": 1, "m": 2})
     path = f"/tasks/{task['id']}"
     for body in (b'{"extra": {"m": 2, "n": 1}}', b'{"extra": {"n": 1}}'):
-        answer = await ann("PATCH", path, body=body, headers=[("content-type", "application/json")])
-        assert answer.json() == task
+        response = await ann("PATCH", path, body=body, headers=[("content-type", "application/json")])
+        assert response.json() == task
     for step, number in enumerate((b"1.0", b"true", b'"1"', b"1e0", b"1"), 1):
         body = b'{"extra": {"m": 2, "n": %s}}' % number
-        answer = await ann("PUT", path, body=body, headers=[("content-type", "application/json")])
-        assert answer.json()["revision"] == task["revision"] + step
+        response = await ann("PUT", path, body=body, headers=[("content-type", "application/json")])
+        assert response.json()["revision"] == task["revision"] + step
 
 
 async def test_a_patch_merges_and_a_put_replaces(ann: Caller):
@@ -58,8 +58,8 @@ async def test_a_patch_merges_and_a_put_replaces(ann: Caller):
         ("PATCH", None, {}),
         ("PUT", None, {}),
     ):
-        answer = await ann(method, path, json={"extra": given})
-        assert (answer.status, answer.json()["extra"]) == (200, result), given
+        response = await ann(method, path, json={"extra": given})
+        assert (response.status, response.json()["extra"]) == (200, result), given
     assert (await ann.task(extra={"n": None}))["extra"] == {"n": None}
 
 
@@ -89,8 +89,8 @@ async def test_what_breaks_a_rule_is_refused_by_name_and_nothing_is_written(ann:
     task = await ann.task(extra={"kept": True})
     body = f'{{"title": "x", "extra": {extra}}}'.encode()
     for method, path in (("POST", "/tasks"), ("PUT", f"/tasks/{task['id']}"), ("PATCH", f"/tasks/{task['id']}")):
-        answer = await ann(method, path, body=body, headers=[("content-type", "application/json")])
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "extra")
+        response = await ann(method, path, body=body, headers=[("content-type", "application/json")])
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "extra")
     assert await ann.list() == [task]
 
 
@@ -102,8 +102,8 @@ async def test_the_largest_object_fits_and_a_patch_is_judged_by_its_result(ann: 
     assert await ann.read(task) == task
     nulls = {f"there-is-no-{number:08}": None for number in range(1_000)}
     assert (await ann("PATCH", path, json={"extra": nulls})).json() == task
-    answer = await ann("PATCH", path, json={"extra": {"b": None, "c": 1}})
-    assert answer.json()["extra"] == {"a": full["a"], "c": 1}
+    response = await ann("PATCH", path, json={"extra": {"b": None, "c": 1}})
+    assert response.json()["extra"] == {"a": full["a"], "c": 1}
 
 
 @pytest.mark.parametrize("position", ["", "a" * 65, "a-", "a b", "é", "a0\n", "٣", 5, True, ["a0"]])
@@ -111,8 +111,8 @@ async def test_a_position_is_1_to_64_letters_and_digits_of_ascii(ann: Caller, po
     task = await ann.task(position="zZ09" * 16)
     assert task["position"] == "zZ09" * 16
     for method, path in (("POST", "/tasks"), ("PUT", f"/tasks/{task['id']}"), ("PATCH", f"/tasks/{task['id']}")):
-        answer = await ann(method, path, json={"title": "x", "position": position})
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "position")
+        response = await ann(method, path, json={"title": "x", "position": position})
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "position")
     assert (await ann("PATCH", f"/tasks/{task['id']}", json={"position": None})).json()["position"] is None
 
 
@@ -128,7 +128,7 @@ async def test_lists_are_ordered_by_position_with_those_without_at_the_end(ann: 
         assert same == sorted(same, reverse=sort[0] == "-")
     walked, target = [], f"?sort={sort}&limit=1"
     while target:
-        answer = await ann("GET", f"/tasks{target}")
-        walked += answer.json()
-        target = (answer.header("link") or "<>").split(">")[0].removeprefix("<")
+        response = await ann("GET", f"/tasks{target}")
+        walked += response.json()
+        target = (response.header("link") or "<>").split(">")[0].removeprefix("<")
     assert walked == whole

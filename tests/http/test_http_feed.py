@@ -19,22 +19,22 @@ from todo_domain.feed import FeedToken, new_feed_token, read_feed_token
 
 async def make(user: Caller) -> str:
     """Make a feed, and return the path of it."""
-    answer = await user("POST", "/feed")
-    assert answer.status == 201, answer
-    assert answer.header("cache-control") == "no-store"
-    return urljoin(user.path + "/feed", answer.json()["url"])
+    response = await user("POST", "/feed")
+    assert response.status == 201, response
+    assert response.header("cache-control") == "no-store"
+    return urljoin(user.path + "/feed", response.json()["url"])
 
 
 async def read(api: Api, path: str, **how):
-    """Return the answer to a reader who has nothing but the URL."""
+    """Return the response to a reader who has nothing but the URL."""
     return await api.request("GET", path, **how)
 
 
-def days(answer) -> dict[str, date]:
+def days(response) -> dict[str, date]:
     """The day of each event, by its summary."""
-    assert answer.status == 200, answer
-    assert answer.header("content-type") == "text/calendar; charset=utf-8; component=vevent"
-    return {str(event["summary"]): event.start for event in Calendar.from_ical(answer.body).events}
+    assert response.status == 200, response
+    assert response.header("content-type") == "text/calendar; charset=utf-8; component=vevent"
+    return {str(event["summary"]): event.start for event in Calendar.from_ical(response.body).events}
 
 
 async def test_each_open_task_with_a_due_date_is_an_event_of_that_day(ann: Caller, api: Api, bob: Caller):
@@ -44,9 +44,9 @@ async def test_each_open_task_with_a_due_date_is_an_event_of_that_day(ann: Calle
     await ann.task(title="done", due_date="2026-12-01", completed=True)
     await bob.task(title="of bob", due_date="2026-12-01")
     path = await make(ann)
-    answer = await read(api, path)
-    assert days(answer) == {"near": date(2026, 12, 1), "far": date(9999, 12, 31), "long ago": date(1, 1, 1)}
-    (event, *_) = [each for each in Calendar.from_ical(answer.body).events if each["summary"] == "near"]
+    response = await read(api, path)
+    assert days(response) == {"near": date(2026, 12, 1), "far": date(9999, 12, 31), "long ago": date(1, 1, 1)}
+    (event, *_) = [each for each in Calendar.from_ical(response.body).events if each["summary"] == "near"]
     assert event["dtstart"].params == {"VALUE": "DATE"}
     assert (event.duration, event["transp"]) == (timedelta(days=1), "TRANSPARENT")
     assert "DTEND" not in event
@@ -76,9 +76,9 @@ async def test_texts_come_back_as_they_are(ann: Caller, api: Api):
 
 
 async def test_the_feed_of_an_empty_account_is_a_calendar_without_events(ann: Caller, api: Api):
-    answer = await read(api, await make(ann))
-    assert days(answer) == {}
-    assert str(Calendar.from_ical(answer.body)["x-wr-calname"]) == "Todo"
+    response = await read(api, await make(ann))
+    assert days(response) == {}
+    assert str(Calendar.from_ical(response.body)["x-wr-calname"]) == "Todo"
     assert (await ann.state())["revision"] == 0
 
 
@@ -154,8 +154,8 @@ async def test_a_wrong_token_says_the_same_whomever_it_names(ann: Caller, bob: C
         "a" * 5_000,
     ]
     for spelt in spellings:
-        answer = await api.bare.request("GET", f"/feeds/{spelt}.ics".encode("latin-1"), headers=id_)
-        assert (answer.status, answer.json()["code"]) == (404, "not_found"), spelt
+        response = await api.bare.request("GET", f"/feeds/{spelt}.ics".encode("latin-1"), headers=id_)
+        assert (response.status, response.json()["code"]) == (404, "not_found"), spelt
     assert (await read(api, path)).status == 200
 
 
@@ -178,8 +178,8 @@ async def test_a_malformed_token_is_refused_without_the_store():
 @pytest.mark.parametrize("sub", ["me", "a/b c", "..", "é%2F+&=", "user_😀", "x" * 255])
 async def test_every_user_id_has_a_feed_and_can_be_read_in_its_token(api: Api, sub: str):
     user = api.user(sub)
-    answer = await api.request("POST", "/api/me/feed", token=user.token)
-    path = urljoin("/api/me/feed", answer.json()["url"])
+    response = await api.request("POST", "/api/me/feed", token=user.token)
+    path = urljoin("/api/me/feed", response.json()["url"])
     assert (await read(api, path)).status == 200
     text = path.removeprefix("/feeds/").removesuffix(".ics")
     assert base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[20:].decode() == sub
@@ -236,8 +236,8 @@ async def test_a_deployment_can_have_no_feeds():
 async def test_pages_of_a_configured_origin_may_read_feeds():
     with in_memory(cors_origins=["https://app.example.com"]) as api:
         path = await make(api.user())
-        answer = await read(api, path, headers=[("origin", "https://app.example.com")])
-        assert answer.header("access-control-allow-origin") == "https://app.example.com"
+        response = await read(api, path, headers=[("origin", "https://app.example.com")])
+        assert response.header("access-control-allow-origin") == "https://app.example.com"
 
 
 async def test_wrong_tokens_count_as_refused_tokens_of_their_address_and_right_ones_as_requests_of_the_user():
@@ -318,8 +318,8 @@ async def test_a_long_feed_is_sent_in_pieces_and_whole(ann: Caller, api: Api):
             for number in range(100)
         ]
         assert (await ann("POST", "/batch", json={"operations": operations})).status == 200
-    answer = await read(api, await make(ann))
-    assert len(Calendar.from_ical(answer.body).events) == 300
-    assert {str(each["uid"]) for each in Calendar.from_ical(answer.body).events} == {
+    response = await read(api, await make(ann))
+    assert len(Calendar.from_ical(response.body).events) == 300
+    assert {str(each["uid"]) for each in Calendar.from_ical(response.body).events} == {
         f"a-long-name-{number}" for number in range(300)
     }

@@ -288,12 +288,14 @@ async def test_each_hostile_request_gets_the_status_of_the_contract(hostile_api:
     wrong = []
     for request in requests:
         try:
-            answer = await hostile_api.request(request.method, request.target, **request.how)
+            response = await hostile_api.request(request.method, request.target, **request.how)
         except AssertionError as error:
             wrong.append(f"{request.what}: {str(error)[:500]}")
             continue
-        if answer.status != request.status:
-            wrong.append(f"{request.what}: {answer.status} instead of {request.status}: {str(request)[:300]} {answer}")
+        if response.status != request.status:
+            wrong.append(
+                f"{request.what}: {response.status} instead of {request.status}: {str(request)[:300]} {response}"
+            )
     assert not wrong, f"TODO_TEST_SEED={SEED}\n" + "\n".join(wrong)
     assert await ann.state() == state, f"something was written (TODO_TEST_SEED={SEED})"
 
@@ -395,7 +397,7 @@ async def test_spoilt_requests_never_break_anything(hostile_api: Api):
             method, target = forge.random.choice(
                 [(method, target), ("GET", f"{ann.path}/tasks"), ("POST", f"{ann.path}/tasks")]
             )
-        answer = await hostile_api.request(
+        response = await hostile_api.request(
             method, target, headers=headers, body=body if method != "GET" else None, token=ann.token
         )
-        assert answer.status < 500, f"TODO_TEST_SEED={SEED}"
+        assert response.status < 500, f"TODO_TEST_SEED={SEED}"

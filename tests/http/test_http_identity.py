@@ -1,4 +1,4 @@
-"""docs/api.md, Identity: who is calling, whose path it is, and which pages of other origins may read the answers."""
+"""docs/api.md, Identity: who is calling, whose path it is, and which pages of other origins may read the responses."""
 
 import os
 import re
@@ -46,9 +46,9 @@ def authorization(*values: str | bytes) -> list:
 )
 async def test_without_a_bearer_token_it_is_401_with_a_plain_challenge(ann: Caller, headers):
     headers = [(name, value.replace("TOKEN", ann.token)) for name, value in headers]
-    answer = await ann.api.request("GET", ann.path + "/tasks", headers=headers)
-    assert answer.status == 401
-    assert answer.header("www-authenticate") == 'Bearer realm="todo"'
+    response = await ann.api.request("GET", ann.path + "/tasks", headers=headers)
+    assert response.status == 401
+    assert response.header("www-authenticate") == 'Bearer realm="todo"'
 
 
 def bad_tokens(api: Api, ann: Caller) -> dict[str, str | bytes]:
@@ -84,24 +84,24 @@ SIGN_IN_AGAIN = {"malformed", "key_unknown", "signature", "expired"}
 async def test_a_bad_token_is_401_never_403_and_says_invalid_token(api: Api, ann: Caller, bob: Caller):
     for which, token in bad_tokens(api, ann).items():
         for path in (ann.path, "/api/me", bob.path, "/api/%ff"):
-            answer = await api.request("GET", path + "/tasks", token=token)
-            assert answer.status == 401, which
+            response = await api.request("GET", path + "/tasks", token=token)
+            assert response.status == 401, which
             challenge = re.fullmatch(
                 'Bearer realm="todo", error="invalid_token", error_description="([a-z_]+)"',
-                answer.header("www-authenticate"),
+                response.header("www-authenticate"),
             )
             assert challenge, which
-            assert ("sign in" in answer.json()["error"]) == (challenge[1] in SIGN_IN_AGAIN), which
+            assert ("sign in" in response.json()["error"]) == (challenge[1] in SIGN_IN_AGAIN), which
             said = token if isinstance(token, str) else "\xff\xfe"
-            assert said not in answer.body.decode()
+            assert said not in response.body.decode()
 
 
 async def test_two_authorization_headers_are_401_even_if_both_are_right(ann: Caller):
     right = f"Bearer {ann.token}"
     for values in ((right, right), (right, "Basic x"), ("Basic x", right), ("", right)):
-        answer = await ann.api.request("GET", ann.path + "/tasks", headers=authorization(*values))
-        assert answer.status == 401
-        assert answer.header("www-authenticate") == (
+        response = await ann.api.request("GET", ann.path + "/tasks", headers=authorization(*values))
+        assert response.status == 401
+        assert response.header("www-authenticate") == (
             'Bearer realm="todo", error="invalid_token", error_description="two_authorizations"'
         )
     assert (
@@ -111,8 +111,8 @@ async def test_two_authorization_headers_are_401_even_if_both_are_right(ann: Cal
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer   "])
 async def test_the_schemes_case_means_nothing(ann: Caller, scheme: str):
-    answer = await ann.api.request("GET", ann.path + "/tasks", headers=authorization(scheme + ann.token))
-    assert answer.status == 200
+    response = await ann.api.request("GET", ann.path + "/tasks", headers=authorization(scheme + ann.token))
+    assert response.status == 200
 
 
 async def test_who_the_caller_is_comes_from_the_token_alone(ann: Caller, bob: Caller):
@@ -127,8 +127,8 @@ async def test_who_the_caller_is_comes_from_the_token_alone(ann: Caller, bob: Ca
         ("x-rewrite-url", bob.path),
         ("forwarded", "for=1.1.1.1;host=x"),
     ]
-    answer = await ann("GET", "/tasks", headers=headers)
-    assert (answer.status, answer.json()) == (200, [task])
+    response = await ann("GET", "/tasks", headers=headers)
+    assert (response.status, response.json()) == (200, [task])
     assert (await ann("POST", "/tasks", json={"title": "x", "user_id": bob.id})).status == 400
 
 
@@ -158,9 +158,13 @@ async def test_without_keys_a_token_is_503_and_no_token_is_401():
     with in_memory(verifier=KeysOutOfReach()) as api:
         client = Conforming(api.bare, failures=True)
         for path in ("/api/ann/tasks", "/api/%ff/tasks/01?x=1"):
-            answer = await client.request("GET", path, token="x.y.z")
-            assert (answer.status, answer.json()["code"], answer.header("retry-after")) == (503, "unavailable", "5")
-            assert "outcome" not in answer.json()
+            response = await client.request("GET", path, token="x.y.z")
+            assert (response.status, response.json()["code"], response.header("retry-after")) == (
+                503,
+                "unavailable",
+                "5",
+            )
+            assert "outcome" not in response.json()
             assert (await client.request("GET", path)).status == 401
             assert (
                 await client.request("GET", path, headers=authorization("Bearer x.y.z", "Bearer x.y.z"))
@@ -185,7 +189,7 @@ def listed(value: str | None) -> set[str]:
 
 
 @pytest.mark.parametrize("origin", [PAGE, OTHER_PAGE, *APPS])
-async def test_every_answer_to_a_configured_origin_has_cors_headers_errors_too(cors: Api, origin: str):
+async def test_every_response_to_a_configured_origin_has_cors_headers_errors_too(cors: Api, origin: str):
     ann = cors.user()
     task = await ann.task()
     headers = [("origin", origin)]
@@ -216,12 +220,12 @@ async def test_every_answer_to_a_configured_origin_has_cors_headers_errors_too(c
         ("OPTIONS", "/health/live", {}, 204),
         ("DELETE", f"{ann.path}/tasks/{task['id']}", {"token": ann.token}, 204),
     ]:
-        answer = await cors.request(method, target, **how | {"headers": headers + how.get("headers", [])})
-        assert answer.status == status
-        assert answer.header("access-control-allow-origin") == origin
-        assert listed(answer.header("access-control-expose-headers")) == EXPOSED
-        assert "origin" in listed(answer.header("vary"))
-        assert answer.header("access-control-allow-credentials") is None
+        response = await cors.request(method, target, **how | {"headers": headers + how.get("headers", [])})
+        assert response.status == status
+        assert response.header("access-control-allow-origin") == origin
+        assert listed(response.header("access-control-expose-headers")) == EXPOSED
+        assert "origin" in listed(response.header("vary"))
+        assert response.header("access-control-allow-credentials") is None
 
 
 @pytest.mark.parametrize(
@@ -254,19 +258,19 @@ async def test_other_origins_get_none(cors: Api, origin: str | None):
     ann = cors.user()
     headers = [] if origin is None else [("origin", origin)]
     for method in ("GET", "OPTIONS", "POST"):
-        answer = await ann(method, "/tasks", headers=[*headers, ("access-control-request-method", "PUT")])
-        assert answer.status in {200, 204, 400}
-        assert not [name for name, _ in answer.headers if name.startswith("access-control-")]
-        assert "origin" in listed(answer.header("vary"))
+        response = await ann(method, "/tasks", headers=[*headers, ("access-control-request-method", "PUT")])
+        assert response.status in {200, 204, 400}
+        assert not [name for name, _ in response.headers if name.startswith("access-control-")]
+        assert "origin" in listed(response.header("vary"))
     preflight = [*headers, ("access-control-request-method", "GET")]
     assert (await cors.request("OPTIONS", "/nowhere", headers=preflight)).status == 404
 
 
 async def test_without_configured_origins_there_is_no_cors_at_all(ann: Caller):
     for method in ("GET", "OPTIONS"):
-        answer = await ann(method, "/tasks", headers=[("origin", PAGE), ("access-control-request-method", "PUT")])
-        assert not [name for name, _ in answer.headers if name.startswith("access-control-")]
-        assert answer.header("vary") == "Accept-Encoding"
+        response = await ann(method, "/tasks", headers=[("origin", PAGE), ("access-control-request-method", "PUT")])
+        assert not [name for name, _ in response.headers if name.startswith("access-control-")]
+        assert response.header("vary") == "Accept-Encoding"
 
 
 def preflight(method: str, *asked: str | bytes) -> list:
@@ -283,13 +287,13 @@ def preflight(method: str, *asked: str | bytes) -> list:
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_preflight_needs_no_token_and_allows_what_the_contract_has(cors: Api, below: str, method: str):
     headers = preflight(method, "authorization,if-match")
-    answer = await cors.request("OPTIONS", "/api/anyone" + below, headers=headers)
-    assert answer.status == 204
-    assert answer.header("access-control-allow-origin") == PAGE
-    assert listed(answer.header("access-control-allow-headers")) == {"authorization", "if-match"}
-    assert {"get", "head", "post", "put", "patch", "delete"} <= listed(answer.header("access-control-allow-methods"))
-    assert answer.header("access-control-max-age") == "7200"
-    assert answer.header("allow")
+    response = await cors.request("OPTIONS", "/api/anyone" + below, headers=headers)
+    assert response.status == 204
+    assert response.header("access-control-allow-origin") == PAGE
+    assert listed(response.header("access-control-allow-headers")) == {"authorization", "if-match"}
+    assert {"get", "head", "post", "put", "patch", "delete"} <= listed(response.header("access-control-allow-methods"))
+    assert response.header("access-control-max-age") == "7200"
+    assert response.header("allow")
 
 
 @pytest.mark.parametrize(
@@ -303,9 +307,9 @@ async def test_a_preflight_needs_no_token_and_allows_what_the_contract_has(cors:
     ],
 )
 async def test_a_preflight_allows_whatever_well_formed_names_it_asks_for(cors: Api, asked: str):
-    answer = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("PATCH", asked))
-    assert answer.status == 204
-    assert listed(answer.header("access-control-allow-headers")) == listed(asked) - {""}
+    response = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("PATCH", asked))
+    assert response.status == 204
+    assert listed(response.header("access-control-allow-headers")) == listed(asked) - {""}
 
 
 @pytest.mark.parametrize(
@@ -323,20 +327,20 @@ async def test_a_preflight_allows_whatever_well_formed_names_it_asks_for(cors: A
     ],
 )
 async def test_a_preflight_echoes_no_more_than_well_formed_names_of_2048_bytes(cors: Api, asked, allowed):
-    answer = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("GET", *asked))
-    assert (answer.status, answer.header("access-control-allow-headers")) == (204, allowed)
+    response = await cors.request("OPTIONS", "/api/me/tasks", headers=preflight("GET", *asked))
+    assert (response.status, response.header("access-control-allow-headers")) == (204, allowed)
 
 
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/api/ann/tasks/", "/api/ann/task", "/API/ann/tasks", "/api//tasks", "/api/../x", "/docs/"]
 )
 async def test_a_preflight_of_any_path_is_204_so_that_the_page_can_read_the_404(cors: Api, path: str):
-    answer = await cors.request("OPTIONS", path, headers=preflight("GET", "authorization"))
-    assert answer.status == 204
-    assert answer.header("access-control-allow-origin") == PAGE
-    assert answer.header("access-control-allow-headers") == "authorization"
-    answer = await cors.request("GET", path, headers=[("origin", PAGE)])
-    assert (answer.status, answer.header("access-control-allow-origin")) == (404, PAGE)
+    response = await cors.request("OPTIONS", path, headers=preflight("GET", "authorization"))
+    assert response.status == 204
+    assert response.header("access-control-allow-origin") == PAGE
+    assert response.header("access-control-allow-headers") == "authorization"
+    response = await cors.request("GET", path, headers=[("origin", PAGE)])
+    assert (response.status, response.header("access-control-allow-origin")) == (404, PAGE)
 
 
 async def test_only_a_preflight_is_204_on_a_path_that_is_not_there(cors: Api):
@@ -346,5 +350,5 @@ async def test_only_a_preflight_is_204_on_a_path_that_is_not_there(cors: Api):
 
 async def test_a_preflight_comes_after_the_size_of_the_header_section(cors: Api):
     headers = [*preflight("GET"), ("x-huge", "a" * 17_000)]
-    answer = await cors.request("OPTIONS", "/api/ann/tasks", headers=headers)
-    assert (answer.status, answer.header("access-control-allow-origin")) == (431, PAGE)
+    response = await cors.request("OPTIONS", "/api/ann/tasks", headers=headers)
+    assert (response.status, response.header("access-control-allow-origin")) == (431, PAGE)

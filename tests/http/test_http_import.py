@@ -44,9 +44,9 @@ async def bring(user: Caller, file: dict | bytes | str, **how):
 
 
 async def report(user: Caller, file: dict | bytes | str) -> dict:
-    answer = await bring(user, file)
-    assert (answer.status, answer.header("cache-control")) == (200, "private, no-cache"), answer.body
-    return answer.json()
+    response = await bring(user, file)
+    assert (response.status, response.header("cache-control")) == (200, "private, no-cache"), response.body
+    return response.json()
 
 
 def counts(created=0, updated=0, unchanged=0, skipped=()):
@@ -441,19 +441,19 @@ async def test_an_outage_says_whether_something_was_done_and_the_file_can_be_sen
     with in_memory(store=store, audit=recorded) as api:
         ann = api.user()
         file = head(ann.id, *(named(number) for number in range(60)), 7)
-        answer = await api.bare.request("POST", "/api/me/import", token=ann.token, json=file)
-        assert (answer.status, answer.json()["outcome"], answer.header("retry-after")) == (503, "unknown", "1")
+        response = await api.bare.request("POST", "/api/me/import", token=ann.token, json=file)
+        assert (response.status, response.json()["outcome"], response.header("retry-after")) == (503, "unknown", "1")
         store.steps, store.failure = 1, Unavailable("the database is out of reach", outcome_unknown=unknown)
         few = head(ann.id, *(named(number) for number in range(STEP, STEP + 5)))
-        answer = await api.bare.request("POST", "/api/me/import", token=ann.token, json=few)
-        assert (answer.status, answer.json().get("outcome")) == (503, "unknown" if unknown else None)
+        response = await api.bare.request("POST", "/api/me/import", token=ann.token, json=few)
+        assert (response.status, response.json().get("outcome")) == (503, "unknown" if unknown else None)
         store.failure = None
         done = await report(ann, file)
         assert (done["created"], done["unchanged"], done["skipped_count"]) == (60 - STEP, STEP, 1)
     events = [event for event in recorded.events if event["event"] == "user_imported"]
     assert [event.get("outcome") for event in events] == ["unknown"] * (1 + unknown) + [None]
-    told = {name: events[-1][name] for name in ("subject", "route", "created", "updated", "unchanged", "skipped_count")}
-    assert told == {
+    last = {name: events[-1][name] for name in ("subject", "route", "created", "updated", "unchanged", "skipped_count")}
+    assert last == {
         "subject": ann.id,
         "route": "/api/{user_id}/import",
         "created": 60 - STEP,

@@ -55,8 +55,8 @@ async def test_a_repeated_deletion_is_204(ann: Caller):
     for address in ("id", "uid"):
         task = await named(ann)
         path, if_match = f"/tasks/{task[address]}", ("if-match", f'"{task["revision"]}"')
-        answers = [await ann("DELETE", path, **keyed(address, if_match)) for _ in range(3)]
-        assert [(each.status, each.header("idempotency-replayed")) for each in answers] == [
+        responses = [await ann("DELETE", path, **keyed(address, if_match)) for _ in range(3)]
+        assert [(each.status, each.header("idempotency-replayed")) for each in responses] == [
             (204, None),
             (204, "true"),
             (204, "true"),
@@ -86,8 +86,8 @@ async def test_another_method_path_or_body_under_the_same_key_is_422_and_nothing
         ("DELETE", path, {}),
     ):
         headers = [*how.pop("headers", []), ("idempotency-key", "k")]
-        answer = await ann(method, target, **how, headers=headers)
-        assert (answer.status, answer.json()["code"]) == (422, "idempotency_mismatch"), (method, target)
+        response = await ann(method, target, **how, headers=headers)
+        assert (response.status, response.json()["code"]) == (422, "idempotency_mismatch"), (method, target)
     assert sorted(each["id"] for each in await ann.list()) == sorted([task["id"], other["id"]])
     assert await ann.read(task) == first.json()
     encoded = "".join(f"%{byte:02x}" for byte in task["uid"].encode())
@@ -112,8 +112,8 @@ async def test_a_malformed_key_is_400_on_every_write_and_ignored_elsewhere(ann: 
     task = await named(ann)
     path = f"/tasks/{task['id']}"
     for method, below, how in (*WRITES.values(), ("DELETE", "", {})):
-        answer = await ann(method, path + below, **how, **keyed(key.encode("latin-1").decode("latin-1")))
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "Idempotency-Key")
+        response = await ann(method, path + below, **how, **keyed(key.encode("latin-1").decode("latin-1")))
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "Idempotency-Key")
     for below in (path, "/tasks", "/changes"):
         assert (await ann("GET", below, **keyed(key))).status == 200
     assert await ann.read(task) == task
@@ -122,9 +122,9 @@ async def test_a_malformed_key_is_400_on_every_write_and_ignored_elsewhere(ann: 
 async def test_fifty_racing_toggles_with_one_key_are_one_toggle(ann: Caller):
     task = await named(ann)
     path = f"/tasks/{task['uid']}/complete"
-    answers = await asyncio.gather(*(ann("PATCH", path, **keyed("race")) for _ in range(50)))
-    assert {answer.status for answer in answers} == {200}
-    assert sorted(answer.header("idempotency-replayed") or "" for answer in answers) == [""] + ["true"] * 49
+    responses = await asyncio.gather(*(ann("PATCH", path, **keyed("race")) for _ in range(50)))
+    assert {response.status for response in responses} == {200}
+    assert sorted(response.header("idempotency-replayed") or "" for response in responses) == [""] + ["true"] * 49
     now = await ann.read(task)
     assert (now["completed"], now["revision"]) == (True, task["revision"] + 1)
-    assert all(answer.json() == now for answer in answers)
+    assert all(response.json() == now for response in responses)

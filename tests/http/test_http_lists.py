@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from apis import Caller, Serve
-from client import Answer, follow
+from client import Response, follow
 
 SORTS = [
     prefix + name
@@ -147,16 +147,16 @@ async def walk(user: Caller, query: str) -> list[list[dict]]:
     pages = []
     target = f"{user.path}/tasks?{query}"
     while target:
-        answer = await user.api.request("GET", target, token=user.token)
-        assert answer.status == 200
-        pages.append(answer.json())
-        target = next_page(target, answer)
+        response = await user.api.request("GET", target, token=user.token)
+        assert response.status == 200
+        pages.append(response.json())
+        target = next_page(target, response)
     return pages
 
 
-def next_page(target: str, answer: Answer) -> str | None:
+def next_page(target: str, response: Response) -> str | None:
     """The request target of the page behind this one."""
-    link = answer.header("link")
+    link = response.header("link")
     if link is None:
         return None
     match = re.fullmatch(r'<(\?[^<>\s]+)>; rel="next"', link)
@@ -182,10 +182,10 @@ async def test_a_walk_with_filters_keeps_them(shelf: Caller):
 
 async def test_link_keeps_every_other_parameter(shelf: Caller):
     query = "limit=1&tag=home&tag=a%26b%3D%2B&q=%25%20%C3%A9&priority=low,high&sort=-title&due=any&status=incomplete"
-    answer = await shelf("GET", "/tasks?" + query.replace("a%26b%3D%2B", "shop").replace("%25%20%C3%A9", "%20"))
-    assert answer.header("link") is None
-    answer = await shelf("GET", "/tasks?" + query.replace("&tag=a%26b%3D%2B", "").replace("%25%20%C3%A9", "%20"))
-    target = next_page("/tasks", answer)
+    response = await shelf("GET", "/tasks?" + query.replace("a%26b%3D%2B", "shop").replace("%25%20%C3%A9", "%20"))
+    assert response.header("link") is None
+    response = await shelf("GET", "/tasks?" + query.replace("&tag=a%26b%3D%2B", "").replace("%25%20%C3%A9", "%20"))
+    target = next_page("/tasks", response)
     said = parse_qs(urlsplit(target).query)
     cursor = said.pop("cursor")
     assert len(cursor) == 1
@@ -232,9 +232,9 @@ async def test_a_walk_shows_what_does_not_change_exactly_once_while_others_come_
         seen = []
         target = f"{ann.path}/tasks?limit=3&sort={sort}"
         while target:
-            answer = await ann.api.request("GET", target, token=ann.token)
-            seen += [task["id"] for task in answer.json()]
-            target = next_page(target, answer)
+            response = await ann.api.request("GET", target, token=ann.token)
+            seen += [task["id"] for task in response.json()]
+            target = next_page(target, response)
             mover = moving.pop(0)
             await ann("DELETE", f"/tasks/{mover['id']}")
             moving.append(await ann.task(title="moving again", due_date="2026-12-01", priority="high"))
@@ -250,8 +250,8 @@ async def test_a_page_that_ends_with_the_list_has_no_link(shelf: Caller):
 
 
 async def cursor_of(user: Caller, query: str) -> str:
-    answer = await user("GET", f"/tasks?{query}")
-    return parse_qs(urlsplit(next_page("/tasks", answer)).query)["cursor"][0]
+    response = await user("GET", f"/tasks?{query}")
+    return parse_qs(urlsplit(next_page("/tasks", response)).query)["cursor"][0]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +264,9 @@ async def cursor_of(user: Caller, query: str) -> str:
 )  # fmt: skip
 async def test_a_cursor_fits_only_the_list_it_was_made_for(shelf: Caller, other: str):
     cursor = await cursor_of(shelf, "limit=1")
-    answer = await shelf("GET", f"/tasks?limit=1&{other}&cursor={cursor}")
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "cursor"
+    response = await shelf("GET", f"/tasks?limit=1&{other}&cursor={cursor}")
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "cursor"
 
 
 async def test_a_cursor_of_another_user_is_refused(shelf: Caller, bob: Caller):
@@ -274,9 +274,9 @@ async def test_a_cursor_of_another_user_is_refused(shelf: Caller, bob: Caller):
         await bob.task()
     cursor = await cursor_of(bob, "limit=1")
     assert (await bob("GET", f"/tasks?limit=1&cursor={cursor}")).status == 200
-    answer = await shelf("GET", f"/tasks?limit=1&cursor={cursor}")
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "cursor"
+    response = await shelf("GET", f"/tasks?limit=1&cursor={cursor}")
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "cursor"
 
 
 async def test_the_same_list_spelt_otherwise_takes_the_cursor(shelf: Caller):
@@ -286,9 +286,9 @@ async def test_the_same_list_spelt_otherwise_takes_the_cursor(shelf: Caller):
 
 
 async def test_a_cursor_needs_a_limit(shelf: Caller):
-    answer = await shelf("GET", f"/tasks?cursor={await cursor_of(shelf, 'limit=1')}")
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "cursor"
+    response = await shelf("GET", f"/tasks?cursor={await cursor_of(shelf, 'limit=1')}")
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "cursor"
 
 
 async def test_a_damaged_cursor_is_refused(shelf: Caller):
@@ -327,9 +327,9 @@ async def test_a_damaged_cursor_is_refused(shelf: Caller):
     ):
         damaged.append(urlsafe_b64encode(blob[:12] + payload).decode().rstrip("="))
     for text in damaged:
-        answer = await shelf("GET", f"/tasks?limit=1&cursor={quote(text, safe='%')}")
-        assert answer.status == 400, text
-        assert answer.json()["fields"][0]["field"] == "cursor"
+        response = await shelf("GET", f"/tasks?limit=1&cursor={quote(text, safe='%')}")
+        assert response.status == 400, text
+        assert response.json()["fields"][0]["field"] == "cursor"
 
 
 # Parameters that are wrong.
@@ -367,18 +367,18 @@ async def test_a_parameter_that_nobody_reads_is_refused_and_named(ann: Caller, m
     task = await ann.task()
     for name in [name for name in NAMES if name not in KNOWN.get((method, below), ())]:
         how = {"json": {"title": "x"}} if method in {"POST", "PUT"} else {}
-        answer = await ann(method, f"{below.replace('ID', str(task['id']))}?{quote(name)}=1", **how)
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == (name if len(name) <= 40 else name[:40] + "…")
+        response = await ann(method, f"{below.replace('ID', str(task['id']))}?{quote(name)}=1", **how)
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == (name if len(name) <= 40 else name[:40] + "…")
     assert await ann.writes() == 1
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS.keys() - {"tag", "priority"}))
 async def test_a_parameter_given_twice_is_refused_and_named(ann: Caller, name: str):
     for second in (PARAMETERS[name], "other"):
-        answer = await ann("GET", f"/tasks?{name}={PARAMETERS[name]}&{name}={second}")
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == name
+        response = await ann("GET", f"/tasks?{name}={PARAMETERS[name]}&{name}={second}")
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == name
     for path, given in (("/changes", "since=1&since=1"), ("/changes", "limit=1&limit=2")):
         assert (await ann("GET", f"{path}?{given}")).status == 400
 
@@ -388,9 +388,9 @@ async def test_a_parameter_given_twice_is_refused_and_named(ann: Caller, name: s
 async def test_an_empty_parameter_is_refused_and_named(ann: Caller, name: str, spelling: str):
     if name == "limit" and "limit" in spelling:
         spelling = "{}="
-    answer = await ann("GET", "/tasks?" + spelling.format(name))
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == name
+    response = await ann("GET", "/tasks?" + spelling.format(name))
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == name
 
 
 BAD_NUMBERS = [
@@ -435,26 +435,26 @@ BAD_VALUES["due_after"] = BAD_VALUES["due_before"]
     ids=lambda text: text[:30],
 )
 async def test_a_bad_value_is_refused_and_named(ann: Caller, name: str, value: str):
-    answer = await ann("GET", f"/tasks?{name}={value}")
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == name
+    response = await ann("GET", f"/tasks?{name}={value}")
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == name
 
 
 @pytest.mark.parametrize(("status", "completed"), [("complete", "false"), ("incomplete", "true")])
 async def test_contradicting_twins_are_refused(ann: Caller, status: str, completed: str):
     for query in (f"status={status}&completed={completed}", f"completed={completed}&status={status}"):
-        answer = await ann("GET", f"/tasks?{query}")
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] in {"status", "completed"}
+        response = await ann("GET", f"/tasks?{query}")
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] in {"status", "completed"}
 
 
 async def test_twenty_tags_are_the_most_a_filter_may_have(ann: Caller):
     tags = [f"tag{number}" for number in range(20)]
     task = await ann.task(tags=tags)
     assert await ann.list("?" + "&".join(f"tag={tag}" for tag in tags)) == [task]
-    answer = await ann("GET", "/tasks?" + "&".join(f"tag={tag}" for tag in [*tags, "tag0"]))
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "tag"
+    response = await ann("GET", "/tasks?" + "&".join(f"tag={tag}" for tag in [*tags, "tag0"]))
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "tag"
 
 
 @pytest.mark.parametrize("character", ["a", "%F0%9F%98%80", "%C3%A9"])
@@ -476,8 +476,8 @@ async def test_the_create_beyond_the_quota_is_409_and_a_delete_makes_room(serve:
         ann, bob = api.user(), api.user()
         tasks = [await ann.task() for _ in range(3)]
         for _ in range(2):
-            answer = await ann("POST", "/tasks", json={"title": "x"})
-            assert (answer.status, answer.json()["code"]) == (409, "quota")
+            response = await ann("POST", "/tasks", json={"title": "x"})
+            assert (response.status, response.json()["code"]) == (409, "quota")
         assert await ann.writes() == 3
         await bob.task()
         await ann("PATCH", f"/tasks/{tasks[1]['id']}/complete")

@@ -1,4 +1,4 @@
-"""Long answers: they say what short ones say, in pieces; the memory that they take is bounded and comes back."""
+"""Long responses: they say what short ones say, in pieces; the memory that they take is bounded and comes back."""
 
 import asyncio
 import gzip
@@ -36,12 +36,12 @@ def compact(value: object) -> bytes:
 
 
 async def test_a_long_list_holds_the_tasks_of_its_pages(reader: Caller):
-    answer = await reader("GET", "/tasks")
-    assert len(answer.body) > 3 * PIECE
-    assert answer.body == compact(answer.json())
-    assert len(answer.json()) == TASKS - 4
-    assert answer.json()[:SHORT_PAGE] == await reader.list(f"?limit={SHORT_PAGE}")
-    assert [await reader.read(task) for task in answer.json()[::40]] == answer.json()[::40]
+    response = await reader("GET", "/tasks")
+    assert len(response.body) > 3 * PIECE
+    assert response.body == compact(response.json())
+    assert len(response.json()) == TASKS - 4
+    assert response.json()[:SHORT_PAGE] == await reader.list(f"?limit={SHORT_PAGE}")
+    assert [await reader.read(task) for task in response.json()[::40]] == response.json()[::40]
 
 
 @pytest.mark.parametrize(
@@ -54,27 +54,27 @@ async def test_a_long_list_holds_the_tasks_of_its_pages(reader: Caller):
         ("/changes?since=S", "/changes?since=S&limit=1"),
     ],
 )
-async def test_a_long_answer_differs_from_a_short_one_in_its_framing_alone(reader: Caller, long: str, short: str):
+async def test_a_long_response_differs_from_a_short_one_in_its_framing_alone(reader: Caller, long: str, short: str):
     since = str((await reader.state())["tasks"][0]["revision"] - 1)
-    answers = [await reader("GET", below.replace("=S", f"={since}")) for below in (long, short)]
-    assert [answer.status for answer in answers] == [200, 200]
-    assert answers[0].body == compact(answers[0].json())
+    responses = [await reader("GET", below.replace("=S", f"={since}")) for below in (long, short)]
+    assert [response.status for response in responses] == [200, 200]
+    assert responses[0].body == compact(responses[0].json())
     of_the_message = {"content-length", "transfer-encoding", "date", "x-request-id", "link"}
-    told = [[header for header in answer.headers if header[0] not in of_the_message] for answer in answers]
-    assert told[0] == told[1]
+    headers = [[header for header in response.headers if header[0] not in of_the_message] for response in responses]
+    assert headers[0] == headers[1]
     if long.startswith("/changes"):
-        assert list(answers[0].json()) == list(answers[1].json()) == ["tasks", "deleted", "revision", "has_more"]
-        assert len(answers[0].json()["deleted"]) == (4 if "since" in long else 0)
+        assert list(responses[0].json()) == list(responses[1].json()) == ["tasks", "deleted", "revision", "has_more"]
+        assert len(responses[0].json()["deleted"]) == (4 if "since" in long else 0)
 
 
-async def test_a_long_answer_to_head_has_its_headers_and_no_body(reader: Caller):
+async def test_a_long_response_to_head_has_its_headers_and_no_body(reader: Caller):
     got, head = await reader("GET", "/tasks?limit=110"), await reader("HEAD", "/tasks?limit=110")
     assert (head.status, head.body) == (200, b"")
     assert head.header("etag") == got.header("etag") is not None
     assert head.header("link") == got.header("link") is not None
 
 
-async def test_a_long_answer_may_be_spared_and_compressed(reader: Caller):
+async def test_a_long_response_may_be_spared_and_compressed(reader: Caller):
     got = await reader("GET", "/tasks")
     known = await reader("GET", "/tasks", headers=[("if-none-match", got.header("etag"))])
     assert (known.status, known.body) == (304, b"")
@@ -83,7 +83,7 @@ async def test_a_long_answer_may_be_spared_and_compressed(reader: Caller):
 
 
 class Slow:
-    """A client that takes one message of an answer at a time; `taken` are those."""
+    """A client that takes one message of a response at a time; `taken` are those."""
 
     def __init__(self, api: Api, caller: Caller, below: str = "/tasks", **scope: str) -> None:
         assert isinstance(api.bare, InProcess)
@@ -124,13 +124,13 @@ class Slow:
 
 @pytest.fixture
 async def slow_service():
-    """A service in this process with room for 1 MiB of answers, that memory, and five users."""
+    """A service in this process with room for 1 MiB of responses, that memory, and five users."""
     memory = ResponseMemory(MEMORY)
     with in_memory(response_memory=memory) as api:
         yield api, memory, [await filled(api.user()) for _ in range(5)]
 
 
-async def test_an_answer_is_made_as_fast_as_the_client_reads_it(slow_service):
+async def test_a_response_is_made_as_fast_as_the_client_reads_it(slow_service):
     api, memory, (user, *_) = slow_service
     slow = Slow(api, user)
     await slow.begun()
@@ -149,7 +149,7 @@ async def test_an_answer_is_made_as_fast_as_the_client_reads_it(slow_service):
 
 
 @pytest.mark.parametrize("reads", [0, 2])
-async def test_a_reader_that_goes_away_gives_the_memory_of_its_answer_back(slow_service, reads):
+async def test_a_reader_that_goes_away_gives_the_memory_of_its_response_back(slow_service, reads):
     api, memory, (user, *_) = slow_service
     slow = Slow(api, user)
     await slow.begun()

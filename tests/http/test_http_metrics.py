@@ -13,7 +13,7 @@ from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
 from todo_domain import Unavailable
 
-ANSWERS = "todo_http_request_duration_seconds_count"
+RESPONSES = "todo_http_request_duration_seconds_count"
 STORE = "todo_store_operation_duration_seconds_count"
 LIST = "/api/{user_id}/tasks"
 TASK = "/api/{user_id}/tasks/{key}"
@@ -40,10 +40,10 @@ class Numbers:
 
 
 async def numbers(api):
-    answer = await api.request("GET", "/metrics")
-    assert (answer.status, answer.header("cache-control")) == (200, "no-store")
-    assert answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
-    return Numbers(answer.body.decode())
+    response = await api.request("GET", "/metrics")
+    assert (response.status, response.header("cache-control")) == (200, "no-store")
+    assert response.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+    return Numbers(response.body.decode())
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def api():
         yield api
 
 
-async def test_answers_are_counted_by_method_route_and_status(api):
+async def test_responses_are_counted_by_method_route_and_status(api):
     ann = api.user()
     task = await ann.task()
     for _ in range(2):
@@ -60,13 +60,13 @@ async def test_answers_are_counted_by_method_route_and_status(api):
     await ann("GET", "/tasks/999")
     await ann("POST", "/tasks", json={"title": ""})
     counted = await numbers(api)
-    assert counted(ANSWERS, method="POST", route=LIST, status="201") == 1
-    assert counted(ANSWERS, method="POST", route=LIST, status="400") == 1
-    assert counted(ANSWERS, method="GET", route=TASK, status="200") == 2
-    assert counted(ANSWERS, method="GET", route=TASK, status="404") == 1
+    assert counted(RESPONSES, method="POST", route=LIST, status="201") == 1
+    assert counted(RESPONSES, method="POST", route=LIST, status="400") == 1
+    assert counted(RESPONSES, method="GET", route=TASK, status="200") == 2
+    assert counted(RESPONSES, method="GET", route=TASK, status="404") == 1
 
 
-async def test_how_long_answers_take_adds_up_and_lies_in_the_buckets(api):
+async def test_how_long_responses_take_adds_up_and_lies_in_the_buckets(api):
     await api.user().task()
     counted = await numbers(api)
     labels = {"method": "POST", "route": LIST, "status": "201"}
@@ -88,25 +88,25 @@ async def test_no_path_user_or_id_gets_into_the_numbers(api):
         await api.request("GET", path)
     counted = await numbers(api)
     assert not re.search("nobodys|nowhere|at-all|secret", counted.text)
-    assert counted(ANSWERS, method="GET", route="none", status="404") == 4
-    assert counted(ANSWERS, method="GET", route="/docs/{name}", status="404") == 1
+    assert counted(RESPONSES, method="GET", route="none", status="404") == 4
+    assert counted(RESPONSES, method="GET", route="/docs/{name}", status="404") == 1
 
 
 async def test_a_method_that_a_path_does_not_have_has_no_route_and_one_that_nobody_has_no_name(api):
     for method in ("PATCH", "BREW", "x" * 50):
         await api.request(method, "/api/me/tasks")
     counted = await numbers(api)
-    assert counted(ANSWERS, method="PATCH", route="none", status="405") == 1
-    assert counted(ANSWERS, method="other", route="none", status="405") == 2
-    assert counted.values(ANSWERS, "method") == {"PATCH", "other"}
+    assert counted(RESPONSES, method="PATCH", route="none", status="405") == 1
+    assert counted(RESPONSES, method="other", route="none", status="405") == 2
+    assert counted.values(RESPONSES, "method") == {"PATCH", "other"}
 
 
 async def test_head_is_counted_as_head_and_too_many_header_bytes_as_431(api):
     await api.user()("HEAD", "/tasks")
     await api.request("GET", "/health/live", headers=[("x-long", "x" * 20_000)])
     counted = await numbers(api)
-    assert counted(ANSWERS, method="HEAD", route=LIST, status="200") == 1
-    assert counted(ANSWERS, method="GET", route="none", status="431") == 1
+    assert counted(RESPONSES, method="HEAD", route=LIST, status="200") == 1
+    assert counted(RESPONSES, method="GET", route="none", status="431") == 1
 
 
 async def test_a_bug_is_counted_as_500():
@@ -117,7 +117,7 @@ async def test_a_bug_is_counted_as_500():
     with in_memory(store=Broken()) as api:
         await api.bare.request("GET", "/api/me/tasks/1", token=api.token("ann"))
         counted = await numbers(api)
-    assert counted(ANSWERS, method="GET", route=TASK, status="500") == 1
+    assert counted(RESPONSES, method="GET", route=TASK, status="500") == 1
 
 
 async def test_callers_are_counted_by_what_came_of_their_token(api):
@@ -168,7 +168,7 @@ async def test_calls_of_the_store_are_timed_by_operation_failed_ones_too():
     assert counted("todo_store_operation_duration_seconds_sum", operation="create") > 0
 
 
-async def test_requests_in_flight_are_those_without_an_answer():
+async def test_requests_in_flight_are_those_without_a_response():
     class Waiting(MemoryTasks):
         def __init__(self):
             super().__init__()
@@ -211,5 +211,5 @@ async def test_two_applications_of_one_process_count_apart(api):
 
 
 async def test_metrics_need_no_token_and_answer_head(api):
-    answer = await api.request("HEAD", "/metrics")
-    assert (answer.status, answer.body) == (200, b"")
+    response = await api.request("HEAD", "/metrics")
+    assert (response.status, response.body) == (200, b"")

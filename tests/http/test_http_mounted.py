@@ -30,17 +30,17 @@ async def test_every_reference_leads_to_a_place_below_the_prefix(prefix: str):
         outer, token = mounted(api, prefix), api.token("a/b")
         tasks = f"{path}/api/me/tasks"
         made = [await outer.request("POST", tasks, token=token, json={"title": f"{number}"}) for number in range(3)]
-        for answer in made:
-            location = follow(tasks, answer.header("location"))
+        for response in made:
+            location = follow(tasks, response.header("location"))
             assert location.startswith(f"{path}/api/")
-            assert (await outer.request("GET", location, token=token)).json() == answer.json()
+            assert (await outer.request("GET", location, token=token)).json() == response.json()
         page, seen = f"{tasks}?limit=1", []
         while page:
-            answer = await outer.request("GET", page, token=token)
-            seen += answer.json()
-            link = answer.header("link")
+            response = await outer.request("GET", page, token=token)
+            seen += response.json()
+            link = response.header("link")
             page = link and follow(page, link.removeprefix("<").removesuffix('>; rel="next"'))
-        assert seen == [answer.json() for answer in reversed(made)]
+        assert seen == [response.json() for response in reversed(made)]
         document = await outer.request("GET", f"{path}/openapi.json")
         assert follow(f"{path}/openapi.json", document.json()["servers"][0]["url"]) == f"{path}/"
         assert (await outer.request("GET", f"{path}/docs/start.js")).status == 200
@@ -63,9 +63,9 @@ async def test_every_reference_leads_to_a_place_below_the_prefix(prefix: str):
 )
 async def test_below_the_prefix_each_path_has_its_one_spelling(target: str, status: int):
     with in_memory() as api:
-        answer = await mounted(api, "/todo").request("GET", target, token=api.token("ann"))
-    assert answer.status == status
-    assert answer.header("x-request-id")
+        response = await mounted(api, "/todo").request("GET", target, token=api.token("ann"))
+    assert response.status == status
+    assert response.header("x-request-id")
 
 
 async def test_below_the_prefix_requests_wait_for_room_too():
@@ -84,19 +84,19 @@ async def test_below_the_prefix_requests_wait_for_room_too():
 
 
 async def test_started_runs_the_beginning_and_the_end_of_what_is_mounted():
-    told = []
+    events = []
 
     @asynccontextmanager
     async def lifespan(_):
-        told.append("begun")
+        events.append("begun")
         yield
-        told.append("ended")
+        events.append("ended")
 
     with in_memory(lifespan=lifespan) as api:
         async with started(api.bare.app):
-            assert told == ["begun"]
+            assert events == ["begun"]
             assert (await mounted(api, "/todo").request("GET", "/todo/health/ready")).status == 200
-    assert told == ["begun", "ended"]
+    assert events == ["begun", "ended"]
 
 
 async def test_started_says_why_it_could_not_begin():

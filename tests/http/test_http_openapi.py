@@ -165,7 +165,7 @@ def test_below_api_a_token_is_needed_and_nowhere_else():
         assert operation.get("security", "inherited") == ("inherited" if path.startswith("/api/") else [])
 
 
-def test_every_answer_documents_the_headers_that_all_have_each_with_a_schema():
+def test_every_response_documents_the_headers_that_all_have_each_with_a_schema():
     for _, _, operation in OPERATIONS.values():
         for status, response in operation["responses"].items():
             headers = {name: resolved(header) for name, header in resolved(response)["headers"].items()}
@@ -256,8 +256,8 @@ async def test_a_body_fits_its_schema_if_and_only_if_the_service_takes_it(ann: C
     method = {"NewTask": "POST", "TaskPut": "PUT", "TaskPatch": "PATCH"}[name]
     for body, fits in FITTING[name]:
         task = await ann.task()
-        answer = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", json=body)
-        assert answer.status == ((201 if method == "POST" else 200) if fits else 400), body
+        response = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", json=body)
+        assert response.status == ((201 if method == "POST" else 200) if fits else 400), body
         try:
             validate(body, DOCUMENT["components"]["schemas"][name])
         except AssertionError:
@@ -507,18 +507,18 @@ def request_of(operation: str, name: str) -> tuple[str, str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("operation", "status", "name"), SUCCESSES)
-async def test_a_request_example_gets_the_answer_example_of_its_name(
+async def test_a_request_example_gets_the_response_example_of_its_name(
     scene: Scene, operation: str, status: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(feed, "token_bytes", lambda size: bytes(range(size)))
     method, target, how = request_of(operation, name)
-    answer = await scene.api.request(method, target, token=scene.user.token, **how)
-    assert answer.status == int(status)
+    response = await scene.api.request(method, target, token=scene.user.token, **how)
+    assert response.status == int(status)
     described = resolved(OPERATIONS[operation][2]["responses"][status])["content"]["application/json"]
-    assert answer.json() == described["examples"][name]["value"]
+    assert response.json() == described["examples"][name]["value"]
 
 
-def test_every_request_example_has_an_answer_example():
+def test_every_request_example_has_a_response_example():
     for operation, (_, _, described) in OPERATIONS.items():
         asked = {name for parameter in parameters(described) for name in parameter.get("examples", {})}
         for media_type in described.get("requestBody", {}).get("content", {}).values():
@@ -652,8 +652,8 @@ async def test_an_example_of_an_error_is_what_a_client_gets(scene: Scene, key: t
     expected = said_about(key)
     method, target, how = HOW_TO_FAIL[key]
     headers = [*how.get("headers", []), ("x-request-id", expected["request_id"])]
-    answer = await scene.api.request(method, target, **{"token": scene.user.token} | how | {"headers": headers})
-    assert answer.json() == expected
+    response = await scene.api.request(method, target, **{"token": scene.user.token} | how | {"headers": headers})
+    assert response.json() == expected
 
 
 class Failing(MemoryTasks):
@@ -683,8 +683,8 @@ async def test_an_example_of_a_failure_is_what_a_client_gets(key: tuple[str, str
     expected = said_about(key)
     with in_memory(store=Failing(error)) as api:
         api.client = Conforming(api.bare, failures=True)
-        answer = await api.user()("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
-    assert answer.json() == expected
+        response = await api.user()("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
+    assert response.json() == expected
 
 
 async def test_the_example_of_a_rate_limit_is_what_a_client_gets():
@@ -692,8 +692,8 @@ async def test_the_example_of_a_rate_limit_is_what_a_client_gets():
     with in_memory(user_rate=Rate("1/second", reason="user", clock=lambda: 0.0)) as api:
         ann: Caller = api.user()
         await ann("GET", "/tasks")
-        answer = await ann("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
-    assert (answer.status, answer.json(), answer.header("retry-after")) == (429, expected, "1")
+        response = await ann("GET", "/tasks", headers=[("x-request-id", expected["request_id"])])
+    assert (response.status, response.json(), response.header("retry-after")) == (429, expected, "1")
 
 
 def test_every_example_of_an_error_is_tried():

@@ -1,4 +1,4 @@
-"""docs/api.md, Identity: the decision order. Of every pair of faults in one request, the first one answers."""
+"""docs/api.md, Identity: the decision order. Of every pair of faults in one request, the first one responses."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from apis import Api, Caller, Serve
-from client import Answer
+from client import Response
 
 GONE = 9_007_199_254_740_991
 
@@ -36,7 +36,7 @@ class World:
 
 
 class Fault(NamedTuple):
-    """One wrong thing: its place in the order, the answer, what of the request it spoils, and for which operations."""
+    """One wrong thing: its place in the order, the response, what of the request it spoils, for which operations."""
 
     rank: int
     status: int
@@ -167,15 +167,15 @@ async def test_the_first_that_applies_answers(world: World, operation: str):
     """Each fault alone, and with each that comes later and spoils something else."""
     wrong = []
     for names in [names for at, names in SINGLES + PAIRS if at == operation]:
-        answer, first = await send(world, operation, names), FAULTS[names[0]]
-        if answer.status != first.status or first.field not in {None, *_fields(answer)}:
-            wrong.append((names, answer))
+        response, first = await send(world, operation, names), FAULTS[names[0]]
+        if response.status != first.status or first.field not in {None, *_fields(response)}:
+            wrong.append((names, response))
     assert wrong == []
 
 
-def _fields(answer: Answer) -> list[str]:
-    """The member or parameter that the answer names first, if it names any."""
-    return [each["field"] for each in answer.json().get("fields", [])[:1]] if answer.body else []
+def _fields(response: Response) -> list[str]:
+    """The member or parameter that the response names first, if it names any."""
+    return [each["field"] for each in response.json().get("fields", [])[:1]] if response.body else []
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -186,16 +186,16 @@ async def test_of_everything_wrong_at_once_the_first_answers_and_so_on_down_the_
         for name in names:
             if compatible(*chosen, name):
                 chosen.append(name)
-        answer = await send(world, operation, tuple(chosen))
-        assert answer.status == FAULTS[names[0]].status, chosen
+        response = await send(world, operation, tuple(chosen))
+        assert response.status == FAULTS[names[0]].status, chosen
         names = names[1:]
 
 
 @pytest.mark.parametrize("operation", ["list", "read", "changes", "export"])
 async def test_head_decides_like_get(world: World, operation: str):
     for names in [names for at, names in SINGLES + PAIRS if at == operation and "no_such_method" not in names]:
-        answer = await send(world, operation, names, method="HEAD")
-        assert answer.status == FAULTS[names[0]].status, names
+        response = await send(world, operation, names, method="HEAD")
+        assert response.status == FAULTS[names[0]].status, names
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -203,8 +203,8 @@ async def test_options_comes_after_routing_and_before_the_token(world: World, op
     for name in faults_of(operation):
         fault = FAULTS[name]
         if fault.spoils != "method":
-            answer = await send(world, operation, (name,), method="OPTIONS")
-            assert answer.status == (fault.status if fault.rank < 2 else 204), name
+            response = await send(world, operation, (name,), method="OPTIONS")
+            assert response.status == (fault.status if fault.rank < 2 else 204), name
 
 
 def test_the_matrix_is_large():

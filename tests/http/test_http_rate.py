@@ -1,4 +1,4 @@
-"""The rate limits over HTTP: whom they stop, at which place in the order of answers, and whom they never hold up."""
+"""The rate limits over HTTP: whom they stop, at which place in the order of responses, and whom they never hold up."""
 
 import time
 
@@ -56,9 +56,9 @@ async def test_a_user_beyond_the_limit_is_429_until_the_wait_is_over_and_others_
     ann, bob = api.user(), api.user()
     assert await statuses(lambda: ann("GET", "/tasks"), 4) == [200, 200, 200, 429]
     clock.now += 12.5
-    answer = await ann("GET", "/tasks")
-    assert (answer.status, answer.header("retry-after")) == (429, "48")
-    assert answer.json()["code"] == "rate_limited"
+    response = await ann("GET", "/tasks")
+    assert (response.status, response.header("retry-after")) == (429, "48")
+    assert response.json()["code"] == "rate_limited"
     assert (await bob("GET", "/tasks")).status == 200
     clock.now += 48
     assert (await ann("GET", "/tasks")).status == 200
@@ -94,9 +94,9 @@ async def test_an_address_beyond_the_limit_gets_429_in_the_place_of_401(api, clo
         return api.request("GET", "/api/me/tasks", token=token)
 
     assert await statuses(send, 4) == [401, 401, 429, 429]
-    answer = await send()
-    assert answer.header("retry-after") == "60"
-    assert answer.header("www-authenticate") is None
+    response = await send()
+    assert response.header("retry-after") == "60"
+    assert response.header("www-authenticate") is None
     assert [event for event, *_ in recorded.events] == ["token_refused"] * 2 + ["rate_limited"] * 3
     assert recorded.events[-1] == ("rate_limited", "refused_tokens", None, "127.0.0.1")
     clock.now += 60
@@ -131,10 +131,10 @@ async def test_health_preflights_and_unknown_paths_are_not_counted(api):
 async def test_a_page_of_another_origin_can_read_how_long_to_wait(api):
     origin = [("Origin", "https://app.example")]
     for _ in range(3):
-        answer = await api.request("GET", "/api/me/tasks", headers=origin)
-    assert answer.status == 429
-    assert answer.header("access-control-allow-origin") == "https://app.example"
-    assert "Retry-After" in answer.header("access-control-expose-headers")
+        response = await api.request("GET", "/api/me/tasks", headers=origin)
+    assert response.status == 429
+    assert response.header("access-control-allow-origin") == "https://app.example"
+    assert "Retry-After" in response.header("access-control-expose-headers")
 
 
 async def test_without_a_setting_nothing_is_limited():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from apis import Api, Caller
-from client import Answer, follow
+from client import Response, follow
 
 LIST = "/tasks"
 
@@ -37,13 +37,13 @@ async def test_a_list_is_a_bare_array_newest_first(ann: Caller):
 
 
 async def test_a_create_answers_201_with_location_etag_and_the_task(ann: Caller):
-    answer = await ann("POST", LIST, json={"title": "Buy groceries"})
-    task = answer.json()
-    assert answer.status == 201
-    assert answer.header("location") == f"tasks/{task['id']}"
-    read = await ann.api.request("GET", follow(f"{ann.path}{LIST}", answer.header("location")), token=ann.token)
+    response = await ann("POST", LIST, json={"title": "Buy groceries"})
+    task = response.json()
+    assert response.status == 201
+    assert response.header("location") == f"tasks/{task['id']}"
+    read = await ann.api.request("GET", follow(f"{ann.path}{LIST}", response.header("location")), token=ann.token)
     assert read.json() == task
-    assert answer.header("etag") == f'"{task["revision"]}"'
+    assert response.header("etag") == f'"{task["revision"]}"'
     assert await ann.read(task) == task
 
 
@@ -76,16 +76,16 @@ async def test_a_task_has_all_its_members_and_no_others_in_the_promised_order(an
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH"])
 async def test_whatever_answers_with_a_task_answers_200_with_its_etag(ann: Caller, method: str):
     task = await ann.task()
-    answer = await ann(method, f"/tasks/{task['id']}", **({} if method == "GET" else {"json": {"title": "Buy milk"}}))
-    assert answer.status == 200
-    assert answer.header("etag") == f'"{answer.json()["revision"]}"'
-    assert answer.json()["title"] == ("Buy groceries" if method == "GET" else "Buy milk")
+    response = await ann(method, f"/tasks/{task['id']}", **({} if method == "GET" else {"json": {"title": "Buy milk"}}))
+    assert response.status == 200
+    assert response.header("etag") == f'"{response.json()["revision"]}"'
+    assert response.json()["title"] == ("Buy groceries" if method == "GET" else "Buy milk")
 
 
 async def test_a_put_changes_the_members_given_and_leaves_the_others(ann: Caller):
     task = await ann.task(description="Two bags", priority="high", tags=["home"], due_date="2026-12-01")
-    answer = await ann("PUT", f"/tasks/{task['id']}", json={"title": "Buy milk"})
-    now = answer.json()
+    response = await ann("PUT", f"/tasks/{task['id']}", json={"title": "Buy milk"})
+    now = response.json()
     assert now == task | {"title": "Buy milk", "revision": task["revision"] + 1, "updated_at": now["updated_at"]}
 
 
@@ -94,22 +94,22 @@ async def test_a_patch_is_a_merge_patch_under_either_media_type(ann: Caller):
     for media_type in ("application/json", "application/merge-patch+json"):
         patch = {"description": None, "tags": [media_type[:12]]}
         headers = [("content-type", media_type)]
-        answer = await ann("PATCH", f"/tasks/{task['id']}", json=patch, headers=headers)
-        assert answer.status == 200
-        assert {name: answer.json()[name] for name in patch} == patch
+        response = await ann("PATCH", f"/tasks/{task['id']}", json=patch, headers=headers)
+        assert response.status == 200
+        assert {name: response.json()[name] for name in patch} == patch
 
 
 async def test_an_empty_patch_is_200_and_changes_nothing(ann: Caller):
     task = await ann.task()
-    answer = await ann("PATCH", f"/tasks/{task['id']}", json={})
-    assert (answer.status, answer.json()) == (200, task)
+    response = await ann("PATCH", f"/tasks/{task['id']}", json={})
+    assert (response.status, response.json()) == (200, task)
     assert await ann.read(task) == task
 
 
 async def test_a_delete_is_204_without_a_body_and_then_the_task_is_gone(ann: Caller):
     task = await ann.task()
-    answer = await ann("DELETE", f"/tasks/{task['id']}")
-    assert (answer.status, answer.body) == (204, b"")
+    response = await ann("DELETE", f"/tasks/{task['id']}")
+    assert (response.status, response.body) == (204, b"")
     for method in ("GET", "DELETE"):
         assert (await ann(method, f"/tasks/{task['id']}")).status == 404
     assert await ann.list() == []
@@ -132,10 +132,10 @@ async def test_a_delete_is_204_without_a_body_and_then_the_task_is_gone(ann: Cal
 async def test_complete_without_a_body_or_with_an_empty_object_toggles(ann: Caller, how):
     task = await ann.task()
     for completed in (True, False, True):
-        answer = await ann("PATCH", f"/tasks/{task['id']}/complete", **how)
-        assert answer.status == 200
-        assert answer.json()["completed"] is completed
-        assert answer.header("etag") == f'"{answer.json()["revision"]}"'
+        response = await ann("PATCH", f"/tasks/{task['id']}/complete", **how)
+        assert response.status == 200
+        assert response.json()["completed"] is completed
+        assert response.header("etag") == f'"{response.json()["revision"]}"'
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ async def test_complete_with_a_member_sets_and_setting_twice_changes_nothing(ann
 
 async def test_racing_toggles_are_never_lost(ann: Caller):
     task = await ann.task()
-    answers = await asyncio.gather(*(ann("PATCH", f"/tasks/{task['id']}/complete") for _ in range(25)))
-    assert [answer.status for answer in answers] == [200] * 25
+    responses = await asyncio.gather(*(ann("PATCH", f"/tasks/{task['id']}/complete") for _ in range(25)))
+    assert [response.status for response in responses] == [200] * 25
     assert (await ann.read(task))["completed"] is True
-    assert sorted(answer.json()["revision"] for answer in answers) == list(
+    assert sorted(response.json()["revision"] for response in responses) == list(
         range(task["revision"] + 1, task["revision"] + 26)
     )
 
@@ -182,9 +182,9 @@ async def test_writers_of_different_members_both_survive(ann: Caller):
 
 async def test_health_and_the_contract_need_no_token(api: Api):
     for path in OPEN:
-        answer = await api.request("GET", path)
-        assert answer.status == 200
-        assert answer.json()
+        response = await api.request("GET", path)
+        assert response.status == 200
+        assert response.json()
     assert (await api.request("GET", "/health/live")).json() == {"status": "live"}
     assert (await api.request("GET", "/health/ready")).json() == {"status": "ready"}
     assert (await api.request("GET", "/openapi.json")).json()["openapi"].startswith("3.1.")
@@ -303,9 +303,9 @@ async def test_a_user_whose_subject_is_me_is_themself(api: Api, ann: Caller):
 async def test_another_users_path_is_forbidden_however_it_is_spelt(api: Api, subject: str, segment: str):
     for below in METHODS:
         method = METHODS[below].replace("OPTIONS, ", "").split(", ")[0]
-        answer = await api.request(method, f"/api/{segment}{below}", token=api.token(subject))
-        assert answer.status == 403
-        assert answer.json()["code"] == "forbidden"
+        response = await api.request(method, f"/api/{segment}{below}", token=api.token(subject))
+        assert response.status == 403
+        assert response.json()["code"] == "forbidden"
 
 
 # One spelling for each path.
@@ -384,12 +384,12 @@ async def test_a_path_spelt_otherwise_does_not_exist(ann: Caller, path: str):
     state = await ann.state()
     for method in ("GET", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD"):
         for token in (ann.token, None):
-            answer = await ann.api.request(
+            response = await ann.api.request(
                 method, path.replace("USER", ann.id), token=token, json={"title": "x", "completed": True}
             )
-            assert answer.status == 404
+            assert response.status == 404
             if method != "HEAD":
-                assert answer.json()["code"] == "not_found"
+                assert response.json()["code"] == "not_found"
     assert await ann.state() == state
 
 
@@ -399,8 +399,8 @@ async def test_one_segment_is_a_user_whatever_is_in_it_and_this_path_has_delete_
     await ann.task()
     state = await ann.state()
     for method, status in (("GET", 405), ("HEAD", 405), ("POST", 405), ("OPTIONS", 204), ("DELETE", 403)):
-        answer = await ann.api.request(method, f"{path}?confirm={ann.id}", token=ann.token)
-        assert answer.status == status
+        response = await ann.api.request(method, f"{path}?confirm={ann.id}", token=ann.token)
+        assert response.status == status
     assert await ann.state() == state
 
 
@@ -443,15 +443,15 @@ async def test_head_is_get_without_the_body_also_for_errors(ann: Caller, bob: Ca
             assert (head.status, without(changing, head)) == (get.status, without(changing, get)), target
 
 
-def without(names: set[str], answer: Answer) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in answer.headers if name not in names]
+def without(names: set[str], response: Response) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in response.headers if name not in names]
 
 
 async def test_head_of_a_page_carries_its_link(ann: Caller):
     for _ in range(2):
         await ann.task()
-    answer = await ann("HEAD", "/tasks?limit=1")
-    assert answer.header("link")
+    response = await ann("HEAD", "/tasks?limit=1")
+    assert response.header("link")
 
 
 @pytest.mark.parametrize("below", METHODS)
@@ -463,15 +463,15 @@ async def test_options_is_204_without_a_token_and_lists_every_method(api: Api, a
         {"headers": [("authorization", "a"), ("authorization", "b")]},
     ):
         for target in (ann.path + below, "/api/%ff" + below, ann.path + below.replace("1", "01") + "?nonsense="):
-            answer = await api.request("OPTIONS", target, **how)
-            assert answer.status == 204
-            assert names(answer.header("allow")) == names(METHODS[below])
+            response = await api.request("OPTIONS", target, **how)
+            assert response.status == 204
+            assert names(response.header("allow")) == names(METHODS[below])
 
 
 @pytest.mark.parametrize("path", OPEN)
 async def test_options_outside_api_too(api: Api, path: str):
-    answer = await api.request("OPTIONS", path)
-    assert (answer.status, names(answer.header("allow"))) == (204, {"GET", "HEAD", "OPTIONS"})
+    response = await api.request("OPTIONS", path)
+    assert (response.status, names(response.header("allow"))) == (204, {"GET", "HEAD", "OPTIONS"})
 
 
 @pytest.mark.parametrize(
@@ -482,19 +482,19 @@ async def test_a_method_that_a_path_does_not_have_is_405_with_allow(ann: Caller,
     await ann.task()
     state = await ann.state()
     for token in (ann.token, None):
-        answer = await ann.api.request(method, ann.path + below, token=token, json={"title": "x"})
-        assert answer.status == 405
-        assert names(answer.header("allow")) == names(METHODS[below])
+        response = await ann.api.request(method, ann.path + below, token=token, json={"title": "x"})
+        assert response.status == 405
+        assert names(response.header("allow")) == names(METHODS[below])
         if method != "HEAD":
-            assert answer.json()["code"] == "method_not_allowed"
+            assert response.json()["code"] == "method_not_allowed"
     assert await ann.state() == state
 
 
 @pytest.mark.parametrize("path", OPEN)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE"])
 async def test_outside_api_there_is_only_get(api: Api, path: str, method: str):
-    answer = await api.request(method, path)
-    assert (answer.status, names(answer.header("allow"))) == (405, {"GET", "HEAD", "OPTIONS"})
+    response = await api.request(method, path)
+    assert (response.status, names(response.header("allow"))) == (405, {"GET", "HEAD", "OPTIONS"})
 
 
 # The habits of the front ends that exist.
@@ -521,7 +521,7 @@ async def test_a_body_where_none_is_read_is_ignored(ann: Caller, method: str, bo
     task = await ann.task()
     for headers in ([], [("content-type", "text/plain"), ("content-encoding", "gzip")]):
         below = f"/tasks/{task['id']}"
-        answer = await ann(method, below, body=body, headers=headers)
-        assert answer.status in {200, 204}
+        response = await ann(method, below, body=body, headers=headers)
+        assert response.status in {200, 204}
         if method == "DELETE":
             task = await ann.task()

@@ -52,7 +52,7 @@ BAD_KEYS = [text for text in BAD_KEYS if text not in {'"a" ', ":YQ==:"}]
 
 
 @pytest.mark.parametrize("text", GOOD_KEYS, ids=lambda text: text[:20])
-async def test_the_first_answer_is_given_again(ann: Caller, text: str):
+async def test_the_first_response_is_given_again(ann: Caller, text: str):
     first = await post(ann, text)
     assert first.status == 201
     assert first.header("idempotency-replayed") is None
@@ -72,20 +72,20 @@ async def test_a_key_is_the_same_quoted_or_bare(ann: Caller, text: str, same: st
 
 @pytest.mark.parametrize("text", BAD_KEYS, ids=lambda text: ascii(text)[:20])
 async def test_a_malformed_key_is_refused_and_named(ann: Caller, text: str):
-    answer = await post(ann, text)
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "Idempotency-Key"
+    response = await post(ann, text)
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "Idempotency-Key"
     assert (await ann.state())["revision"] == 0
 
 
 async def test_two_keys_are_refused(ann: Caller):
     for second in ("a", "b"):
-        answer = await ann("POST", "/tasks", json=BODY, headers=key("a") + key(second))
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == "Idempotency-Key"
+        response = await ann("POST", "/tasks", json=BODY, headers=key("a") + key(second))
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == "Idempotency-Key"
 
 
-async def test_the_first_answer_is_given_again_whatever_happened_meanwhile(ann: Caller):
+async def test_the_first_response_is_given_again_whatever_happened_meanwhile(ann: Caller):
     first = await post(ann, "k")
     below = f"/tasks/{first.json()['id']}"
     for method, body in (("PATCH", {"title": "Buy milk"}), ("PATCH", {"completed": True}), ("DELETE", None)):
@@ -106,8 +106,8 @@ async def test_the_same_key_with_another_valid_body_is_422_and_writes_nothing(an
         json.dumps(BODY | {"description": None}).encode(),
     ]
     for body in others:
-        answer = await ann("POST", "/tasks", body=body, headers=[*key("k"), ("content-type", "application/json")])
-        assert (answer.status, answer.json()["code"]) == (422, "idempotency_mismatch")
+        response = await ann("POST", "/tasks", body=body, headers=[*key("k"), ("content-type", "application/json")])
+        assert (response.status, response.json()["code"]) == (422, "idempotency_mismatch")
     assert await ann.state() == state
 
 
@@ -138,12 +138,12 @@ async def test_a_refusal_for_the_quota_is_not_remembered_and_a_replay_is_given_b
 
 
 async def test_fifty_retries_at_once_make_one_task(ann: Caller):
-    answers = await asyncio.gather(*(post(ann, "k") for _ in range(50)))
-    assert [answer.status for answer in answers] == [201] * 50
-    assert len({answer.body for answer in answers}) == 1
-    assert sorted(answer.header("idempotency-replayed") or "" for answer in answers) == [""] + ["true"] * 49
+    responses = await asyncio.gather(*(post(ann, "k") for _ in range(50)))
+    assert [response.status for response in responses] == [201] * 50
+    assert len({response.body for response in responses}) == 1
+    assert sorted(response.header("idempotency-replayed") or "" for response in responses) == [""] + ["true"] * 49
     assert len(await ann.list()) == 1
-    assert (await ann.state())["revision"] == answers[0].json()["revision"]
+    assert (await ann.state())["revision"] == responses[0].json()["revision"]
 
 
 async def test_keys_are_per_user_however_the_path_spells_the_user(ann: Caller, bob: Caller):

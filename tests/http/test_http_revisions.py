@@ -35,8 +35,8 @@ async def test_each_write_advances_the_users_counter_by_one(ann: Caller, bob: Ca
         ("PATCH", "/complete", {}),
         ("PATCH", "/complete", {"json": {"completed": False}}),
     ]:
-        answer = await ann(method, f"/tasks/{task['id']}{below}", **how)
-        revisions.append(answer.json()["revision"])
+        response = await ann(method, f"/tasks/{task['id']}{below}", **how)
+        revisions.append(response.json()["revision"])
     assert revisions == list(range(task["revision"], task["revision"] + 6))
     await ann("DELETE", f"/tasks/{task['id']}")
     assert await ann.writes() == 7
@@ -86,8 +86,8 @@ async def test_reads_and_refused_writes_take_no_revision(ann: Caller):
 async def test_a_write_happens_if_the_condition_names_the_tasks_revision(ann: Caller, method, below, values):
     task = await ann.task()
     conditions = condition("if-match", *(about(task, value) for value in values))
-    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
-    assert answer.status in {200, 204}
+    response = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
+    assert response.status in {200, 204}
     assert await ann.writes() == 2
 
 
@@ -116,11 +116,11 @@ async def test_a_write_happens_if_the_condition_names_the_tasks_revision(ann: Ca
 async def test_a_stale_condition_is_412_with_the_current_task(ann: Caller, method, below, values):
     task = await ann.task()
     conditions = condition("if-match", *(about(task, value) for value in values))
-    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
-    assert answer.status == 412
-    assert answer.json()["code"] == "stale"
-    assert answer.json()["current"] == task
-    assert answer.header("etag") == f'"{task["revision"]}"'
+    response = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **conditions)
+    assert response.status == 412
+    assert response.json()["code"] == "stale"
+    assert response.json()["current"] == task
+    assert response.header("etag") == f'"{task["revision"]}"'
     assert await ann.writes() == 1
 
 
@@ -170,9 +170,9 @@ MALFORMED = [
 @pytest.mark.parametrize("value", MALFORMED, ids=repr)
 async def test_a_malformed_if_match_is_400(ann: Caller, method, below, value):
     task = await ann.task()
-    answer = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **condition("if-match", value))
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "If-Match"
+    response = await ann(method, f"/tasks/{task['id']}{below}", **change(method, below), **condition("if-match", value))
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "If-Match"
     assert await ann.read(task) == task
 
 
@@ -180,9 +180,9 @@ async def test_a_malformed_if_match_is_400(ann: Caller, method, below, value):
 async def test_a_malformed_if_none_match_is_400(ann: Caller, value):
     task = await ann.task()
     for below in ("/tasks", "/tasks?limit=1", f"/tasks/{task['id']}", "/changes"):
-        answer = await ann("GET", below, **condition("if-none-match", value))
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == "If-None-Match"
+        response = await ann("GET", below, **condition("if-none-match", value))
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == "If-None-Match"
         assert (await ann("HEAD", below, **condition("if-none-match", value))).status == 400
 
 
@@ -222,9 +222,9 @@ async def test_of_racing_writers_with_the_same_condition_one_wins(ann: Caller):
         )
         for n in range(20)
     ]
-    answers = await asyncio.gather(*writes)
-    assert sorted(answer.status for answer in answers) == [200] + [412] * 19
-    winner = next(answer.json() for answer in answers if answer.status == 200)
+    responses = await asyncio.gather(*writes)
+    assert sorted(response.status for response in responses) == [200] + [412] * 19
+    winner = next(response.json() for response in responses if response.status == 200)
     assert await ann.read(task) == winner
 
 
@@ -247,11 +247,11 @@ async def test_of_racing_writers_with_the_same_condition_one_wins(ann: Caller):
 async def test_a_task_is_304_if_the_client_has_it(ann: Caller, value, status):
     task = await ann.task()
     for method in ("GET", "HEAD"):
-        answer = await ann(method, f"/tasks/{task['id']}", **condition("if-none-match", about(task, value)))
-        assert answer.status == status
-        assert answer.header("etag") == about(task, '"{now}"')
-        assert answer.header("cache-control") == "private, no-cache"
-        assert status == 200 or answer.body == b""
+        response = await ann(method, f"/tasks/{task['id']}", **condition("if-none-match", about(task, value)))
+        assert response.status == status
+        assert response.header("etag") == about(task, '"{now}"')
+        assert response.header("cache-control") == "private, no-cache"
+        assert status == 200 or response.body == b""
 
 
 @pytest.mark.parametrize("below", PAGES)
@@ -262,9 +262,9 @@ async def test_a_list_is_304_until_the_user_writes_something(ann: Caller, below:
         assert etag.startswith('W/"')
         assert etag == (await ann("HEAD", below)).header("etag")
         for value in (etag, etag.removeprefix("W/"), f'"x", {etag}', f'{etag}, "y"', "*"):
-            answer = await ann("GET", below, **condition("if-none-match", value))
-            assert (answer.status, answer.body, answer.header("etag")) == (304, b"", etag)
-            assert answer.header("link") is None
+            response = await ann("GET", below, **condition("if-none-match", value))
+            assert (response.status, response.body, response.header("etag")) == (304, b"", etag)
+            assert response.header("link") is None
         await ann("PATCH", f"/tasks/{task['id']}/complete")
         changed = await ann("GET", below, **condition("if-none-match", etag))
         assert changed.status == 200
@@ -285,9 +285,9 @@ async def test_a_lists_etag_differs_from_user_to_user(ann: Caller, bob: Caller):
     await bob.task()
     etags = [(await user("GET", "/tasks")).header("etag") for user in (ann, bob)]
     assert etags[0] != etags[1]
-    answer = await bob("GET", "/tasks", **condition("if-none-match", etags[0]))
-    assert answer.status == 200
-    assert len(answer.json()) == 1
+    response = await bob("GET", "/tasks", **condition("if-none-match", etags[0]))
+    assert response.status == 200
+    assert len(response.json()) == 1
 
 
 async def test_no_forged_validator_brings_an_empty_list(ann: Caller):
@@ -298,16 +298,16 @@ async def test_no_forged_validator_brings_an_empty_list(ann: Caller):
     numbers = [0, 1, counter - 1, counter + 1, f"0{counter}", f"{counter}.", "9" * 16, "9" * 40, -counter, ""]
     forged = [f'{stem}.{number}"' for number in numbers]
     for value in [*forged, ", ".join(forged)]:
-        answer = await ann("GET", "/tasks", **condition("if-none-match", value))
-        assert answer.status == 200
-        assert len(answer.json()) == 3
+        response = await ann("GET", "/tasks", **condition("if-none-match", value))
+        assert response.status == 200
+        assert len(response.json()) == 3
     assert (await ann("GET", "/tasks", **condition("if-none-match", ", ".join([*forged, etag])))).status == 304
 
 
 async def test_a_client_may_build_a_tasks_etag_from_its_revision(ann: Caller):
     task = (await ann.list())[:0] or [await ann.task()]
-    answer = await ann("DELETE", f"/tasks/{task[0]['id']}", **condition("if-match", f'"{task[0]["revision"]}"'))
-    assert answer.status == 204
+    response = await ann("DELETE", f"/tasks/{task[0]['id']}", **condition("if-match", f'"{task[0]["revision"]}"'))
+    assert response.status == 204
 
 
 async def test_every_2xx_that_carries_a_task_carries_its_etag_and_changes_has_none(ann: Caller):
@@ -318,8 +318,8 @@ async def test_every_2xx_that_carries_a_task_carries_its_etag_and_changes_has_no
         ("PATCH", "", {"json": {"title": "b"}}),
         ("PATCH", "/complete", {}),
     ]:
-        answer = await ann(method, f"/tasks/{task['id']}{below}", **how)
-        assert answer.header("etag") == f'"{answer.json()["revision"]}"'
+        response = await ann(method, f"/tasks/{task['id']}{below}", **how)
+        assert response.header("etag") == f'"{response.json()["revision"]}"'
     assert (await ann("GET", "/changes")).header("etag") is None
     assert (await ann("GET", "/changes", **condition("if-none-match", "*"))).status == 200
 
@@ -345,10 +345,10 @@ async def test_nothing_of_a_lost_life_of_the_data_fits_the_new_one():
             assert (await ann("GET", f"/changes?since={then['revision']}")).status == 410
 
 
-# Cache-Control: the contract tests look at it on every answer; here is the table itself.
+# Cache-Control: the contract tests look at it on every response; here is the table itself.
 
 
-async def test_answers_may_be_kept_by_nobody_else_and_errors_by_nobody(api: Api, ann: Caller):
+async def test_responses_may_be_kept_by_nobody_else_and_errors_by_nobody(api: Api, ann: Caller):
     task = await ann.task()
     for method, below, status in [
         ("GET", "/tasks", 200),
@@ -364,7 +364,7 @@ async def test_answers_may_be_kept_by_nobody_else_and_errors_by_nobody(api: Api,
         ("DELETE", "/tasks", 405),
         ("GET", "/changes?since=99", 410),
     ]:
-        answer = await ann(method, below)
-        assert answer.status == status
-        assert answer.all("cache-control") == ["private, no-cache" if status < 400 else "no-store"]
+        response = await ann(method, below)
+        assert response.status == status
+        assert response.all("cache-control") == ["private, no-cache" if status < 400 else "no-store"]
     assert (await api.request("GET", ann.path + "/tasks")).all("cache-control") == ["no-store"]

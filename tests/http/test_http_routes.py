@@ -163,7 +163,7 @@ def exchanges(draw: st.DrawFn) -> tuple[str, str, str, bytes]:
 
 
 @given(st.lists(exchanges(), min_size=1, max_size=8), st.sampled_from(["", "/todo", "/api", "/v1/a b"]))
-async def test_with_and_without_the_table_the_answers_are_the_same_bytes(
+async def test_with_and_without_the_table_the_responses_are_the_same_bytes(
     sent: list[tuple[str, str, str, bytes]], mount: str
 ):
     exchange = [("POST", "/api/me/tasks", "me", b'{"title": "first"}'), *sent]
@@ -171,12 +171,12 @@ async def test_with_and_without_the_table_the_answers_are_the_same_bytes(
         if "/events" in target or "/metrics" in target:
             continue  # a stream does not end, and numbers are never the same
         with_table, without = [
-            await answer_of(api, mount, method, target, api.token(user), body, number) for api in PAIR
+            await response_of(api, mount, method, target, api.token(user), body, number) for api in PAIR
         ]
         assert with_table == without, (method, target)
 
 
-async def answer_of(api: Api, mount: str, method: str, target: str, token: str, body: bytes, number: int) -> Any:
+async def response_of(api: Api, mount: str, method: str, target: str, token: str, body: bytes, number: int) -> Any:
     """What the application sends, message by message."""
     raw, _, query = target.encode("latin-1").partition(b"?")
     below = quote(mount).encode()

@@ -1,7 +1,7 @@
 """The same through a real server and socket: which bytes the server refuses, and what it hands to the application.
 
 Whatever is sent, in one packet or in several, the log stays without an error and the next request is answered: on the
-same connection, or on a new one where the answer says that it closes.
+same connection, or on a new one where the response says that it closes.
 """
 
 import asyncio
@@ -33,15 +33,15 @@ def read_by_pages() -> Iterator[Api]:
 HEALTH = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Return the status and the whole of the next answer; EOFError if there is none."""
+async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return the status and the whole of the next response; EOFError if there is none."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     return int(head[9:12]), head + await reader.readexactly(length)
 
 
-async def send(api: Api, *packets: bytes, answers: int) -> list[tuple[int, bytes]]:
-    """Send bytes and return status and whole of so many answers, having seen that one more request is answered."""
+async def send(api: Api, *packets: bytes, responses: int) -> list[tuple[int, bytes]]:
+    """Send bytes and return status and whole of so many responses, having seen that one more request is answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", api.bare.port)
     received = []
     try:
@@ -49,15 +49,15 @@ async def send(api: Api, *packets: bytes, answers: int) -> list[tuple[int, bytes
             writer.write(packet)
             await writer.drain()
             await asyncio.sleep(0.01 if packet is not packets[-1] else 0)
-        for _ in range(answers):
-            received.append(await read_answer(reader))  # noqa: PERF401  what came before an end is kept
+        for _ in range(responses):
+            received.append(await read_response(reader))  # noqa: PERF401  what came before an end is kept
         if b"connection: close" in received[-1][1].lower():
-            assert await asyncio.wait_for(reader.read(), 10) == b"", "an answer after the last one"
+            assert await asyncio.wait_for(reader.read(), 10) == b"", "a response after the last one"
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", api.bare.port)
         writer.write(HEALTH)
-        status, answer = await read_answer(reader)
-        assert (status, answer[-17:]) == (200, b'{"status":"live"}')
+        status, response = await read_response(reader)
+        assert (status, response[-17:]) == (200, b'{"status":"live"}')
     finally:
         writer.close()
     return received
@@ -200,8 +200,8 @@ HANDED_UP = {
 }
 
 
-def sentence(answer: bytes) -> bytes:
-    return answer.partition(b"\r\n\r\n")[2]
+def sentence(response: bytes) -> bytes:
+    return response.partition(b"\r\n\r\n")[2]
 
 
 @pytest.mark.parametrize("what", REFUSED_BELOW)
@@ -209,10 +209,10 @@ async def test_bytes_that_are_not_http_get_a_400_and_do_nothing(served: Api, wha
     ann = served.user()
     request = REFUSED_BELOW[what].replace(b"TOKEN", ann.token.encode())
     for way, packets in cut(request, request.find(b"\r\n\r\n") + 4):
-        answers = await send(served, *packets, answers=1)
-        assert [status for status, _ in answers] == [400], way
-        assert ann.token.encode() not in answers[0][1]
-        assert b'"code":"invalid"' in sentence(answers[0][1])
+        responses = await send(served, *packets, responses=1)
+        assert [status for status, _ in responses] == [400], way
+        assert ann.token.encode() not in responses[0][1]
+        assert b'"code":"invalid"' in sentence(responses[0][1])
     assert await ann.list() == []
 
 
@@ -221,9 +221,9 @@ async def test_more_than_16_kib_that_is_no_content_gets_a_431_and_does_nothing(s
     ann = served.user()
     request = TOO_LARGE[what].replace(b"TOKEN", ann.token.encode())
     for way, packets in cut(request, 10_000):
-        answers = await send(served, *packets, answers=1)
-        assert [status for status, _ in answers] == [431], way
-        assert b'"code":"too_large"' in sentence(answers[0][1])
+        responses = await send(served, *packets, responses=1)
+        assert [status for status, _ in responses] == [431], way
+        assert b'"code":"too_large"' in sentence(responses[0][1])
     assert await ann.list() == []
 
 
@@ -241,12 +241,12 @@ async def test_a_refusal_of_head_has_no_body_and_says_on_what_it_depends(
 ):
     reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
     writer.write(method + b" /api/me/tasks" + rest)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    response = await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    assert answer.startswith(b"HTTP/1.1 %d " % status)
-    assert b"\r\nvary: accept-encoding\r\n" in answer.lower()
-    assert (b"\r\nx-request-id: same\r\n" in answer.lower()) is (status == 400)
-    assert bool(sentence(answer)) is (method == b"GET")
+    assert response.startswith(b"HTTP/1.1 %d " % status)
+    assert b"\r\nvary: accept-encoding\r\n" in response.lower()
+    assert (b"\r\nx-request-id: same\r\n" in response.lower()) is (status == 400)
+    assert bool(sentence(response)) is (method == b"GET")
 
 
 LONG = b"X-A: " + b"a" * 17_000 + b"\r\n"
@@ -267,27 +267,27 @@ ORIGIN = b"Origin: https://app.test\r\n"
 @pytest.mark.parametrize("size", [1 << 20, 16_400, 4_099])
 async def test_a_page_may_read_that_its_headers_are_too_long(read_by_pages: Api, request_: bytes, size: int):
     packets = [request_[at : at + size] for at in range(0, len(request_), size)]
-    ((status, answer),) = await send(read_by_pages, *packets, answers=1)
+    ((status, response),) = await send(read_by_pages, *packets, responses=1)
     assert status == 431
-    assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in answer.lower()
-    assert b"\r\nvary: origin, accept-encoding\r\n" in answer.lower()
+    assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in response.lower()
+    assert b"\r\nvary: origin, accept-encoding\r\n" in response.lower()
 
 
 @pytest.mark.parametrize("end", [b"Origin: https://evil.test\r\n\r\n", b"\r\nOrigin: https://app.test\r\n\r\n", b""])
 async def test_no_other_page_may(read_by_pages: Api, end: bytes):
-    ((status, answer),) = await send(read_by_pages, LIST + LONG + end, answers=1)
+    ((status, response),) = await send(read_by_pages, LIST + LONG + end, responses=1)
     assert status == 431
-    assert b"access-control" not in answer.lower()
+    assert b"access-control" not in response.lower()
 
 
 @pytest.mark.parametrize("what", HANDED_UP)
-async def test_whatever_is_http_gets_the_answer_of_the_service(served: Api, what: str):
+async def test_whatever_is_http_gets_the_response_of_the_service(served: Api, what: str):
     request, statuses = HANDED_UP[what]
     request = request.replace(b"TOKEN", served.user().token.encode())
     for way, packets in cut(request, request.find(b"\r\n\r\n") + 4):
-        answers = await send(served, *packets, answers=len(statuses))
-        assert [status for status, _ in answers] == statuses, way
-        assert all(b"x-request-id" in answer.lower() for status, answer in answers if status != 100)
+        responses = await send(served, *packets, responses=len(statuses))
+        assert [status for status, _ in responses] == statuses, way
+        assert all(b"x-request-id" in response.lower() for status, response in responses if status != 100)
 
 
 @pytest.mark.parametrize("what", UPGRADES)
@@ -295,8 +295,10 @@ async def test_a_request_body_survives_an_upgrade_header(served: Api, what: str)
     head, body = UPGRADES[what]
     for way, packets in cut(head + body, len(head)):
         ann = served.user()
-        answers = await send(served, *[packet.replace(b"TOKEN", ann.token.encode()) for packet in packets], answers=1)
-        assert [status for status, _ in answers] == [201], way
+        responses = await send(
+            served, *[packet.replace(b"TOKEN", ann.token.encode()) for packet in packets], responses=1
+        )
+        assert [status for status, _ in responses] == [201], way
         assert await ann.titles() == ["x"]
 
 
@@ -304,7 +306,7 @@ async def test_a_request_body_survives_an_upgrade_header(served: Api, what: str)
 async def test_a_body_that_looks_like_a_request_is_not_answered_as_one(served: Api, framing: str):
     head, body = SMUGGLED[framing]
     for packets in ([head + body], [head, body]):
-        ((status, _),) = await send(served, *packets, answers=1)
+        ((status, _),) = await send(served, *packets, responses=1)
         assert status == 405
 
 
@@ -323,7 +325,7 @@ async def test_completing_a_task_with_a_body_sets_it_whatever_the_headers_wish(
     else:
         head, body = head + CHUNKED + b"\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     for packets in ([head + body], [head, body]):
-        ((status, _),) = await send(served, *packets, answers=1)
+        ((status, _),) = await send(served, *packets, responses=1)
         assert status == 200
         assert await ann.read(task) == task
 
@@ -339,7 +341,7 @@ async def test_head_keeps_the_connection_and_the_log_as_they_are(served: Api, pa
     length = int(heads[1].split(b"content-length: ")[1].split(b"\r\n")[0])
     assert len(await reader.readexactly(length)) == length
     writer.write(HEALTH)
-    assert (await read_answer(reader))[0] == 200
+    assert (await read_response(reader))[0] == 200
     writer.close()
     assert heads[0].split(b"\r\n")[0] == heads[1].split(b"\r\n")[0]
     assert b"content-length: %d\r\n" % length in heads[0]
@@ -352,7 +354,7 @@ async def test_hostile_requests_get_the_same_statuses_through_a_socket(served: A
     requests = list(Forge(SEED + 2).all(ann, task["id"]))
     for some in range(0, len(requests), 20):
         batch = requests[some : some + 20]
-        answers = await asyncio.gather(*(served.request(one.method, one.target, **one.how) for one in batch))
-        for request, answer in zip(batch, answers, strict=True):
-            assert answer.status == request.status, f"TODO_TEST_SEED={SEED} {request.what}: {answer}"
+        responses = await asyncio.gather(*(served.request(one.method, one.target, **one.how) for one in batch))
+        for request, response in zip(batch, responses, strict=True):
+            assert response.status == request.status, f"TODO_TEST_SEED={SEED} {request.what}: {response}"
     assert await ann.state() == state

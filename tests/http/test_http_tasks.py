@@ -6,7 +6,7 @@ from unicodedata import category
 
 import pytest
 from apis import Api, Caller, in_memory
-from client import Answer
+from client import Response
 
 from support.clock import FakeClock
 from todo_domain.owner import LARGEST_ID
@@ -60,10 +60,10 @@ async def write(user: Caller, method: str, body: object):
 
 async def assert_refused(user: Caller, method: str, body: object, field: str):
     state = await user.state() if method == "POST" else None
-    answer = await write(user, method, body)
-    assert answer.status == 400, answer
-    assert answer.json()["code"] == "invalid"
-    assert answer.json()["fields"][0]["field"] == field
+    response = await write(user, method, body)
+    assert response.status == 400, response
+    assert response.json()["code"] == "invalid"
+    assert response.json()["fields"][0]["field"] == field
     if state is not None:
         assert await user.state() == state
     else:
@@ -75,9 +75,9 @@ async def assert_refused(user: Caller, method: str, body: object, field: str):
 
 @pytest.mark.parametrize("method", WRITES)
 async def test_every_settable_member_is_kept(ann: Caller, method: str):
-    answer = await write(ann, method, SETTABLE)
-    assert answer.status in {200, 201}
-    task = answer.json()
+    response = await write(ann, method, SETTABLE)
+    assert response.status in {200, 201}
+    task = response.json()
     assert task | SETTABLE == task
     assert task["completed_at"] == task["updated_at"]
     assert await ann.read(task) == task
@@ -104,8 +104,8 @@ async def test_an_unknown_member_is_refused_even_as_null(ann: Caller, method: st
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_null_for_what_the_service_gives_counts_as_absent(ann: Caller, method: str):
-    answer = await write(ann, method, dict.fromkeys(GIVEN_BY_THE_SERVICE) | {"title": "y"})
-    assert (answer.status, answer.json()["title"]) == (201 if method == "POST" else 200, "y")
+    response = await write(ann, method, dict.fromkeys(GIVEN_BY_THE_SERVICE) | {"title": "y"})
+    assert (response.status, response.json()["title"]) == (201 if method == "POST" else 200, "y")
     for name in GIVEN_BY_THE_SERVICE:
         await assert_refused(ann, method, dict.fromkeys(GIVEN_BY_THE_SERVICE) | {"title": "y", name: "x"}, name)
 
@@ -149,8 +149,8 @@ async def test_null_is_a_toggle_on_complete_and_no_object_elsewhere(ann: Caller,
     task = await ann.task()
     sent = {"body": body, "headers": [("content-type", media_type)]}
     for completed in (True, False):
-        answer = await ann("PATCH", f"/tasks/{task['id']}/complete", **sent)
-        assert (answer.status, answer.json()["completed"]) == (200, completed)
+        response = await ann("PATCH", f"/tasks/{task['id']}/complete", **sent)
+        assert (response.status, response.json()["completed"]) == (200, completed)
     if media_type == "application/json":
         assert_not_an_object(await ann("POST", "/tasks", **sent))
         assert_not_an_object(await ann("PUT", f"/tasks/{task['id']}", **sent))
@@ -158,8 +158,11 @@ async def test_null_is_a_toggle_on_complete_and_no_object_elsewhere(ann: Caller,
     assert await ann.writes() == 3
 
 
-def assert_not_an_object(answer: Answer) -> None:
-    assert (answer.status, answer.json()["fields"]) == (400, [{"field": "body", "message": "must be a JSON object"}])
+def assert_not_an_object(response: Response) -> None:
+    assert (response.status, response.json()["fields"]) == (
+        400,
+        [{"field": "body", "message": "must be a JSON object"}],
+    )
 
 
 @pytest.mark.parametrize("body", [b"nul", b"NULL", b"nullnull", b"\xa0null", b"\x0bnull", b"\xef\xbb\xbfnull", b"[]",
@@ -167,8 +170,8 @@ def assert_not_an_object(answer: Answer) -> None:
 async def test_anything_else_but_an_object_is_refused_by_complete(ann: Caller, body: bytes):
     task = await ann.task()
     json = [("content-type", "application/json")]
-    answer = await ann("PATCH", f"/tasks/{task['id']}/complete", body=body, headers=json)
-    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "body")
+    response = await ann("PATCH", f"/tasks/{task['id']}/complete", body=body, headers=json)
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, "body")
     assert await ann.read(task) == task
 
 
@@ -181,9 +184,9 @@ async def test_a_null_without_a_media_type_is_415(ann: Caller):
 async def test_complete_is_as_strict(ann: Caller, value: object):
     task = await ann.task()
     for name in ("completed", "status"):
-        answer = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: value})
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == name
+        response = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: value})
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == name
     assert await ann.read(task) == task
 
 
@@ -192,9 +195,9 @@ async def test_complete_is_as_strict(ann: Caller, value: object):
 )
 async def test_complete_knows_status_and_completed_only(ann: Caller, name: str):
     task = await ann.task()
-    answer = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: SETTABLE.get(name, 1)})
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == name
+    response = await ann("PATCH", f"/tasks/{task['id']}/complete", json={name: SETTABLE.get(name, 1)})
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == name
 
 
 DEFAULTS = {"description": None, "due_date": None, "priority": "none", "tags": []}
@@ -205,9 +208,9 @@ DEFAULTS = {"description": None, "due_date": None, "priority": "none", "tags": [
 async def test_null_stands_for_the_default_of_a_member(ann: Caller, method: str, name: str):
     task = await ann.task(**{name: SETTABLE[name]})
     target = "/tasks" if method == "POST" else f"/tasks/{task['id']}"
-    answer = await ann(method, target, json={"title": "x", name: None})
-    assert answer.status in {200, 201}
-    assert answer.json()[name] == DEFAULTS[name]
+    response = await ann(method, target, json={"title": "x", name: None})
+    assert response.status in {200, 201}
+    assert response.json()[name] == DEFAULTS[name]
 
 
 @pytest.mark.parametrize("twins", [{"status": None}, {"completed": None}, {"status": None, "completed": True}], ids=str)
@@ -259,9 +262,9 @@ async def test_a_member_given_twice_is_refused_at_any_depth(ann: Caller, body: b
     task = await ann.task()
     headers = [("content-type", "application/json")]
     for method, below in [("POST", "/tasks"), ("PUT", f"/tasks/{task['id']}"), ("PATCH", f"/tasks/{task['id']}")]:
-        answer = await ann(method, below, body=body, headers=headers)
-        assert answer.status == 400
-        assert answer.json()["fields"] == [{"field": field, "message": "is given twice"}]
+        response = await ann(method, below, body=body, headers=headers)
+        assert response.status == 400
+        assert response.json()["fields"] == [{"field": field, "message": "is given twice"}]
     assert await ann.list() == [task]
 
 
@@ -292,9 +295,9 @@ async def test_a_body_that_is_no_json_object_is_refused_as_a_whole(ann: Caller, 
         ("PATCH", f"/{task['id']}"),
         ("PATCH", f"/{task['id']}/complete"),
     ]:
-        answer = await ann(method, "/tasks" + below, body=body, headers=headers)
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == "body"
+        response = await ann(method, "/tasks" + below, body=body, headers=headers)
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == "body"
     assert await ann.state() == state
 
 
@@ -307,16 +310,16 @@ async def test_a_body_that_is_no_json_object_is_refused_as_a_whole(ann: Caller, 
 @pytest.mark.parametrize("body", [None, b"", [b""], []], ids=repr)
 async def test_an_empty_body_is_no_body_whatever_its_type(ann: Caller, method: str, headers, body):
     task = await ann.task()
-    answer = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", headers=headers, body=body)
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] == "body"
+    response = await ann(method, "/tasks" if method == "POST" else f"/tasks/{task['id']}", headers=headers, body=body)
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] == "body"
 
 
 async def test_a_body_in_pieces_is_a_body(ann: Caller):
     body = json.dumps({"title": "Grüße 😀"}, ensure_ascii=False).encode()
     headers = [("content-type", "application/json")]
-    answer = await ann("POST", "/tasks", body=[body[i : i + 1] for i in range(len(body))], headers=headers)
-    assert (answer.status, answer.json()["title"]) == (201, "Grüße 😀")
+    response = await ann("POST", "/tasks", body=[body[i : i + 1] for i in range(len(body))], headers=headers)
+    assert (response.status, response.json()["title"]) == (201, "Grüße 😀")
 
 
 # Text.
@@ -440,9 +443,9 @@ async def test_tags_that_only_look_alike_are_two(ann: Caller, tags):
 @pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize(("status", "completed"), [("complete", False), ("incomplete", True)])
 async def test_twins_that_contradict_each_other_are_refused(ann: Caller, method: str, status: str, completed: bool):
-    answer = await write(ann, method, {"title": "x", "status": status, "completed": completed})
-    assert answer.status == 400
-    assert answer.json()["fields"][0]["field"] in {"status", "completed"}
+    response = await write(ann, method, {"title": "x", "status": status, "completed": completed})
+    assert response.status == 400
+    assert response.json()["fields"][0]["field"] in {"status", "completed"}
 
 
 @pytest.mark.parametrize(
@@ -470,25 +473,25 @@ async def test_a_task_put_back_with_one_twin_changed_means_that_change(ann: Call
         flip = {
             name: completed if name == "completed" else ("complete" if completed else "incomplete") for name in flip
         }
-        answer = await ann("PUT", f"/tasks/{task['id']}", json=task | flip)
-        assert answer.status == 200
-        assert answer.json()["completed"] is completed
-        task = answer.json()
+        response = await ann("PUT", f"/tasks/{task['id']}", json=task | flip)
+        assert response.status == 200
+        assert response.json()["completed"] is completed
+        task = response.json()
 
 
 async def test_a_task_put_back_as_it_was_changes_nothing(ann: Caller):
     task = await ann.task(completed=True, description="x")
-    answer = await ann("PUT", f"/tasks/{task['id']}", json=task)
-    assert (answer.status, answer.json()) == (200, task)
+    response = await ann("PUT", f"/tasks/{task['id']}", json=task)
+    assert (response.status, response.json()) == (200, task)
 
 
 @pytest.mark.parametrize("revision", ["2", 2.0, True, [2], {"a": 2}], ids=repr)
 async def test_a_revision_in_a_put_is_an_integer(ann: Caller, revision):
     task = await ann.task()
     for change in ({"title": "Buy milk"}, {"completed": True}, {}):
-        answer = await ann("PUT", f"/tasks/{task['id']}", json=task | change | {"revision": revision})
-        assert answer.status == 400
-        assert answer.json()["fields"][0]["field"] == "revision"
+        response = await ann("PUT", f"/tasks/{task['id']}", json=task | change | {"revision": revision})
+        assert response.status == 400
+        assert response.json()["fields"][0]["field"] == "revision"
     assert await ann.read(task) == task
 
 
@@ -498,9 +501,9 @@ async def test_a_task_put_back_after_it_was_changed_is_412_with_the_current_task
     read = await ann.task(tags=["home"])
     task = (await ann("PATCH", f"/tasks/{read['id']}", json={"priority": "high"})).json()
     revision = 0 if behind == "all of it" else task["revision"] - behind
-    answer = await ann("PUT", f"/tasks/{task['id']}", json={**read, **flip, "revision": revision})
-    assert (answer.status, answer.json()["code"], answer.json()["current"]) == (412, "stale", task)
-    assert answer.header("etag") == f'"{task["revision"]}"'
+    response = await ann("PUT", f"/tasks/{task['id']}", json={**read, **flip, "revision": revision})
+    assert (response.status, response.json()["code"], response.json()["current"]) == (412, "stale", task)
+    assert response.header("etag") == f'"{task["revision"]}"'
     assert await ann.read(task) == task
 
 
@@ -520,8 +523,8 @@ async def test_an_if_match_and_a_revision_must_both_hold(ann: Caller):
     now, other = task["revision"], task["revision"] - 1
     for header, revision in ((now, other), (other, now)):
         how = {"headers": [("if-match", f'"{header}"')]}
-        answer = await ann("PUT", f"/tasks/{task['id']}", json={"title": "y", "revision": revision}, **how)
-        assert answer.status == 412
+        response = await ann("PUT", f"/tasks/{task['id']}", json={"title": "y", "revision": revision}, **how)
+        assert response.status == 412
     how = {"headers": [("if-match", f'"{now}"')]}
     assert (await ann("PUT", f"/tasks/{task['id']}", json={"title": "y", "revision": now}, **how)).status == 200
 
@@ -529,8 +532,8 @@ async def test_an_if_match_and_a_revision_must_both_hold(ann: Caller):
 async def test_null_for_what_a_put_cannot_set_is_as_if_it_were_not_there(ann: Caller):
     task = await ann.task()
     nothing = dict.fromkeys(GIVEN_BY_THE_SERVICE)
-    answer = await ann("PUT", f"/tasks/{task['id']}", json=nothing | {"title": "y"})
-    assert (answer.status, answer.json()["title"]) == (200, "y")
+    response = await ann("PUT", f"/tasks/{task['id']}", json=nothing | {"title": "y"})
+    assert (response.status, response.json()["title"]) == (200, "y")
     twins = nothing | {"status": "complete", "completed": False}
     assert (await ann("PUT", f"/tasks/{task['id']}", json=twins)).status == 400
 
@@ -552,11 +555,11 @@ async def test_only_a_put_may_carry_contradicting_twins(ann: Caller):
 async def test_a_put_ignores_what_it_cannot_set(ann: Caller, name: str, value):
     task = await ann.task()
     body = json.dumps({"title": "Buy milk", name: value}).replace("Infinity", "1e400")
-    answer = await ann(
+    response = await ann(
         "PUT", f"/tasks/{task['id']}", body=body.encode(), headers=[("content-type", "application/json")]
     )
-    assert answer.status == 200
-    now = answer.json()
+    assert response.status == 200
+    now = response.json()
     assert now == task | {"title": "Buy milk", "revision": task["revision"] + 1, "updated_at": now["updated_at"]}
 
 
@@ -569,9 +572,9 @@ async def test_a_put_carries_its_own_id_and_user_or_none(ann: Caller, bob: Calle
     ]
     wrong += [("user_id", value) for value in (bob.id, "", "me", ann.id.upper(), ann.id + " ", 1, [ann.id], "\ud800")]
     for name, value in wrong:
-        answer = await ann("PUT", below, json={"title": "b", name: value})
-        assert answer.status == 400, (name, value)
-        assert answer.json()["fields"][0]["field"] == name
+        response = await ann("PUT", below, json={"title": "b", name: value})
+        assert response.status == 400, (name, value)
+        assert response.json()["fields"][0]["field"] == name
     assert (await ann.read(task))["title"] == "a"
 
 
@@ -579,9 +582,9 @@ async def test_a_put_without_a_settable_member_is_refused(ann: Caller):
     task = await ann.task()
     ignored = {name: task[name] for name in GIVEN_BY_THE_SERVICE}
     for body in ({}, ignored, {"revision": task["revision"]}, {"id": task["id"]}):
-        answer = await ann("PUT", f"/tasks/{task['id']}", json=body)
-        assert answer.status == 400
-        assert answer.json()["fields"]
+        response = await ann("PUT", f"/tasks/{task['id']}", json=body)
+        assert response.status == 400
+        assert response.json()["fields"]
     assert await ann.read(task) == task
 
 
@@ -661,15 +664,15 @@ async def test_a_path_id_is_a_plain_decimal_spelt_one_way(ann: Caller, spelling:
         ("HEAD", ""),
     ]:
         how = {"json": {"title": "x"}} if method in {"PUT", "PATCH"} and not below else {}
-        answer = await ann(method, f"/tasks/{spelling}{below}", **how)
-        assert answer.status == 400
+        response = await ann(method, f"/tasks/{spelling}{below}", **how)
+        assert response.status == 400
         if method != "HEAD":
-            assert answer.json()["fields"][0]["field"] == "id"
+            assert response.json()["fields"][0]["field"] == "id"
     assert await ann.state() == state
 
 
 @pytest.mark.parametrize("number", [LARGEST_ID, LARGEST_ID - 1, 999_999_999_999_999])
 async def test_a_task_that_never_was_is_404(ann: Caller, number: int):
     for method, below in [("GET", ""), ("DELETE", ""), ("PATCH", "/complete")]:
-        answer = await ann(method, f"/tasks/{number}{below}")
-        assert (answer.status, answer.json()["code"]) == (404, "not_found")
+        response = await ann(method, f"/tasks/{number}{below}")
+        assert (response.status, response.json()["code"]) == (404, "not_found")

@@ -79,8 +79,8 @@ async def test_ones_own_place_is_open_by_name_and_as_me(ann: Caller, name: str):
         if name == "discard_task":
             await ann("DELETE", f"/tasks/{task['id']}")
         method, target, how = good_request(name, user, task["id"], ann)
-        answer = await ann.api.request(method, target, token=ann.token, **how)
-        assert answer.status in {200, 201, 204, 207}
+        response = await ann.api.request(method, target, token=ann.token, **how)
+        assert response.status in {200, 201, 204, 207}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -91,9 +91,9 @@ async def test_anothers_path_is_403_with_their_id_with_ones_own_and_with_none(an
         has_head = OPERATIONS[name][0] == "GET" and name != "stream_events"
         for method in {OPERATIONS[name][0], "HEAD" if has_head else OPERATIONS[name][0]}:
             _, target, how = good_request(name, bob.id, task_id, bob)
-            answer = await ann.api.request(method, target, token=ann.token, **how)
-            assert answer.status == 403
-            assert theirs["title"].encode() not in answer.body
+            response = await ann.api.request(method, target, token=ann.token, **how)
+            assert response.status == 403
+            assert theirs["title"].encode() not in response.body
     assert (await ann.state(), await bob.state()) == states
 
 
@@ -111,19 +111,19 @@ async def test_anothers_task_is_a_task_that_never_was_byte_for_byte(ann: Caller,
         [("if-none-match", "*")],
     ]
     for headers in conditions:
-        answers = []
+        responses = []
         for user in (ann.id, "me"):
             for task_id in (theirs["id"], NEVER_WAS):
                 method, target, how = good_request(name, user, task_id, ann)
-                answer = await ann.api.request(
+                response = await ann.api.request(
                     method, target, token=ann.token, headers=[*headers, ("x-request-id", "same")], **how
                 )
-                assert answer.status == 404
-                answers.append(
-                    (answer.status, [header for header in answer.headers if header[0] != "date"], answer.body)
+                assert response.status == 404
+                responses.append(
+                    (response.status, [header for header in response.headers if header[0] != "date"], response.body)
                 )
-        assert answers == answers[:1] * 4
-        assert b"secret" not in answers[0][2]
+        assert responses == responses[:1] * 4
+        assert b"secret" not in responses[0][2]
     assert await bob.state() == state
 
 
@@ -154,9 +154,9 @@ async def test_without_a_valid_token_it_is_401_whatever_else_is_wrong(api: Api, 
         bare = await api.request(method, target, **how)
         assert (bare.status, bare.header("www-authenticate")) == (401, 'Bearer realm="todo"')
         for token in ("x", "x.y.z", forged, api.token(ann.id, exp=1)):
-            answer = await api.request(method, target, token=token, **how)
-            assert answer.status == 401
-            assert answer.header("www-authenticate").startswith('Bearer realm="todo", error="invalid_token", error_')
+            response = await api.request(method, target, token=token, **how)
+            assert response.status == 401
+            assert response.header("www-authenticate").startswith('Bearer realm="todo", error="invalid_token", error_')
         twice = [*how.get("headers", []), ("authorization", f"Bearer {ann.token}")]
         assert (await api.request(method, target, token=ann.token, **how | {"headers": twice})).status == 401
     assert await ann.state() == state

@@ -77,9 +77,9 @@ async def test_every_line_about_a_request_names_it_and_the_callers_trace(api, wr
 async def test_requests_at_the_same_time_keep_apart(api, written):
     traces = {f"r{number}": f"{number + 1:032x}" for number in range(50)}
     await asyncio.gather(*(ask(api, name, *within(trace)) for name, trace in traces.items()))
-    told = [(line["request_id"], line["trace_id"]) for line in written()]
-    assert len(told) == 100
-    assert set(told) == set(traces.items())
+    logged = [(line["request_id"], line["trace_id"]) for line in written()]
+    assert len(logged) == 100
+    assert set(logged) == set(traces.items())
 
 
 async def test_nothing_that_a_client_sends_breaks_or_forges_a_line(api, written):

@@ -36,12 +36,12 @@ class Traced:
         self._client = InProcess(application(settings, store=store or MemoryTasks(), tracing=tracing))
 
     async def __call__(self, method, target, *, sub="ann", seconds=60, headers=(), **how):
-        """Send a request in a task of its own, as a server does; return the answer and the spans of it."""
+        """Send a request in a task of its own, as a server does; return the response and the spans of it."""
         self._spans.clear()
         token = jwt.encode({"sub": sub, "exp": int(time.time()) + seconds}, SECRET, "HS256")
         asking = self._client.request(method, target, token=token, headers=headers, **how)
-        answer = await asyncio.create_task(asking)
-        return answer, self.spans
+        response = await asyncio.create_task(asking)
+        return response, self.spans
 
     @property
     def spans(self):
@@ -66,8 +66,8 @@ def failing(error):
 
 async def test_a_request_is_a_span_named_by_its_route_and_a_call_of_the_store_a_child_named_by_its_operation(service):
     await service("POST", "/api/me/tasks", json={"title": "x"})
-    answer, (call, request) = await service("GET", "/api/me/tasks/1")
-    assert answer.status == 200
+    response, (call, request) = await service("GET", "/api/me/tasks/1")
+    assert response.status == 200
     assert (request.name, request.kind, request.parent) == (f"GET {TASK}", SpanKind.SERVER, None)
     assert request.attributes == {
         "http.request.method": "GET",
@@ -111,8 +111,8 @@ async def test_a_stream_and_a_wait_are_one_span_each_with_their_reads_as_childre
         (f"events?since={revision - 1}", {"page", "changes"}),
         (f"changes?since={revision}&wait=1", {"changes"}),
     ):
-        answer, (*calls, request) = await service("GET", f"/api/me/{below}", seconds=6)
-        assert answer.status == 200
+        response, (*calls, request) = await service("GET", f"/api/me/{below}", seconds=6)
+        assert response.status == 200
         assert request.name == f"GET /api/{{user_id}}/{below.partition('?')[0]}"
         assert request.status.status_code is StatusCode.UNSET
         assert {call.name for call in calls} == reads
@@ -167,8 +167,8 @@ async def test_head_is_told_as_head(service):
 
 
 async def test_a_refusal_is_no_error(service):
-    answer, (call, request) = await service("GET", "/api/me/tasks/999")
-    assert (answer.status, request.attributes["http.response.status_code"]) == (404, 404)
+    response, (call, request) = await service("GET", "/api/me/tasks/999")
+    assert (response.status, request.attributes["http.response.status_code"]) == (404, 404)
     for span in (call, request):
         assert span.status.status_code is StatusCode.UNSET
         assert "error.type" not in span.attributes
@@ -179,8 +179,8 @@ async def test_a_refusal_is_no_error(service):
     [(Unavailable("secret.example is away"), 503, "unavailable"), (KeyError("secret title"), 500, "KeyError")],
 )
 async def test_an_outage_and_a_bug_are_errors_of_both_spans_and_quote_nothing(error, status, kind):
-    answer, (call, request) = await Traced(failing(error))("GET", "/api/me/tasks/1")
-    assert answer.status == status
+    response, (call, request) = await Traced(failing(error))("GET", "/api/me/tasks/1")
+    assert response.status == status
     assert call.attributes["error.type"] == kind
     assert request.attributes["error.type"] == str(status)
     for span in (call, request):
@@ -189,7 +189,7 @@ async def test_an_outage_and_a_bug_are_errors_of_both_spans_and_quote_nothing(er
         assert "secret" not in span.to_json()
 
 
-async def test_an_answer_that_breaks_off_is_an_error_named_by_its_exception():
+async def test_a_response_that_breaks_off_is_an_error_named_by_its_exception():
     spans = InMemorySpanExporter()
 
     async def breaking_off(_, __, send):
@@ -214,7 +214,7 @@ async def test_a_call_that_is_cancelled_ends_its_spans():
 
 async def test_no_span_holds_anything_of_a_user_a_task_a_token_or_a_client(service):
     private = {"sub": "secret-user", "headers": [("host", "secret-host"), ("tracestate", "secret=1")]}
-    told = []
+    logged = []
     for method, target, how in (
         ("POST", "/api/secret-user/tasks", {"json": {"title": "secret title", "tags": ["secret-tag"]}}),
         ("GET", "/api/secret-user/tasks?q=secret&tag=secret-tag", {}),
@@ -223,9 +223,9 @@ async def test_no_span_holds_anything_of_a_user_a_task_a_token_or_a_client(servi
         ("GET", "/secret/path?secret=1", {}),
     ):
         _, spans = await service(method, target, **private, **how)
-        told += [span.to_json() for span in spans]
-    assert len(told) == 8
-    for text in told:
+        logged += [span.to_json() for span in spans]
+    assert len(logged) == 8
+    for text in logged:
         assert not [word for word in ("secret", "424242", "eyJ", "50000", "127.0.0.1:") if word in text]
         named = json.loads(text)["resource"]["attributes"]
         assert named.pop("service.instance.id")
@@ -240,27 +240,27 @@ async def test_no_span_holds_anything_of_a_user_a_task_a_token_or_a_client(servi
 
 async def test_what_machines_ask_for_every_few_seconds_makes_no_spans(service):
     for path in ("/health/live", "/health/ready", "/metrics"):
-        answer, spans = await service("GET", path)
-        assert (answer.status, spans) == (200, ())
+        response, spans = await service("GET", path)
+        assert (response.status, spans) == (200, ())
 
 
 async def test_log_lines_name_the_current_span():
-    told = []
+    logged = []
 
     class Telling(MemoryTasks):
         async def get(self, *_, **__):
-            told.append(served())
+            logged.append(served())
             raise ZeroDivisionError
 
     service = Traced(Telling())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("todo.http"), "error", lambda *_, **__: told.append(served()))
+        patch.setattr(logging.getLogger("todo.http"), "error", lambda *_, **__: logged.append(served()))
         _, (call, request) = await service("GET", "/api/me/tasks/1")
     spans = [(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in (call, request)]
-    assert [(line["trace_id"], line["span_id"]) for line in told] == spans
+    assert [(line["trace_id"], line["span_id"]) for line in logged] == spans
 
 
-async def test_what_is_logged_after_the_answer_names_the_requests_span(service):
+async def test_what_is_logged_after_the_response_names_the_requests_span(service):
     line = {}
 
     async def ask():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from apis import Caller, Serve, in_memory
-from client import Answer, follow
+from client import Response, follow
 
 from support.clock import FakeClock
 
@@ -15,15 +15,15 @@ UID = "0199c3a8-5d1e-7c4f-9b0a-3f7d2c11e8aa"
 
 async def named(caller: Caller, uid: str = UID) -> dict[str, Any]:
     """Create a task under a uid."""
-    answer = await caller("PUT", f"/tasks/{uid}", json={"title": "Buy milk", "tags": ["home"], "extra": {"a": 1}})
-    assert answer.status == 201
-    return answer.json()
+    response = await caller("PUT", f"/tasks/{uid}", json={"title": "Buy milk", "tags": ["home"], "extra": {"a": 1}})
+    assert response.status == 201
+    return response.json()
 
 
 async def trash(caller: Caller, query: str = "") -> list[dict[str, Any]]:
-    answer = await caller("GET", "/trash" + query)
-    assert answer.status == 200
-    return answer.json()
+    response = await caller("GET", "/trash" + query)
+    assert response.status == 200
+    return response.json()
 
 
 async def deleted(caller: Caller, count: int) -> list[dict[str, Any]]:
@@ -42,13 +42,13 @@ async def test_a_deleted_task_is_in_the_trash_with_the_times_of_its_deletion_and
     assert await trash(ann) == []
     task = await named(ann)
     assert (await ann("DELETE", f"/tasks/{UID}")).status == 204
-    answer = await ann("GET", "/trash")
-    (found,) = answer.json()
+    response = await ann("GET", "/trash")
+    (found,) = response.json()
     assert list(found) == [*task, "deleted_at", "expires_at"]
     assert {name: found[name] for name in task} == task | {"revision": task["revision"] + 1}
     assert instant(found["expires_at"]) - instant(found["deleted_at"]) == timedelta(days=30)
-    assert answer.header("etag") is None
-    assert answer.header("vary") == "Accept-Encoding"
+    assert response.header("etag") is None
+    assert response.header("vary") == "Accept-Encoding"
     assert await ann.list() == []
 
 
@@ -56,11 +56,11 @@ async def test_a_deleted_task_is_in_the_trash_with_the_times_of_its_deletion_and
 async def test_a_restored_task_is_the_same_at_a_new_revision(ann: Caller, by_uid: bool):
     task = await named(ann)
     await ann("DELETE", f"/tasks/{UID}")
-    answer = await ann("POST", f"/trash/{UID if by_uid else task['id']}/restore")
-    restored = answer.json()
-    assert answer.status == 200
-    assert answer.header("etag") == f'"{restored["revision"]}"'
-    assert answer.header("location") is None
+    response = await ann("POST", f"/trash/{UID if by_uid else task['id']}/restore")
+    restored = response.json()
+    assert response.status == 200
+    assert response.header("etag") == f'"{restored["revision"]}"'
+    assert response.header("location") is None
     assert restored == task | {"revision": task["revision"] + 2, "updated_at": restored["updated_at"]}
     assert restored["updated_at"] >= task["updated_at"]
     assert await ann.list() == [restored]
@@ -68,7 +68,7 @@ async def test_a_restored_task_is_the_same_at_a_new_revision(ann: Caller, by_uid
     changes = (await ann("GET", f"/changes?since={task['revision']}")).json()
     assert (changes["tasks"], changes["deleted"], changes["revision"]) == ([restored], [], restored["revision"])
     again = await ann("POST", f"/trash/{UID}/restore")
-    assert (again.status, again.json(), again.header("etag")) == (200, restored, answer.header("etag"))
+    assert (again.status, again.json(), again.header("etag")) == (200, restored, response.header("etag"))
     assert (await ann.state())["revision"] == restored["revision"]
 
 
@@ -96,10 +96,10 @@ async def test_a_body_that_says_something_is_refused(
 ):
     task = await ann.task()
     await ann("DELETE", f"/tasks/{task['id']}")
-    answer = await ann("POST", f"/trash/{task['id']}/restore", body=body, headers=[("content-type", kind)])
-    assert answer.status == status
+    response = await ann("POST", f"/trash/{task['id']}/restore", body=body, headers=[("content-type", kind)])
+    assert response.status == status
     if field is not None:
-        assert answer.json()["fields"][0]["field"] == field
+        assert response.json()["fields"][0]["field"] == field
     assert len(await trash(ann)) == 1
 
 
@@ -124,8 +124,8 @@ async def test_the_trash_is_emptied_as_often_as_one_likes(ann: Caller, bob: Call
     found = await deleted(ann, 3)
     before = await ann.state()
     for _ in range(2):
-        answer = await ann("DELETE", "/trash")
-        assert (answer.status, answer.body) == (204, b"")
+        response = await ann("DELETE", "/trash")
+        assert (response.status, response.body) == (204, b"")
     assert await trash(ann) == []
     assert await ann.state() == before
     assert (await ann("POST", f"/trash/{found[0]['id']}/restore")).status == 404
@@ -136,8 +136,8 @@ async def test_a_newcomer_has_an_empty_trash_and_is_not_made_by_looking(ann: Cal
     assert await trash(ann) == []
     assert (await ann("DELETE", "/trash")).status == 204
     for method, below in (("POST", "/trash/7/restore"), ("DELETE", "/trash/7"), ("POST", f"/trash/{UID}/restore")):
-        answer = await ann(method, below)
-        assert (answer.status, answer.json()["code"]) == (404, "not_found")
+        response = await ann(method, below)
+        assert (response.status, response.json()["code"]) == (404, "not_found")
     assert (await ann.state())["revision"] == 0
 
 
@@ -147,10 +147,10 @@ async def test_a_walk_over_pages_shows_each_task_once_in_the_order_of_deletion(a
     for limit in (1, 3, 7, 1_000):
         seen, below = [], f"/trash?limit={limit}"
         while below:
-            answer = await ann("GET", below)
-            seen += answer.json()
-            assert len(answer.json()) <= limit
-            link = answer.header("link")
+            response = await ann("GET", below)
+            seen += response.json()
+            assert len(response.json()) <= limit
+            link = response.header("link")
             assert (link is not None) == (len(seen) < len(whole))
             target = follow(f"{ann.path}/trash", link.partition(">")[0][1:]) if link else ""
             below = target.removeprefix(ann.path)
@@ -179,8 +179,8 @@ async def test_a_cursor_is_good_in_the_trash_of_one_user_and_in_no_other_list(an
         "?limit=1&cursor=1",
         f"?cursor={good}",
     ):
-        answer = await ann("GET", "/trash" + query)
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "cursor"), query
+        response = await ann("GET", "/trash" + query)
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "cursor"), query
     assert (await ann("GET", f"/tasks?limit=1&cursor={good}")).status == 400
 
 
@@ -190,16 +190,16 @@ async def test_a_cursor_is_good_in_the_trash_of_one_user_and_in_no_other_list(an
      ("?limit=1&limit=1", "limit"), ("?sort=title", "sort"), ("?cursor=", "cursor")],
 )  # fmt: skip
 async def test_a_bad_parameter_is_named(ann: Caller, query: str, field: str):
-    answer = await ann("GET", "/trash" + query)
-    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, field)
+    response = await ann("GET", "/trash" + query)
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, field)
 
 
 @pytest.mark.parametrize(
     ("method", "below"), [("DELETE", "/trash"), ("DELETE", "/trash/1"), ("POST", "/trash/1/restore")]
 )
 async def test_the_writes_take_no_parameters(ann: Caller, method: str, below: str):
-    answer = await ann(method, below + "?nonsense=1")
-    assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "nonsense")
+    response = await ann(method, below + "?nonsense=1")
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, "nonsense")
 
 
 async def test_a_full_quota_refuses_to_restore_and_loses_nothing(serve: Serve):
@@ -210,8 +210,8 @@ async def test_a_full_quota_refuses_to_restore_and_loses_nothing(serve: Serve):
         others = [await ann.task() for _ in range(2)]
         before = await trash(ann), await ann.state()
         for key in (UID, task["id"]):
-            answer = await ann("POST", f"/trash/{key}/restore")
-            assert (answer.status, answer.json()["code"]) == (409, "quota")
+            response = await ann("POST", f"/trash/{key}/restore")
+            assert (response.status, response.json()["code"]) == (409, "quota")
         assert (await trash(ann), await ann.state()) == before
         await ann("DELETE", f"/tasks/{others[0]['id']}")
         assert (await ann("POST", f"/trash/{UID}/restore")).status == 200
@@ -220,8 +220,8 @@ async def test_a_full_quota_refuses_to_restore_and_loses_nothing(serve: Serve):
 async def test_two_restores_at_once_are_one_change(ann: Caller):
     task = await named(ann)
     await ann("DELETE", f"/tasks/{UID}")
-    answers = await asyncio.gather(*(ann("POST", f"/trash/{key}/restore") for key in (UID, task["id"]) * 8))
-    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+    responses = await asyncio.gather(*(ann("POST", f"/trash/{key}/restore") for key in (UID, task["id"]) * 8))
+    assert {(response.status, response.body) for response in responses} == {(200, responses[0].body)}
     assert (await ann.state())["revision"] == task["revision"] + 2
 
 
@@ -230,8 +230,8 @@ async def test_a_key_is_ignored_where_repeating_does_no_harm(ann: Caller):
     key = [("idempotency-key", "one")]
     for _ in range(2):
         await ann("DELETE", f"/tasks/{task['id']}")
-        answer = await ann("POST", f"/trash/{task['id']}/restore", headers=key)
-        assert (answer.status, answer.header("idempotency-replayed")) == (200, None)
+        response = await ann("POST", f"/trash/{task['id']}/restore", headers=key)
+        assert (response.status, response.header("idempotency-replayed")) == (200, None)
     assert await trash(ann) == []
 
 
@@ -240,9 +240,9 @@ async def test_another_users_trash_does_not_exist(ann: Caller, bob: Caller):
     await bob("DELETE", f"/tasks/{theirs['id']}")
     await ann.task()
 
-    def without_id(answer: Answer) -> tuple[Any, ...]:
-        request_id = answer.header("x-request-id") or ""
-        return answer.status, answer.body.replace(request_id.encode(), b"")
+    def without_id(response: Response) -> tuple[Any, ...]:
+        request_id = response.header("x-request-id") or ""
+        return response.status, response.body.replace(request_id.encode(), b"")
 
     never = theirs["id"] + 1_000
     for pair in ((theirs["id"], never), ("a-name-of-bob", "a-name-of-eve")):
@@ -251,8 +251,8 @@ async def test_another_users_trash_does_not_exist(ann: Caller, bob: Caller):
             assert first == second
             assert first[0] == 404
     for method, below in (("GET", ""), ("DELETE", ""), ("DELETE", "/7"), ("POST", "/7/restore")):
-        answer = await ann.api.request(method, f"{bob.path}/trash{below}", token=ann.token)
-        assert (answer.status, answer.json()["code"]) == (403, "forbidden")
+        response = await ann.api.request(method, f"{bob.path}/trash{below}", token=ann.token)
+        assert (response.status, response.json()["code"]) == (403, "forbidden")
     assert [task["id"] for task in await trash(bob)] == [theirs["id"]]
 
 
@@ -260,9 +260,9 @@ async def test_a_trash_of_many_long_tasks_comes_whole_and_compressed(ann: Caller
     for number in range(130):
         task = await ann.task(title=f"{number}", description="é" * 3_000)
         await ann("DELETE", f"/tasks/{task['id']}")
-    answer = await ann("GET", "/trash")
-    assert answer.header("content-length") is None, "it is sent in pieces"
-    found = answer.json()
+    response = await ann("GET", "/trash")
+    assert response.header("content-length") is None, "it is sent in pieces"
+    found = response.json()
     assert [task["title"] for task in found] == [f"{number}" for number in range(129, -1, -1)]
     assert {task["description"] for task in found} == {"é" * 3_000}
     assert all(list(task)[-2:] == ["deleted_at", "expires_at"] for task in found)

@@ -23,11 +23,11 @@ def how(method: str, below: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("uid", NAMES)
 async def test_a_put_creates_the_task_of_a_name_and_every_path_takes_it(ann: Caller, uid: str):
-    answer = await ann("PUT", f"/tasks/{uid}", json={"title": "Buy milk", "tags": ["home"], "completed": True})
-    task = answer.json()
-    assert (answer.status, task["uid"], task["title"], task["completed"]) == (201, uid, "Buy milk", True)
-    assert answer.header("etag") == f'"{task["revision"]}"'
-    assert answer.header("location") is None
+    response = await ann("PUT", f"/tasks/{uid}", json={"title": "Buy milk", "tags": ["home"], "completed": True})
+    task = response.json()
+    assert (response.status, task["uid"], task["title"], task["completed"]) == (201, uid, "Buy milk", True)
+    assert response.header("etag") == f'"{task["revision"]}"'
+    assert response.header("location") is None
     encoded = "".join(f"%{byte:02x}" for byte in uid.encode())
     for key in (uid, encoded, task["id"]):
         assert (await ann("GET", f"/tasks/{key}")).json() == task
@@ -45,8 +45,8 @@ async def test_a_put_creates_the_task_of_a_name_and_every_path_takes_it(ann: Cal
 @pytest.mark.parametrize("key", NO_KEYS)
 async def test_what_is_neither_an_id_nor_a_name_is_400(ann: Caller, key: str):
     for method, below in METHODS:
-        answer = await ann(method, f"/tasks/{key}{below}", **how(method, below))
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "id"), method
+        response = await ann(method, f"/tasks/{key}{below}", **how(method, below))
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "id"), method
 
 
 async def test_a_name_that_is_not_known_is_404_for_all_but_a_put_that_creates(ann: Caller, bob: Caller):
@@ -57,8 +57,8 @@ async def test_a_name_that_is_not_known_is_404_for_all_but_a_put_that_creates(an
         for body in ({"description": "x"}, {"title": "x", "id": 1}, {"title": "x", "revision": 1}):
             assert (await ann("PUT", f"/tasks/{uid}", json=body)).status == 404
         for value in ("*", '"1"', 'W/"9"'):
-            answer = await ann("PUT", f"/tasks/{uid}", json={"title": "x"}, headers=[("if-match", value)])
-            assert answer.status == 404
+            response = await ann("PUT", f"/tasks/{uid}", json={"title": "x"}, headers=[("if-match", value)])
+            assert response.status == 404
     nulls = {"title": "mine", "id": None, "uid": None, "user_id": None, "revision": None, "updated_at": 5}
     made = await ann("PUT", "/tasks/a-name-of-bob", json=nulls)
     assert (made.status, made.json()["title"]) == (201, "mine")
@@ -77,11 +77,11 @@ async def test_what_is_wrong_with_a_put_is_400_whether_or_not_the_task_is_there(
             ({"title": "x", "user_id": "bob"}, "user_id"),
             ({"uid": uid}, "body"),
         ):
-            answer = await ann("PUT", f"/tasks/{uid}", json=body)
-            assert (answer.status, answer.json()["fields"][0]["field"]) == (400, field), body
+            response = await ann("PUT", f"/tasks/{uid}", json=body)
+            assert (response.status, response.json()["fields"][0]["field"]) == (400, field), body
     for method, path in (("POST", "/tasks"), ("PATCH", "/tasks/there-is-one")):
-        answer = await ann(method, path, json={"title": "x", "uid": "there-is-none"})
-        assert (answer.status, answer.json()["fields"][0]["field"]) == (400, "uid")
+        response = await ann(method, path, json={"title": "x", "uid": "there-is-none"})
+        assert (response.status, response.json()["fields"][0]["field"]) == (400, "uid")
     assert len(await ann.list()) == 1
 
 
@@ -92,13 +92,13 @@ async def test_if_none_match_star_creates_only(ann: Caller):
     task = made.json()
     for key in ("only-create", task["id"]):
         for body in ({"title": "x"}, {"title": "y"}, {"description": "no title"}, task):
-            answer = await ann("PUT", f"/tasks/{key}", json=body, headers=only)
-            assert (answer.status, answer.json()["code"], answer.json()["current"]) == (412, "exists", task)
-            assert answer.header("etag") == made.header("etag")
+            response = await ann("PUT", f"/tasks/{key}", json=body, headers=only)
+            assert (response.status, response.json()["code"], response.json()["current"]) == (412, "exists", task)
+            assert response.header("etag") == made.header("etag")
     assert (await ann("PUT", f"/tasks/{task['id'] + 1_000_000}", json={"title": "x"}, headers=only)).status == 404
     for value in (made.header("etag"), '"x"', "W/", "nonsense", '*, "1"'):
-        answer = await ann("PUT", "/tasks/only-create", json={"title": "x"}, headers=[("if-none-match", value)])
-        assert (answer.status, answer.json()) == (200, task), value
+        response = await ann("PUT", "/tasks/only-create", json={"title": "x"}, headers=[("if-none-match", value)])
+        assert (response.status, response.json()) == (200, task), value
     both = [*only, ("if-match", '"1"')]
     assert (await ann("PUT", "/tasks/only-create", json={"title": "x"}, headers=both)).json()["code"] == "stale"
 
@@ -111,9 +111,9 @@ async def test_a_deleted_name_is_410_for_every_write_whatever_its_conditions(ann
     conditions: list[list[tuple[str, str]]] = [[], [("if-match", "*")], [("if-match", '"1"')], [("if-none-match", "*")]]
     for method, below in METHODS[1:3] + METHODS[4:]:
         for headers in conditions:
-            answer = await ann(method, f"/tasks/soon-gone-1{below}", headers=headers, **how(method, below))
-            body = answer.json()
-            assert (answer.status, body["code"], body["deleted"], body["restorable"]) == (410, "gone", deleted, True)
+            response = await ann(method, f"/tasks/soon-gone-1{below}", headers=headers, **how(method, below))
+            body = response.json()
+            assert (response.status, body["code"], body["deleted"], body["restorable"]) == (410, "gone", deleted, True)
     for body in (task, {"description": "no title"}, {"title": "x", "id": task["id"]}):
         assert (await ann("PUT", "/tasks/soon-gone-1", json=body)).status == 410
     for headers in conditions:
@@ -126,10 +126,10 @@ async def test_a_deleted_name_is_410_for_every_write_whatever_its_conditions(ann
 
 async def test_thirty_racing_puts_of_one_name_are_one_task_and_one_201(ann: Caller):
     uid = f"a-name-for-thirty-{next(_numbers)}"
-    answers = await asyncio.gather(*(ann("PUT", f"/tasks/{uid}", json={"title": "x"}) for _ in range(30)))
-    assert sorted(answer.status for answer in answers) == [200] * 29 + [201]
+    responses = await asyncio.gather(*(ann("PUT", f"/tasks/{uid}", json={"title": "x"}) for _ in range(30)))
+    assert sorted(response.status for response in responses) == [200] * 29 + [201]
     (task,) = await ann.list()
-    assert all(answer.json() == task for answer in answers)
+    assert all(response.json() == task for response in responses)
 
 
 async def test_racing_creations_and_deletions_of_a_name_leave_it_alive_or_gone_and_never_both(ann: Caller):
@@ -137,7 +137,7 @@ async def test_racing_creations_and_deletions_of_a_name_leave_it_alive_or_gone_a
         path = f"/tasks/a-raced-name-{number}"
         writes = [ann("PUT", path, json={"title": "x"}), ann("DELETE", path), ann("PATCH", path, json={"title": "y"})]
         writes += [ann("PUT", path, json={"title": "z"}), ann("DELETE", path)]
-        assert {answer.status for answer in await asyncio.gather(*writes)} <= {200, 201, 204, 404, 410}
+        assert {response.status for response in await asyncio.gather(*writes)} <= {200, 201, 204, 404, 410}
         alive = (await ann("GET", path)).status == 200
         assert (await ann("PATCH", path, json={})).status == (200 if alive else 410)
         assert sum(task["uid"] == path.removeprefix("/tasks/") for task in await ann.list()) == alive

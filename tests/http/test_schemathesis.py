@@ -1,7 +1,7 @@
 """A property-based run of the OpenAPI document against the service: each of Schemathesis's phases finds nothing.
 
 All of its checks are on. What a JSON schema cannot say and the document says in words, `keep_the_words` sees to in
-requests that are meant to be good; what depends on the state of the account is an answer that such a request may get.
+requests that are meant to be good; what depends on the state of the account is a response that such a request may get.
 """
 
 from __future__ import annotations

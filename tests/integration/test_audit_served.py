@@ -63,9 +63,9 @@ def asking(served, token, number, *forwarded):
 def peer(served, *forwarded):
     """Send a bad token and return the peer that the audit log names for it."""
     headers = {"X-Forwarded-For": ", ".join(forwarded)} if forwarded else {}
-    answer = served.request("GET", "/api/me/tasks", "no.real.token", headers=headers)
-    assert answer.status == 401
-    request_id, log = answer.headers["x-request-id"], served.directory / "audit.log"
+    response = served.request("GET", "/api/me/tasks", "no.real.token", headers=headers)
+    assert response.status == 401
+    request_id, log = response.headers["x-request-id"], served.directory / "audit.log"
     served.process.wait_until(lambda: request_id in log.read_text(encoding="ascii"))
     (line,) = [line for line in map(json.loads, log.read_text().splitlines()) if line.get("request_id") == request_id]
     return line["peer"]

@@ -44,8 +44,8 @@ class Life:
 
 def _write(served, token, number, go_on, made):
     while not go_on.is_set():
-        answer = served.request("POST", "/api/me/tasks", token, {"title": f"{number}", "tags": ["a", "b"]})
-        made.append(answer.status)
+        response = served.request("POST", "/api/me/tasks", token, {"title": f"{number}", "tags": ["a", "b"]})
+        made.append(response.status)
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,7 @@ for (;;) await stream(api, async () => token, since, on, signal);
 
 
 # Three devices edit one task at the same moment, again and again: two write a line each, one sets a priority and tags.
-# Every third answer is lost, and the request sent again. What is counted is the lines that are missing at the end.
+# Every third response is lost, and the request sent again. What is counted is the lines that are missing at the end.
 EDITORS = """
 import { merge, save } from "./merge.mjs";
 const [api, token] = process.argv.slice(2);
@@ -113,7 +113,7 @@ for (const [name, way] of Object.entries(ways)) {
 console.log(JSON.stringify(missing));
 """
 
-# A queue of creates, edits and deletes; every fourth request does not arrive, and every third answer is lost.
+# A queue of creates, edits and deletes; every fourth request does not arrive, and every third response is lost.
 QUEUE = """
 import { drain } from "./drain.mjs";
 const [api, token] = process.argv.slice(2);
@@ -121,9 +121,9 @@ const real = fetch;
 let sent = 0;
 globalThis.fetch = async (...request) => {
   if (++sent % 4 === 0) throw new TypeError("offline");
-  const answer = await real(...request);
-  if (sent % 3 === 0) throw new TypeError("the answer is lost");
-  return answer;
+  const response = await real(...request);
+  if (sent % 3 === 0) throw new TypeError("the response is lost");
+  return response;
 };
 const headed = { Authorization: `Bearer ${token}` };
 const tasks = await (await real(`${api}/tasks?sort=id`, { headers: headed })).json();
@@ -231,7 +231,7 @@ console.log(JSON.stringify(JSON.parse(process.argv[2]).map(([base, mine, theirs]
     assert ran(tmp_path, "merge.mjs", driver, json.dumps(MERGES)) == [edit for *_, edit in MERGES]
 
 
-def test_a_queue_is_drained_once_however_many_requests_and_answers_are_lost(tmp_path):
+def test_a_queue_is_drained_once_however_many_requests_and_responses_are_lost(tmp_path):
     with another_client(tmp_path) as (api, token, other):
         for number in range(12):
             other.post("tasks", json={"title": f"{number}"}).raise_for_status()

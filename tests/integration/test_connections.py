@@ -37,7 +37,7 @@ def brief(monkeypatch):
     monkeypatch.setattr(connections, "ARRIVAL", 0.2)
 
 
-async def answer(scope, receive, send):
+async def response(scope, receive, send):
     """Read the body, take as long as the path says, send as many bytes as the query says.
 
     `/early` is answered without its body, `/begun` is by half, and the other half once its body has come or broken.
@@ -63,7 +63,7 @@ async def serving(most=100, keep_alive=60):
     """The port of our server over that application."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = ServerConfig(
-        answer,
+        response,
         drain_seconds=0,
         most_connections=most,
         timeout_keep_alive=keep_alive,
@@ -168,7 +168,7 @@ async def test_an_idle_connection_is_closed_when_its_time_is_over_and_one_in_use
             one.close()
 
 
-async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader_gets_all_of_it(monkeypatch):
+async def test_a_response_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader_gets_all_of_it(monkeypatch):
     monkeypatch.setattr(connections, "ARRIVAL", 0.8)  # in which the slow reader reads something, on a busy machine too
     async with serving() as port:
         size = 20_000_000
@@ -188,7 +188,7 @@ async def test_an_answer_that_is_not_read_is_not_kept_for_ever_and_a_slow_reader
 
 
 @pytest.mark.usefixtures("brief")
-async def test_a_connection_whose_body_came_after_its_answer_stays_like_any_other():
+async def test_a_connection_whose_body_came_after_its_response_stays_like_any_other():
     async with serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
@@ -200,7 +200,7 @@ async def test_a_connection_whose_body_came_after_its_answer_stays_like_any_othe
         writer.close()
 
 
-async def test_a_broken_body_does_not_cut_an_answer_that_has_begun():
+async def test_a_broken_body_does_not_cut_a_response_that_has_begun():
     async with serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /begun HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -224,7 +224,7 @@ async def test_a_client_that_was_refused_before_it_sent_its_body_is_told_that_th
             writer.close()
 
 
-async def test_an_answer_reaches_a_client_that_is_still_sending_what_nobody_reads():
+async def test_a_response_reaches_a_client_that_is_still_sending_what_nobody_reads():
     async with serving() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n")

@@ -258,7 +258,7 @@ def test_what_erases_a_user_is_tried_only_where_there_is_nothing_to_lose(capsys)
         assert list(server.tasks) == [1]
 
 
-def test_rate_limits_do_not_keep_it_from_an_answer(tmp_path):
+def test_rate_limits_do_not_keep_it_from_a_response(tmp_path):
     limits = {"TODO_RATE_LIMIT_USER": "60/second", "TODO_RATE_LIMIT_REFUSED": "1/hour"}
     with Served(tmp_path, TODO_JWT_SECRET=SECRET, **limits) as served:
         ran = doctor(served, *two(), cwd=tmp_path)

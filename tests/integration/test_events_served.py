@@ -38,9 +38,9 @@ def as_user(user):
 
 
 async def create(client, user, title="x"):
-    answer = await client.post("/api/me/tasks", headers=as_user(user), json={"title": title})
-    assert answer.status_code == 201
-    return answer.json()
+    response = await client.post("/api/me/tasks", headers=as_user(user), json={"title": title})
+    assert response.status_code == 201
+    return response.json()
 
 
 async def test_a_stream_hears_of_the_writes_of_every_worker(served, client):
@@ -205,7 +205,7 @@ async def test_streams_and_waits_end_in_order_when_the_service_stops(tmp_path):
             for stream in streams:
                 (last,) = await stream.rest()
                 assert (last.name, last.data) == ("bye", {"reason": "restart"})
-            answered = await waiting
-            assert (answered.status, answered.body["tasks"]) == (200, [])
+            response = await waiting
+            assert (response.status, response.body["tasks"]) == (200, [])
             await stopping
         assert '"level":"error"' not in served.process.stderr

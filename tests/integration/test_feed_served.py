@@ -11,12 +11,12 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def get(port, path):
-    """Status and body of the answer to somebody without a token."""
+    """Status and body of the response to somebody without a token."""
     connection = HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 

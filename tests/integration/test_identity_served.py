@@ -114,8 +114,8 @@ async def test_a_fault_of_the_keys_is_logged_at_the_start_without_a_request(serv
     server.status = 500
     settings = {"TODO_JWKS_URL": server.url, "TODO_DATABASE_URL": "memory:", **NAMED}
     said = asyncio.Event()
-    told = logging.getLogger("todo.auth")
-    monkeypatch.setattr(told, "warning", lambda *words, warning=told.warning: (warning(*words), said.set()))
+    logger = logging.getLogger("todo.auth")
+    monkeypatch.setattr(logger, "warning", lambda *words, warning=logger.warning: (warning(*words), said.set()))
     with caplog.at_level(logging.WARNING, "todo.auth"):
         async with running(application(read_settings(environment=settings))):
             await server.arrived.wait()
@@ -147,9 +147,9 @@ async def test_what_an_operator_should_know_is_said_at_the_start_and_by_doctor(t
         pass
     said = [record.getMessage() for record in caplog.records if record.name == "todo"]
     sick = await asyncio.to_thread(todo, "doctor", cwd=tmp_path, **settings)
-    for told in (said, sick.stdout.splitlines()):
-        assert any("TODO_JWT_CLIENTS=any accepts tokens of every client" in line for line in told)
-        assert any("TODO_JWT_ISSUER names several issuers" in line for line in told)
+    for lines in (said, sick.stdout.splitlines()):
+        assert any("TODO_JWT_CLIENTS=any accepts tokens of every client" in line for line in lines)
+        assert any("TODO_JWT_ISSUER names several issuers" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_nobody_who_got_through_the_door_is_reset(tmp_path):
     leaving.require_that_nobody_is_reset(tmp_path, "1")
 
 
-def test_a_kept_connection_is_told_to_go_elsewhere_with_an_answer(tmp_path):
+def test_a_kept_connection_is_told_to_go_elsewhere_with_a_response(tmp_path):
     with serving(tmp_path) as served:
         token = token_for("ann", SECRET)
         kept, idle = idle_connection(served), idle_connection(served)

@@ -1,4 +1,4 @@
-"""A hundred users at once through PgBouncer with two connections: no byte of one in another's answer."""
+"""A hundred users at once through PgBouncer with two connections: no byte of one in another's response."""
 
 import asyncio
 import random

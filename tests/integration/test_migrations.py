@@ -558,9 +558,9 @@ def test_a_login_that_may_not_become_todo_app_is_told_which_statement_an_adminis
     if not bare_server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'todo_app'"):
         bare_server.execute("CREATE ROLE todo_app NOLOGIN")
     url = bare_server.url("bare2", "second", "pw")
-    with pytest.raises(MigrationError, match="run GRANT todo_app TO second") as told:
+    with pytest.raises(MigrationError, match="run GRANT todo_app TO second") as refusal:
         migrations.upgrade(url)
-    bare_server.execute(re.search(r"run (GRANT .+);$", str(told.value))[1])
+    bare_server.execute(re.search(r"run (GRANT .+);$", str(refusal.value))[1])
     assert migrations.upgrade(url) == schema.head()
 
 

@@ -34,8 +34,8 @@ async def store(postgres_databases, postgres_database):
 async def who(store, transaction, names):
     """Return what each of them is told about themselves, all asking in the same turn."""
     await store._client.run(transaction, {"owner": "warms up"})
-    answers = await asyncio.gather(*(store._client.run(transaction, {"owner": name}) for name in names))
-    return [row for ((row,),) in answers]
+    results = await asyncio.gather(*(store._client.run(transaction, {"owner": name}) for name in names))
+    return [row for ((row,),) in results]
 
 
 async def test_reads_of_one_turn_share_a_transaction_and_each_is_its_own_user_in_it(store):
@@ -80,7 +80,7 @@ async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(sto
             assert outcome[0][0][0] == str(number)
 
 
-async def test_an_answer_too_many_ends_the_connection_rather_than_reach_somebody_else(store, ann, bob):
+async def test_a_response_too_many_ends_the_connection_rather_than_reach_somebody_else(store, ann, bob):
     tasks = TaskService(store)
     mine, theirs = (await tasks.create(ann, title="x")).task, (await tasks.create(bob, title="x")).task
     assert await tasks.get(ann, mine.id) == mine

@@ -37,7 +37,7 @@ async def served(**settings):
         yield client
 
 
-async def answer(client, token):
+async def response(client, token):
     got = await client.post("/api/me/tasks", headers={"Authorization": f"Bearer {token}"}, json={"title": "x"})
     challenge = got.headers.get("www-authenticate", "")
     reason = challenge.partition('error_description="')[2].rstrip('"')
@@ -47,7 +47,7 @@ async def answer(client, token):
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.provider)
 async def test_a_provider_s_token_is_taken_with_its_settings_and_no_near_miss_is(shape, issuer):
     async with JwksServer(shape.keys(issuer)) as keys, served(TODO_JWKS_URL=keys.url, **shape.settings) as client:
-        assert await answer(client, shape.token(issuer)) == (201, shape.user)
+        assert await response(client, shape.token(issuer)) == (201, shape.user)
         near = {
             "expired": {"exp": int(time.time()) - 60, "iat": int(time.time()) - 600},
             "issuer": {"iss": f"{shape.claims['iss']}x"},
@@ -57,11 +57,11 @@ async def test_a_provider_s_token_is_taken_with_its_settings_and_no_near_miss_is
         if shape.settings.get("TODO_JWT_CLIENTS", "any") != "any":
             near["client"] = {"azp": "other"}
         for reason, changes in near.items():
-            assert await answer(client, shape.token(issuer, **changes)) == (401, reason)
+            assert await response(client, shape.token(issuer, **changes)) == (401, reason)
         stranger = Issuer()
         stranger.kids = issuer.kids
         stranger.keys |= {"RS256": rsa_key(owner="stranger"), "PS256": rsa_key(owner="stranger")}
-        assert await answer(client, shape.token(stranger)) == (401, "signature")
+        assert await response(client, shape.token(stranger)) == (401, "signature")
 
 
 async def test_a_token_of_the_secret_is_taken_beside_its_successor_as_in_supabase_s_rotation(issuer):
@@ -73,8 +73,8 @@ async def test_a_token_of_the_secret_is_taken_beside_its_successor_as_in_supabas
     ):
         legacy = shape._replace(algorithm="HS256")
         for token in (shape.token(issuer), legacy.token(old)):
-            assert await answer(client, token) == (201, shape.user)
-        assert (await answer(client, legacy.token(issuer)))[0] == 401
+            assert await response(client, token) == (201, shape.user)
+        assert (await response(client, legacy.token(issuer)))[0] == 401
 
 
 def test_there_are_at_least_forty_shapes_and_every_algorithm_among_them():

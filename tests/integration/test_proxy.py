@@ -21,15 +21,15 @@ KEY = {"Idempotency-Key": "5f2b"}
 
 
 def ask(port, method, target, *, token=None, body=None, **headers):
-    """Status, headers and body of an answer that comes through the proxy."""
+    """Status, headers and body of a response that comes through the proxy."""
     connection = HTTPConnection(LOOPBACK, port, timeout=20)
     try:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         given |= {"Authorization": f"Bearer {token}"} if token else {}
         given |= {"Content-Type": "application/json"} if body is not None else {}
         connection.request(method, target, body, given)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
     finally:
         connection.close()
 
@@ -82,8 +82,10 @@ def test_what_was_sent_is_repeated_only_if_it_may_be_done_twice(swallowing, meth
     one, other, port = swallowing
     one.received.clear()
     other.received.clear()
-    status, told, body = ask(port, method, "/api/me/tasks/1", body='{"a": 1}' if method in WRITES else None, **headers)
-    assert (status, told["Retry-After"]) == (503, "1")
+    status, received, body = ask(
+        port, method, "/api/me/tasks/1", body='{"a": 1}' if method in WRITES else None, **headers
+    )
+    assert (status, received["Retry-After"]) == (503, "1")
     if method != "HEAD":
         assert (said := json.loads(body))["code"] == "unavailable"
         assert said.get("outcome") == outcome
@@ -111,9 +113,9 @@ def test_a_feed_is_read_through_the_proxy_and_its_secret_is_in_no_log(proxied, t
     status, _, body = ask(port, "POST", "/api/me/feed", token=token)
     assert status == 201
     feed = "/" + json.loads(body)["url"].removeprefix("../../")
-    status, told, body = ask(port, "GET", feed)
+    status, received, body = ask(port, "GET", feed)
     assert (status, body[:15]) == (200, b"BEGIN:VCALENDAR")
-    assert ask(port, "GET", feed, If_None_Match=told["ETag"])[0] == 304
+    assert ask(port, "GET", feed, If_None_Match=received["ETag"])[0] == 304
     assert ask(port, "POST", feed)[0] == 405
 
     logs = {"access_log off;": f"access_log {tmp_path}/access.log todo;"}
@@ -171,13 +173,13 @@ def test_while_no_instance_is_there_nothing_has_happened_and_that_is_said_at_onc
 
 
 def raw(port, request):
-    """The answer to these bytes, as status, headers and body."""
+    """The response to these bytes, as status, headers and body."""
     with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
         connection.sendall(request)
-        answer = b""
+        response = b""
         while piece := connection.recv(65_536):
-            answer += piece
-            head, _, body = answer.partition(b"\r\n\r\n")
+            response += piece
+            head, _, body = response.partition(b"\r\n\r\n")
             length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
             if length and len(body) >= int(length):
                 break
@@ -187,7 +189,7 @@ def raw(port, request):
 
 
 ORIGIN = f"Origin: {PAGE}\r\nX-Request-ID: mine\r\n".encode()
-OWN_ANSWERS = {
+OWN_RESPONSES = {
     "no host": (b"GET / HTTP/1.1\r\n" + ORIGIN + b"\r\n", 400, "invalid", True),
     "no http": (b"nonsense\r\n\r\n", 400, "invalid", False),
     "no length": (b"POST / HTTP/1.1\r\nHost: x\r\n" + ORIGIN + b"Content-Length: x\r\n\r\n", 400, "invalid", True),
@@ -215,10 +217,10 @@ OWN_ANSWERS = {
 """Bytes, the status and code that the proxy answers, and whether it has read the Origin by then."""
 
 
-@pytest.mark.parametrize("name", OWN_ANSWERS)
-def test_the_proxys_own_answers_have_the_shape_of_the_services_and_its_cors_headers(proxied, name):
+@pytest.mark.parametrize("name", OWN_RESPONSES)
+def test_the_proxys_own_responses_have_the_shape_of_the_services_and_its_cors_headers(proxied, name):
     _, port = proxied
-    request, expected, code, told_the_origin = OWN_ANSWERS[name]
+    request, expected, code, reads_origin = OWN_RESPONSES[name]
     status, headers, body = raw(port, request)
     said = json.loads(body)
     assert (status, said["code"]) == (expected, code)
@@ -229,7 +231,7 @@ def test_the_proxys_own_answers_have_the_shape_of_the_services_and_its_cors_head
     assert ("fields" in said) == (status == 400)
     assert ("allow" in headers) == (status == 405)
     assert headers["vary"] == "Origin"
-    if told_the_origin:
+    if reads_origin:
         assert said["request_id"] == "mine"
         assert headers["access-control-allow-origin"] == PAGE
         assert "retry-after" in headers["access-control-expose-headers"].lower()
@@ -250,11 +252,11 @@ def test_too_many_connections_of_an_address_are_429_and_readable(proxied):
     _, port = proxied
     held = []
     try:
-        while (answer := ask(port, "GET", "/health/live", Origin=APP))[0] != 429:
+        while (response := ask(port, "GET", "/health/live", Origin=APP))[0] != 429:
             assert len(held) < 400, "never refused"
             held.append(socket.create_connection((LOOPBACK, port)))
             held[-1].sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-        status, headers, body = answer
+        status, headers, body = response
         asked = {"Access_Control_Request_Method": "GET", "Access_Control_Request_Headers": "authorization"}
         preflight = ask(port, "OPTIONS", "/api/me/tasks", Origin=APP, **asked)
     finally:
@@ -281,10 +283,10 @@ def test_while_the_service_is_away_preflights_of_its_pages_succeed(between, orig
     given = {name: value for name, value in given.items() if value is not None}
     port, holder = reserve_port()
     with holder:
-        answer = ask(between(port), "OPTIONS", "/api/me/tasks", **given)
-    assert (answer[0], answer[1]["Access-Control-Allow-Headers"]) == (status, allowed)
-    assert (answer[1]["Access-Control-Allow-Methods"] is not None) == (status == 204)
-    assert answer[1]["Access-Control-Allow-Origin"] == (origin if status == 204 else None)
+        response = ask(between(port), "OPTIONS", "/api/me/tasks", **given)
+    assert (response[0], response[1]["Access-Control-Allow-Headers"]) == (status, allowed)
+    assert (response[1]["Access-Control-Allow-Methods"] is not None) == (status == 204)
+    assert response[1]["Access-Control-Allow-Origin"] == (origin if status == 204 else None)
 
 
 # What it lets through.

@@ -111,8 +111,8 @@ def test_a_secret_that_can_be_guessed_is_refused_there_before_anything_is_made(t
     assert "TODO_JWT_SECRET can be guessed" in sentence
     assert placeholder not in sentence
     assert list(tmp_path.iterdir()) == []
-    told = todo("doctor", cwd=tmp_path, TODO_HOST="0.0.0.0", TODO_JWT_SECRET=placeholder)
-    assert (told.returncode, "FAIL  identity: TODO_JWT_SECRET can be guessed" in told.stdout) == (1, True)
+    doctor = todo("doctor", cwd=tmp_path, TODO_HOST="0.0.0.0", TODO_JWT_SECRET=placeholder)
+    assert (doctor.returncode, "FAIL  identity: TODO_JWT_SECRET can be guessed" in doctor.stdout) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_an_idle_connection_is_kept_for_as_long_as_the_setting_says(tmp_path, wo
 
 
 def _closed(port, *, seconds):
-    """Whether a connection that has had one answer is closed within this time."""
+    """Whether a connection that has had one response is closed within this time."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b""
-        while b'{"status":"live"}' not in answer:
-            answer += connection.recv(4_096)
+        response = b""
+        while b'{"status":"live"}' not in response:
+            response += connection.recv(4_096)
         try:
             return connection.recv(1) == b""
         except TimeoutError:

@@ -138,7 +138,7 @@ async def test_nobody_hears_of_a_write_before_it_is_on_the_disk(path, writer):
     asked = []
 
     def look():
-        time.sleep(0.1)  # long enough for an answer to arrive that was given too early
+        time.sleep(0.1)  # long enough for a response to arrive that was given too early
         heard.extend(task.done() for task in asked)
 
     Disk(writer, at_commit=look)
@@ -284,10 +284,10 @@ async def test_a_cancelled_write_that_has_begun_is_finished_before_whoever_cance
     assert users(path) == {"a"}
 
 
-async def test_a_write_that_is_cancelled_in_the_moment_of_its_answer_keeps_nobody_waiting(path, writer):
+async def test_a_write_that_is_cancelled_in_the_moment_of_its_response_keeps_nobody_waiting(path, writer):
     asked = asyncio.create_task(writer.run(adding("a")))
     await asyncio.sleep(0)
-    time.sleep(0.1)  # noqa: ASYNC251  the answer arrives while the loop can do nothing
+    time.sleep(0.1)  # noqa: ASYNC251  the response arrives while the loop can do nothing
     asked.cancel()
     began = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
@@ -388,7 +388,7 @@ async def test_whoever_was_told_of_a_write_reads_it_among_any_number_of_others(p
         await asyncio.gather(*(write_and_read() for _ in range(16)))
 
 
-async def test_answers_wait_no_longer_for_those_of_others_than_a_snapshot_lasts(reader):
+async def test_responses_wait_no_longer_for_those_of_others_than_a_snapshot_lasts(reader):
     async with busy(reader):
         quick = [asyncio.create_task(reader.run(lambda _: time.sleep(0.005))) for _ in range(2)]
         await asyncio.sleep(0)

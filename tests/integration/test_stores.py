@@ -42,7 +42,7 @@ class TestPostgres(DurableStoreContract):
 
 
 class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting, Durability):
-    """What can differ where connections are shared: whose context it is, locks, transactions, long answers."""
+    """What can differ where connections are shared: whose context it is, locks, transactions, long responses."""
 
     refusal = psycopg.errors.CheckViolation
 

@@ -131,8 +131,8 @@ def test_what_no_setting_can_take_is_said(capsys, issuer, header, claims, says):
 )
 def test_what_to_know_of_a_token_is_said_beside_the_settings(capsys, issuer, claims, line):
     good = honest_claims(time.time(), iss="urn:issuer", aud="todo")
-    told = {name: value for name, value in {**good, **claims}.items() if value is not None}
-    _, lines, _ = suggested(capsys, issuer.token("EdDSA", told))
+    given = {name: value for name, value in {**good, **claims}.items() if value is not None}
+    _, lines, _ = suggested(capsys, issuer.token("EdDSA", given))
     assert any(each.startswith(line) for each in lines), lines
 
 

@@ -30,8 +30,8 @@ def port(request, served, tmp_path_factory):
             yield port
 
 
-def answers(port, packets):
-    """The statuses of all answers, the last of them that of one more request."""
+def responses(port, packets):
+    """The statuses of all responses, the last of them that of one more request."""
     with RawConnection(port) as client:
         for packet in packets:
             client.send(packet.replace(b"TOKEN", TOKEN.encode()))
@@ -48,7 +48,7 @@ def answers(port, packets):
 @pytest.mark.parametrize("what", UPGRADES)
 def test_a_request_body_survives_an_upgrade_header(port, what, packets):
     head, body = UPGRADES[what]
-    status, *more = answers(port, [head + body] if packets == 1 else [head, body])
+    status, *more = responses(port, [head + body] if packets == 1 else [head, body])
     assert status == 201
     assert more in ([b'{"status":"live"}'], [])
 
@@ -57,7 +57,7 @@ def test_a_request_body_survives_an_upgrade_header(port, what, packets):
 @pytest.mark.parametrize("framing", SMUGGLED)
 def test_a_body_that_looks_like_a_request_is_not_answered_as_one(port, framing, packets):
     head, body = SMUGGLED[framing]
-    assert answers(port, [head + body] if packets == 1 else [head, body]) == [405, b'{"status":"live"}']
+    assert responses(port, [head + body] if packets == 1 else [head, body]) == [405, b'{"status":"live"}']
 
 
 def test_curl_completes_a_task_by_http2_as_by_http1(served, port):

@@ -65,9 +65,9 @@ def life(tmp_path_factory):
 
 
 def test_they_serve_one_file(life):
-    assert [answer.status for answer in life.made] == [201] * MADE
-    for answer in life.listed:
-        assert [task["id"] for task in answer.body] == [answer.body["id"] for answer in reversed(life.made)]
+    assert [response.status for response in life.made] == [201] * MADE
+    for response in life.listed:
+        assert [task["id"] for task in response.body] == [response.body["id"] for response in reversed(life.made)]
 
 
 def test_they_write_one_audit_log_line_by_line(life):

@@ -1,4 +1,4 @@
-"""Writes of several users in one transaction: each keeps its own user, its own answer and its own deadline."""
+"""Writes of several users in one transaction: each keeps its own user, its own response and its own deadline."""
 
 import asyncio
 import itertools
@@ -69,8 +69,8 @@ async def revisions(tasks, users):
 
 async def test_writes_of_one_turn_share_a_transaction_and_each_is_its_own_user_in_it(store):
     names = [f"user{number * 7 % 40}" for number in range(40)]
-    answers = await asyncio.gather(*(store._client.run(WHO, {"owner": name}) for name in names))
-    found = [row for ((row,),) in answers]
+    results = await asyncio.gather(*(store._client.run(WHO, {"owner": name}) for name in names))
+    found = [row for ((row,),) in results]
     assert [(user, role) for user, role, _ in found] == [(name, "todo_app") for name in names]
     sizes = [len(list(group)) for _, group in itertools.groupby(transaction for _, _, transaction in found)]
     assert sizes == [MOST, MOST, 8]
@@ -83,7 +83,7 @@ async def test_writes_of_one_user_in_one_group_are_done_in_the_order_in_which_th
 
 
 @pytest.mark.parametrize("places", [{0}, {7}, {MOST - 1}, {0, 1, 2, 3}, {3, 9, 14}])
-async def test_a_write_that_fails_changes_no_answer_but_its_own(store, tasks, users, places):
+async def test_a_write_that_fails_changes_no_response_but_its_own(store, tasks, users, places):
     for round_ in range(1, 4):
         names = users[:MOST]
         asked = [

@@ -91,10 +91,10 @@ def find() -> Binaries:
         directory = _wheel()
         if not scratch.reachable(directory / "postgres"):
             directory = _copy(directory)
-    answer = subprocess.run([directory / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
-    version = re.search(r"\d+", answer)
+    output = subprocess.run([directory / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
+    version = re.search(r"\d+", output)
     if version is None:
-        raise RuntimeError(f"{directory / 'postgres'} names no version: {answer!r}")
+        raise RuntimeError(f"{directory / 'postgres'} names no version: {output!r}")
     return Binaries(directory, int(version[0]))
 
 

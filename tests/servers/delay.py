@@ -37,7 +37,7 @@ class _Connection:
         self._client_may_wait = True
 
     def client_got(self) -> None:
-        """The next that the client sends may be the answer to this."""
+        """The next that the client sends may be the response to this."""
         self._client_may_wait = False
 
 

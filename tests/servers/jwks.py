@@ -19,10 +19,10 @@ class JwksServer:
     """Answers a request with what `documents` has for its path, else with `document`: bytes as they are, anything else
     as JSON. It belongs to one event loop.
 
-    All attributes may be changed at any time: `status`, `headers`, `delay` (seconds before the answer), `drip` (seconds
-    before each byte of the body), `endless` (the document again and again, in chunks). `hits` counts requests, `paths`
-    has theirs, `arrived` is set by the first, and `sent` counts the bytes of bodies. `stop` makes it refuse
-    connections, and `start` brings it back on the same port.
+    All attributes may be changed at any time: `status`, `headers`, `delay` (seconds before the response), `drip`
+    (seconds before each byte of the body), `endless` (the document again and again, in chunks). `hits` counts
+    requests, `paths` has theirs, `arrived` is set by the first, and `sent` counts the bytes of bodies. `stop` makes it
+    refuse connections, and `start` brings it back on the same port.
     """
 
     def __init__(self, document: object = None, *, tls: ssl.SSLContext | None = None) -> None:
@@ -40,7 +40,7 @@ class JwksServer:
         self._tls = tls
         self._port = 0
         self._server: asyncio.Server | None = None
-        self._answers: set[asyncio.Task[None]] = set()
+        self._responding: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -72,14 +72,14 @@ class JwksServer:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
-        for answer in tuple(self._answers):
-            answer.cancel()
-        await asyncio.gather(*self._answers, return_exceptions=True)
+        for responding in tuple(self._responding):
+            responding.cancel()
+        await asyncio.gather(*self._responding, return_exceptions=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answer = asyncio.create_task(self._answer(reader, writer))
-        self._answers.add(answer)
-        answer.add_done_callback(self._answers.discard)
+        responding = asyncio.create_task(self._answer(reader, writer))
+        self._responding.add(responding)
+        responding.add_done_callback(self._responding.discard)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

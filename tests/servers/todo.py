@@ -22,7 +22,7 @@ TODO = Path(sys.executable).with_name("todo")
 
 
 class Reply(NamedTuple):
-    """An answer over a real connection; header names are lower case."""
+    """A response over a real connection; header names are lower case."""
 
     status: int
     headers: dict[str, str]
@@ -134,9 +134,9 @@ class Served:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         for _ in range(2):
             connection.request("GET", "/health/live")
-            answer = connection.getresponse()
-            if (answer.status, answer.read()) != (200, b'{"status":"live"}'):
-                raise AssertionError(f"the service does not answer one more request: {answer.status}")
+            response = connection.getresponse()
+            if (response.status, response.read()) != (200, b'{"status":"live"}'):
+                raise AssertionError(f"the service does not answer one more request: {response.status}")
         connection.close()
 
     @property
@@ -154,9 +154,9 @@ class Served:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
             connection.request("GET", path)
-            answer = connection.getresponse()
-            assert answer.status == 200
-            return answer.read().decode()
+            response = connection.getresponse()
+            assert response.status == 200
+            return response.read().decode()
         finally:
             connection.close()
 
@@ -170,9 +170,9 @@ class Served:
             if body is not None:
                 given["Content-Type"] = "application/json"
             connection.request(method, path, None if body is None else json.dumps(body), given)
-            answer = connection.getresponse()
-            raw = answer.read()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, told, json.loads(raw) if raw else None)
+            response = connection.getresponse()
+            raw = response.read()
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, received, json.loads(raw) if raw else None)
         finally:
             connection.close()

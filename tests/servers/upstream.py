@@ -44,12 +44,12 @@ class Upstream:
                 client.settimeout(10)
                 if request := message(client):
                     self.received.append(request)
-                    if (answer := self._behaviour(request)) is not None:
-                        client.sendall(answer)
+                    if (response := self._behaviour(request)) is not None:
+                        client.sendall(response)
 
 
 def message(sender: socket.socket) -> bytes:
-    """Return the next request or answer with its body of a Content-Length; nothing at the end of the connection."""
+    """Return the next request or response with its body of a Content-Length; nothing at the end of the connection."""
     text = b""
     while b"\r\n\r\n" not in text:
         if not (piece := sender.recv(65_536)):

@@ -36,8 +36,8 @@ class WrkError(RuntimeError):
 
 
 class Outcome(NamedTuple):
-    """What was answered in some seconds: percentiles of the latency in milliseconds, answers that were no success
-    (`refused`), and connections or requests that ended without an answer (`broken`).
+    """What was answered in some seconds: percentiles of the latency in milliseconds, responses that were no success
+    (`refused`), and connections or requests that ended without a response (`broken`).
     """
 
     requests: int
@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses a second."""
         return self.requests / self.seconds
 
 
@@ -81,7 +81,7 @@ def encoded(messages: Iterable[str]) -> bytes:
 
 
 class Wrk:
-    """wrk at work from construction on: each connection sends the next request when it has its answer.
+    """wrk at work from construction on: each connection sends the next request when it has its response.
 
     `number` is what the numbers in the requests begin with. Raises WrkError where wrk is not installed.
     """
@@ -122,7 +122,7 @@ class Wrk:
 def read(output: str) -> Outcome:
     """Return what the last line of wrk's output says."""
     try:
-        told: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+        figures: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     except (IndexError, ValueError):
-        raise WrkError(f"wrk told nothing: {output[-500:]}") from None
-    return Outcome(**told)
+        raise WrkError(f"wrk reported nothing: {output[-500:]}") from None
+    return Outcome(**figures)

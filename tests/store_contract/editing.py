@@ -64,14 +64,14 @@ class Editing:
             with suppress(Stale):
                 expected = Edit(check(members), if_match).applied_to(task, clock())
             if repeated:
-                with pytest.raises(Repeated) as told:
+                with pytest.raises(Repeated) as raised:
                     await tasks.edit(ann, key, **how)
-                assert told.value.task == task
+                assert raised.value.task == task
                 outcomes["repeated"] += 1
             elif expected is None:
-                with pytest.raises(Stale) as told:
+                with pytest.raises(Stale) as raised:
                     await tasks.edit(ann, key, **how)
-                assert told.value.current == task
+                assert raised.value.current == task
                 outcomes["stale"] += 1
             elif expected is task:
                 assert await tasks.edit(ann, key, **how) == task

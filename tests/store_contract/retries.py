@@ -1,4 +1,4 @@
-"""Idempotency keys: a create repeated with the same key and body is one task and one answer."""
+"""Idempotency keys: a create repeated with the same key and body is one task and one response."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 class Retries:
-    async def test_a_repeated_create_gives_the_first_answer_again(self, store, tasks, clock, ann):
+    async def test_a_repeated_create_gives_the_first_response_again(self, store, tasks, clock, ann):
         members = {"title": " trimmed ", "description": "", "completed": True, "tags": ["b", "A"]}
         first = await tasks.create(ann, once=ONCE, **members)
         clock.advance(days=6)
@@ -22,14 +22,14 @@ class Retries:
         assert again.task == first.task
         assert await store.page(ann, Query(), unless=None) == ([first.task], 1, False)
 
-    async def test_the_first_answer_stands_when_the_task_has_moved_on(self, tasks, ann):
+    async def test_the_first_response_stands_when_the_task_has_moved_on(self, tasks, ann):
         first = (await tasks.create(ann, once=ONCE, title="first")).task
         await tasks.create(ann, title="another")
         edited = await tasks.edit(ann, first.id, title="edited", completed=True)
         assert await tasks.create(ann, once=ONCE, title="first") == (first, True)
         assert await tasks.get(ann, first.id) == edited
 
-    async def test_the_first_answer_stands_when_the_task_is_gone(self, tasks, ann):
+    async def test_the_first_response_stands_when_the_task_is_gone(self, tasks, ann):
         first = (await tasks.create(ann, once=ONCE, title="first")).task
         await tasks.delete(ann, first.id)
         assert await tasks.create(ann, once=ONCE, title="first") == (first, True)
@@ -37,7 +37,7 @@ class Retries:
             await tasks.get(ann, first.id)
         assert (await tasks.list(ann)).revision == 2
 
-    async def test_the_first_answer_is_given_again_when_the_quota_is_full(self, store, clock, ann):
+    async def test_the_first_response_is_given_again_when_the_quota_is_full(self, store, clock, ann):
         tasks = TaskService(store, clock=clock, quota=1)
         first = (await tasks.create(ann, once=ONCE, title="first")).task
         with pytest.raises(QuotaReached):
@@ -79,7 +79,7 @@ class Retries:
         with pytest.raises(KeyReused):
             await tasks.create(ann, once=ONCE, title="first")
 
-    async def test_the_answer_is_the_same_when_the_clock_goes_back(self, tasks, clock, ann):
+    async def test_the_response_is_the_same_when_the_clock_goes_back(self, tasks, clock, ann):
         first = (await tasks.create(ann, once=ONCE, title="first")).task
         clock.advance(days=-3)
         assert await tasks.create(ann, once=ONCE, title="first") == (first, True)

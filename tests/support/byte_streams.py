@@ -23,7 +23,7 @@ _CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 
 
 class Reply(NamedTuple):
-    """One answer on a raw connection: its status, its head and body as bytes."""
+    """One response on a raw connection: its status, its head and body as bytes."""
 
     status: int
     head: bytes
@@ -80,7 +80,7 @@ class RawConnection:
         return sent
 
     def reply(self, *, headless: bool = False) -> Reply | None:
-        """Return the next answer, None if the server has closed the connection instead. One to HEAD is `headless`."""
+        """Return the next response, None if the server has closed the connection instead. One to HEAD is `headless`."""
         try:
             while (end := self._received.find(b"\r\n\r\n")) < 0:
                 if not self._more():

@@ -39,7 +39,7 @@ class Expected(NamedTuple):
     certain: bool = True  # whether the worst of these statuses, and this of the probe, must have been seen
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One request's end."""
 
     kind: str
@@ -71,14 +71,14 @@ class Examiner:
 
     def examine(self, name: str, fault: AbstractContextManager[object], expected: Expected, *, rounds: int = 1) -> None:
         """Ask before, during and after the fault, compare with what is expected, and note a line of the table."""
-        for answer in self._together(1):  # and every connection is open
-            assert answer.reply.status in {200, 201}, answer
+        for response in self._together(1):  # and every connection is open
+            assert response.reply.status in {200, 201}, response
         with self._living() as slowest_life:
             with fault:
-                *answers, ready = self._together(rounds)
+                *responses, ready = self._together(rounds)
             back = self._seconds_until_all_succeed()
-        self._note(name, answers, ready, back, max(slowest_life))
-        self._compare(answers, ready, expected)
+        self._note(name, responses, ready, back, max(slowest_life))
+        self._compare(responses, ready, expected)
         assert back <= BACK
 
     def require_consistency(self) -> None:
@@ -88,36 +88,36 @@ class Examiner:
 
     def table(self) -> str:
         """The lines noted so far, below a heading."""
-        return "\n".join(["fault | reads | writes | longest answer | ready says | back after", *self.lines])
+        return "\n".join(["fault | reads | writes | longest response | ready says | back after", *self.lines])
 
     # How
 
-    def _ask(self, kind: str, method: str, path: str, body: object = None) -> Answer:
+    def _ask(self, kind: str, method: str, path: str, body: object = None) -> Response:
         began = time.monotonic()
         reply = self.served.request(method, path, self.token, body)
-        return Answer(kind, reply, time.monotonic() - began)
+        return Response(kind, reply, time.monotonic() - began)
 
-    def _read(self, number: int) -> Answer:
+    def _read(self, number: int) -> Response:
         path = ("/api/me/tasks?limit=5", self.task, self.changes)[number % 3]
         return self._ask("read", "GET", path)
 
-    def _write(self, number: int) -> Answer:
+    def _write(self, number: int) -> Response:
         if number % 3 == 1:
             return self._ask("write", "PATCH", f"{self.task}/complete")
         title = f"number {next(self.numbers)}"
-        answer = self._ask("write", "POST", "/api/me/tasks", {"title": title})
-        if answer.reply.status == 201:
+        response = self._ask("write", "POST", "/api/me/tasks", {"title": title})
+        if response.reply.status == 201:
             self.kept.add(title)
-        elif _unknown(answer.reply):
+        elif _unknown(response.reply):
             self.open.add(title)
-        return answer
+        return response
 
-    def _together(self, rounds: int) -> list[Answer]:
+    def _together(self, rounds: int) -> list[Response]:
         asking = [(ask, number) for ask in (self._read, self._write) for number in range(_EACH)]
         asking.append((lambda _: self._ask("ready", "GET", "/health/ready"), 0))
         with ThreadPoolExecutor(len(asking)) as threads:
             all_rounds = [threads.map(lambda it: it[0](it[1]), asking) for _ in range(rounds)]
-            return [answer for each in all_rounds for answer in each]
+            return [response for each in all_rounds for response in each]
 
     @contextmanager
     def _living(self):
@@ -127,13 +127,13 @@ class Examiner:
         def watch():
             while not over.is_set():
                 try:
-                    answer = self._ask("live", "GET", "/health/live")
+                    response = self._ask("live", "GET", "/health/live")
                 except (OSError, HTTPException) as error:
                     wrong.append(error)
                     return
-                seconds.append(answer.seconds)
-                if answer.reply.status != 200:
-                    wrong.append(answer)
+                seconds.append(response.seconds)
+                if response.reply.status != 200:
+                    wrong.append(response)
                 over.wait(0.02)
 
         watching = threading.Thread(target=watch)
@@ -159,23 +159,25 @@ class Examiner:
         with ThreadPoolExecutor(len(asks)) as threads:
             return max(threads.map(until, asks))
 
-    def _note(self, name: str, answers: list[Answer], ready: Answer, back: float, life: float) -> None:
-        told = [_statuses(answer for answer in answers if answer.kind == kind) for kind in ("read", "write")]
-        longest = max(answer.seconds for answer in (*answers, ready))
+    def _note(self, name: str, responses: list[Response], ready: Response, back: float, life: float) -> None:
+        statuses = [
+            _statuses(response for response in responses if response.kind == kind) for kind in ("read", "write")
+        ]
+        longest = max(response.seconds for response in (*responses, ready))
         reason = "200" if ready.reply.status == 200 else f"{ready.reply.status}: {ready.reply.body['error']}"
-        columns = (name, *told, f"{longest * 1000:.0f} ms", reason, f"{back * 1000:.0f} ms")
+        columns = (name, *statuses, f"{longest * 1000:.0f} ms", reason, f"{back * 1000:.0f} ms")
         self.lines.append(f"{' | '.join(columns)}   (live: {life * 1000:.0f} ms)")
 
-    def _compare(self, answers: list[Answer], ready: Answer, expected: Expected) -> None:
-        for answer in (*answers, ready):
-            assert answer.seconds < IN_TIME, answer
-            if answer.reply.status >= 500:
-                require_shape(answer.reply)
+    def _compare(self, responses: list[Response], ready: Response, expected: Expected) -> None:
+        for response in (*responses, ready):
+            assert response.seconds < IN_TIME, response
+            if response.reply.status >= 500:
+                require_shape(response.reply)
         for kind, statuses in (("read", expected.reads), ("write", expected.writes)):
-            seen = {answer.reply.status for answer in answers if answer.kind == kind}
+            seen = {response.reply.status for response in responses if response.kind == kind}
             assert seen <= statuses, kind
             assert max(statuses) in seen or not expected.certain, kind
-        unknown = [answer.kind for answer in answers if _unknown(answer.reply)]
+        unknown = [response.kind for response in responses if _unknown(response.reply)]
         assert set(unknown) <= ({"write"} if expected.unknown else set())
         if expected.certain:
             assert ready.reply.status == (200 if expected.ready is None else 503)
@@ -183,8 +185,8 @@ class Examiner:
             assert (expected.ready or "") in ready.reply.body["error"]
 
 
-def _statuses(answers) -> str:
-    seen = {f"{reply.status} unknown" if _unknown(reply) else str(reply.status) for _, reply, _ in answers}
+def _statuses(responses) -> str:
+    seen = {f"{reply.status} unknown" if _unknown(reply) else str(reply.status) for _, reply, _ in responses}
     return ", ".join(sorted(seen))
 
 

@@ -36,7 +36,7 @@ class HalfSent:
         served.process.wait_until(lambda: in_flight(served) > number)  # the request for the numbers is one as well
 
     def finish(self) -> list[str]:
-        """Status line and headers of each answer, once all of the request is sent."""
+        """Status line and headers of each response, once all of the request is sent."""
         return [self._finish(one) for one in self.sockets]
 
     def _finish(self, one: socket.socket) -> str:
@@ -57,8 +57,8 @@ def in_flight(served: Served) -> float:
 def get(connection: HTTPConnection, path: str, token: str = "") -> tuple[int, Any, bytes]:
     """Status, headers and body."""
     connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-    answer = connection.getresponse()
-    return answer.status, answer.headers, answer.read()
+    response = connection.getresponse()
+    return response.status, response.headers, response.read()
 
 
 def ask(served: Served, path: str, token: str = "") -> tuple[int, Any, bytes]:

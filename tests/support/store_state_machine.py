@@ -92,11 +92,11 @@ WISHES = st.builds(
 
 
 async def task_of(putting):
-    """The task of the answer to a PUT."""
+    """The task of the response to a PUT."""
     return (await putting).task
 
 
-class Answer(NamedTuple):
+class RememberedCreate(NamedTuple):
     """The write that was done under a key, and its time."""
 
     fingerprint: bytes
@@ -115,7 +115,7 @@ class Account:
         self.ids: list[int] = []
         self.names: dict[str, int] = {}
         self.deaths: dict[int, datetime] = {}
-        self.answers: dict[str, Answer] = {}
+        self.remembered: dict[str, RememberedCreate] = {}
 
     def pick(self, which: int) -> int:
         """Return one of the latest ids, whether or not its task is still there."""
@@ -147,7 +147,7 @@ class Account:
         """Note that everything was erased just now."""
         if self.ids:
             self.counter += 1
-        self.tasks, self.trash, self.names, self.answers = {}, {}, {}, {}
+        self.tasks, self.trash, self.names, self.remembered = {}, {}, {}, {}
 
     def pick_deleted(self, which: int) -> int:
         """Return the id of a deleted task, or one of the latest ids."""
@@ -192,10 +192,10 @@ class StoreStateMachine(RuleBasedStateMachine):
     def create_once(self, name, key, title):
         account, once = self.accounts[name], Once(key, sha256(title.encode()).digest())
         creating = self.service.create(account.owner, once=once, title=title)
-        answer = account.answers.get(key)
-        if answer is not None and self.clock.now - answer.used_at < KEYS_KEPT:
-            if answer.fingerprint == once.fingerprint:
-                assert self.run(creating) == (answer.task, True)
+        remembered = account.remembered.get(key)
+        if remembered is not None and self.clock.now - remembered.used_at < KEYS_KEPT:
+            if remembered.fingerprint == once.fingerprint:
+                assert self.run(creating) == (remembered.task, True)
             else:
                 with pytest.raises(KeyReused):
                     self.run(creating)
@@ -206,7 +206,7 @@ class StoreStateMachine(RuleBasedStateMachine):
             created = self.run(creating)
             assert not created.replayed
             account.keep_new(created.task)
-            account.answers[key] = Answer(once.fingerprint, created.task, self.clock.now)
+            account.remembered[key] = RememberedCreate(once.fingerprint, created.task, self.clock.now)
 
     @precondition(everybody_has_had_tasks)
     @rule(name=NAMES, which=WHICH, members=EDITS)
@@ -343,7 +343,7 @@ class StoreStateMachine(RuleBasedStateMachine):
     @precondition(everybody_has_had_tasks)
     @rule(name=NAMES, wishes=st.lists(WISHES, min_size=1, max_size=6), atomic=st.booleans(), times=st.integers(1, 2))
     def batch(self, name, wishes, atomic, times):
-        """Several writes at once, sent again if the answer was lost."""
+        """Several writes at once, sent again if the response was lost."""
         account = self.accounts[name]
         operations = [wish.of(account) for wish in wishes]
         for _ in range(times):
@@ -422,8 +422,8 @@ class StoreStateMachine(RuleBasedStateMachine):
         task_id = account.pick(which)
         once = Once(key, f"{what} {task_id}".encode())
         writing = KEYED[what](self.service, account.owner, task_id, once)
-        answer, before = account.answers.get(key), account.counter
-        if answer is None or self.clock.now - answer.used_at >= KEYS_KEPT:
+        remembered, before = account.remembered.get(key), account.counter
+        if remembered is None or self.clock.now - remembered.used_at >= KEYS_KEPT:
             if what == "delete" and task_id in account.tasks:
                 task = account.tasks[task_id]
                 self.run(writing)
@@ -433,8 +433,8 @@ class StoreStateMachine(RuleBasedStateMachine):
                 self.expect(account, task_id, writing, edits.get(what, lambda task: task.toggled(self.clock.now)))
                 task = account.tasks.get(task_id)
             if account.counter > before:
-                account.answers[key] = Answer(once.fingerprint, task, self.clock.now)
-        elif answer.fingerprint != once.fingerprint:
+                account.remembered[key] = RememberedCreate(once.fingerprint, task, self.clock.now)
+        elif remembered.fingerprint != once.fingerprint:
             with pytest.raises(KeyReused):
                 self.run(writing)
         elif what == "delete" or task_id in account.tasks:

@@ -121,13 +121,13 @@ class FetchScene:
         claims = honest_claims(self.now(), iss=ISSUER, aud=AUDIENCE)
         return (issuer or self.issuer).token(algorithm, claims)
 
-    async def answer(self, token: str, *, seconds: float = 60.0) -> str:
+    async def verdict(self, token: str, *, seconds: float = 60.0) -> str:
         """Say taken, away, or the reason of the refusal; the deadline is so many seconds away."""
         try:
             return await reason_of(self.verifier, token, seconds=seconds) or "taken"
         except Unavailable as unavailable:
-            told = str(unavailable), 1 <= unavailable.retry_after <= APART
-        assert told == ("the key set that verifies tokens is out of reach", True)
+            said = str(unavailable), 1 <= unavailable.retry_after <= APART
+        assert said == ("the key set that verifies tokens is out of reach", True)
         return "away"
 
     async def settle(self) -> None:

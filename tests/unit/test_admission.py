@@ -111,9 +111,9 @@ async def test_the_refusal_has_the_shape_of_every_error_and_is_counted():
     scope = {"type": "http", "method": "GET", "raw_path": b"/api/me/tasks", "query_string": b"", "headers": headers}
     await edge(scope, None, send)
     start, body = sent
-    told = dict(start["headers"])
-    assert (start["status"], told[b"retry-after"], told[b"x-request-id"]) == (503, b"1", b"mine")
-    assert told[b"access-control-allow-origin"] == b"https://app.example.com"
+    headers_sent = dict(start["headers"])
+    assert (start["status"], headers_sent[b"retry-after"], headers_sent[b"x-request-id"]) == (503, b"1", b"mine")
+    assert headers_sent[b"access-control-allow-origin"] == b"https://app.example.com"
     said = json.loads(body["body"])
     assert said == {"error": "too many requests at once: try again", "code": "unavailable", "request_id": "mine"}
     number = 'todo_http_request_duration_seconds_count{method="GET",route="none",status="503"} 1.0'

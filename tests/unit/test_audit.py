@@ -22,7 +22,7 @@ from todo_adapters.audit import LINES_APIECE, LONGEST_DETAIL, MOST_TRACKED, MOST
 LINE_BREAKS = "\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 
 
-def told(path):
+def written(path):
     """What the file says, each line parsed; every byte of it is printable ASCII or a line feed."""
     raw = path.read_bytes()
     assert all(byte == 0x0A or 0x20 <= byte <= 0x7E for byte in raw)
@@ -44,7 +44,7 @@ def test_a_line_has_time_event_and_details_and_leaves_out_what_is_none(path):
     before = datetime.now(UTC)
     with closing(AuditLines(str(path))) as audit:
         audit.record("start", pid=7, host="127.0.0.1", jwt_issuer=None)
-    (line,) = told(path)
+    (line,) = written(path)
     moment = line.pop("time")
     assert line == {"event": "start", "pid": 7, "host": "127.0.0.1"}
     assert moment.endswith("Z")
@@ -58,7 +58,7 @@ def test_no_character_breaks_a_line_and_all_come_back(path, character):
     nasty = f'a{character}{{"event": "forged"}}'
     with closing(AuditLines(str(path))) as audit:
         audit.record("token_refused", reason="subject", subject=nasty, peer=character)
-    (line,) = told(path)
+    (line,) = written(path)
     assert line["subject"] == nasty
     assert line["peer"] == character
 
@@ -73,13 +73,13 @@ def test_whatever_is_recorded_becomes_one_line(tmp_path_factory, details):
     path = tmp_path_factory.mktemp("audit") / "audit.log"
     with closing(AuditLines(str(path))) as audit:
         audit.record("anything", **details)
-    assert len(told(path)) == 1
+    assert len(written(path)) == 1
 
 
 def test_what_no_caller_may_pass_is_still_one_line(path):
     with closing(AuditLines(str(path))) as audit:
         audit.record("odd", huge=10**6000, path=path, nothing=float("nan"))
-    (line,) = told(path)
+    (line,) = written(path)
     assert line["huge"].startswith("0x")
     assert line["path"] == str(path)
 
@@ -87,7 +87,7 @@ def test_what_no_caller_may_pass_is_still_one_line(path):
 def test_long_details_are_cut(path):
     with closing(AuditLines(str(path))) as audit:
         audit.record("path_refused", reason="r" * 100_000, subject="😀" * 100_000, peer="p" * 100_000)
-    (line,) = told(path)
+    (line,) = written(path)
     assert line["subject"] == "😀" * LONGEST_DETAIL + "…"
     assert {len(line[name]) for name in ("reason", "subject", "peer")} == {LONGEST_DETAIL + 1}
 
@@ -100,7 +100,7 @@ def test_a_flood_is_told_in_a_few_lines_that_add_up(path):
                 half_way = datetime.now(UTC).isoformat()
         for number in range(3):
             audit.record("token_refused", reason="expired", peer="192.0.2.2", request_id=f"{number}")
-    lines = told(path)
+    lines = written(path)
     assert len(lines) == LINES_APIECE + 1 + 3
     assert amount(lines, reason="expired", peer="192.0.2.1") == 5_000
     assert amount(lines, reason="expired", peer="192.0.2.2") == 3
@@ -115,26 +115,26 @@ def test_the_rest_of_a_flood_is_told_when_its_window_ends_though_nothing_else_ha
         for _ in range(LINES_APIECE + 7):
             audit.record("path_refused", reason="other_user", peer="192.0.2.1")
         deadline = time.monotonic() + 10
-        while amount(told(path), event="path_refused") < LINES_APIECE + 7:
+        while amount(written(path), event="path_refused") < LINES_APIECE + 7:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert told(path)[-1]["count"] == 7
+        assert written(path)[-1]["count"] == 7
         audit.record("path_refused", reason="other_user", peer="192.0.2.1")  # a new window: in full again
-    assert "count" not in told(path)[-1]
+    assert "count" not in written(path)[-1]
 
 
 def test_events_without_a_peer_are_never_folded(path):
     with closing(AuditLines(str(path))) as audit:
         for number in range(LINES_APIECE * 3):
             audit.record("key_set_changed", keys=number)
-    assert [line["keys"] for line in told(path)] == list(range(LINES_APIECE * 3))
+    assert [line["keys"] for line in written(path)] == list(range(LINES_APIECE * 3))
 
 
 def test_a_peer_that_is_not_known_is_folded_like_any_other(path):
     with closing(AuditLines(str(path))) as audit:
         for _ in range(100):
             audit.record("token_refused", reason="expired", peer=None)
-    lines = told(path)
+    lines = written(path)
     assert len(lines) == LINES_APIECE + 1
     assert amount(lines) == 100
 
@@ -144,7 +144,7 @@ def test_a_flood_from_ever_new_peers_takes_bounded_memory_and_adds_up(path):
         for number in range(MOST_TRACKED * 4):
             audit.record("token_refused", reason="signature", peer=f"192.0.2.{number}")
             assert len(audit._tallies) <= MOST_TRACKED + 1
-    lines = told(path)
+    lines = written(path)
     assert len(lines) <= MOST_TRACKED + LINES_APIECE + 1
     assert amount(lines) == MOST_TRACKED * 4
 
@@ -161,7 +161,7 @@ def test_many_threads_at_once_lose_nothing(path):
             thread.start()
         for thread in threads:
             thread.join()
-    assert amount(told(path), event="token_refused") == 6_000
+    assert amount(written(path), event="token_refused") == 6_000
 
 
 async def test_closing_writes_everything_and_what_comes_later_is_ignored(path):
@@ -171,7 +171,7 @@ async def test_closing_writes_everything_and_what_comes_later_is_ignored(path):
     await audit.aclose()
     audit.record("late")
     await audit.aclose()
-    assert [line["number"] for line in told(path)] == list(range(1_000))
+    assert [line["number"] for line in written(path)] == list(range(1_000))
 
 
 def test_the_file_is_made_for_its_owner_alone_and_appended_to(path):
@@ -179,20 +179,20 @@ def test_the_file_is_made_for_its_owner_alone_and_appended_to(path):
         with closing(AuditLines(str(path))) as audit:
             audit.record("start")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(told(path)) == 2
+    assert len(written(path)) == 2
 
 
 def test_a_file_moved_away_by_log_rotation_is_made_anew(path, tmp_path):
     with closing(AuditLines(str(path))) as audit:
         audit.record("before")
         deadline = time.monotonic() + 10
-        while not told(path):
+        while not written(path):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         path.rename(tmp_path / "audit.log.1")
         audit.record("after")
-    assert [line["event"] for line in told(tmp_path / "audit.log.1")] == ["before"]
-    assert [line["event"] for line in told(path)] == ["after"]
+    assert [line["event"] for line in written(tmp_path / "audit.log.1")] == ["before"]
+    assert [line["event"] for line in written(path)] == ["after"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -201,8 +201,8 @@ def test_several_processes_share_a_file_line_by_line(path):
         for number in range(500):
             one.record("one", number=number)
             other.record("other", number=number)
-    assert [line["number"] for line in told(path) if line["event"] == "one"] == list(range(500))
-    assert [line["number"] for line in told(path) if line["event"] == "other"] == list(range(500))
+    assert [line["number"] for line in written(path) if line["event"] == "one"] == list(range(500))
+    assert [line["number"] for line in written(path) if line["event"] == "other"] == list(range(500))
 
 
 def test_standard_error_is_the_other_target(capfd):
@@ -304,11 +304,11 @@ def test_a_disk_that_is_full_for_a_while_costs_no_line(path, monkeypatch, caplog
     for number in range(10):
         audit.record("start", number=number)
     deadline = time.monotonic() + 10
-    while len(told(path)) < 10:
+    while len(written(path)) < 10:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     audit.close()
-    assert [line["number"] for line in told(path)] == list(range(10))
+    assert [line["number"] for line in written(path)] == list(range(10))
     assert [record.getMessage() for record in caplog.records] == [
         "the audit log cannot be written for now: No space left on device"
     ]
@@ -327,4 +327,4 @@ def test_a_line_that_is_written_in_pieces_is_whole_in_the_end(path, monkeypatch)
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
     with closing(AuditLines(str(path))) as audit:
         audit.record("start", host="127.0.0.1")
-    assert told(path)[0]["host"] == "127.0.0.1"
+    assert written(path)[0]["host"] == "127.0.0.1"

@@ -1,4 +1,4 @@
-"""The parts of the benchmarks that compute: what is sent, what is made of the answers, and how it is told."""
+"""The parts of the benchmarks that compute: what is sent, what is made of the responses, and how it is told."""
 
 import json
 from collections import Counter
@@ -131,8 +131,8 @@ def test_a_verdict_needs_both_contenders_and_the_number_of_connections_of_the_ai
         Case(16, "mixed", BASELINE): [sample(50)],
         Case(64, "get", FASTIFY): [sample(1)],
     }
-    told = list(ratios.verdicts(samples))
-    assert [(each.work, each.other, each.ratio.median, each.met) for each in told] == [
+    reported = list(ratios.verdicts(samples))
+    assert [(each.work, each.other, each.ratio.median, each.met) for each in reported] == [
         ("get", BASELINE, 30, True),
         ("mixed", BASELINE, 2, None),
     ]
@@ -171,20 +171,20 @@ def results():
 
 
 def test_the_report_tells_every_ratio_with_its_aim_and_verdict(results):
-    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.ratios(results).splitlines()]
-    assert ["ours / baseline", "get", "10.0", "10.0", "10.0", "≥ 20", "missed"] in told
-    assert ["ours, SQLite / Fastify, SQLite", "get", "0.50", "0.50", "0.50", "≥ 0.75", "missed"] in told
-    assert ["p99 / p50 of ours", "get", "2.00", "2.00", "2.00", "≤ 5", "met"] in told
-    assert ["ours / Fastify", "absent", "", "", "", "", ""] in told
+    reported = [[cell.strip() for cell in line.split("|")[1:-1]] for line in report.ratios(results).splitlines()]
+    assert ["ours / baseline", "get", "10.0", "10.0", "10.0", "≥ 20", "missed"] in reported
+    assert ["ours, SQLite / Fastify, SQLite", "get", "0.50", "0.50", "0.50", "≥ 0.75", "missed"] in reported
+    assert ["p99 / p50 of ours", "get", "2.00", "2.00", "2.00", "≤ 5", "met"] in reported
+    assert ["ours / Fastify", "absent", "", "", "", "", ""] in reported
 
 
 def test_the_report_tells_whatever_was_measured(results):
-    told = report.markdown(results)
-    assert "Fastify is absent: no Node.js" in told
-    assert "## Figures at 1 connection\n" in told
-    assert told.index("Figures at 16") < told.index("Figures at 1 connection\n")
-    assert "30.5 ms measured" in told
-    assert "Other programs used 25% of the processors" in told
+    reported = report.markdown(results)
+    assert "Fastify is absent: no Node.js" in reported
+    assert "## Figures at 1 connection\n" in reported
+    assert reported.index("Figures at 16") < reported.index("Figures at 1 connection\n")
+    assert "30.5 ms measured" in reported
+    assert "Other programs used 25% of the processors" in reported
     rows = {line.split("|")[1].strip(): line.split("|")[-2].strip() for line in report.far(results).splitlines()[2:]}
     assert rows["get"] == "met"
     assert rows["edit"] == "missed"

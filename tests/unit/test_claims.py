@@ -130,9 +130,9 @@ def test_rules_that_contradict_each_other_are_refused(rules):
 
 async def test_secrets_and_key_sets_ask_for_the_same_claims():
     """A mode says who may sign, not what a token must say."""
-    answers = []
+    reasons = []
     for mode in ("secret", "jwks"):
         scene = Scene(mode)
         rows = [scene.sign(aud=MISSING, **claims) for claims, _ in NAMED]
-        answers.append([await reason_of(with_rules(scene, NO_AUDIENCE), token) for token in rows])
-    assert answers[0] == answers[1] == [reason for _, reason in NAMED]
+        reasons.append([await reason_of(with_rules(scene, NO_AUDIENCE), token) for token in rows])
+    assert reasons[0] == reasons[1] == [reason for _, reason in NAMED]

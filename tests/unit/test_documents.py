@@ -129,8 +129,8 @@ def test_every_number_is_explained():
 
     metrics = Metrics(Pool())
     Wakes(read_settings(environment={}), MemoryTasks(), metrics)
-    told = set(re.findall(r"^# TYPE (todo_\w+)", metrics.text().decode(), re.MULTILINE))
-    assert set(re.findall(r"^\| `(todo_\w+)`", OPERATIONS, re.MULTILINE)) == told
+    exposed = set(re.findall(r"^# TYPE (todo_\w+)", metrics.text().decode(), re.MULTILINE))
+    assert set(re.findall(r"^\| `(todo_\w+)`", OPERATIONS, re.MULTILINE)) == exposed
 
 
 def test_the_first_list_for_operators_has_ten_lines_and_quotes_what_readiness_says():

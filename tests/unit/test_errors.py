@@ -22,13 +22,13 @@ def test_every_error_has_a_status(error):
     assert 400 <= errors.rule_of(error).status <= 503
 
 
-def test_every_error_but_those_of_no_operation_is_an_answer_of_the_document():
+def test_every_error_but_those_of_no_operation_is_a_response_of_the_document():
     shared = set(responses._SHARED.values())
     assert errors.ERRORS.keys() - shared == {todo_domain.Invalid, errors.MethodNotAllowed}
     assert shared <= errors.ERRORS.keys()
 
 
-def test_every_shared_answer_has_its_error():
+def test_every_shared_response_has_its_error():
     assert (
         responses.common_responses(body_limit=1, batch_limit=1, import_limit=1, quota=1).keys()
         == responses._SHARED.keys()

@@ -33,22 +33,22 @@ async def scene(server):
 @pytest.mark.parametrize("algorithm", KEY_SET)
 async def test_tokens_of_each_algorithm_are_taken_after_one_fetch(scene, algorithm):
     for _ in range(3):
-        assert await scene.answer(scene.token(algorithm)) == "taken"
+        assert await scene.verdict(scene.token(algorithm)) == "taken"
     assert scene.server.hits == 1
     assert scene.keys.failure is None
 
 
 async def test_fifty_first_callers_share_one_fetch(scene):
     scene.server.delay = 0.02
-    answers = await asyncio.gather(*(scene.answer(scene.token()) for _ in range(50)))
-    assert answers == ["taken"] * 50
+    verdicts = await asyncio.gather(*(scene.verdict(scene.token()) for _ in range(50)))
+    assert verdicts == ["taken"] * 50
     assert scene.server.hits == 1
 
 
 async def test_a_caller_who_leaves_does_not_take_the_fetch_along(scene):
     scene.server.delay = 0.05
-    leaving = asyncio.create_task(scene.answer(scene.token()))
-    staying = asyncio.create_task(scene.answer(scene.token()))
+    leaving = asyncio.create_task(scene.verdict(scene.token()))
+    staying = asyncio.create_task(scene.verdict(scene.token()))
     await asyncio.sleep(0.01)
     leaving.cancel()
     assert await staying == "taken"
@@ -57,24 +57,24 @@ async def test_a_caller_who_leaves_does_not_take_the_fetch_along(scene):
 
 
 async def test_a_new_key_is_taken_within_five_seconds(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     new = Issuer()
     scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], new.jwk("EdDSA")]}
     scene.now.now += APART - 0.1
-    assert await scene.answer(scene.token(issuer=new)) == "key_unknown"
+    assert await scene.verdict(scene.token(issuer=new)) == "key_unknown"
     assert scene.server.hits == 1
     scene.now.now += 0.1
-    assert await scene.answer(scene.token(issuer=new)) == "taken"
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token(issuer=new)) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     assert scene.server.hits == 2
 
 
 async def test_a_flood_of_unknown_keys_is_one_fetch_in_five_seconds(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     for _ in range(60):
         scene.now.now += 1
-        answers = await asyncio.gather(*(scene.answer(scene.token(issuer=Issuer())) for _ in range(5)))
-        assert answers == ["key_unknown"] * 5
+        verdicts = await asyncio.gather(*(scene.verdict(scene.token(issuer=Issuer())) for _ in range(5)))
+        assert verdicts == ["key_unknown"] * 5
     assert scene.server.hits == 1 + 60 // APART
     assert scene.changes == [len(KEY_SET)]
 
@@ -82,43 +82,43 @@ async def test_a_flood_of_unknown_keys_is_one_fetch_in_five_seconds(scene):
 async def test_a_flood_of_tokens_without_a_name_is_bounded_too(scene):
     scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], Issuer().jwk("EdDSA")]}
     nameless = scene.issuer.token("EdDSA", honest_claims(scene.now(), iss=ISSUER, aud=AUDIENCE), {"alg": "EdDSA"})
-    assert [await scene.answer(nameless) for _ in range(20)] == ["key_unknown"] * 20
+    assert [await scene.verdict(nameless) for _ in range(20)] == ["key_unknown"] * 20
     assert scene.server.hits == 1
 
 
 async def test_a_removed_key_ends_its_remembered_tokens_with_the_next_fetch(scene):
     token, new = scene.token(), Issuer()
-    assert await scene.answer(token) == "taken"
+    assert await scene.verdict(token) == "taken"
     scene.server.document = new.jwks()
     scene.now.now += APART
-    assert await scene.answer(token) == "taken"
-    assert await scene.answer(scene.token(issuer=new)) == "taken"
-    assert await scene.answer(token) == "key_unknown"
+    assert await scene.verdict(token) == "taken"
+    assert await scene.verdict(scene.token(issuer=new)) == "taken"
+    assert await scene.verdict(token) == "key_unknown"
 
 
 async def test_keys_are_fetched_again_in_the_background(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     scene.server.delay = LONG
     scene.server.arrived.clear()
     scene.now.now += FRESH + 1
     async with asyncio.timeout(2.0):
-        assert [await scene.answer(scene.token()) for _ in range(5)] == ["taken"] * 5
+        assert [await scene.verdict(scene.token()) for _ in range(5)] == ["taken"] * 5
     async with asyncio.timeout(LONG):
         await scene.server.arrived.wait()
     assert scene.server.hits == 2
 
 
 async def test_a_key_removed_long_ago_is_gone_after_the_background_fetch(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     scene.server.document = Issuer().jwks()
     scene.now.now += FRESH + 1
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     await scene.settle()
-    assert await scene.answer(scene.token()) == "key_unknown"
+    assert await scene.verdict(scene.token()) == "key_unknown"
 
 
 async def test_changes_are_told_once_and_only_when_there_are_some(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     documents = [{"keys": scene.issuer.jwks()["keys"][::-1]}, scene.issuer.jwks("EdDSA"), scene.issuer.jwks("EdDSA")]
     versions = [scene.keys.version]
     for document in documents:
@@ -133,52 +133,52 @@ async def test_changes_are_told_once_and_only_when_there_are_some(scene):
 
 async def test_a_provider_that_is_away_at_the_start_is_tried_again_after_five_seconds(scene):
     await scene.server.stop()
-    assert await scene.answer(scene.token()) == "away"
+    assert await scene.verdict(scene.token()) == "away"
     await scene.server.start()
     scene.now.now += APART - 0.1
-    assert await scene.answer(scene.token()) == "away"
+    assert await scene.verdict(scene.token()) == "away"
     assert scene.server.hits == 0
     scene.now.now += 0.1
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
 
 
 async def test_tokens_that_need_no_key_are_refused_while_the_provider_is_away(scene):
     await scene.server.stop()
-    assert await scene.answer("nonsense") == "malformed"
-    assert await scene.answer(scene.token("HS256")) == "algorithm"
+    assert await scene.verdict("nonsense") == "malformed"
+    assert await scene.verdict(scene.token("HS256")) == "algorithm"
     assert scene.keys._flight is None
 
 
 async def test_known_keys_outlive_their_provider_for_a_day(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     await scene.server.stop()
     for age in (FRESH + 1, 3600, KEPT - 1, KEPT):
         scene.now.now += age - (scene.now.now - scene.keys._loaded_at)
-        assert await scene.answer(scene.token()) == "taken", age
+        assert await scene.verdict(scene.token()) == "taken", age
         await scene.settle()
-        assert await scene.answer(scene.token(issuer=Issuer())) == "away", age
+        assert await scene.verdict(scene.token(issuer=Issuer())) == "away", age
     scene.now.now += 1
-    assert await scene.answer(scene.token()) == "away"
+    assert await scene.verdict(scene.token()) == "away"
     await scene.server.start()
     scene.now.now += APART
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
 
 
 async def test_an_unknown_key_is_unknown_again_once_a_fetch_works(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     scene.server.status = 500
     scene.now.now += APART
-    assert await scene.answer(scene.token(issuer=Issuer())) == "away"
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token(issuer=Issuer())) == "away"
+    assert await scene.verdict(scene.token()) == "taken"
     scene.server.status = 200
     scene.now.now += APART
-    assert await scene.answer(scene.token(issuer=Issuer())) == "key_unknown"
+    assert await scene.verdict(scene.token(issuer=Issuer())) == "key_unknown"
 
 
 async def test_the_log_tells_of_changes_without_a_url(scene, caplog):
     scene.server.document = {"keys": [*scene.issuer.jwks()["keys"], {"kty": "oct"}]}
     with caplog.at_level(logging.INFO, "todo.auth"):
-        await scene.answer(scene.token())
+        await scene.verdict(scene.token())
     [message] = [record.getMessage() for record in caplog.records if record.name == "todo.auth"]
     assert message == "the key set changed: 6 keys now, 1 left out"
 
@@ -189,7 +189,7 @@ async def test_a_proxy_in_the_environment_is_the_settings_to_name(server, monkey
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     scene = Scene(server)
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
 
 
 @pytest.mark.parametrize(
@@ -214,57 +214,57 @@ async def test_a_proxy_in_the_environment_is_the_settings_to_name(server, monkey
 )
 async def test_keys_are_fresh_for_as_long_as_the_provider_says_within_bounds(scene, header, fresh):
     scene.server.headers = {"Cache-Control": header}
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     scene.now.now += fresh
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     assert scene.server.hits == 1
     scene.now.now += 1
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     await scene.settle()
     assert scene.server.hits == 2
 
 
 async def test_a_key_that_replaced_another_under_its_name_is_taken_after_one_early_fetch(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     old, new = scene.token(), Issuer()
     new.kids = scene.issuer.kids
     scene.server.document = new.jwks()
     scene.now.now += APART - 0.1
-    assert await scene.answer(scene.token(issuer=new)) == "signature"
+    assert await scene.verdict(scene.token(issuer=new)) == "signature"
     assert scene.server.hits == 1
     scene.now.now += 0.1
-    assert await scene.answer(scene.token(issuer=new)) == "taken"
+    assert await scene.verdict(scene.token(issuer=new)) == "taken"
     assert scene.server.hits == 2
-    assert await scene.answer(old) == "signature"
+    assert await scene.verdict(old) == "signature"
 
 
 async def test_a_flood_of_bad_signatures_is_one_fetch_in_five_seconds(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     stranger = Issuer()
     stranger.kids = scene.issuer.kids
     for _ in range(20):
         scene.now.now += 1
-        answers = await asyncio.gather(*(scene.answer(scene.token(issuer=stranger)) for _ in range(5)))
-        assert answers == ["signature"] * 5
+        verdicts = await asyncio.gather(*(scene.verdict(scene.token(issuer=stranger)) for _ in range(5)))
+        assert verdicts == ["signature"] * 5
     assert scene.server.hits == 1 + 20 // APART
     assert scene.changes == [len(KEY_SET)]
 
 
 async def test_a_bad_signature_is_401_while_the_provider_is_away(scene):
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     await scene.server.stop()
     stranger = Issuer()
     stranger.kids = scene.issuer.kids
     scene.now.now += APART
-    assert await scene.answer(scene.token(issuer=stranger)) == "signature"
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token(issuer=stranger)) == "signature"
+    assert await scene.verdict(scene.token()) == "taken"
 
 
 async def test_keys_are_fetched_when_the_service_opens(scene):
     await scene.verifier.open()
     await scene.settle()
     assert scene.server.hits == 1
-    assert await scene.answer(scene.token()) == "taken"
+    assert await scene.verdict(scene.token()) == "taken"
     assert scene.server.hits == 1
 
 
@@ -300,7 +300,7 @@ async def test_readiness_is_having_keys(scene):
 
 async def test_closing_ends_a_fetch_under_way(scene):
     scene.server.delay = LONG
-    waiting = asyncio.create_task(scene.answer(scene.token()))
+    waiting = asyncio.create_task(scene.verdict(scene.token()))
     await scene.server.arrived.wait()
     await scene.verifier.aclose()
     assert await waiting == "away"

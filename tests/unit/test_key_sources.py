@@ -146,19 +146,19 @@ def test_secrets_beside_a_key_set_need_issuer_and_audience():
 
 
 async def test_opening_and_closing_reach_every_source():
-    told = []
+    calls = []
 
-    class Told(Keys):
+    class Recorded(Keys):
         async def open(self):
-            told.append("open")
+            calls.append("open")
 
         async def aclose(self):
-            told.append("aclose")
+            calls.append("aclose")
 
-    takes = verifier(KeySources([Told("jwks", Issuer()), Told("jwks", Issuer())]))
+    takes = verifier(KeySources([Recorded("jwks", Issuer()), Recorded("jwks", Issuer())]))
     await takes.open()
     await takes.aclose()
-    assert told == ["open", "open", "aclose", "aclose"]
+    assert calls == ["open", "open", "aclose", "aclose"]
 
 
 async def test_a_bug_in_a_source_is_not_taken_for_an_outage():

@@ -244,13 +244,13 @@ async def test_an_event_that_finds_no_room_comes_when_there_is_some_and_holds_it
     first = (await service.create(ANN, title="a")).task
     for _ in range(20):
         await service.create(ANN, title="b", description="c" * 5_000)
-    answers = ResponseMemory(200_000)
-    full = [ResponseBudget(answers, BOB), ResponseBudget(answers, user_id("eve"))]
+    responses = ResponseMemory(200_000)
+    full = [ResponseBudget(responses, BOB), ResponseBudget(responses, user_id("eve"))]
     full[0].take(300_000)
     full[1].take(150_000)
     with listeners.enter(ANN, "stream") as listener:
         stream = ReadStream(service, listener, since=first.revision)
-        stream.budget = ResponseBudget(answers, ANN)
+        stream.budget = ResponseBudget(responses, ANN)
         await stream.open()
         await stream.next()
         waiting = asyncio.create_task(stream.next())

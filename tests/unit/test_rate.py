@@ -51,9 +51,9 @@ def test_waiting_as_long_as_retry_after_says_is_enough_and_a_second_less_is_not(
     users = Rate("2/minute", reason="user", clock=clock)
     assert [refusal(users.spend, "ann") for _ in range(2)] == [None, None]
     clock.now += waited
-    told = refusal(users.spend, "ann")
-    assert 1 <= told <= 60
-    clock.now += told - 1.001
+    seconds = refusal(users.spend, "ann")
+    assert 1 <= seconds <= 60
+    clock.now += seconds - 1.001
     assert refusal(users.spend, "ann") is not None
     clock.now += 1.001
     assert refusal(users.spend, "ann") is None

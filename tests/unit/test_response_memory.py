@@ -1,4 +1,4 @@
-"""The memory of answers: how much there is, who gets it, who waits, and that it comes back."""
+"""The memory of responses: how much there is, who gets it, who waits, and that it comes back."""
 
 import asyncio
 import threading
@@ -34,18 +34,18 @@ def budget_of(memory, size, owner="ann"):
 
 
 def full(memory):
-    """One answer of any size, and as many of other users as there is room for."""
+    """One response of any size, and as many of other users as there is room for."""
     return [budget_of(memory, MOST + 1, "huge"), *(budget_of(memory, MEBIBYTE, f"user {n}") for n in range(16))]
 
 
-async def test_one_answer_has_room_whatever_its_size(memory):
+async def test_one_response_has_room_whatever_its_size(memory):
     budget = budget_of(memory, 1_000 * MOST)
     assert memory.held == 1_000 * MOST
     budget.empty()
     assert memory.held == 0
 
 
-async def test_answers_have_room_beside_one_of_any_size_until_they_are_too_many(memory):
+async def test_responses_have_room_beside_one_of_any_size_until_they_are_too_many(memory):
     full(memory)
     assert memory.held == 2 * MOST + 1
     with pytest.raises(BudgetExceeded):
@@ -53,14 +53,14 @@ async def test_answers_have_room_beside_one_of_any_size_until_they_are_too_many(
     assert memory.held == 2 * MOST + 1
 
 
-async def test_an_answer_that_fits_into_the_servers_buffer_always_has_room(memory):
+async def test_a_response_that_fits_into_the_servers_buffer_always_has_room(memory):
     full(memory)
     for _ in range(1_000):
         budget_of(memory, UNCOUNTED)
     assert memory.held == 2 * MOST + 1
 
 
-async def test_an_answer_grows_as_it_is_read_and_is_refused_where_it_no_longer_fits(memory):
+async def test_a_response_grows_as_it_is_read_and_is_refused_where_it_no_longer_fits(memory):
     budgets = full(memory)
     budgets[1].empty()
     budget = ResponseBudget(memory, "ann")
@@ -72,7 +72,7 @@ async def test_an_answer_grows_as_it_is_read_and_is_refused_where_it_no_longer_f
     assert (budget.size, budget.wanted) == (MEBIBYTE, MEBIBYTE + 1)
 
 
-async def test_the_answer_that_no_longer_fits_is_the_one_of_any_size_if_there_is_none(memory):
+async def test_the_response_that_no_longer_fits_is_the_one_of_any_size_if_there_is_none(memory):
     budgets = [budget_of(memory, MEBIBYTE, f"user {n}") for n in range(16)]
     budgets[3].take(100 * MOST)
     assert memory.held == 16 * MEBIBYTE + 100 * MOST
@@ -90,13 +90,13 @@ async def test_one_user_leaves_most_of_the_memory_to_others(memory):
     budget_of(memory, MOST // SHARE, "bob")
 
 
-async def test_a_single_answer_may_take_all_there_is(memory):
+async def test_a_single_response_may_take_all_there_is(memory):
     budget_of(memory, MOST + 1, "huge")
     assert budget_of(memory, MOST).size == MOST
 
 
-def answering(memory, size, owner="ann", *, sizes=None, deadline=None):
-    """An answer of this size on its way; `sizes` are those that its room had whenever it was read."""
+def responding(memory, size, owner="ann", *, sizes=None, deadline=None):
+    """A response of this size on its way; `sizes` are those that its room had whenever it was read."""
 
     async def sent(_scope, _receive, send):
         await send(None)
@@ -119,7 +119,7 @@ async def begun(memory, waiting=1):
 async def test_what_waits_has_room_as_soon_as_enough_is_given_back(memory):
     budgets = full(memory)
     sizes = []
-    waits = answering(memory, 3 * MEBIBYTE, sizes=sizes)
+    waits = responding(memory, 3 * MEBIBYTE, sizes=sizes)
     await begun(memory)
     for given_back in budgets[1:3]:
         given_back.empty()
@@ -132,7 +132,7 @@ async def test_what_waits_has_room_as_soon_as_enough_is_given_back(memory):
 
 async def test_what_waits_may_be_the_next_of_any_size(memory):
     budgets = full(memory)
-    waits = answering(memory, 5 * MOST)
+    waits = responding(memory, 5 * MOST)
     await begun(memory)
     budgets[0].empty()
     await waits
@@ -143,11 +143,11 @@ async def test_what_waited_in_vain_is_refused_and_nothing_of_it_is_held(memory):
     full(memory)
     held = memory.held
     with pytest.raises(BudgetExceeded, match="too many long responses are being sent: try again"):
-        await answering(memory, MEBIBYTE, deadline=Deadline.within(0.02))
+        await responding(memory, MEBIBYTE, deadline=Deadline.within(0.02))
     assert (memory.held, memory._waiting, "ann" in memory._held_of) == (held, {}, False)
 
 
-async def test_an_answer_that_cannot_be_made_holds_nothing(memory):
+async def test_a_response_that_cannot_be_made_holds_nothing(memory):
     async def make(budget):
         budget.take(MEBIBYTE)
         raise Unavailable("the database is out of reach")
@@ -157,7 +157,7 @@ async def test_an_answer_that_cannot_be_made_holds_nothing(memory):
     assert memory.held == 0
 
 
-async def test_an_answer_holds_its_room_until_it_is_sent_or_its_client_is_gone(memory):
+async def test_a_response_holds_its_room_until_it_is_sent_or_its_client_is_gone(memory):
     held = []
 
     async def send(_):
@@ -166,18 +166,18 @@ async def test_an_answer_holds_its_room_until_it_is_sent_or_its_client_is_gone(m
     async def gone(_):
         raise ConnectionError
 
-    answer = await answering(memory, MEBIBYTE)
-    await answer({}, None, send)
+    response = await responding(memory, MEBIBYTE)
+    await response({}, None, send)
     assert (held, memory.held) == ([MEBIBYTE], 0)
-    answer = await answering(memory, MEBIBYTE)
+    response = await responding(memory, MEBIBYTE)
     with pytest.raises(ConnectionError):
-        await answer({}, None, gone)
+        await response({}, None, gone)
     assert memory.held == 0
 
 
-async def test_an_answer_that_stops_waiting_takes_nobodys_turn(memory):
+async def test_a_response_that_stops_waiting_takes_nobodys_turn(memory):
     budgets = full(memory)
-    gone, waits = answering(memory, MEBIBYTE), answering(memory, MEBIBYTE, "bob")
+    gone, waits = responding(memory, MEBIBYTE), responding(memory, MEBIBYTE, "bob")
     await begun(memory, 2)
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
@@ -235,7 +235,7 @@ async def test_a_read_that_goes_on_for_nobody_finds_no_room(memory):
     assert memory.held == 0
 
 
-async def test_memory_of_a_large_answer_goes_back_to_the_system(memory, monkeypatch):
+async def test_memory_of_a_large_response_goes_back_to_the_system(memory, monkeypatch):
     trimmed = threading.Event()
     monkeypatch.setattr(response_memory, "_trim", trimmed.set)
     budget_of(memory, response_memory.LARGE).empty()

@@ -34,9 +34,9 @@ async def test_a_caller_has_the_expiry_of_the_token_remembered_or_not(scene):
 
 
 async def test_every_hostile_token_is_refused_for_its_reason(scene, hostile):
-    answers = {row.name: (await reason_of(scene.verifier, row.token), row.reason) for row in hostile}
-    assert {name: answer for name, answer in answers.items() if answer[0] != answer[1]} == {}
-    assert len(answers) == len(hostile) >= 150
+    found = {row.name: (await reason_of(scene.verifier, row.token), row.reason) for row in hostile}
+    assert {name: reasons for name, reasons in found.items() if reasons[0] != reasons[1]} == {}
+    assert len(found) == len(hostile) >= 150
 
 
 async def test_hostile_tokens_are_refused_without_settings_too():

@@ -1,4 +1,4 @@
-// The tasks in a SQLite file: better-sqlite3, whose calls return when the answer is there; a write is on the disk then.
+// The tasks in a SQLite file: better-sqlite3, whose calls return when the result is there; a write is on the disk then.
 import Database from "better-sqlite3";
 
 const COLUMNS =

@@ -65,12 +65,12 @@ class Device:
 
     async def create(self) -> None:
         """Create with a key, again and again with the same one until that is acknowledged; now and then give up."""
-        if (made := await self._create("task")) is not None and made.told is not None:
+        if (made := await self._create("task")) is not None and made.task is not None:
             self._live.append(made)
 
     async def create_carelessly(self) -> None:
         """Create once, without a key."""
-        if (made := await self._create("once", careless=True)) is not None and made.told is not None:
+        if (made := await self._create("once", careless=True)) is not None and made.task is not None:
             self._live.append(made)
 
     async def delete(self) -> None:
@@ -78,10 +78,10 @@ class Device:
         if len(self._live) <= MOST_TASKS:
             return
         doomed = self._live.pop(0)
-        assert doomed.told is not None
-        condition = {"If_Match": f'"{doomed.told["revision"]}"'} if self._random.random() < 0.5 else {}
+        assert doomed.task is not None
+        condition = {"If_Match": f'"{doomed.task["revision"]}"'} if self._random.random() < 0.5 else {}
         while not self.stopping:
-            reply, unknown = await self._write("DELETE", f"{TASKS}/{doomed.told['id']}", **condition)
+            reply, unknown = await self._write("DELETE", f"{TASKS}/{doomed.task['id']}", **condition)
             if unknown:
                 doomed.deletion = None
                 self.expectations.possible += 1
@@ -142,10 +142,10 @@ class Device:
     async def toggle(self) -> None:
         """Toggle its switch. One whose state is unknown afterwards is left alone, and another one taken."""
         if not self.expectations.switches or self.expectations.switches[-1].unknown:
-            if (made := await self._create("switch", edited=True)) is None or made.told is None:
+            if (made := await self._create("switch", edited=True)) is None or made.task is None:
                 return
-            self.expectations.switches.append(Switch(made.told["title"]))
-            self._switch_path = f"{TASKS}/{made.told['id']}/complete"
+            self.expectations.switches.append(Switch(made.task["title"]))
+            self._switch_path = f"{TASKS}/{made.task['id']}/complete"
         switch = self.expectations.switches[-1]
         reply, switch.unknown = await self._write("PATCH", self._switch_path)
         if reply is not None and reply.status == 200:
@@ -209,7 +209,7 @@ class Device:
             reply, unknown = await self._write("POST", TASKS, body, **key)
             made.unknown |= unknown
             if reply is not None and reply.status == 201:
-                made.told = reply.body
+                made.task = reply.body
                 self._acknowledged(reply)
                 if any(reply.body[name] != value for name, value in body.items()):
                     self._problem(f"{title} was acknowledged as {reply.body}")
@@ -222,14 +222,14 @@ class Device:
 
     def _must(self, made: Create | None) -> Body:
         assert made is not None, "the service must be well before it is broken"
-        assert made.told is not None
-        return made.told
+        assert made.task is not None
+        return made.task
 
     async def _ask(self, method: str, path: str, body: object = None, **headers: str) -> Reply | None:
         return (await self._write(method, path, body, **headers))[0]
 
     async def _write(self, method: str, path: str, body: object = None, **headers: str) -> tuple[Reply | None, bool]:
-        """Return the answer if one came, and whether it is unknown what happened."""
+        """Return the response if one came, and whether it is unknown what happened."""
         try:
             reply = await self._line.request(method, path, body, **headers)
         except Lost as lost:
@@ -237,8 +237,8 @@ class Device:
         return reply, reply.unknown
 
     async def _pause(self, reply: Reply | None) -> None:
-        told = 0.0 if reply is None else float(reply.headers.get("retry-after", 0))
-        await asyncio.sleep(told + self._random.uniform(0.02, 0.2))
+        wait = 0.0 if reply is None else float(reply.headers.get("retry-after", 0))
+        await asyncio.sleep(wait + self._random.uniform(0.02, 0.2))
 
     def _acknowledged(self, reply: Reply) -> None:
         if reply.headers.get("etag") != f'"{reply.body["revision"]}"':

@@ -15,7 +15,7 @@ class Create:
     key: str | None
     body: Body
     unknown: bool = False  # whether some attempt may have happened
-    told: Body | None = None  # the task of the first 201
+    task: Body | None = None  # the task of the first 201
     edited: bool = False  # whether anybody was to change it later
     deletion: bool | None = False  # None: may have happened
 
@@ -38,7 +38,7 @@ class Expectations:
     creates: dict[str, Create] = field(default_factory=dict)
     revisions: list[int] = field(default_factory=list)  # of acknowledged changes, each once
     deletions: int = 0  # acknowledged ones, whose revisions nobody is told
-    possible: int = 0  # changes that may have happened without an answer
+    possible: int = 0  # changes that may have happened without a response
 
     notebook: str = ""  # the title of the task whose description this device overwrites with 1, 2, 3 …
     note: int = 0  # the last that was acknowledged

@@ -25,7 +25,7 @@ class Lasting:
         self._longest = longest
 
     def hold(self, random: Random) -> None:
-        """Leave it broken for a while: mostly a short one, now and then longer than anybody waits for an answer."""
+        """Leave it broken for a while: mostly a short one, now and then longer than anybody waits for a response."""
         time.sleep(0.1 + (self._longest - 0.1) * random.random() ** 2)
 
 

@@ -22,7 +22,7 @@ _MEMBERS: Final = {"error", "code", "request_id", "outcome"}
 
 
 class Reply(NamedTuple):
-    """An answer; header names are lower case."""
+    """A response; header names are lower case."""
 
     status: int
     headers: dict[str, str]
@@ -35,7 +35,7 @@ class Reply(NamedTuple):
 
 
 class Lost(Exception):
-    """No answer came. `sent` tells whether the request may have arrived."""
+    """No response came. `sent` tells whether the request may have arrived."""
 
     def __init__(self, *, sent: bool) -> None:
         super().__init__("the connection ended")
@@ -58,14 +58,14 @@ class Traffic:
         return self.statuses["503"] + self.statuses[_ENDED]
 
     async def watch_ourselves(self) -> None:
-        """Measure how late this very process is: that much of a slow answer is not the service's."""
+        """Measure how late this very process is: that much of a slow response is not the service's."""
         while True:
             due = time.monotonic() + 0.05
             await asyncio.sleep(0.05)
             self.late = max(self.late, time.monotonic() - due)
 
     def note(self, what: str, seconds: float, reply: Reply | None, *, away: bool = False) -> None:
-        """Count an answer, or that there was none, and hold it against the promises for all of them.
+        """Count a response, or that there was none, and hold it against the promises for all of them.
 
         A process that starts takes connections before it answers: who came while the service was `away` waits for that.
         """
@@ -101,7 +101,7 @@ class Line:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(self, method: str, path: str, body: object = None, **headers: str) -> Reply:
-        """Return the answer, or raise Lost."""
+        """Return the response, or raise Lost."""
         began, reply, sent = time.monotonic(), None, False
         kept, away, absences = False, self._service.away, self._service.absences
         try:
@@ -139,16 +139,16 @@ class Line:
         writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + content)
         await writer.drain()
         status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-        told = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-        if told.get("transfer-encoding") == "chunked":
+        received = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+        if received.get("transfer-encoding") == "chunked":
             raw = await _chunks(reader)
         else:
-            raw = await reader.readexactly(int(told.get("content-length", "0")))
+            raw = await reader.readexactly(int(received.get("content-length", "0")))
         try:
             said = json.loads(raw) if raw else None
         except ValueError:
             said = raw[:200].decode(errors="replace")
-        return Reply(int(status.split()[1]), told, said)
+        return Reply(int(status.split()[1]), received, said)
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:

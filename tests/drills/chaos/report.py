@@ -10,14 +10,14 @@ from chaos.service import Service
 
 def report(results: Results, service: Service) -> str:
     """Return the table."""
-    traffic, diaries = results.traffic, [told.expectations for told in results.devices]
+    traffic, diaries = results.traffic, [result.expectations for result in results.devices]
     creates = [made for expectations in diaries for made in expectations.creates.values()]
     acknowledged = sum(len(expectations.revisions) + expectations.deletions for expectations in diaries)
     before, after = _megabytes(results.resident_before), _megabytes(results.resident_after)
     figures = {
         "requests": f"{traffic.statuses.total()}: {_counted(traffic.statuses)}",
         "changes": f"{acknowledged} acknowledged, {sum(each.possible for each in diaries)} with an unknown outcome",
-        "creates": f"{len(creates)}, of which {sum(made.told is not None for made in creates)} acknowledged",
+        "creates": f"{len(creates)}, of which {sum(made.task is not None for made in creates)} acknowledged",
         "told to resync": f"{results.resyncs} times",
         "heard by streams": f"{results.heard} changes",
         "longest request": f"{traffic.longest:.2f} s (this process was at most {traffic.late:.2f} s late); "

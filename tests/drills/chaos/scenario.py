@@ -11,7 +11,7 @@ from itertools import cycle
 from random import Random
 from typing import Final
 
-from chaos.checks import Told
+from chaos.checks import DeviceResult
 from chaos.devices import TASKS, Device
 from chaos.expectations import Body
 from chaos.faults import Fault
@@ -36,7 +36,7 @@ class Results:
     recoveries: list[tuple[float, str]] = field(default_factory=list)
     resident_before: dict[int, float] = field(default_factory=dict)
     resident_after: dict[int, float] = field(default_factory=dict)
-    devices: list[Told] = field(default_factory=list)
+    devices: list[DeviceResult] = field(default_factory=list)
     resyncs: int = 0
     heard: int = 0
 
@@ -74,9 +74,9 @@ class Scenario:
             self.results.resident_after = self._service.resident()
             for device in devices:
                 listed = await device.settle()
-                self.results.devices.append(Told(device.expectations, device.copy, listed))
+                self.results.devices.append(DeviceResult(device.expectations, device.copy, listed))
                 self.results.resyncs += device.resyncs
-            for user, listed in {told.expectations.user: told.listed for told in self.results.devices}.items():
+            for user, listed in {result.expectations.user: result.listed for result in self.results.devices}.items():
                 await self._hear_all(user, {task["id"]: task for task in listed})
         finally:
             for watch in watches:

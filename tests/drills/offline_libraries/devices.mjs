@@ -33,8 +33,8 @@ globalThis.fetch = async (url, how) => {
   }
   if (url.includes("/events")) return real(url, { ...how, signal: AbortSignal.any([how.signal, network.cut.signal]) });
   if (random() < 0.05) return lose("the request");
-  const answer = await real(url, how);
-  return random() < 0.1 ? lose("the answer") : answer;
+  const response = await real(url, how);
+  return random() < 0.1 ? lose("the response") : response;
 };
 // What the service says where a device was away for longer than deletions are remembered.
 const forgotten = {
@@ -50,8 +50,8 @@ function lose(what) {
 }
 
 async function listed() {
-  const answer = await real(`${api}/tasks`, { headers: { Authorization: `Bearer ${token}` } });
-  return new Map((await answer.json()).map((task) => [task.uid, task]));
+  const response = await real(`${api}/tasks`, { headers: { Authorization: `Bearer ${token}` } });
+  return new Map((await response.json()).map((task) => [task.uid, task]));
 }
 
 const values = {

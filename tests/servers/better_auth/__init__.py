@@ -55,10 +55,10 @@ class Session:
         self._url = url
         self._client = httpx.Client(base_url=f"{url}/api/auth", headers={"Origin": url}, trust_env=False)
         person = {"name": "Ann", "email": f"{secrets.token_hex(8)}@example.com", "password": secrets.token_hex(16)}
-        answer = self._client.post("/sign-up/email", json=person).raise_for_status()
-        self.user_id: str = answer.json()["user"]["id"]
-        self.bearer: str = answer.headers["set-auth-token"]
-        self.cookies = dict(answer.cookies)
+        response = self._client.post("/sign-up/email", json=person).raise_for_status()
+        self.user_id: str = response.json()["user"]["id"]
+        self.bearer: str = response.headers["set-auth-token"]
+        self.cookies = dict(response.cookies)
 
     def token(self) -> str:
         """Fetch a JWT for other services."""

@@ -41,10 +41,10 @@ class OidcProvider:
 
     def token(self, name: str, algorithm: str) -> str:
         """Fetch an access token for RESOURCE, of the client `ann` or `bob`, whose `sub` is the client itself."""
-        answer = httpx.post(
+        response = httpx.post(
             f"{self.issuer}/token",
             auth=(f"{name}-{algorithm}", "a secret of the tests' own"),
             data={"grant_type": "client_credentials", "resource": RESOURCE, "scope": "tasks"},
             trust_env=False,
         )
-        return str(answer.raise_for_status().json()["access_token"])
+        return str(response.raise_for_status().json()["access_token"])

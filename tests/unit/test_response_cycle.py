@@ -107,7 +107,7 @@ bodies = st.fixed_dictionaries(
         "more_body": st.booleans(),
     },
 )
-in_turn = st.tuples(starts, st.lists(bodies, max_size=4)).map(lambda told: [told[0], *told[1]])
+in_turn = st.tuples(starts, st.lists(bodies, max_size=4)).map(lambda drawn: [drawn[0], *drawn[1]])
 
 
 @settings(max_examples=examples(100))
