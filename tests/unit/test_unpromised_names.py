@@ -122,7 +122,7 @@ def test_httptools_calls_what_we_override():
 def test_uvicorn_takes_the_arguments_that_we_give():
     (call,) = [
         node
-        for node in ast.walk(tree_of(serving.serve))
+        for node in ast.walk(tree_of(serving))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "ServerConfig"
     ]
     own = inspect.signature(connections.ServerConfig.__init__).parameters
