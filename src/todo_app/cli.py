@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from todo_adapters.sql.schema import SqlError
 from todo_app.compose import audit_of
-from todo_app.identity_settings import FETCHING
 from todo_app.serving import CannotStart, note_migration, report, serve
 from todo_app.settings import BadSetting, read_settings
-from todo_app.settings_table import rows
+from todo_app.settings.identity import FETCHING
+from todo_app.settings.table import rows
+from todo_app.signing import sign
 from todo_domain import Invalid, user_id
 from todo_domain.ports import utc_now
 
@@ -90,11 +91,10 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
-    from todo_app import tokens  # noqa: PLC0415  PyJWT is slow to import
-    from todo_app.machine_secret import machine_secret  # noqa: PLC0415  only here
+    from todo_app.settings.machine_secret import machine_secret  # noqa: PLC0415  only here
 
     if arguments.suggest:
-        from todo_app.token_suggestion import suggest  # noqa: PLC0415  only this command needs it
+        from todo_app.commands.token_suggestion import suggest  # noqa: PLC0415  only this command needs it
 
         return 0 if suggest(settings, sys.stdin.read()) else 1
     if settings.needs_machine_secret:
@@ -107,28 +107,30 @@ def _token(settings: Settings, arguments: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
     if arguments.explain:
-        return 0 if tokens.explain(settings, sys.stdin.read()) else 1
+        from todo_app.commands.token_explanation import explain  # noqa: PLC0415  only this command needs it
+
+        return 0 if explain(settings, sys.stdin.read()) else 1
     if not settings.jwt_secrets:
         raise BadSetting("TODO_JWT_SECRET is not set: todo token signs with it; get a token from your provider")
     if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
         raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
-    print(tokens.sign(settings, user_id(arguments.user), arguments.ttl))
+    print(sign(settings, user_id(arguments.user), arguments.ttl))
     return 0
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     if arguments.attack:
-        from todo_app.attack import attack  # noqa: PLC0415  only this command needs an HTTP client
+        from todo_app.commands.attack import attack  # noqa: PLC0415  only this command needs an HTTP client
 
         url, one, two = arguments.attack
         return 0 if attack(settings, url, (one, two), destructive=arguments.destructive) else 1
-    from todo_app.doctor import examine  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.doctor import examine  # noqa: PLC0415  only this command needs it
 
     return 0 if examine(settings) else 1
 
 
 def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
-    from todo_app.backup import back_up  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.backup import back_up  # noqa: PLC0415  only this command needs it
 
     target = Path(arguments.file)
     print(f"{target}: {back_up(settings.database, target):,} bytes, a copy of {settings.database.file}, checked")
@@ -136,20 +138,20 @@ def _backup(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _renew(settings: Settings, _: argparse.Namespace) -> None:
-    from todo_app.backup import renew  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.backup import renew  # noqa: PLC0415  only this command needs it
 
     print(renew(settings.direct_address, utc_now()))
 
 
 def _copy(settings: Settings, arguments: argparse.Namespace) -> None:
-    from todo_app.copying import copy_data  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.copying import copy_data  # noqa: PLC0415  only this command needs it
 
     print(copy_data(arguments.origin, settings.direct_address))
     print("The copy continues the original: serve the copy, and do not serve the original again.")
 
 
 def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
-    from todo_app.erasing import erase  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.erasing import erase  # noqa: PLC0415  only this command needs it
 
     user = user_id(arguments.user)
     erase(settings, user)
@@ -157,7 +159,7 @@ def _erase(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _purge(settings: Settings, _: argparse.Namespace) -> None:
-    from todo_app.purging import purge_expired  # noqa: PLC0415  only this command needs it
+    from todo_app.commands.purging import purge_expired  # noqa: PLC0415  only this command needs it
 
     print(purge_expired(settings, utc_now()))
 

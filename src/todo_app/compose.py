@@ -21,9 +21,9 @@ from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics, Pooled
 from todo_app.identity import verifier_of
-from todo_app.identity_settings import cautions, way_to_keys
 from todo_app.logs import configure_logging
 from todo_app.settings import BadSetting, Settings, read_settings
+from todo_app.settings.identity import cautions, way_to_keys
 from todo_app.wakes import Wakes
 from todo_domain import AuditLog, Clock, NotIsolated, Tasks, TaskService, TokenVerifier, Unavailable
 from todo_domain.memory_budget import LARGEST_TASK

@@ -12,8 +12,8 @@ from todo_adapters.auth.key_sources import KeySources
 from todo_adapters.auth.keys import KeySource, SharedSecrets
 from todo_adapters.auth.loading import CannotLoad, KeyFile, KeyUrl, in_words
 from todo_adapters.auth.verifier import Verifier
-from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE, refuse_guessable
 from todo_app.settings import BadSetting
+from todo_app.settings.identity import ANY_CLIENT, NO_AUDIENCE, refuse_guessable
 
 if TYPE_CHECKING:
     from pathlib import Path

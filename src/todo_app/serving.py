@@ -12,16 +12,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_adapters.sql import migrations, schema
-from todo_app import tokens
 from todo_app.compose import application, audit_of
-from todo_app.connections import MOST, ServerConfig, most_connections
 from todo_app.identity import verifier_of
-from todo_app.interrupts import interrupts_held
 from todo_app.logs import configure_logging
-from todo_app.machine_secret import machine_secret
-from todo_app.server import Server
+from todo_app.server.connections import MOST, ServerConfig, most_connections
+from todo_app.server.interrupts import interrupts_held
+from todo_app.server.server import Server
+from todo_app.server.workers import run_workers
 from todo_app.settings import BadSetting
-from todo_app.workers import run_workers
+from todo_app.settings.machine_secret import machine_secret
+from todo_app.signing import sign
 from todo_domain import user_id
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def serve(settings: Settings) -> None:
         settings = replace(settings, jwt_secrets=(secret,))
         os.environ["TODO_JWT_SECRET"] = secret  # for the worker processes
         keys = f"signed with the secret in {file}, because no TODO_JWT_SECRET is set"
-        tried = tokens.sign(settings, user_id("demo"), settings.jwt_max_lifetime)
+        tried = sign(settings, user_id("demo"), settings.jwt_max_lifetime)
     with closing(audit_of(settings)) as audit:
         verifier_of(settings, audit)  # raises BadSetting here, once, and not in each worker
         state = _prepare_database(settings, audit)

@@ -32,8 +32,8 @@ from todo_adapters.http.protocol.body import DEFAULT_LIMIT
 from todo_adapters.live import Listeners
 from todo_adapters.memory import MemoryTasks
 from todo_adapters.observability.metrics import Metrics
-from todo_app.connections import ServerConfig
-from todo_app.server import Server
+from todo_app.server.connections import ServerConfig
+from todo_app.server.server import Server
 from todo_domain import Clock, Tasks, TaskService, TokenVerifier
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.ports import utc_now

@@ -11,9 +11,9 @@ from http.client import HTTPConnection
 import pytest
 
 from servers.todo import TODO, Served, token_for
-from todo_app import connections
-from todo_app.connections import ServerConfig
-from todo_app.server import Server
+from todo_app.server import connections
+from todo_app.server.connections import ServerConfig
+from todo_app.server.server import Server
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 SECRET = "0123456789abcdef0123456789abcdef"

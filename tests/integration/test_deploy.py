@@ -22,7 +22,7 @@ from todo_adapters.sql.tables import metadata
 from todo_app.cli import _parser
 from todo_app.serving import SHUTDOWN_TIMEOUT
 from todo_app.settings import BadSetting, read_settings
-from todo_app.settings_table import rows
+from todo_app.settings.table import rows
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"

@@ -12,7 +12,7 @@ import pytest
 
 from servers.todo import Served, token_for
 from support.command import todo
-from todo_app.attack import attack
+from todo_app.commands.attack import attack
 from todo_app.settings import Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from servers.todo import TODO, Served, environment
-from todo_app.settings_table import rows
+from todo_app.settings.table import rows
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -9,7 +9,7 @@ import pytest
 from todo_adapters.sql import migrations
 from todo_adapters.sql.sqlite.file import LARGEST_LOG, connect
 from todo_adapters.sql.sqlite.store import SqliteTasks
-from todo_app.backup import back_up
+from todo_app.commands.backup import back_up
 from todo_app.settings import read_settings
 from todo_domain import TaskService, user_id
 

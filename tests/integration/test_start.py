@@ -13,8 +13,8 @@ from servers import todo as processes
 from servers.forked import ForkedProcess
 from servers.todo import TODO, Served, environment, wait_until_ready
 from support.command import todo
-from todo_app.connections import ServerConfig
-from todo_app.server import Server
+from todo_app.server.connections import ServerConfig
+from todo_app.server.server import Server
 
 SECRET = "0123456789abcdef0123456789abcdef"
 

@@ -12,9 +12,9 @@ from support.hostile_claims import honest_claims
 from support.issuers import Issuer, dumps
 from support.provider_shapes import SHAPES
 from todo_adapters.auth.discovery import PATH
-from todo_app.known_issuers import known_issuer
+from todo_app.commands.known_issuers import known_issuer
+from todo_app.commands.token_suggestion import suggest
 from todo_app.settings import read_settings
-from todo_app.token_suggestion import suggest
 
 BY_NAME = {shape.provider: shape for shape in SHAPES}
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -23,7 +23,7 @@ NUMBER = struct.Struct("q")
 _PR_SET_PDEATHSIG = 1
 _IMPORTED = (
     "todo_app.cli",
-    "todo_app.server",
+    "todo_app.server.server",
     "todo_adapters.sql.migrations",
     "todo_adapters.sql.postgres.store",
     "todo_adapters.sql.sqlite.store",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from todo_app.connections import Connection, ServerConfig
-from todo_app.framing import LIMIT, Framing, body_length
+from todo_app.server.connections import Connection, ServerConfig
+from todo_app.server.framing import LIMIT, Framing, body_length
 from todo_domain import Invalid
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"

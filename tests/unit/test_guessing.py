@@ -6,9 +6,9 @@ from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
-from todo_app.guessing import ENOUGH, bits
-from todo_app.identity_settings import refuse_guessable
 from todo_app.settings import BadSetting, read_settings
+from todo_app.settings.guessing import ENOUGH, bits
+from todo_app.settings.identity import refuse_guessable
 
 GUESSABLE = """
     CHANGE-ME-TO-AT-LEAST-32-RANDOM-BYTES

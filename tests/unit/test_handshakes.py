@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from todo_app.handshakes import drop_new_handshakes
+from todo_app.server.handshakes import drop_new_handshakes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can drop the first packet of a connection")

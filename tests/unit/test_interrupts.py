@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from todo_app.interrupts import deliver_interrupts, interrupts_held
+from todo_app.server.interrupts import deliver_interrupts, interrupts_held
 
 
 def test_an_interrupt_that_is_held_arrives_when_interrupts_are_delivered():

@@ -6,7 +6,7 @@ import pytest
 
 from support.hostile_claims import honest_claims
 from support.issuers import Issuer
-from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
+from todo_app.commands.pasted_token import by_content, by_sight, pasted_token, unverified
 
 
 @pytest.fixture(scope="module")

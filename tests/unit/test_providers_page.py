@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from support.provider_shapes import SHAPES
-from todo_app.settings_table import rows
+from todo_app.settings.table import rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/providers.md").read_text()

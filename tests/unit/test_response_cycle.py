@@ -10,8 +10,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from support.length import examples
-from todo_app.response_cycle import ResponseCycle
-from todo_app.transports import ResponseTransport
+from todo_app.server.response_cycle import ResponseCycle
+from todo_app.server.transports import ResponseTransport
 
 DATE = (b"date", b"Sat, 28 Nov 2026 09:00:00 GMT")
 CLOSE = (b"connection", b"close")

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from todo_app.identity_settings import cautions
 from todo_app.settings import BadSetting, Settings, read_settings
-from todo_app.settings_table import rows
+from todo_app.settings.identity import cautions
+from todo_app.settings.table import rows
 
 SECRET = "0123456789abcdef0123456789abcdef"
 KEY_SET = {"TODO_JWKS_URL": "https://issuer.example/jwks"}

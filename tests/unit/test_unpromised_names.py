@@ -19,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 
-from todo_app import connections, request_reader, response_cycle, server, serving, transports, workers
+from todo_app import serving
+from todo_app.server import connections, request_reader, response_cycle, server, transports, workers
 
 EXTENDED = {
     connections.Connection: HttpToolsProtocol,

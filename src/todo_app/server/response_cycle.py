@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Sequence
 
-    from todo_app.transports import ResponseTransport
+    from todo_app.server.transports import ResponseTransport
 
 Header = tuple[bytes, bytes]
 

@@ -21,9 +21,9 @@ from todo_adapters.http.protocol.body import (
 from todo_adapters.http.protocol.response_memory import DEFAULT_MOST
 from todo_adapters.live import MOST_LISTENERS, MOST_PER_USER
 from todo_adapters.sql.addresses import Database, database_url, postgresql_url
-from todo_app.origins import origins
-from todo_app.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
-from todo_app.setting import Setting, plain, setting
+from todo_app.settings.declaration import Setting, plain, setting
+from todo_app.settings.origins import origins
+from todo_app.settings.parsers import choice, hosts, names, networks, number, rate, secrets, switch, user_claim
 from todo_domain.owner import DEFAULT_QUOTA
 from todo_domain.trash import LONGEST_TRASH_KEPT, TRASH_KEPT
 

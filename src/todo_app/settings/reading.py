@@ -1,4 +1,4 @@
-"""The settings of a deployment. Only this module reads the environment."""
+"""Reads the settings from options, the environment and a `.env` file, and refuses contradictions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from todo_app.identity_settings import check_identity
-from todo_app.settings_table import BadSetting, Settings, rows
-
-__all__ = ["BadSetting", "Settings", "read_settings"]
+from todo_app.settings.identity import check_identity
+from todo_app.settings.table import BadSetting, Settings, rows
 
 
 def read_settings(

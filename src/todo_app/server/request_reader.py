@@ -11,9 +11,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from todo_adapters.http.protocol.errors import HeadersTooLarge
-from todo_app.framing import FRAMING, LIMIT, Framing, body_length
-from todo_app.response_cycle import ResponseCycle
-from todo_app.transports import READ, Flow, ResponseTransport, nothing
+from todo_app.server.framing import FRAMING, LIMIT, Framing, body_length
+from todo_app.server.response_cycle import ResponseCycle
+from todo_app.server.transports import READ, Flow, ResponseTransport, nothing
 from todo_domain import Invalid, TodoError
 
 READ_AHEAD: Final = 16_384

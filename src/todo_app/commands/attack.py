@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from todo_adapters.auth.fetching import trusting
-from todo_app.deployment import TIMEOUT, CannotAsk, Deployment, Operation, members, said
-from todo_app.pasted_token import pasted_token
+from todo_app.commands.deployment import TIMEOUT, CannotAsk, Deployment, Operation, members, said
+from todo_app.commands.pasted_token import pasted_token
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings

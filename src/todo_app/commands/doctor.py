@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from todo_adapters.sql.schema import SqlError
-from todo_app.database_checks import Noted, database_checks, file_notes
-from todo_app.key_checks import check_identity
+from todo_app.commands.database_checks import Noted, database_checks, file_notes
+from todo_app.commands.key_checks import check_identity
 from todo_domain import TodoError
 
 if TYPE_CHECKING:

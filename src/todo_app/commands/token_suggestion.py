@@ -13,9 +13,9 @@ from todo_adapters.auth.discovery import Discovery
 from todo_adapters.auth.key_set import KEY_SET_ALGORITHMS
 from todo_adapters.auth.keys import ALIASES
 from todo_adapters.auth.loading import CannotLoad
+from todo_app.commands.known_issuers import known_issuer
+from todo_app.commands.pasted_token import by_content, by_sight, pasted_token, unverified
 from todo_app.identity import fetcher_of
-from todo_app.known_issuers import known_issuer
-from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings

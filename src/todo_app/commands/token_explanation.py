@@ -1,40 +1,19 @@
-"""`todo token`: signs tokens with the shared secret, or with the one made for this machine, and explains tokens."""
+"""`todo token --explain`: prints each check that the service makes of a token, and its result."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
-
-import jwt
 
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
 from todo_adapters.auth.refusal import Check, Reason
+from todo_app.commands.pasted_token import by_content, by_sight, pasted_token, unverified
 from todo_app.identity import key_sets_of, verifier_of
-from todo_app.identity_settings import ANY_CLIENT, NO_AUDIENCE
-from todo_app.pasted_token import by_content, by_sight, pasted_token, unverified
 from todo_domain import Deadline
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
-    from todo_domain import UserId
-
-
-def sign(settings: Settings, user: UserId, ttl: int) -> str:
-    """Return an HS256 token for `user` that is valid for `ttl` seconds, signed with the first secret.
-
-    Its issuer, audience and client are the first ones that are configured.
-    """
-    now = int(time.time())
-    claims: dict[str, object] = {settings.jwt_user_claim: user, "iat": now, "exp": now + ttl}
-    if settings.jwt_issuer:
-        claims["iss"] = settings.jwt_issuer[0]
-    if settings.jwt_audience and settings.jwt_audience != NO_AUDIENCE:
-        claims["aud"] = settings.jwt_audience[0]
-    if settings.jwt_clients and settings.jwt_clients != ANY_CLIENT:
-        claims["client_id"] = settings.jwt_clients[0]
-    return jwt.encode(claims, settings.jwt_secrets[0], algorithm="HS256")
 
 
 def explain(settings: Settings, text: str) -> bool:

@@ -16,16 +16,16 @@ import uvicorn
 
 from todo_adapters.http.endpoints.ops import LEAVING
 from todo_adapters.http.live import LEAVE_STREAMS
-from todo_app.connections import connect
-from todo_app.handshakes import drop_new_handshakes
-from todo_app.interrupts import deliver_interrupts
+from todo_app.server.connections import connect
+from todo_app.server.handshakes import drop_new_handshakes
+from todo_app.server.interrupts import deliver_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from todo_app.connections import ServerConfig
-    from todo_app.transports import Socket
+    from todo_app.server.connections import ServerConfig
+    from todo_app.server.transports import Socket
 
 log = logging.getLogger("todo")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
 from todo_app.identity import key_sets_of, verifier_of
-from todo_app.identity_settings import cautions, way_to_keys
-from todo_app.machine_secret import secret_file
 from todo_app.settings import BadSetting
+from todo_app.settings.identity import cautions, way_to_keys
+from todo_app.settings.machine_secret import secret_file
 from todo_domain import Deadline, Unavailable
 
 if TYPE_CHECKING:

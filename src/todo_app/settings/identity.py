@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from todo_app import guessing
-from todo_app.settings_table import BadSetting, Settings
+from todo_app.settings import guessing
+from todo_app.settings.table import BadSetting, Settings
 
 NO_AUDIENCE: Final = ("none",)
 """The value of TODO_JWT_AUDIENCE that accepts only tokens without an audience."""

@@ -11,10 +11,10 @@ import uvicorn
 from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import vary
 from todo_adapters.http.protocol.errors import HeadersTooLarge
-from todo_app.long_head import REST_OF_HEAD, LongHead
-from todo_app.refusals import refusal
-from todo_app.request_reader import RequestReader
-from todo_app.transports import READ, ResponseTransport, Socket, nothing
+from todo_app.server.long_head import REST_OF_HEAD, LongHead
+from todo_app.server.refusals import refusal
+from todo_app.server.request_reader import RequestReader
+from todo_app.server.transports import READ, ResponseTransport, Socket, nothing
 from todo_domain import Unavailable
 
 if TYPE_CHECKING:

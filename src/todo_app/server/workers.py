@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
 
-from todo_app.interrupts import deliver_interrupts, interrupts_held
-from todo_app.server import Server
+from todo_app.server.interrupts import deliver_interrupts, interrupts_held
+from todo_app.server.server import Server
 
 if TYPE_CHECKING:
     import socket
 
-    from todo_app.connections import ServerConfig
+    from todo_app.server.connections import ServerConfig
 
 
 def run_workers(config: ServerConfig, listener: socket.socket) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from todo_app import parsers
-from todo_app.settings import BadSetting
+from todo_app.settings import parsers
+from todo_app.settings.table import BadSetting
 
 if TYPE_CHECKING:
-    from todo_app.settings import Settings
+    from todo_app.settings.table import Settings
 
 _MODE: Final = 0o600
 

@@ -1,0 +1,1 @@
+"""The commands of `todo` beside `serve`; each is imported only when it runs."""
