@@ -97,7 +97,8 @@ async def busy(lane):
     await asyncio.to_thread(begun.wait)
     try:
         yield working
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the calls are made
+        await asyncio.sleep(0)  # and handed over to the thread
     finally:
         over.set()
         await asyncio.gather(working, return_exceptions=True)
@@ -107,7 +108,6 @@ async def together(lane, *works):
     """How these end, all of which wait at the same time."""
     async with busy(lane):
         asked = [asyncio.create_task(lane.run(work)) for work in works]
-        await asyncio.sleep(0)
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
@@ -286,7 +286,8 @@ async def test_a_cancelled_write_that_has_begun_is_finished_before_whoever_cance
 
 async def test_a_write_that_is_cancelled_in_the_moment_of_its_response_keeps_nobody_waiting(path, writer):
     asked = asyncio.create_task(writer.run(adding("a")))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the call is made
+    await asyncio.sleep(0)  # and handed over to the thread
     time.sleep(0.1)  # noqa: ASYNC251  the response arrives while the loop can do nothing
     asked.cancel()
     began = time.monotonic()
@@ -336,6 +337,18 @@ async def test_reads_that_wait_together_share_snapshots(reader):
     disk = Disk(reader)
     assert await together(reader, *[count] * 50) == [0] * 50
     assert disk.counts["BEGIN"] < 10
+
+
+async def test_reads_called_in_one_turn_of_the_event_loop_begin_after_it(reader):
+    async def late():
+        time.sleep(0.05)  # noqa: ASYNC251  the turn goes on while the thread has time to begin
+        ended = time.monotonic()
+        await reader.run(count)
+        return ended
+
+    first = asyncio.create_task(reader.run(lambda _: time.monotonic()))
+    ended = await asyncio.create_task(late())
+    assert await first > ended
 
 
 async def test_a_read_sees_nothing_that_is_written_meanwhile(writer, reader):

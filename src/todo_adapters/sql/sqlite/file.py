@@ -52,6 +52,19 @@ def code_of(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
+def refusal(error: Exception, *, committing: bool) -> Exception:
+    """Return the error for one caller of a transaction that failed."""
+    if isinstance(error, sqlite3.Error) and (sentence := explain(error)):
+        # Of SQLite's errors, only a disk error leaves unknown whether the log holds the commit.
+        refused = Unavailable(sentence, outcome_unknown=committing and code_of(error) == sqlite3.SQLITE_IOERR)
+    elif isinstance(error, Unavailable):
+        refused = Unavailable(str(error), outcome_unknown=committing)
+    else:
+        return error
+    refused.__cause__ = error
+    return refused
+
+
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     """Return a connection that begins no transaction by itself and waits up to TIMEOUT for a lock.
 

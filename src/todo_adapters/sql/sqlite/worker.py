@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
-from todo_adapters.sql.sqlite.file import File, code_of, explain
+from todo_adapters.sql.sqlite.file import File, code_of, explain, refusal
 from todo_domain.deadline import Deadline
 from todo_domain.errors import BudgetExceeded, Unavailable
 
@@ -88,6 +88,7 @@ class SqliteWorker:
         self._done = 0  # counted by the thread
         self._gives_up_at = 0.0  # the deadline of the read that is running
         self._connection: sqlite3.Connection | None = None
+        self._called: list[_Job] = []  # in this turn of the event loop
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # None ends the thread
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -114,7 +115,9 @@ class SqliteWorker:
         job = _Job(work, loop.create_future(), deadline)
         timer = loop.call_later(deadline.left(), self._give_up, job)
         self._given += 1
-        self._waiting.put(job)
+        if not self._called:
+            loop.call_soon(self._hand_over)
+        self._called.append(job)
         try:
             error, result = await job.outcome
         except asyncio.CancelledError:
@@ -130,6 +133,12 @@ class SqliteWorker:
         returned: Result = result
         return returned
 
+    def _hand_over(self) -> None:
+        # All calls of a turn together wake the thread once, and it and the loop contend less for the interpreter.
+        jobs, self._called = self._called, []
+        for job in jobs:
+            self._waiting.put(job)
+
     def _give_up(self, job: _Job) -> None:
         known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
         _settle(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
@@ -138,6 +147,7 @@ class SqliteWorker:
         """Finish the calls that were made, close the connection and end the thread."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._waiting.put(None)
         if self._thread is not None:
             await self._closed.wait()
@@ -194,7 +204,7 @@ class SqliteWorker:
             self._discard_after(error)
             for job in jobs:
                 written = committing and job.ending.error is None
-                job.ending = _Ending(_refusal(error, committing=written))
+                job.ending = _Ending(refusal(error, committing=written))
         report(jobs)
 
     def _read(self, first: _Job, report: _Report) -> None:
@@ -209,7 +219,7 @@ class SqliteWorker:
                 job.ending = _Ending(full.with_traceback(None))  # the frames would keep the rows in memory
             except Exception as error:  # noqa: BLE001  the caller gets the error
                 self._discard_after(error)
-                job.ending = _Ending(_refusal(error, committing=False))
+                job.ending = _Ending(refusal(error, committing=False))
             if number == len(jobs) or time.monotonic() > until:
                 self._roll_back()
                 report(jobs[done:number])
@@ -270,19 +280,6 @@ def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
             return
     connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
-
-
-def _refusal(error: Exception, *, committing: bool) -> Exception:
-    """Return the error for one caller of a transaction that failed."""
-    if isinstance(error, sqlite3.Error) and (sentence := explain(error)):
-        # Of SQLite's errors, only a disk error leaves unknown whether the log holds the commit.
-        refusal = Unavailable(sentence, outcome_unknown=committing and code_of(error) == sqlite3.SQLITE_IOERR)
-    elif isinstance(error, Unavailable):
-        refusal = Unavailable(str(error), outcome_unknown=committing)
-    else:
-        return error
-    refusal.__cause__ = error
-    return refusal
 
 
 def _settle_all(jobs: list[_Job]) -> None:
