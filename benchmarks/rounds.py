@@ -14,7 +14,7 @@ from benchmarks.data import Data
 from benchmarks.load import LoadError, send
 from servers.process_table import children
 from servers.wrk import Outcome
-from todo_adapters.http.protocol.schemas import TaskOut
+from todo_adapters.http.protocol.task_json import TaskOut
 
 _WARMING: Final = 0.5
 """Seconds that each contender does each work before it is measured."""

@@ -9,10 +9,10 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 PLACES = {
     ("todo_domain/task.py", "new_task"),
-    ("todo_adapters/sql/rows.py", "columns"),
-    ("todo_adapters/sql/rows.py", "task_from_postgresql"),
-    ("todo_adapters/sql/rows.py", "task_from_sqlite"),
-    ("todo_adapters/http/protocol/schemas.py", "task_out"),
+    ("todo_adapters/sql/task_columns.py", "columns"),
+    ("todo_adapters/sql/task_columns.py", "task_from_postgresql"),
+    ("todo_adapters/sql/task_columns.py", "task_from_sqlite"),
+    ("todo_adapters/http/protocol/task_json.py", "task_out"),
     ("todo_adapters/http/openapi/examples.py", "<module>"),
 }
 

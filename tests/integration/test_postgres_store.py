@@ -21,7 +21,8 @@ from todo_adapters.sql.postgres import calls as postgres
 from todo_adapters.sql.postgres import writes
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.rows import POSTGRESQL, columns
+from todo_adapters.sql.task_columns import columns
+from todo_adapters.sql.values import POSTGRESQL_FORMS
 from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable, UserId
 from todo_domain.deadline import RESPOND_WITHIN
 from todo_domain.task import new_task
@@ -137,7 +138,7 @@ async def test_without_any_condition_a_user_sees_and_changes_only_their_own_rows
 
 def _a_task():
     draft = new_task({"title": "x"}, id=0, owner=UserId("ann"), revision=0, now=NOW)
-    return {"now": NOW, "begins": 0, "quota": 9, **columns(draft, POSTGRESQL)}
+    return {"now": NOW, "begins": 0, "quota": 9, **columns(draft, POSTGRESQL_FORMS)}
 
 
 async def test_nothing_of_a_user_is_left_on_a_connection(url, ann):

@@ -12,7 +12,8 @@ import psycopg
 from todo_adapters.http.openapi.examples import RENT
 from todo_adapters.sql.postgres.edit import EDITABLE
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.rows import POSTGRESQL, columns
+from todo_adapters.sql.task_columns import columns
+from todo_adapters.sql.values import POSTGRESQL_FORMS
 
 Plan = dict[str, Any]
 
@@ -35,7 +36,7 @@ SAMPLES: dict[str, Any] = {
     "since": 5,
     "timeout": "2300",
     "lock_timeout": "2300",
-    **columns(RENT, POSTGRESQL),
+    **columns(RENT, POSTGRESQL_FORMS),
     "uid": "0199c3a8-5d1e",
     "key": "key",
     "fingerprint": b"digest",

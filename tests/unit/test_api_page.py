@@ -6,7 +6,7 @@ from pathlib import Path
 
 from todo_adapters.http.openapi import openapi_json
 from todo_adapters.http.protocol import errors
-from todo_adapters.http.protocol.schemas import Settable, TaskOut
+from todo_adapters.http.protocol.task_json import Settable, TaskOut
 from todo_domain import TodoError
 from todo_domain.query import SORT_FIELDS
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from todo_adapters.formats.spreadsheet import COLUMNS
-from todo_adapters.http.protocol.schemas import EXPECTED, Settable, TaskOut, TaskPut
+from todo_adapters.http.protocol.schemas import TaskPut
+from todo_adapters.http.protocol.task_json import EXPECTED, Settable, TaskOut
 from todo_adapters.sql import migrations
-from todo_adapters.sql.rows import Columns
 from todo_adapters.sql.tables import metadata, tasks
+from todo_adapters.sql.task_columns import Columns
 from todo_domain.task import RULES, Members, Task
 
 SETTABLE = Members.__annotations__.keys() - {"revision"}
@@ -25,10 +25,6 @@ def test_every_member_may_be_sent_and_has_a_sentence_for_what_it_must_be():
 
 def test_a_client_sees_every_field_and_member_of_a_task():
     assert set(TaskOut.__struct_fields__) == {*Task._fields, *SETTABLE}
-
-
-def test_a_spreadsheet_has_every_field_of_a_task():
-    assert set(COLUMNS) == {*Task._fields, "status"} - {"user_id"}
 
 
 def test_a_put_may_carry_everything_that_a_client_sees():

@@ -6,29 +6,21 @@ import csv
 import io
 import json
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from todo_domain import Priority, Task
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from todo_domain import Task
-
-COLUMNS: Final = (
-    "id",
-    "uid",
-    "title",
-    "description",
-    "status",
-    "completed_at",
-    "priority",
-    "due_date",
-    "tags",
-    "position",
-    "extra",
-    "revision",
-    "created_at",
-    "updated_at",
+COLUMNS: Final = tuple(
+    column
+    for field in Task._fields
+    if field != "user_id"
+    for column in (("status", field) if field == "completed_at" else (field,))
 )
+"""The fields of a task except its user, in their order, and `status`."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "'", "\t", "\r")
 """The first characters of a cell that a spreadsheet would evaluate, and the apostrophe of a guarded one."""
@@ -50,28 +42,23 @@ def guarded(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _cells(task: Task) -> list[str]:
-    cells: list[Any] = [
-        task.id,
-        task.uid,
-        task.title,
-        task.description,
-        task.status,
-        task.completed_at and _instant(task.completed_at),
-        task.priority.name.lower(),
-        task.due_date,
-        json.dumps(task.tags, ensure_ascii=False),
-        task.position,
-        task.extra,
-        task.revision,
-        _instant(task.created_at),
-        _instant(task.updated_at),
-    ]
-    return ["" if cell is None else str(cell) for cell in cells]
-
-
 def _instant(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+_values = attrgetter(*COLUMNS)
+
+_TEXT: Final[Mapping[type, Callable[[Any], str]]] = {
+    type(None): lambda _: "",
+    datetime: _instant,
+    Priority: lambda priority: priority.name.lower(),
+    tuple: lambda texts: json.dumps(texts, ensure_ascii=False),
+}
+"""The cell of a value of each type; the cell of another is `str()` of it."""
+
+
+def _cells(task: Task) -> list[str]:
+    return [_TEXT.get(type(value), str)(value) for value in _values(task)]
 
 
 def _taken(written: io.StringIO) -> bytes:

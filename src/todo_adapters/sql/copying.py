@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from todo_adapters.sql import migrations
 from todo_adapters.sql.addresses import Database, database_url
-from todo_adapters.sql.rows import Row
 from todo_adapters.sql.schema import BASE, SqlError, head
 from todo_adapters.sql.tables import metadata
+from todo_adapters.sql.values import Row
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from todo_adapters.sql.lists import unchanged
-from todo_adapters.sql.rows import Row
 from todo_adapters.sql.statements import NOW, OWNER, TASK, ZERO, at_most, parameter, this_user
 from todo_adapters.sql.tables import feeds, tasks, users
+from todo_adapters.sql.values import Row
 from todo_domain.errors import NotFound
 from todo_domain.query import Page
 from todo_domain.task import Task

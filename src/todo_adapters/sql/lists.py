@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from todo_adapters.sql.dialects import Either
 from todo_adapters.sql.statements import OWNER, TASK, at_most, parameter, this_user
-from todo_adapters.sql.tables import DATE, NUMBERS, TEXTS, tasks, users
+from todo_adapters.sql.tables import tasks, users
+from todo_adapters.sql.values import DATE, NUMBERS, TEXTS
 from todo_domain.query import SORT_FIELDS, Query, Sort
 
 

@@ -1,17 +1,15 @@
-"""Converts tasks to parameters and rows to tasks, for each engine."""
+"""Converts what a statement needs to parameters, and rows to what the domain calls them, for each engine."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from sys import getsizeof
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final
 
+from todo_adapters.sql.values import Forms, Row
 from todo_domain.changes import Tombstone
 from todo_domain.errors import KeyReused
-from todo_domain.extra import EMPTY
-from todo_domain.instants import text_of_instant
 from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import UserId
@@ -21,86 +19,7 @@ from todo_domain.retention import KEYS_KEPT, retention
 from todo_domain.task import Members, Priority, Task, new_task
 from todo_domain.text import fold
 
-Row = tuple[Any, ...]
 Values = dict[str, Any]
-
-_PRIORITIES: Final = tuple(Priority)
-
-
-class Forms(NamedTuple):
-    """The parameter forms of an engine for an instant, a date, and a list of texts or numbers."""
-
-    instant: Callable[[datetime], Any]
-    day: Callable[[date], Any]
-    several: Callable[[Sequence[Any]], Any]
-
-
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401  whatever it is
-    return value
-
-
-def _json(values: Sequence[Any]) -> str:
-    return json.dumps(values, ensure_ascii=False) if values else "[]"
-
-
-def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401  what psycopg takes for an array
-    return (
-        list(values) if values else "{}"
-    )  # psycopg takes as long for an empty list as for all other parameters together
-
-
-POSTGRESQL: Final = Forms(instant=_as_it_is, day=_as_it_is, several=_array)
-SQLITE: Final = Forms(instant=text_of_instant, day=date.isoformat, several=_json)
-
-
-class Columns(TypedDict):
-    """The parameters of the columns that a client sets: the members, and their folded forms for lists."""
-
-    title: str
-    description: str | None
-    completed_at: Any
-    priority: int
-    due_date: Any
-    tags: Any
-    position: str | None
-    extra: str | None
-    title_key: str
-    description_key: str | None
-    tags_key: Any
-
-
-def columns(task: Task, forms: Forms) -> Columns:
-    """Return the parameters of all columns that a client sets."""
-    # All fields are unpacked, so that the type checker reports a field that is forgotten here.
-    (
-        _id,
-        _uid,
-        _user_id,
-        title,
-        description,
-        completed_at,
-        priority,
-        due_date,
-        tags,
-        position,
-        extra,
-        _revision,
-        _created_at,
-        _updated_at,
-    ) = task
-    return {
-        "title": title,
-        "description": description,
-        "completed_at": completed_at and forms.instant(completed_at),
-        "priority": int(priority),
-        "due_date": due_date and forms.day(due_date),
-        "tags": forms.several(tags),
-        "position": position,
-        "extra": None if extra == EMPTY else extra,
-        "title_key": fold(title),
-        "description_key": None if description is None else fold(description),
-        "tags_key": forms.several([fold(tag) for tag in tags]),
-    }
 
 
 def conditions(query: Query, forms: Forms) -> Values:
@@ -182,50 +101,6 @@ def _bound_value(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of a
             return int(value)
         case _:
             return value
-
-
-# A row of `statements.TASK` has the fields of a task in their order. They are read by index, for speed with ten
-# thousand rows, and one by one, so that the type checker reports a field that is forgotten.
-
-
-def task_from_postgresql(row: Row) -> Task:
-    """Return the task in the first columns of a row of PostgreSQL's."""
-    return Task(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        _PRIORITIES[row[6]],
-        row[7],
-        tuple(row[8]),
-        row[9],
-        row[10] or EMPTY,
-        row[11],
-        row[12],
-        row[13],
-    )
-
-
-def task_from_sqlite(row: Row) -> Task:
-    """Return the task in the first columns of a row of SQLite's."""
-    return Task(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5] and datetime.fromisoformat(row[5]),
-        _PRIORITIES[row[6]],
-        row[7] and date.fromisoformat(row[7]),
-        () if row[8] == "[]" else tuple(json.loads(row[8])),
-        row[9],
-        row[10] or EMPTY,
-        row[11],
-        datetime.fromisoformat(row[12]),
-        datetime.fromisoformat(row[13]),
-    )
 
 
 _ID, _UID, _TITLE, _REVISION = (Task._fields.index(name) for name in ("id", "uid", "title", "revision"))

@@ -12,8 +12,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.sql.type_api import TypeEngine
 
-from todo_adapters.sql.rows import Columns
-from todo_adapters.sql.tables import INSTANT, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.task_columns import Columns
+from todo_adapters.sql.values import INSTANT
 from todo_domain.task import Task
 
 

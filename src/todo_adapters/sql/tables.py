@@ -8,25 +8,16 @@ On PostgreSQL, the check of one column belongs to the column's domain; here it b
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from todo_adapters.sql.dialects import Either
-from todo_domain.extra import LARGEST_EXTRA
-from todo_domain.naming import LONGEST_UID, SHORTEST_UID
+from todo_adapters.sql.task_columns import checks_of_a_task, columns_of_a_task
+from todo_adapters.sql.values import FOLDED, INSTANT
 from todo_domain.owner import LONGEST_USER_ID
-from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TITLE, MOST_TAGS
 
 ROLE: Final = "todo_app"
 """The role that every statement runs as on PostgreSQL, with any login."""
-
-INSTANT: Final = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
-DATE: Final = sa.Date().with_variant(sa.Text(), "sqlite")
-TEXTS: Final = sa.Text().with_variant(ARRAY(sa.Text()), "postgresql")
-NUMBERS: Final = sa.Text().with_variant(ARRAY(sa.BigInteger()), "postgresql")
-FOLDED: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 metadata: Final = sa.MetaData()
 
@@ -52,17 +43,8 @@ _DOMAINS: Final = {
     "idempotency_keys.fingerprint": "todo_fingerprint",
 }
 
-_EMPTY: Final = Either(postgresql=sa.text("'{}'"), sqlite=sa.text("'[]'"))
 _OF_A_USER: Final = "users.id"
 _LARGEST_ID: Final = 9007199254740991
-
-
-def _count(column: str) -> Either:
-    return Either(postgresql=sa.text(f"cardinality({column})"), sqlite=sa.text(f"json_array_length({column})"))
-
-
-def _bytes(column: str) -> Either:
-    return Either(postgresql=sa.text(f"octet_length({column})"), sqlite=sa.text(f"length(CAST({column} AS BLOB))"))
 
 
 def _by_uid(table: str) -> sa.Index:
@@ -79,49 +61,6 @@ def _owner(table: str) -> sa.Column[str]:
 def _number() -> sa.Column[int]:
     """Return the column that numbers a user's rows: the difference of two numbers is the number of rows between."""
     return sa.Column("number", sa.BigInteger, nullable=False)
-
-
-def _of_a_task() -> list[sa.Column[Any]]:
-    """Return the columns of a task except its user and its id."""
-    return [
-        sa.Column("title", sa.Text, nullable=False),
-        sa.Column("description", sa.Text),
-        sa.Column("completed_at", INSTANT),
-        sa.Column("title_key", FOLDED, nullable=False),
-        sa.Column("description_key", FOLDED),
-        sa.Column("revision", sa.BigInteger, nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("priority", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
-        sa.Column("due_date", DATE),
-        sa.Column("tags", TEXTS, nullable=False, server_default=_EMPTY),
-        sa.Column("tags_key", TEXTS, nullable=False, server_default=_EMPTY),
-        sa.Column("uid", FOLDED),
-        sa.Column("position", FOLDED),
-        sa.Column("extra", sa.Text),
-    ]
-
-
-def _checks_of_a_task(table: str) -> list[sa.CheckConstraint]:
-    return [
-        sa.CheckConstraint(f"length(title) BETWEEN 1 AND {LONGEST_TITLE}", name=f"{table}_title_length"),
-        sa.CheckConstraint(f"length(description) <= {LONGEST_DESCRIPTION}", name=f"{table}_description_length"),
-        # Folding makes a text at most three times as long.
-        sa.CheckConstraint(f"length(title_key) BETWEEN 1 AND {3 * LONGEST_TITLE}", name=f"{table}_title_key_length"),
-        sa.CheckConstraint(
-            f"length(description_key) <= {3 * LONGEST_DESCRIPTION}", name=f"{table}_description_key_length"
-        ),
-        sa.CheckConstraint("revision >= 1", name=f"{table}_revision_range"),
-        sa.CheckConstraint("priority BETWEEN 0 AND 3", name=f"{table}_priority_range"),
-        sa.CheckConstraint(_count("tags") <= sa.literal_column(str(MOST_TAGS)), name=f"{table}_tags_count"),
-        sa.CheckConstraint(_count("tags_key") <= sa.literal_column(str(MOST_TAGS)), name=f"{table}_tags_key_count"),
-        sa.CheckConstraint(f"length(uid) BETWEEN {SHORTEST_UID} AND {LONGEST_UID}", name=f"{table}_uid_length"),
-        sa.CheckConstraint("length(position) BETWEEN 1 AND 64", name=f"{table}_position_length"),
-        sa.CheckConstraint(
-            _bytes("extra").between(sa.literal_column("3"), sa.literal_column(str(LARGEST_EXTRA))),
-            name=f"{table}_extra_length",
-        ),
-    ]
 
 
 users: Final = sa.Table(
@@ -148,11 +87,11 @@ tasks: Final = sa.Table(
     _owner("tasks"),
     # Not ALWAYS, because a restored task is inserted under its old id.
     sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=_LARGEST_ID), nullable=False),
-    *_of_a_task(),
+    *columns_of_a_task(),
     sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
     # On PostgreSQL the sequence ends there.
     sa.CheckConstraint(f"id BETWEEN 1 AND {_LARGEST_ID}", name="tasks_id_range").ddl_if(dialect="sqlite"),
-    *_checks_of_a_task("tasks"),
+    *checks_of_a_task("tasks"),
     sa.Index("tasks_newest", "user_id", sa.desc("created_at"), sa.desc("id")),
     sa.Index("tasks_revision", "user_id", "revision", unique=True),
     _by_uid("tasks"),
@@ -180,7 +119,7 @@ trash: Final = sa.Table(
     # Its user is the tombstone's.
     sa.Column("user_id", sa.Text, nullable=False),
     sa.Column("task_id", sa.BigInteger, nullable=False),
-    *_of_a_task(),
+    *columns_of_a_task(),
     sa.Column("deleted_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("user_id", "task_id", name="trash_pkey"),
     sa.ForeignKeyConstraint(
@@ -189,7 +128,7 @@ trash: Final = sa.Table(
         name="trash_tombstone_fkey",
         ondelete="CASCADE",
     ),
-    *_checks_of_a_task("trash"),
+    *checks_of_a_task("trash"),
     sa.Index("trash_revision", "user_id", "revision", unique=True),
     _by_uid("trash"),
     info={SINCE_REVISION: "0004"},

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from todo_adapters.sql.rows import Forms, Row, Values
+from todo_adapters.sql.rows import Values
 from todo_adapters.sql.statements import ID, OWNER, TASK, TRASH_SINCE, UID, at_most, parameter, this_user
 from todo_adapters.sql.tables import tasks, trash, users
+from todo_adapters.sql.values import Forms, Row
 from todo_domain.owner import LARGEST_ID
 from todo_domain.portability import Everything, everything_of
 from todo_domain.task import Task

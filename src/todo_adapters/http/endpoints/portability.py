@@ -18,7 +18,7 @@ from todo_adapters.http.protocol.parameters import parse_export_query, require_c
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Header, Response, StreamingResponse, encode
 from todo_adapters.http.protocol.response_memory import ResponseBudget
-from todo_adapters.http.protocol.schemas import instant, task_out
+from todo_adapters.http.protocol.task_json import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out

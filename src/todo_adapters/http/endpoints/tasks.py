@@ -13,7 +13,8 @@ from todo_adapters.http.protocol.parameters import next_link, parse_list_query, 
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PRIVATE, Response, encode
 from todo_adapters.http.protocol.response_memory import ResponseBudget
-from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, put_of, task_out
+from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut, members, put_of
+from todo_adapters.http.protocol.task_json import task_out
 from todo_adapters.http.protocol.task_lists import list_response
 from todo_domain import Repeated, Task
 from todo_domain.cursor import encode as encode_cursor

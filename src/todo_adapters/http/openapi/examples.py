@@ -16,15 +16,8 @@ from todo_adapters.http.protocol.batches import batch_results, parse_batch
 from todo_adapters.http.protocol.body import parse
 from todo_adapters.http.protocol.errors import error_response
 from todo_adapters.http.protocol.response import encode
-from todo_adapters.http.protocol.schemas import (
-    NewTask,
-    TaskPut,
-    changes_out,
-    instant,
-    members,
-    put_of,
-    task_out,
-)
+from todo_adapters.http.protocol.schemas import NewTask, TaskPut, changes_out, members, put_of
+from todo_adapters.http.protocol.task_json import instant, task_out
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
 from todo_domain import Changes, Kept, Members, Priority, Snapshot, Task, TodoError, Tombstone, Trashed, user_id
 from todo_domain.batch import plan

@@ -7,7 +7,7 @@ from typing import Any, Final
 from todo_adapters.http.openapi.examples import COUNTER, GROCERIES, OWNER, RENT, named
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.conditional import etag_of, list_etag
-from todo_adapters.http.protocol.member_types import TEXT, UID_FORM
+from todo_adapters.http.protocol.json_types import TEXT, UID_FORM
 from todo_adapters.http.protocol.parameters import FORMATS, LONGEST_SEARCH, LONGEST_WAIT, SORTS
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.owner import LARGEST_ID, LONGEST_USER_ID

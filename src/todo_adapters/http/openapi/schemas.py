@@ -10,7 +10,6 @@ import msgspec
 from todo_adapters.http.protocol.batches import Batch, BatchResults, DeleteOperation, PatchOperation, PutOperation
 from todo_adapters.http.protocol.errors import ERRORS
 from todo_adapters.http.protocol.imports import ImportFile, ImportOut
-from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
 from todo_adapters.http.protocol.problems import (
     BatchProblemOut,
     ExistsProblemOut,
@@ -24,11 +23,10 @@ from todo_adapters.http.protocol.schemas import (
     Completion,
     Health,
     NewTask,
-    Settable,
-    TaskOut,
     TaskPatch,
     TaskPut,
 )
+from todo_adapters.http.protocol.task_json import PRIORITY_NAMES, Settable, TaskOut
 from todo_adapters.http.protocol.trash_schemas import ExportOut, FeedOut, Nothing, TrashedOut
 from todo_domain import Exists, Gone, Stale, Status
 

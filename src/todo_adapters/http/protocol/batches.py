@@ -10,18 +10,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from todo_adapters.http.protocol.body import document_of, shaped
 from todo_adapters.http.protocol.doubled import MARKING_DOUBLED, require_single, require_single_below
 from todo_adapters.http.protocol.errors import rule_of
-from todo_adapters.http.protocol.member_types import KEY_FORM, about, number_meta
+from todo_adapters.http.protocol.json_types import KEY_FORM, about, number_meta
 from todo_adapters.http.protocol.parameters import key_of
 from todo_adapters.http.protocol.problems import FieldProblem, Sentence
-from todo_adapters.http.protocol.schemas import (
-    TaskOut,
-    TaskPatch,
-    TaskPut,
-    TombstoneOut,
-    members,
-    put_of,
-    task_out,
-)
+from todo_adapters.http.protocol.schemas import TaskPatch, TaskPut, TombstoneOut, members, put_of
+from todo_adapters.http.protocol.task_json import TaskOut, task_out
 from todo_domain import DeleteTask, Done, Invalid, Key, Operation, PatchTask, PutTask, Refused
 from todo_domain.operations import MOST_OPERATIONS, Result
 

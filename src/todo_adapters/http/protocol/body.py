@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 import msgspec
 
 from todo_adapters.http.protocol.errors import BodyTooLarge, UnsupportedMediaType
-from todo_adapters.http.protocol.schemas import EXPECTED
+from todo_adapters.http.protocol.task_json import EXPECTED
 from todo_domain import Invalid, Unavailable
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from todo_adapters.http.protocol.problems import (
     StaleProblemOut,
 )
 from todo_adapters.http.protocol.response import JSON, NO_STORE, Header, Response, encode
-from todo_adapters.http.protocol.schemas import task_out, tombstone_out
+from todo_adapters.http.protocol.schemas import tombstone_out
+from todo_adapters.http.protocol.task_json import task_out
 from todo_domain import (
     Exists,
     Forbidden,

@@ -13,8 +13,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from todo_adapters.formats.outline import STRIDE, NotJson, elements, outline
 from todo_adapters.http.protocol.body import decoder, shaped, shown, unknown_member
 from todo_adapters.http.protocol.doubled import MARKING_DOUBLED, require_single_below
-from todo_adapters.http.protocol.member_types import Ignored, Title, about, number_meta
-from todo_adapters.http.protocol.schemas import Settable, members
+from todo_adapters.http.protocol.json_types import Ignored, about, number_meta
+from todo_adapters.http.protocol.schemas import members
+from todo_adapters.http.protocol.task_json import Settable, Title
 from todo_domain import Invalid, TodoError, UserId, user_id
 from todo_domain.importing import Entry, Outcome, entry_of
 from todo_domain.owner import LONGEST_USER_ID

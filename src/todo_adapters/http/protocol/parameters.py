@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from todo_adapters.http.protocol.body import shown
-from todo_adapters.http.protocol.member_types import PRIORITY_NAMES
+from todo_adapters.http.protocol.task_json import PRIORITY_NAMES
 from todo_domain import Invalid, Priority, Query, Sort, UserId
 from todo_domain.changes import LARGEST_PAGE
 from todo_domain.cursor import decode

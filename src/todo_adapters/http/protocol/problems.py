@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from todo_adapters.http.protocol.member_types import about
-from todo_adapters.http.protocol.schemas import TaskOut, TombstoneOut
+from todo_adapters.http.protocol.json_types import about
+from todo_adapters.http.protocol.schemas import TombstoneOut
+from todo_adapters.http.protocol.task_json import TaskOut
 
 
 class FieldProblem(Struct):

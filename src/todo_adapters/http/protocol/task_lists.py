@@ -6,7 +6,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from todo_adapters.http.protocol.response import PIECE, Response, StreamingResponse, encode
-from todo_adapters.http.protocol.schemas import changes_out, task_out
+from todo_adapters.http.protocol.schemas import changes_out
+from todo_adapters.http.protocol.task_json import task_out
 from todo_adapters.http.protocol.trash_schemas import trashed_out
 from todo_domain.query import SHORT_PAGE
 

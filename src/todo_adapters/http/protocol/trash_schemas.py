@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from todo_adapters.http.protocol.member_types import about, instant_meta, number_meta
-from todo_adapters.http.protocol.schemas import TaskOut, instant, task_out
+from todo_adapters.http.protocol.json_types import about, instant_meta, number_meta
+from todo_adapters.http.protocol.task_json import TaskOut, instant, task_out
 from todo_domain import Trashed
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSON
 
-from todo_adapters.sql.rows import Forms, Row, Values, changed, columns, task_from_postgresql
+from todo_adapters.sql.rows import Values, changed
 from todo_adapters.sql.statements import (
     MEMBERS,
     NOW,
@@ -27,8 +27,10 @@ from todo_adapters.sql.statements import (
     parameter,
     this_user,
 )
-from todo_adapters.sql.tables import FOLDED, NUMBERS, TEXTS, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import tasks, tombstones, trash, users
+from todo_adapters.sql.task_columns import columns, task_from_postgresql
 from todo_adapters.sql.trash import CARRIED, whole
+from todo_adapters.sql.values import FOLDED, NUMBERS, TEXTS, Forms, Row
 from todo_domain.changeset import Changeset, Snapshot
 from todo_domain.instants import text_of_instant
 from todo_domain.naming import Key

@@ -17,8 +17,10 @@ from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolatio
 from todo_adapters.sql.postgres.notifications import Notifications
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
-from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import Row, Values, expired, keyed, task_from_postgresql
+from todo_adapters.sql.rows import Values, expired, keyed
+from todo_adapters.sql.task_columns import task_from_postgresql
+from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
+from todo_adapters.sql.values import Row
 from todo_domain.changes import Tombstone
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Unavailable

@@ -14,9 +14,9 @@ from psycopg.pq import Escaping
 from psycopg.pq.abc import PGconn
 
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.rows import Row
 from todo_adapters.sql.statements import this_user
 from todo_adapters.sql.tables import ROLE, metadata, users
+from todo_adapters.sql.values import Row
 from todo_domain.errors import NotIsolated, Unavailable
 
 IS_CITUS: Final = "SELECT FROM pg_extension WHERE extname = 'citus'"

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql.postgres import batch
 from todo_adapters.sql.statements import NOW, ONE, OWNER, ZERO, parameter, this_user
-from todo_adapters.sql.tables import TEXTS, idempotency_keys, tasks, users
+from todo_adapters.sql.tables import idempotency_keys, tasks, users
+from todo_adapters.sql.values import TEXTS
 
 _KEY: Final = sa.literal_column("'a batch'", sa.Text)
 """No client can send this key, because it has a space."""

@@ -32,8 +32,9 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import idempotency_keys, tasks, tombstones, trash, users
 from todo_adapters.sql.trash import CARRIED
+from todo_adapters.sql.values import NUMBERS
 
 _NEXT: Final = users.c.revision + ONE
 _THIS_KEY: Final = sa.and_(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == KEY)

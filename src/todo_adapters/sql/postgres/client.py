@@ -24,7 +24,8 @@ from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
 from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.postgres.write_groups import WriteGroups
-from todo_adapters.sql.rows import Row, Values, counted
+from todo_adapters.sql.rows import Values, counted
+from todo_adapters.sql.values import Row
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 from todo_domain.memory_budget import MemoryBudget

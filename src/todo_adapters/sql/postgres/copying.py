@@ -13,9 +13,9 @@ from psycopg import sql
 
 from todo_adapters.sql.postgres.connecting import connect
 from todo_adapters.sql.postgres.wall import failures, without_wall
-from todo_adapters.sql.rows import SQLITE, Row
 from todo_adapters.sql.schema import SqlError
-from todo_adapters.sql.tables import DATE, INSTANT, TEXTS, metadata
+from todo_adapters.sql.tables import metadata
+from todo_adapters.sql.values import DATE, INSTANT, SQLITE_FORMS, TEXTS, Row
 
 _SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0; SET LOCAL TimeZone = 'UTC'"
 _SEQUENCE: Final = "SELECT pg_get_serial_sequence('tasks', 'id')::regclass::text"
@@ -28,9 +28,9 @@ _LOGIN: Final = (
 Convert = Callable[[Any], Any]
 
 _OUT: Final[dict[sa.types.TypeEngine[Any], Convert]] = {
-    INSTANT: SQLITE.instant,
-    DATE: SQLITE.day,
-    TEXTS: SQLITE.several,
+    INSTANT: SQLITE_FORMS.instant,
+    DATE: SQLITE_FORMS.day,
+    TEXTS: SQLITE_FORMS.several,
 }
 _IN: Final[dict[sa.types.TypeEngine[Any], Convert]] = {TEXTS: json.loads}
 """The forms that differ between the engines; PostgreSQL parses the texts of instants and dates itself."""

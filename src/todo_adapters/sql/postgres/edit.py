@@ -8,10 +8,12 @@ from typing import Final
 import sqlalchemy as sa
 
 from todo_adapters.sql.postgres.writes import NEW, Conditions, changing, remembering
-from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import Values, columns
+from todo_adapters.sql.rows import Values
 from todo_adapters.sql.statements import MEMBERS, NOW, TASK, parameter, this_name, this_task
-from todo_adapters.sql.tables import NUMBERS, tasks
+from todo_adapters.sql.tables import tasks
+from todo_adapters.sql.task_columns import columns
+from todo_adapters.sql.values import NUMBERS
+from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.editing import Edit
 from todo_domain.owner import UserId
 from todo_domain.task import Task, completions, new_task

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls, only, transaction_for
 from todo_adapters.sql.postgres.edit import edit_values
-from todo_adapters.sql.rows import named, task_from_postgresql
+from todo_adapters.sql.rows import named
+from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_domain.deadline import Deadline
 from todo_domain.editing import Edit
 from todo_domain.errors import Unavailable

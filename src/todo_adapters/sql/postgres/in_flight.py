@@ -11,7 +11,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.postgres.errors import TOO_SLOW
-from todo_adapters.sql.rows import Row
+from todo_adapters.sql.values import Row
 from todo_domain.deadline import RESPOND_WITHIN
 from todo_domain.errors import BudgetExceeded, Unavailable
 

@@ -11,7 +11,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from todo_adapters.sql.rows import Row
+from todo_adapters.sql.values import Row
 from todo_domain.errors import Unavailable
 
 CHUNKS: Final = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}

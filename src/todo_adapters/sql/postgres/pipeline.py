@@ -28,7 +28,8 @@ from todo_adapters.sql.postgres.loading import CHUNKS, Instant, ask_for_chunks, 
 from todo_adapters.sql.postgres.prepared import PreparedStatements
 from todo_adapters.sql.postgres.session import Session, prepare
 from todo_adapters.sql.postgres.transaction import Statement, Transaction
-from todo_adapters.sql.rows import Row, Values
+from todo_adapters.sql.rows import Values
+from todo_adapters.sql.values import Row
 
 _SYNC: Final = ExecStatus.PIPELINE_SYNC
 

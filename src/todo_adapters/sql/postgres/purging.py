@@ -14,8 +14,9 @@ from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.citus import IS_CITUS, PROPAGATION, user_on_nodes
 from todo_adapters.sql.postgres.connecting import connect
 from todo_adapters.sql.postgres.wall import failures, without_wall
-from todo_adapters.sql.rows import POSTGRESQL, Row, expired
+from todo_adapters.sql.rows import expired
 from todo_adapters.sql.schema import BEHIND, SELECT_REVISION, VERSION_TABLE, Purged, SqlError, is_behind
+from todo_adapters.sql.values import POSTGRESQL_FORMS, Row
 from todo_domain.owner import UserId
 from todo_domain.retention import PURGE_AT_MOST
 
@@ -106,7 +107,7 @@ def _purge(
     context, *statements = transactions.PURGE.statements
     with connection.pipeline():
         for user in users:
-            values = expired(user, now, trash_kept, POSTGRESQL) | {"timeout": _TIMEOUT, "lock_timeout": _TIMEOUT}
+            values = expired(user, now, trash_kept, POSTGRESQL_FORMS) | {"timeout": _TIMEOUT, "lock_timeout": _TIMEOUT}
             cursor = psycopg.RawCursor(connection)
             with connection.transaction():
                 cursor.execute(context.text, [values[names[index]] for index in context.parameter_indexes])

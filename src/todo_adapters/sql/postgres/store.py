@@ -15,17 +15,9 @@ from todo_adapters.sql.postgres.calls import only, require_not_gone, transaction
 from todo_adapters.sql.postgres.edits import PostgresEdits
 from todo_adapters.sql.postgres.feed import PostgresFeeds
 from todo_adapters.sql.postgres.trash import PostgresTrash
-from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import (
-    changed,
-    columns,
-    conditions,
-    expired,
-    keyed,
-    named,
-    replayed,
-    task_from_postgresql,
-)
+from todo_adapters.sql.rows import changed, conditions, expired, keyed, named, replayed
+from todo_adapters.sql.task_columns import columns, task_from_postgresql
+from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline

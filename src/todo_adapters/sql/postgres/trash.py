@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls, transaction_for
-from todo_adapters.sql.rows import POSTGRESQL as FORMS
-from todo_adapters.sql.rows import named, task_from_postgresql
+from todo_adapters.sql.rows import named
+from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
+from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
 from todo_domain.memory_budget import MemoryBudget

@@ -33,7 +33,8 @@ from todo_adapters.sql.postgres.in_flight import (
 from todo_adapters.sql.postgres.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.pool import Pool, PoolSlot
 from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.rows import Row, Values
+from todo_adapters.sql.rows import Values
+from todo_adapters.sql.values import Row
 from todo_domain.errors import Unavailable
 
 _MOST: Final = 16

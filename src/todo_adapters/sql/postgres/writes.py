@@ -37,8 +37,9 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import NUMBERS, feeds, idempotency_keys, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import feeds, idempotency_keys, tasks, tombstones, trash, users
 from todo_adapters.sql.trash import CARRIED, this_trashed, this_trashed_name
+from todo_adapters.sql.values import NUMBERS
 from todo_domain.task import Task
 
 Conditions = Sequence[sa.ColumnElement[bool]]

@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Values, columns, named, task_from_sqlite
+from todo_adapters.sql.rows import Values, named
 from todo_adapters.sql.sqlite import steps, texts
+from todo_adapters.sql.task_columns import columns, task_from_sqlite
+from todo_adapters.sql.values import SQLITE_FORMS as FORMS
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.errors import Gone, NotFound

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from todo_adapters.sql.rows import Row
 from todo_adapters.sql.schema import BEHIND, SELECT_REVISION, VERSION_TABLE, is_behind
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
+from todo_adapters.sql.values import Row
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 

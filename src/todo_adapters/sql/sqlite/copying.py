@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from todo_adapters.sql.rows import Row
 from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.sqlite.file import connect, explain
+from todo_adapters.sql.values import Row
 
 
 class SqliteCopy:

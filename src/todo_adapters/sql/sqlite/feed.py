@@ -6,9 +6,10 @@ import sqlite3
 from datetime import datetime
 
 from todo_adapters.sql.feed import page_of
-from todo_adapters.sql.rows import counted, task_from_sqlite
+from todo_adapters.sql.rows import counted
 from todo_adapters.sql.sqlite import texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
+from todo_adapters.sql.task_columns import task_from_sqlite
 from todo_domain.deadline import Deadline
 from todo_domain.instants import text_of_instant
 from todo_domain.memory_budget import MemoryBudget

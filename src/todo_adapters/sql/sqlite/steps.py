@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.rows import SQLITE, Values, expired, task_from_sqlite
+from todo_adapters.sql.rows import Values, expired
 from todo_adapters.sql.sqlite import texts
+from todo_adapters.sql.task_columns import task_from_sqlite
 from todo_adapters.sql.trash import CARRIED
+from todo_adapters.sql.values import SQLITE_FORMS
 from todo_domain.changes import Tombstone
 from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Stale
 from todo_domain.owner import UserId
@@ -78,7 +80,7 @@ def remove_expired(
 
     See `todo_domain.retention.Retention`. The work is bounded, whatever there is.
     """
-    values = expired(owner, now, trash_kept, SQLITE)
+    values = expired(owner, now, trash_kept, SQLITE_FORMS)
     keys = connection.execute(texts.FORGET, values).rowcount
     trash = connection.execute(texts.THROW_AWAY, values).rowcount
     if gone := connection.execute(texts.PURGE_TOMBSTONES, values).fetchall():

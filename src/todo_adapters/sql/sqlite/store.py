@@ -8,22 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from todo_adapters.sql import lists
-from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import (
-    Values,
-    changed,
-    columns,
-    conditions,
-    counted,
-    keyed,
-    named,
-    replayed,
-    task_from_sqlite,
-)
+from todo_adapters.sql.rows import Values, changed, conditions, counted, keyed, named, replayed
 from todo_adapters.sql.sqlite import batch, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT
 from todo_adapters.sql.sqlite.feed import SqliteFeeds
 from todo_adapters.sql.sqlite.trash import SqliteTrash
+from todo_adapters.sql.task_columns import columns, task_from_sqlite
+from todo_adapters.sql.values import SQLITE_FORMS as FORMS
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline

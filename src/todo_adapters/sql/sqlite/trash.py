@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.rows import SQLITE as FORMS
-from todo_adapters.sql.rows import Values, counted, named, task_from_sqlite
+from todo_adapters.sql.rows import Values, counted, named
 from todo_adapters.sql.sqlite import steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
+from todo_adapters.sql.task_columns import task_from_sqlite
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
+from todo_adapters.sql.values import SQLITE_FORMS as FORMS
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
 from todo_domain.instants import text_of_instant

@@ -30,8 +30,9 @@ from todo_adapters.sql.statements import (
     this_task,
     this_user,
 )
-from todo_adapters.sql.tables import INSTANT, NUMBERS, idempotency_keys, task_ids, tasks, tombstones, trash, users
+from todo_adapters.sql.tables import idempotency_keys, task_ids, tasks, tombstones, trash, users
 from todo_adapters.sql.trash import CARRIED, this_trashed
+from todo_adapters.sql.values import INSTANT, NUMBERS
 
 _REVISION: Final = parameter("new_revision", sa.BigInteger)
 _BUMPED: Final = users.c.revision + ONE
