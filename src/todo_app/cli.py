@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from todo_adapters.sql.addresses import database_url
 from todo_adapters.sql.schema import SqlError
 from todo_app.compose import audit_of
 from todo_app.serving import CannotStart, note_migration, report, serve
@@ -22,8 +23,9 @@ from todo_domain import Invalid, user_id
 from todo_domain.ports import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from todo_adapters.sql.addresses import Database
     from todo_app.settings import Settings
 
 
@@ -38,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = read_settings(overrides, only=only)
         for name, value in overrides.items():
             _hand_on(name, value)
-        if "TODO_DATABASE_URL" in overrides:
-            _warn_of_a_password(settings)
+        _warn_of_passwords(settings, arguments, overrides)
         return int(arguments.run(settings, arguments) or 0)
     except (BadSetting, CannotStart, SqlError, Invalid) as problem:
         return report(problem)
@@ -54,15 +55,22 @@ def _hand_on(name: str, value: str) -> None:
     os.environ[name] = value
 
 
-def _warn_of_a_password(settings: Settings) -> None:
+def _warn_of_passwords(settings: Settings, arguments: argparse.Namespace, overrides: Mapping[str, str]) -> None:
+    copies = hasattr(arguments, "origin")
+    if "TODO_DATABASE_URL" in overrides:
+        option = "--to" if copies else "--database-url"
+        _warn_of_a_password(option, settings.database, "set TODO_DATABASE_URL instead")
+    if copies:
+        with suppress(ValueError):  # the command itself reports a URL that cannot be understood
+            _warn_of_a_password("--from", database_url(arguments.origin), "put the password into ~/.pgpass instead")
+
+
+def _warn_of_a_password(option: str, database: Database, instead: str) -> None:
     from todo_adapters.sql.postgres.url import has_password  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
-    if settings.database.url and has_password(settings.database.url):
-        print(
-            "todo: every user of this machine sees the password of --database-url in the list of processes (ps): "
-            "set TODO_DATABASE_URL instead",
-            file=sys.stderr,
-        )
+    if database.url and has_password(database.url):
+        seen = f"every user of this machine sees the password of {option} in the list of processes (ps)"
+        print(f"todo: {seen}: {instead}", file=sys.stderr)
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> None:

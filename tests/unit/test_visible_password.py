@@ -36,3 +36,31 @@ def test_nothing_is_said_of_a_url_without_one(tmp_path, url):
 def test_nothing_is_said_of_a_password_in_the_environment(tmp_path):
     ran = todo("migrate", "--sql", cwd=tmp_path, TODO_DATABASE_URL="postgresql://app:hidden@127.0.0.1:1/todo")
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+VISIBLE, WITHOUT = "postgresql://app:hidden@127.0.0.1:1/todo", "postgresql://app@127.0.0.1:1/todo"
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "named"),
+    [
+        (VISIBLE, WITHOUT, ["--from"]),
+        (WITHOUT, VISIBLE, ["--to"]),
+        (VISIBLE, VISIBLE, ["--to", "--from"]),
+        (WITHOUT, WITHOUT, []),
+        ("sqlite:///a:b@c.db", VISIBLE, ["--to"]),
+        ("postgresql://app:hidden@127.0.0.1:none/todo", WITHOUT, []),
+    ],
+)
+def test_a_copy_names_the_option_whose_password_ps_shows(tmp_path, origin, target, named):
+    ran = todo("copy", "--from", origin, "--to", target, cwd=tmp_path)
+    *warnings, problem = ran.stderr.splitlines()
+    instead = {"--from": "put the password into ~/.pgpass instead", "--to": "set TODO_DATABASE_URL instead"}
+    seen = "todo: every user of this machine sees the password of {} in the list of processes (ps): {}"
+    assert warnings == [seen.format(option, instead[option]) for option in named]
+    assert (ran.returncode, "hidden" in problem) == (1, False)
+
+
+def test_a_copy_into_the_database_of_the_environment_names_the_origin_alone(tmp_path):
+    ran = todo("copy", "--from", VISIBLE, cwd=tmp_path, TODO_DATABASE_URL=VISIBLE)
+    assert (ran.stderr.count("sees the password of --from"), ran.stderr.count("list of processes")) == (1, 1)
