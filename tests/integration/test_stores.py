@@ -18,10 +18,13 @@ from store_contract.batches import Batches
 from store_contract.durability import Durability, DurableStoreContract
 from store_contract.erasing import Erasing
 from store_contract.exporting import Exporting
+from store_contract.feeds import Feeds
+from store_contract.importing import Importing
 from store_contract.isolation import Isolation
 from store_contract.keys import Keys
 from store_contract.races import Races
 from store_contract.retries import Retries
+from store_contract.trash import Trash
 from todo_adapters.sql.postgres import pipeline, session
 
 
@@ -41,7 +44,7 @@ class TestPostgres(DurableStoreContract):
         return postgres_place
 
 
-class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting, Durability):
+class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Trash, Erasing, Exporting, Feeds, Importing, Durability):
     """What can differ where connections are shared: whose context it is, locks, transactions, long responses."""
 
     refusal = psycopg.errors.CheckViolation
@@ -51,7 +54,7 @@ class TestPostgresThroughPgBouncer(Isolation, Races, Batches, Erasing, Exporting
         return pgbouncer_place
 
 
-class TestPostgresWithTheStatementsForCitus(Batches, Retries, Keys):
+class TestPostgresWithTheStatementsForCitus(Batches, Retries, Keys, Trash, Importing):
     """The writes that have another form there, on a server that needs no Citus: see `citus_writes`."""
 
     refusal = psycopg.errors.CheckViolation
