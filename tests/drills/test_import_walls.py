@@ -11,7 +11,7 @@ STRAYS = {
     "todo_adapters/stray.py": "",
     "todo_adapters/http/stray.py": "",
     "todo_adapters/sql/stray.py": "import todo_adapters.http.application",
-    "todo_adapters/sql/sqlite/stray.py": "import todo_adapters.sql.postgres.pool",
+    "todo_adapters/sql/sqlite/stray.py": "import todo_adapters.sql.postgres.connections.pool",
     "todo_adapters/auth/stray.py": "import sqlalchemy, litestar",
     "todo_adapters/memory/store.py": "import uvicorn",
     "todo_adapters/audit.py": "import prometheus_client, jwt",

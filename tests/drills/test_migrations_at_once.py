@@ -18,8 +18,8 @@ from todo_domain import TaskService, user_id
 TEN = """
 import os, sys
 from todo_adapters.sql import migrations
-from todo_adapters.sql.postgres import migration
-from todo_adapters.sql.sqlite import migration
+from todo_adapters.sql.postgres.commands import migration
+from todo_adapters.sql.sqlite.commands import migration
 
 ten = []
 for _ in range(10):

@@ -26,8 +26,8 @@ PROGRAM = """
 import os, signal, sys, time
 import alembic.command, sqlalchemy
 from todo_adapters.sql import migrations, schema
-from todo_adapters.sql.postgres import migration as postgres_migration
-from todo_adapters.sql.sqlite import migration as sqlite_migration
+from todo_adapters.sql.postgres.commands import migration as postgres_migration
+from todo_adapters.sql.sqlite.commands import migration as sqlite_migration
 
 DRIVER = {"execute", "commit", "rollback"}
 BUILT_IN = DRIVER | {"backup", "rename", "fsync", "unlink"}

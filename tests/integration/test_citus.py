@@ -24,7 +24,7 @@ from servers.postgres import PostgresServer
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.copying import copy
-from todo_adapters.sql.postgres import pipeline
+from todo_adapters.sql.postgres.connections import pipeline
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.purging import purge
 from todo_adapters.sql.renewal import renew

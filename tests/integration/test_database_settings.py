@@ -159,7 +159,7 @@ def test_an_encoding_that_cannot_hold_every_text_is_named_before_anything_is_mad
     with pytest.raises(MigrationError, match="create it with the encoding UTF8"):
         upgrade(narrow)
     assert "the database is not migrated yet" in todo("doctor", cwd=tmp_path, TODO_DATABASE_URL=narrow).stdout
-    monkeypatch.setattr("todo_adapters.sql.postgres.migration._require_schema", lambda _: None)
+    monkeypatch.setattr("todo_adapters.sql.postgres.commands.migration._require_schema", lambda _: None)
     upgrade(narrow)
     said = asyncio.run(use(narrow))
     assert len(said) == 3

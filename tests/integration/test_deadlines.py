@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from servers.delay import DelayProxy
 from support.clock import FakeClock
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import Deadline, Query, TaskService, Unavailable
 from todo_domain.extra import ExtraPatch
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from servers.citus import Coordinator
 from servers.postgres import PostgresServer
 from todo_adapters.sql import migrations, schema
-from todo_adapters.sql.postgres import migration as postgres_migration
+from todo_adapters.sql.postgres.commands import migration as postgres_migration
 from todo_adapters.sql.schema import REVISIONS, UNRELEASED, MigrationError
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.tables import DOMAINS, metadata, sqlite_metadata

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from todo_adapters.live import digest_of
-from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.connections.client import PostgresClient
 from todo_adapters.sql.postgres.notifications import CHANNEL, Notifications
 from todo_domain import user_id
 

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.statements import writes
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import TaskService, user_id
 
 WHO = sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text")

@@ -3,8 +3,8 @@
 import pytest
 
 from support.plans import nodes, planning, plans
-from todo_adapters.sql.postgres import citus_writes
-from todo_adapters.sql.postgres import transactions as postgres
+from todo_adapters.sql.postgres.statements import citus_writes
+from todo_adapters.sql.postgres.statements import transactions as postgres
 
 PARTITIONS = 16
 KEYS = {

@@ -18,9 +18,9 @@ from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.sql.migrations import upgrade
 from todo_adapters.sql.postgres import calls as postgres
-from todo_adapters.sql.postgres import writes
+from todo_adapters.sql.postgres.statements import writes
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Transaction
 from todo_adapters.sql.task_columns import columns
 from todo_adapters.sql.values import POSTGRESQL_FORMS
 from todo_domain import NotFound, Once, Query, Stale, TaskService, Unavailable, UserId

@@ -171,8 +171,8 @@ def test_on_a_file_others_find_the_lock_free_half_of_the_time(sqlite_database, m
     migrations.upgrade(sqlite_database.url)
     over(sqlite_database, fill, now=NOW)
     clock, pauses = itertools.count(), []
-    monkeypatch.setattr("todo_adapters.sql.sqlite.purging.monotonic", lambda: next(clock) * 7.0)
-    monkeypatch.setattr("todo_adapters.sql.sqlite.purging.sleep", pauses.append)
+    monkeypatch.setattr("todo_adapters.sql.sqlite.commands.purging.monotonic", lambda: next(clock) * 7.0)
+    monkeypatch.setattr("todo_adapters.sql.sqlite.commands.purging.sleep", pauses.append)
     assert purge(sqlite_database.url, NOW + KEYS_KEPT, TRASH_KEPT) == (len(USERS), 0, ALL, 0)
     assert pauses == [7.0] * len(USERS)
 
@@ -213,7 +213,7 @@ def test_the_login_of_the_service_may_not_and_changes_nothing(filled_postgres, p
 
 
 def test_an_owner_waits_briefly_for_a_long_reader_and_then_says_so(filled_postgres, postgres_databases, monkeypatch):
-    monkeypatch.setattr("todo_adapters.sql.postgres.purging._PATIENCE", 0.3)
+    monkeypatch.setattr("todo_adapters.sql.postgres.commands.purging._PATIENCE", 0.3)
     with psycopg.connect(filled_postgres.url) as reader:
         reader.execute("SELECT 1 FROM users")
         with pytest.raises(SqlError, match="the tables are in use"):

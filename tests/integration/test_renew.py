@@ -11,7 +11,7 @@ from servers.processes import free_port
 from support.command import todo
 from support.operating import over, url_for, walls
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql.postgres.wall import failures
+from todo_adapters.sql.postgres.commands.wall import failures
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.schema import IDS_SKIPPED, CannotRenewError
 from todo_domain import Resync, Stale, user_id
@@ -171,7 +171,7 @@ def test_a_failure_half_way_leaves_counters_and_wall_as_they_were(filled_postgre
 def test_a_writer_under_way_keeps_every_login_out_for_a_bounded_time(
     filled_postgres, postgres_databases, monkeypatch, role
 ):
-    monkeypatch.setattr("todo_adapters.sql.postgres.renewal._SETTINGS", "SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr("todo_adapters.sql.postgres.commands.renewal._SETTINGS", "SET LOCAL lock_timeout = '50ms'")
     with psycopg.connect(filled_postgres.url) as holder:
         holder.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")  # as a write does
         with pytest.raises(CannotRenewError, match="stop the service"):

@@ -10,7 +10,7 @@ import pytest
 from servers.citus import Coordinator
 from servers.delay import DelayProxy
 from support.clock import FakeClock
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import ExtraPatch, Once, PatchTask, Put, PutTask, Query, TaskService, user_id
 

@@ -25,7 +25,7 @@ from store_contract.keys import Keys
 from store_contract.races import Races
 from store_contract.retries import Retries
 from store_contract.trash import Trash
-from todo_adapters.sql.postgres import pipeline, session
+from todo_adapters.sql.postgres.connections import pipeline, session
 
 
 class TestSqlite(DurableStoreContract):

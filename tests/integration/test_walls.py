@@ -10,8 +10,8 @@ from servers.postgres import PostgresServer
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
 from todo_adapters.memory import MemoryTasks
-from todo_adapters.sql.postgres import citus_writes
-from todo_adapters.sql.postgres import transactions as postgres
+from todo_adapters.sql.postgres.statements import citus_writes
+from todo_adapters.sql.postgres.statements import transactions as postgres
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_domain import NotFound, Query, Stale, Tasks, TaskService
 from todo_domain.editing import Edit, EditsInOneStep

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from servers.delay import DelayProxy
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql.postgres import writes
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.statements import writes
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_adapters.sql.postgres.transaction import Transaction
 from todo_domain import QuotaReached, Stale, TaskService, Unavailable, user_id
 from todo_domain.deadline import Deadline
 

@@ -27,7 +27,7 @@ _IMPORTED = (
     "todo_adapters.sql.migrations",
     "todo_adapters.sql.postgres.store",
     "todo_adapters.sql.sqlite.store",
-    "todo_adapters.sql.sqlite.migration",
+    "todo_adapters.sql.sqlite.commands.migration",
     "alembic.command",
     "alembic.context",
     "anyio._backends._asyncio",

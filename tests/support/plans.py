@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from todo_adapters.http.openapi.examples import RENT
-from todo_adapters.sql.postgres.edit import EDITABLE
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements.edit import EDITABLE
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.task_columns import columns
 from todo_adapters.sql.values import POSTGRESQL_FORMS
 

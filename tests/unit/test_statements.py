@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from todo_adapters.sql import feed, lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
-from todo_adapters.sql.postgres import batch as postgres_batch
-from todo_adapters.sql.postgres import citus_writes, writes
-from todo_adapters.sql.postgres import edit as postgres_edit
-from todo_adapters.sql.postgres import transactions as postgres
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements import batch as postgres_batch
+from todo_adapters.sql.postgres.statements import citus_writes, writes
+from todo_adapters.sql.postgres.statements import edit as postgres_edit
+from todo_adapters.sql.postgres.statements import transactions as postgres
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.sqlite import texts as sqlite
 from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks

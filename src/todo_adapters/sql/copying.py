@@ -128,19 +128,19 @@ def _database(option: str, url: str) -> Database:
 
 def _reading(database: Database) -> AbstractContextManager[Source]:
     if database.file is not None:
-        from todo_adapters.sql.sqlite import copying as sqlite  # noqa: PLC0415  the other engine's driver
+        from todo_adapters.sql.sqlite.commands import copying as sqlite  # noqa: PLC0415  the other engine's driver
 
         return sqlite.reading(database.file)
-    from todo_adapters.sql.postgres import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
+    from todo_adapters.sql.postgres.commands import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
 
     return postgres.reading(database.url or "")
 
 
 def _filling(database: Database) -> AbstractContextManager[Target]:
     if database.file is not None:
-        from todo_adapters.sql.sqlite import copying as sqlite  # noqa: PLC0415  the other engine's driver
+        from todo_adapters.sql.sqlite.commands import copying as sqlite  # noqa: PLC0415  the other engine's driver
 
         return sqlite.filling(database.file)
-    from todo_adapters.sql.postgres import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
+    from todo_adapters.sql.postgres.commands import copying as postgres  # noqa: PLC0415  SQLite needs no such driver
 
     return postgres.filling(database.url or "")

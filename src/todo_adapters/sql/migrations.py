@@ -37,10 +37,10 @@ def current(url: str) -> str:
     """
     database = _database(url)
     if database.file is not None:
-        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+        from todo_adapters.sql.sqlite.commands import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
 
         return sqlite_migration.standing(database.file)
-    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+    from todo_adapters.sql.postgres.commands import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
     return postgres_migration.standing(database.url or "")
 
@@ -124,10 +124,10 @@ def _migrate(url: str, needed: Needed, step: str, target: str) -> Moved:
 
     database = _database(url)
     if database.file is not None:
-        from todo_adapters.sql.sqlite import migration as sqlite_migration  # noqa: PLC0415  the other engine needs none of it
+        from todo_adapters.sql.sqlite.commands import migration as sqlite_migration  # noqa: PLC0415  the other engine needs none of it
 
         return sqlite_migration.migrate(database.file, known, change)
-    from todo_adapters.sql.postgres import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+    from todo_adapters.sql.postgres.commands import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
     return postgres_migration.migrate(database.url or "", known, change)
 

@@ -18,9 +18,9 @@ def purge(url: str, now: datetime, trash_kept: timedelta) -> Purged:
     if database.kind == "memory":
         raise SqlError("memory: has nothing to purge when no service runs")
     if database.file is not None:
-        from todo_adapters.sql.sqlite import purging as sqlite_purging  # noqa: PLC0415  the other engine's driver
+        from todo_adapters.sql.sqlite.commands import purging as sqlite_purging  # noqa: PLC0415  the other engine's driver
 
         return sqlite_purging.purge(database.file, now, trash_kept)
-    from todo_adapters.sql.postgres import purging as postgres_purging  # noqa: PLC0415  SQLite needs no such driver
+    from todo_adapters.sql.postgres.commands import purging as postgres_purging  # noqa: PLC0415  SQLite needs no such driver
 
     return postgres_purging.purge(database.url or "", now, trash_kept)

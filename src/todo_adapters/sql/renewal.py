@@ -16,9 +16,9 @@ def renew(url: str, counter: int) -> Renewed:
     if database.kind == "memory":
         raise CannotRenewError("memory: has no data to restore")
     if database.file is not None:
-        from todo_adapters.sql.sqlite import renewal as sqlite_renewal  # noqa: PLC0415  the other engine's driver
+        from todo_adapters.sql.sqlite.commands import renewal as sqlite_renewal  # noqa: PLC0415  the other engine's driver
 
         return sqlite_renewal.renew(database.file, counter)
-    from todo_adapters.sql.postgres import renewal as postgres_renewal  # noqa: PLC0415  SQLite needs no such driver
+    from todo_adapters.sql.postgres.commands import renewal as postgres_renewal  # noqa: PLC0415  SQLite needs no such driver
 
     return postgres_renewal.renew(database.url or "", counter)

@@ -2,7 +2,7 @@
 
 Every statement names its user by the parameter `owner` for each table that it touches, and contains no literal value:
 so it reads only one user's rows, on one shard. `lists.py` has the pages; the writing statements of each engine are in
-`postgres/writes.py` and `sqlite/writes.py`.
+`postgres/statements/writes.py` and `sqlite/writes.py`.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def file_notes(settings: Settings) -> list[str]:
 
 
 async def _connection(url: str | None) -> str:
-    from todo_adapters.sql.postgres.connecting import connect  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+    from todo_adapters.sql.postgres.commands.connecting import connect  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
     def ask() -> str:
         with closing(connect(url or "")) as connection:

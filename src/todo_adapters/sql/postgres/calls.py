@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 import psycopg
 
-from todo_adapters.sql.postgres import transactions
-from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.connections.client import PostgresClient
 from todo_adapters.sql.postgres.errors import NOT_ALLOWED
 from todo_adapters.sql.postgres.isolation import check_isolation, prove_isolation
 from todo_adapters.sql.postgres.notifications import Notifications
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements import transactions
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import Values, expired, keyed
 from todo_adapters.sql.task_columns import task_from_postgresql

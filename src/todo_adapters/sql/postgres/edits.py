@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls, only, transaction_for
-from todo_adapters.sql.postgres.edit import edit_values
+from todo_adapters.sql.postgres.statements import transactions
+from todo_adapters.sql.postgres.statements.edit import edit_values
 from todo_adapters.sql.rows import named
 from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_domain.deadline import Deadline

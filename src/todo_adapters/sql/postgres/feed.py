@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from todo_adapters.sql.feed import page_of
-from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls
+from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_domain.deadline import Deadline
 from todo_domain.memory_budget import MemoryBudget

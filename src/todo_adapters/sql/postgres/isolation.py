@@ -8,11 +8,11 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 
-from todo_adapters.sql.postgres import citus
-from todo_adapters.sql.postgres.client import PostgresClient
+from todo_adapters.sql.postgres.connections.client import PostgresClient
+from todo_adapters.sql.postgres.connections.session import CHECKED, require_usable
 from todo_adapters.sql.postgres.errors import NO_PRIVILEGE, NO_SUCH_ROLE
-from todo_adapters.sql.postgres.session import CHECKED, require_usable
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements import citus
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.schema import BEHIND, VERSION_TABLE, is_behind
 from todo_adapters.sql.statements import ONE, ZERO, parameter
 from todo_adapters.sql.tables import ROLE, feeds, idempotency_keys, tasks, tombstones, trash, users

@@ -20,9 +20,9 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import AsyncConnection
 
-from todo_adapters.sql.postgres.client import PostgresClient
-from todo_adapters.sql.postgres.pool import with_defaults
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.connections.client import PostgresClient
+from todo_adapters.sql.postgres.connections.pool import with_defaults
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.statements import parameter
 from todo_domain.errors import Unavailable
 

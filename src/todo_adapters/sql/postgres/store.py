@@ -9,11 +9,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from todo_adapters.sql import lists
-from todo_adapters.sql.postgres import transactions
-from todo_adapters.sql.postgres.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.calls import only, require_not_gone, transaction_for
 from todo_adapters.sql.postgres.edits import PostgresEdits
 from todo_adapters.sql.postgres.feed import PostgresFeeds
+from todo_adapters.sql.postgres.statements import transactions
+from todo_adapters.sql.postgres.statements.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.trash import PostgresTrash
 from todo_adapters.sql.rows import changed, conditions, expired, keyed, named, replayed
 from todo_adapters.sql.task_columns import columns, task_from_postgresql

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.postgres import transactions
 from todo_adapters.sql.postgres.calls import PostgresCalls, transaction_for
+from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.rows import named
 from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values

@@ -1,6 +1,6 @@
 """The writing statements of SQLite: the steps of a write, inside one transaction (see `store.py`).
 
-SQLite has no statement that writes two tables, so one statement of `postgres/writes.py` is several here.
+SQLite has no statement that writes two tables, so one statement of `postgres/statements/writes.py` is several here.
 """
 
 from __future__ import annotations

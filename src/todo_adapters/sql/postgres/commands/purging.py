@@ -10,10 +10,10 @@ from typing import Final
 
 import psycopg
 
-from todo_adapters.sql.postgres import transactions
-from todo_adapters.sql.postgres.citus import IS_CITUS, PROPAGATION, user_on_nodes
-from todo_adapters.sql.postgres.connecting import connect
-from todo_adapters.sql.postgres.wall import failures, without_wall
+from todo_adapters.sql.postgres.commands.connecting import connect
+from todo_adapters.sql.postgres.commands.wall import failures, without_wall
+from todo_adapters.sql.postgres.statements import transactions
+from todo_adapters.sql.postgres.statements.citus import IS_CITUS, PROPAGATION, user_on_nodes
 from todo_adapters.sql.rows import expired
 from todo_adapters.sql.schema import BEHIND, SELECT_REVISION, VERSION_TABLE, Purged, SqlError, is_behind
 from todo_adapters.sql.values import POSTGRESQL_FORMS, Row

@@ -16,9 +16,9 @@ from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql import statements
-from todo_adapters.sql.postgres import citus_batch, edit, transactions, writes
-from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.postgres.writes import NEW, keeping
+from todo_adapters.sql.postgres.statements import citus_batch, edit, transactions, writes
+from todo_adapters.sql.postgres.statements.transaction import Transaction
+from todo_adapters.sql.postgres.statements.writes import NEW, keeping
 from todo_adapters.sql.statements import (
     KEY,
     NOW,

@@ -11,8 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from todo_adapters.sql.postgres.connecting import connect
-from todo_adapters.sql.postgres.wall import failures, without_wall
+from todo_adapters.sql.postgres.commands.connecting import connect
+from todo_adapters.sql.postgres.commands.wall import failures, without_wall
 from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.tables import metadata
 from todo_adapters.sql.values import DATE, INSTANT, SQLITE_FORMS, TEXTS, Row

@@ -8,7 +8,7 @@ from typing import Final
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_domain.errors import Unavailable
 
 _DEFAULTS: Final = {

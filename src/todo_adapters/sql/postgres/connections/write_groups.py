@@ -22,17 +22,17 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.errors import TOO_SLOW, why_out_of_reach
-from todo_adapters.sql.postgres.in_flight import (
+from todo_adapters.sql.postgres.connections.in_flight import (
     InFlight,
     NotRunError,
     OverdueError,
     milliseconds_left,
     require_success,
 )
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
-from todo_adapters.sql.postgres.pool import Pool, PoolSlot
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot
+from todo_adapters.sql.postgres.errors import TOO_SLOW, why_out_of_reach
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.rows import Values
 from todo_adapters.sql.values import Row
 from todo_domain.errors import Unavailable

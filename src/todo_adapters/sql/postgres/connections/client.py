@@ -9,7 +9,10 @@ from typing import Final
 
 import psycopg
 
-from todo_adapters.sql.postgres.citus_writes import ON_CITUS
+from todo_adapters.sql.postgres.connections.in_flight import NotRunError, NotSentError, OverdueError, milliseconds_left
+from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
+from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot, with_defaults
+from todo_adapters.sql.postgres.connections.write_groups import WriteGroups
 from todo_adapters.sql.postgres.errors import (
     LOST_RACE,
     NOT_PREPARED,
@@ -19,11 +22,8 @@ from todo_adapters.sql.postgres.errors import (
     sentence_for,
     why_out_of_reach,
 )
-from todo_adapters.sql.postgres.in_flight import NotRunError, NotSentError, OverdueError, milliseconds_left
-from todo_adapters.sql.postgres.pipeline import PipelineConnection
-from todo_adapters.sql.postgres.pool import Pool, PoolSlot, with_defaults
-from todo_adapters.sql.postgres.transaction import Transaction
-from todo_adapters.sql.postgres.write_groups import WriteGroups
+from todo_adapters.sql.postgres.statements.citus_writes import ON_CITUS
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.rows import Values, counted
 from todo_adapters.sql.values import Row
 from todo_domain.deadline import Deadline

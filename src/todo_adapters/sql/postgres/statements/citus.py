@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from psycopg.pq import Escaping
 from psycopg.pq.abc import PGconn
 
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.statements import this_user
 from todo_adapters.sql.tables import ROLE, metadata, users
 from todo_adapters.sql.values import Row

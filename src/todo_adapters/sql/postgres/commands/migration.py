@@ -11,7 +11,8 @@ import psycopg
 import sqlalchemy as sa
 
 from todo_adapters.sql.inventory import LOOKED_FOR, TABLES, require_released, require_whole, reserved_names
-from todo_adapters.sql.postgres.connecting import CannotConnectError, connect
+from todo_adapters.sql.postgres.commands.connecting import CannotConnectError, connect
+from todo_adapters.sql.postgres.connections.session import ENCODING
 from todo_adapters.sql.postgres.errors import (
     CANCELLED,
     CANCELLED_EARLY,
@@ -22,7 +23,6 @@ from todo_adapters.sql.postgres.errors import (
     OUR_OWN,
     sentence_for,
 )
-from todo_adapters.sql.postgres.session import ENCODING
 from todo_adapters.sql.schema import (
     BASE,
     SELECT_REVISION,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Final
 
-from todo_adapters.sql.postgres.connecting import connect
-from todo_adapters.sql.postgres.wall import failures, without_wall
+from todo_adapters.sql.postgres.commands.connecting import connect
+from todo_adapters.sql.postgres.commands.wall import failures, without_wall
 from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
 
 _SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0"

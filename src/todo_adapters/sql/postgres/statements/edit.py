@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from todo_adapters.sql.postgres.writes import NEW, Conditions, changing, remembering
+from todo_adapters.sql.postgres.statements.writes import NEW, Conditions, changing, remembering
 from todo_adapters.sql.rows import Values
 from todo_adapters.sql.statements import MEMBERS, NOW, TASK, parameter, this_name, this_task
 from todo_adapters.sql.tables import tasks

@@ -8,8 +8,8 @@ from typing import Final
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from todo_adapters.sql import feed, lists, statements, trash
-from todo_adapters.sql.postgres import batch, edit, writes
-from todo_adapters.sql.postgres.transaction import Transaction
+from todo_adapters.sql.postgres.statements import batch, edit, writes
+from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_domain.query import Query
 
 GET: Final = Transaction(statements.get)

@@ -22,12 +22,12 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.citus import user_on_nodes
-from todo_adapters.sql.postgres.in_flight import InFlight, NotSentError, OverdueError, require_success
-from todo_adapters.sql.postgres.loading import CHUNKS, Instant, ask_for_chunks, rows_of
-from todo_adapters.sql.postgres.prepared import PreparedStatements
-from todo_adapters.sql.postgres.session import Session, prepare
-from todo_adapters.sql.postgres.transaction import Statement, Transaction
+from todo_adapters.sql.postgres.connections.in_flight import InFlight, NotSentError, OverdueError, require_success
+from todo_adapters.sql.postgres.connections.loading import CHUNKS, Instant, ask_for_chunks, rows_of
+from todo_adapters.sql.postgres.connections.prepared import PreparedStatements
+from todo_adapters.sql.postgres.connections.session import Session, prepare
+from todo_adapters.sql.postgres.statements.citus import user_on_nodes
+from todo_adapters.sql.postgres.statements.transaction import Statement, Transaction
 from todo_adapters.sql.rows import Values
 from todo_adapters.sql.values import Row
 

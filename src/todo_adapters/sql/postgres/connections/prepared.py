@@ -8,8 +8,8 @@ from functools import partial
 from psycopg import Error
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.in_flight import require_success
-from todo_adapters.sql.postgres.transaction import Statement, Transaction
+from todo_adapters.sql.postgres.connections.in_flight import require_success
+from todo_adapters.sql.postgres.statements.transaction import Statement, Transaction
 
 
 class PreparedStatements:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
 
-from todo_adapters.sql.postgres.citus import IS_CITUS, NOT_PROPAGATED, PROPAGATION
+from todo_adapters.sql.postgres.statements.citus import IS_CITUS, NOT_PROPAGATED, PROPAGATION
 from todo_adapters.sql.tables import ROLE
 from todo_adapters.sql.values import Row
 from todo_domain.errors import Unavailable

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from todo_adapters.sql.postgres import batch
+from todo_adapters.sql.postgres.statements import batch
 from todo_adapters.sql.statements import NOW, ONE, OWNER, ZERO, parameter, this_user
 from todo_adapters.sql.tables import idempotency_keys, tasks, users
 from todo_adapters.sql.values import TEXTS
