@@ -164,6 +164,19 @@ def next_page(target: str, response: Response) -> str | None:
     return follow(target, match[1])
 
 
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("/tasks?priority=urgent", "priority must be none, low, medium or high"),
+        ("/tasks?status=done", "status must be incomplete or complete"),
+        ("/export?format=xml", "format must be json, csv or ics"),
+    ],
+)
+async def test_a_value_that_is_none_of_the_choices_is_refused_with_the_choices(ann: Caller, target: str, sentence: str):
+    response = await ann("GET", target)
+    assert (response.status, response.json()["error"]) == (400, sentence)
+
+
 @pytest.mark.parametrize("sort", ["", *SORTS])
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 1000])
 async def test_a_walk_shows_every_task_exactly_once_in_order(shelf: Caller, sort: str, limit: int):

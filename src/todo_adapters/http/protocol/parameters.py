@@ -282,7 +282,8 @@ def _limit(name: str, text: str) -> int:
 
 def _choice(name: str, text: str, choices: dict[str, T]) -> T:
     if text not in choices:
-        raise Invalid(name, "must be" + _list_of(choices).removeprefix(": only"))
+        *others, last = choices
+        raise Invalid(name, f"must be {', '.join(others)} or {last}")
     return choices[text]
 
 
