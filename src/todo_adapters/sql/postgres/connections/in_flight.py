@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -33,7 +34,7 @@ def milliseconds_left(give_up: float) -> int:
 
     That is a time of the event loop. Raises Unavailable if too little is left to send anything.
     """
-    left = give_up - _ROOM - asyncio.get_running_loop().time()
+    left = give_up - _ROOM - time.monotonic()
     if left < _LEAST:
         raise Unavailable(TOO_SLOW)
     return int(left * 1000)

@@ -22,19 +22,13 @@ from typing import Final, NamedTuple
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from todo_adapters.sql.postgres.connections.in_flight import (
-    InFlight,
-    NotRunError,
-    OverdueError,
-    milliseconds_left,
-    require_success,
-)
+from todo_adapters.sql.postgres.connections.grouped_write import GroupedWrite, PresentWrites
+from todo_adapters.sql.postgres.connections.in_flight import InFlight, NotRunError, milliseconds_left, require_success
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot
-from todo_adapters.sql.postgres.errors import TOO_SLOW, why_out_of_reach
+from todo_adapters.sql.postgres.errors import why_out_of_reach
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.rows import Values
-from todo_adapters.sql.values import Row
 from todo_domain.errors import Unavailable
 
 _MOST: Final = 16
@@ -57,39 +51,6 @@ _MOST_PRESENT: Final = 1_000
 """Writes that may wait for their group or be on their way. The next one is refused at once, not after seconds."""
 
 
-class GroupedWrite:
-    """A write that waits for its group, or is on its way with it. A caller may stop waiting for `outcome`.
-
-    The outcome is the rows of each statement, or NotRunError if the write has not happened and has to run alone.
-    """
-
-    __slots__ = ("give_up", "group", "outcome", "owner", "timer", "transaction", "tries", "values")
-
-    def __init__(self, transaction: Transaction, values: Values, give_up: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.transaction = transaction
-        self.values = values
-        self.owner: str = values["owner"]
-        self.give_up = give_up
-        self.outcome: asyncio.Future[list[list[Row]]] = loop.create_future()
-        self.timer = loop.call_at(give_up, self._overdue)
-        self.group: InFlight | None = None
-        self.tries = 0
-
-    def fail(self, error: Exception) -> None:
-        """Report an error to the caller, who may have gone."""
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-
-    async def ended(self) -> None:
-        """Return once the group that the write is on its way with has ended."""
-        if self.group is not None:
-            await self.group.ended()
-
-    def _overdue(self) -> None:
-        self.fail(Unavailable(TOO_SLOW) if self.group is None else OverdueError("no result in time"))
-
-
 class _Group(NamedTuple):
     """Writes in flight, in the order of their users; `left` is when they were sent, a time of the event loop."""
 
@@ -103,8 +64,7 @@ class WriteGroups:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._present = 0
-        """Writes that have entered and not left."""
+        self._present = PresentWrites()
         self._waiting: deque[GroupedWrite] = deque()
         self._in_flight: list[_Group] = []
         """The groups in the order in which they left."""
@@ -126,18 +86,17 @@ class WriteGroups:
 
         `give_up` is when the caller stops waiting. The caller must call `leave`. Raises Unavailable if too many wait.
         """
-        if self._present >= _MOST_PRESENT:
+        if len(self._present) >= _MOST_PRESENT:
             raise Unavailable("too many are waiting for the database: try again")
-        self._present += 1
         write = GroupedWrite(transaction, values, give_up)
+        self._present.add(write)
         self._waiting.append(write)
         self._wake()
         return write
 
     def leave(self, write: GroupedWrite) -> None:
         """End a write, whatever became of it."""
-        self._present -= 1
-        write.timer.cancel()
+        self._present.remove(write)
         if self._alone.get(write.owner) is write:
             del self._alone[write.owner]
             self._release([write])
