@@ -113,7 +113,8 @@ def _sort_value(value: object, field: SortField) -> SortValue:
 
 
 def _digest(owner: UserId, query: Query, payload: bytes) -> bytes:
-    return sha256(_same_list(owner, query._replace(limit=None, after=None)) + payload).digest()[:_DIGEST_BYTES]
+    same = _same_list(owner, query if query.after is None else query._replace(after=None))
+    return sha256(same + payload).digest()[:_DIGEST_BYTES]
 
 
 @lru_cache(1024)

@@ -65,14 +65,16 @@ class ResponseCycle(RequestResponseCycle):
 
     def _begin(self, status: int, headers: Sequence[Header]) -> None:
         """Make the head, and hold it until the body begins."""
-        if b"".join([name for name, _ in headers]).translate(None, _IN_NAMES):
+        names = b"".join([name for name, _ in headers])
+        if names.translate(None, _IN_NAMES):
             raise RuntimeError("a header of the response has an invalid name")
         if b"".join([value for _, value in headers]).translate(None, _IN_VALUES):
             raise RuntimeError("a header of the response has an invalid value")
+        if not names.islower():
+            headers = [(name.lower(), value) for name, value in headers]
         head = [STATUS_LINE[status]]
         says_close = False
-        for given, value in headers:
-            name = given.lower()
+        for name, value in headers:
             if name in _FRAMING:
                 says_close |= self._frame(name, value)
             head += (name, b": ", value, b"\r\n")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.middleware import ASGIMiddleware
 
-from todo_adapters.http.protocol.context import context_of
+from todo_adapters.http.protocol.context import bearer, context_of
 from todo_adapters.http.protocol.errors import MethodNotAllowed
 from todo_adapters.http.protocol.methods import allow, has_head, options_response
 from todo_adapters.http.protocol.parameters import path_user
@@ -105,9 +105,10 @@ def bearer_token(context: RequestContext) -> str:
     """Return the token of the one `Authorization: Bearer` header, or raise Unauthenticated."""
     if len(context.authorization) > 1:
         raise Unauthenticated("two_authorizations", "send one Authorization header")
-    if not (tokens := context.bearer_tokens):
+    token = bearer(context.authorization[0]) if context.authorization else None
+    if token is None:
         raise Unauthenticated("no_token", "send a token: Authorization: Bearer <JWT>")
-    return tokens[0].decode("latin-1")
+    return token.decode("latin-1")
 
 
 def require_path_user(user: UserId, scope: Scope) -> None:

@@ -84,25 +84,30 @@ class DirectCalls:
 
     def find(self, method: str, path: str) -> Found | None:
         """Return the route of a request with this method and path; None if Litestar must serve it."""
-        segments = path.split("/")[1:]
+        segments = path.split("/")
         for shape in self._shapes.get(len(segments), ()):
             if (route := shape.routes.get(shape.fixed(segments))) is not None:
+                path_params = {}
+                for name, at in route.names:
+                    path_params[name] = segments[at]
+                    if not segments[at]:
+                        return None
                 handler = route.handlers.get(method)
-                path_params = {name: segments[at] for name, at in route.names}
-                return Found(handler, route.template, path_params) if handler and all(path_params.values()) else None
+                return Found(handler, route.template, path_params) if handler else None
         return None
 
     def _add(self, route: HTTPRoute) -> None:
         handlers: dict[str, Handler] = {method: each.fn for each in _direct(route) for method in each.http_methods}
         if not handlers:
             return
-        names = [(part.name, at) for at, part in enumerate(route.path_components) if not isinstance(part, str)]
-        fixed = tuple(at for at, part in enumerate(route.path_components) if isinstance(part, str))
-        shapes = self._shapes.setdefault(len(route.path_components), [])
+        components = ["", *route.path_components]  # a path begins with a slash
+        names = [(part.name, at) for at, part in enumerate(components) if not isinstance(part, str)]
+        fixed = tuple(at for at, part in enumerate(components) if isinstance(part, str) and part)
+        shapes = self._shapes.setdefault(len(components), [])
         shape = next((each for each in shapes if each.fixed_indexes == fixed), None)
         if shape is None:
             shapes.append(shape := _Shape(fixed, itemgetter(*fixed), {}))
-        shape.routes[shape.fixed(route.path_components)] = _Route(route.path_format, names, handlers)
+        shape.routes[shape.fixed(components)] = _Route(route.path_format, names, handlers)
 
 
 class _Route(NamedTuple):

@@ -33,7 +33,9 @@ _IDS_AT_ONCE: Final = 64
 _SPARE_IDS: Final[list[str]] = []
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_NOT_ONE_SPELLING = re.compile(rb"//|[^/]/$|/\.{1,2}(?:/|$)|/(?:%2[eE]|\.){1,2}(?:/|$)|[^\x21-\x7e]")
+_ONE_SPELLING = re.compile(rb"/|[!-.0-~]*(?:/(?!(?:%2[eE]|\.){1,2}(?:/|$))[!-.0-~]+)*")
+"""Paths of ASCII without an empty segment, a dot segment (RFC 3986, section 6.2.2.3), or a slash at the end."""
+
 _NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
 _VARY: Final[dict[tuple[bool, bool], list[Header]]] = {
     (False, False): [],
@@ -95,7 +97,9 @@ class Edge:
 
         self._metrics.in_flight += 1
         try:
-            await self._pick(http["raw_path"], size)(http, receive, send_on)
+            check_header_section(size)
+            _require_one_spelling(http["raw_path"])
+            await self._app(http, receive, send_on)
         except Exception as error:
             context.route = http.get("path_template")
             response = self._refusals.response(context, http["path"], error)
@@ -118,12 +122,6 @@ class Edge:
         if "state" in scope:
             scope["state"].update(self._state)
         return scope
-
-    def _pick(self, path: bytes, size: int) -> ASGIApp:
-        check_header_section(size)
-        if _NOT_ONE_SPELLING.search(path):
-            raise NoSuchRoute
-        return self._app
 
 
 def request_id_from(given: bytes | None) -> str:
@@ -151,6 +149,11 @@ def check_header_section(size: int) -> None:
     """Raise HeadersTooLarge if the headers or the request target are over the limit."""
     if size > HEADER_SECTION_LIMIT:
         raise HeadersTooLarge(f"the headers, and the request target, must be at most {HEADER_SECTION_LIMIT:,} bytes")
+
+
+def _require_one_spelling(path: bytes) -> None:
+    if not _ONE_SPELLING.fullmatch(path):
+        raise NoSuchRoute
 
 
 def below_mount(raw_path: bytes, root_path: str) -> bytes:

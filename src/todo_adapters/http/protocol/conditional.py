@@ -89,6 +89,8 @@ def has_match(tags: tuple[bytes, ...], etag: bytes) -> bool:
 
 def known_counter(tags: tuple[bytes, ...], owner: UserId, form: bytes = WIRE_FORMAT) -> int | None:
     """Return the highest counter in these tags of the owner's list or feed, None if there is none."""
+    if not tags:
+        return None
     prefix = b'"%s.' % _list_prefix(owner, form)
     counters = (_COUNTER.fullmatch(tag, len(prefix)) for tag in tags if tag.startswith(prefix))
     return max((int(counter[1]) for counter in counters if counter), default=None)

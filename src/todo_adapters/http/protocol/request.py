@@ -111,7 +111,8 @@ class TaskRequest(Request[UserId, None, Any]):
 
     def no_parameters(self) -> None:
         """Refuse any query parameter, because this operation has none."""
-        Parameters(self.scope["query_string"], _NO_PARAMETERS)
+        if self.scope["query_string"]:
+            Parameters(self.scope["query_string"], _NO_PARAMETERS)
 
     def single_header(self, name: bytes) -> bytes | None:
         """Return the value of a header that may be sent once."""
