@@ -1,4 +1,4 @@
-"""The domain needs nothing but Python."""
+"""What a part of the service loads, seen in an interpreter of its own."""
 
 import json
 import subprocess
@@ -26,3 +26,11 @@ def test_importing_all_of_the_domain_brings_in_nothing_but_the_standard_library(
     modules, seconds = json.loads(subprocess.run(fresh, check=True, capture_output=True, text=True).stdout)
     assert set(modules) - sys.stdlib_module_names == {"__main__", "todo_domain"}
     assert seconds < 1, "slow enough to notice at every start"
+
+
+def test_shared_secrets_load_no_http_client():
+    program = (
+        "import sys, todo_adapters.auth.keys, todo_adapters.auth.verifier; "
+        "sys.exit(sorted({'httpx', 'httpcore', 'litestar'} & set(sys.modules)) or None)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
