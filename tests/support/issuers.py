@@ -8,7 +8,7 @@ import hmac
 import json
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -89,21 +89,31 @@ def compact(
     return f"{message}.{b64(sign(key, message.encode(), algorithm))}"
 
 
+_MAKE: dict[str, Callable[[], PrivateKey]] = {
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "RS256": rsa_key,
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "PS256": lambda: rsa_key(owner="issuer of PS256"),
+}
+
+
+class _Keys(dict[str, PrivateKey | bytes]):
+    """The key of each algorithm, made when it is first used: most tests need one or two."""
+
+    def __missing__(self, algorithm: str) -> PrivateKey:
+        key = self[algorithm] = _MAKE[algorithm]()
+        return key
+
+
 class Issuer:
     """One key for each algorithm. The secret is ASCII without spaces, so that it fits in a setting."""
 
     def __init__(self) -> None:
         self.secret = secrets.token_urlsafe(48).encode()
-        self.keys: dict[str, PrivateKey | bytes] = {
-            "HS256": self.secret,
-            "EdDSA": ed25519.Ed25519PrivateKey.generate(),
-            "ES256": ec.generate_private_key(ec.SECP256R1()),
-            "RS256": rsa_key(),
-            "ES384": ec.generate_private_key(ec.SECP384R1()),
-            "ES512": ec.generate_private_key(ec.SECP521R1()),
-            "PS256": rsa_key(owner="issuer of PS256"),
-        }
-        self.kids = {algorithm: secrets.token_urlsafe(12) for algorithm in self.keys}
+        self.keys = _Keys(HS256=self.secret)
+        self.kids = {algorithm: secrets.token_urlsafe(12) for algorithm in ("HS256", *KEY_SET)}
 
     def header(self, algorithm: str, **members: object) -> dict[str, object]:
         """The header of an honest token, as Better Auth writes it; the secret has no name."""

@@ -4,10 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from servers.jwks import JwksServer
 from support.hostile_claims import honest_claims
 from support.hostile_signatures import ALGORITHMS, Mode
+from support.hostile_tokens import Row, hostile_tokens
 from support.issuers import Issuer, dumps
 from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.fetching import Fetcher
@@ -40,6 +42,24 @@ class Time:
         return self.now
 
 
+@cache
+def one_issuer() -> Issuer:
+    """The issuer of every scene: making its keys takes longer than a test, and no test changes them."""
+    return Issuer()
+
+
+@cache
+def key_set_of(*issuers: Issuer) -> KeySet:
+    """The keys of these issuers as a verifier reads them."""
+    return parse_key_set(dumps({"keys": [key for issuer in issuers for key in issuer.jwks()["keys"]]}))
+
+
+@cache
+def hostile_rows(mode: Mode) -> tuple[Row, ...]:
+    """The tokens that a scene in this mode refuses."""
+    return tuple(hostile_tokens(mode, one_issuer(), now=NOW, issuer=ISSUER, audience=AUDIENCE))
+
+
 class Keys:
     """A key source that counts how often it is asked."""
 
@@ -55,7 +75,7 @@ class Keys:
         if self.algorithms == {"HS256"}:
             self._keys = SharedSecrets([issuer.secret for issuer in issuers])
         else:
-            self._keys = parse_key_set(dumps({"keys": [key for issuer in issuers for key in issuer.jwks()["keys"]]}))
+            self._keys = key_set_of(*issuers)
         self.version += 1
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
@@ -91,7 +111,7 @@ class Scene:
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
         self.algorithm = ALGORITHMS[mode][0]
-        self.issuer = Issuer()
+        self.issuer = one_issuer()
         self.now = Time()
         self.keys = Keys(mode, self.issuer)
         self.verifier = Verifier(self.keys, RULES, clock=self.now)
@@ -107,7 +127,7 @@ class FetchScene:
 
     def __init__(self, server: JwksServer, *, loader: Loader | None = None, pace: Pace = PATIENT) -> None:
         self.server = server
-        self.issuer = Issuer()
+        self.issuer = one_issuer()
         server.document = self.issuer.jwks()
         self.now = Time()
         self.changes: list[int] = []

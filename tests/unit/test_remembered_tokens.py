@@ -6,7 +6,7 @@ import pytest
 
 from support.hostile_claims import honest_claims
 from support.issuers import Issuer
-from support.verifying import NOW, Keys, Scene, reason_of
+from support.verifying import NOW, Scene, reason_of
 from todo_adapters.auth.verifier import MOST_REMEMBERED, Verifier
 
 
@@ -62,8 +62,9 @@ async def test_what_old_keys_vouched_for_is_forgotten(scene):
     assert scene.keys.found == asked + 1
 
 
-async def test_memory_is_bounded_and_the_oldest_goes_first(scene):
-    verifier = Verifier(Keys("secret", scene.issuer), clock=scene.now)
+async def test_memory_is_bounded_and_the_oldest_goes_first():
+    scene = Scene("secret")
+    verifier = Verifier(scene.keys, clock=scene.now)
     tokens = [scene.issuer.token("HS256", honest_claims(NOW, n=n)) for n in range(MOST_REMEMBERED + 10)]
     for token in tokens:
         await verifier.verify(token)

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from support.hostile_tokens import hostile_tokens
-from support.verifying import AUDIENCE, ISSUER, NOW, RULES, Keys, Scene
+from support.verifying import AUDIENCE, ISSUER, NOW, RULES, Keys, Scene, hostile_rows
 from todo_adapters.auth.refusal import PROMISES, Reason
 from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unavailable
@@ -18,7 +17,7 @@ def scene(request):
 
 @pytest.fixture
 def hostile(scene):
-    return list(hostile_tokens(scene.mode, scene.issuer, now=NOW, issuer=ISSUER, audience=AUDIENCE))
+    return hostile_rows(scene.mode)
 
 
 async def test_the_first_check_that_fails_is_the_verdict(scene, hostile):
