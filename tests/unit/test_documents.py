@@ -1,9 +1,7 @@
 """The documents are true where a machine can tell (tables, numbers, SQL, names, links), and in plain English."""
 
 import ast
-import io
 import re
-import tokenize
 from collections import Counter
 from functools import cache
 from itertools import pairwise
@@ -59,6 +57,12 @@ ODD_IN_CODE = {
     r"(?<![Tt]here )\bis no (?:number|string|body|object|id|key|token|date|boolean|base64)\b": "is not a number",
 }
 """The same in docstrings, comments and messages, which a call shows out of context."""
+
+STRING_OR_COMMENT = re.compile(
+    r'''(?P<string>"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|\#[ ]?(?P<comment>[^\n]*)''',
+    re.DOTALL | re.VERBOSE,
+)
+"""The tokens of Python that hold prose; the formatter leaves no other quotation marks."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
 written = pytest.mark.parametrize(
@@ -221,11 +225,10 @@ def sentences_of_the_code():
     for path, text in sources().items():
         if not (path.startswith("src/") and path.endswith(".py")):
             continue
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            spoken = token.string.removeprefix("# ") if token.type == tokenize.COMMENT else ""
-            if token.type == tokenize.STRING:
-                spoken = token.string.lstrip("rbf").strip('"')
-            found += [(f"{path}:{token.start[0]}", " ".join(each.split())) for each in spoken.split("\n\n")]
+        for token in STRING_OR_COMMENT.finditer(text):
+            spoken = token["comment"] or (token["string"] or "").strip('"')
+            line = text.count("\n", 0, token.start()) + 1
+            found += [(f"{path}:{line}", " ".join(each.split())) for each in spoken.split("\n\n")]
     return [(place, each) for place, each in found if " " in each]
 
 

@@ -6,6 +6,7 @@ from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
+from support.length import examples
 from todo_app.settings import BadSetting, read_settings
 from todo_app.settings.guessing import ENOUGH, bits
 from todo_app.settings.identity import refuse_guessable
@@ -74,7 +75,7 @@ MADE = {
 
 @pytest.mark.parametrize("how", MADE)
 def test_random_secrets_cannot_be_guessed_however_they_are_written(how):
-    assert min(bits(MADE[how]()) for _ in range(300)) > ENOUGH
+    assert min(bits(MADE[how]()) for _ in range(examples(100))) > ENOUGH
 
 
 @pytest.mark.parametrize(

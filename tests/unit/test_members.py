@@ -37,9 +37,13 @@ def test_every_field_has_a_column_and_every_column_is_written():
     assert set(Task._fields) <= set(tasks.columns.keys())
 
 
+@pytest.fixture(scope="module")
+def sql():
+    return migrations.offline_sql("postgresql://nowhere/todo")
+
+
 @pytest.mark.parametrize("table", metadata.tables.values(), ids=str)
-def test_every_column_is_added_by_a_migration(table):
-    sql = migrations.offline_sql("postgresql://nowhere/todo")
+def test_every_column_is_added_by_a_migration(sql, table):
     made = "".join(re.findall(rf"^(?:CREATE|ALTER) TABLE {table.name} .*?;$", sql, re.MULTILINE | re.DOTALL))
     added = set(re.findall(r"^\s+(\w+) |ADD COLUMN (\w+) ", made, re.MULTILINE))
     assert {column.name for column in table.columns} <= {name for pair in added for name in pair}

@@ -56,12 +56,12 @@ def test_the_parts_of_an_object_are_its_members_and_the_elements_of_its_arrays()
 
 @pytest.mark.usefixtures("stride")
 def test_a_text_that_is_cut_is_not_json():
-    @given(OBJECTS.filter(bool), LAYOUTS, st.randoms(use_true_random=False))
+    @given(OBJECTS.filter(bool), LAYOUTS, st.integers(0, 2**16))
     @FOR_EACH_STRIDE
-    def hold(value, layout, random):
+    def hold(value, layout, cut):
         text = json.dumps(value, **layout).encode()
         with pytest.raises(NotJson) as refused:
-            list(outline(text[: random.randrange(len(text))], {"tasks"}))
+            list(outline(text[: cut % len(text)], {"tasks"}))
         assert refused.value.at < len(text)
 
     hold()

@@ -10,16 +10,14 @@ import sqlalchemy as sa
 from todo_adapters.sql import feed, lists, statements
 from todo_adapters.sql.dialects import POSTGRESQL, SQLITE, text_of
 from todo_adapters.sql.postgres.statements import batch as postgres_batch
-from todo_adapters.sql.postgres.statements import citus_writes, writes
 from todo_adapters.sql.postgres.statements import edit as postgres_edit
-from todo_adapters.sql.postgres.statements import transactions as postgres
+from todo_adapters.sql.postgres.statements import writes
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.sqlite import texts as sqlite
 from todo_adapters.sql.sqlite import writes as sqlite_writes
 from todo_adapters.sql.tables import metadata, tasks
 
 TABLES = "|".join(metadata.tables)
-TRANSACTIONS = postgres.all_transactions() | citus_writes.all_transactions()
 CAST = re.compile(
     r"%\((\w+)\)s"
     r"(::(?:VARCHAR|TEXT|BIGINT|INTEGER|SMALLINT|DATE|TIMESTAMP WITH TIME ZONE)(?:\[\])?(?: COLLATE \"C\")?)?"
@@ -34,15 +32,33 @@ def named(transaction):
         yield re.sub("::(BYTEA|BOOLEAN)", "", text)
 
 
-(CONTEXT,), (LOCK,) = named(Transaction()), named(Transaction(writes=True))
-SPLIT = {
-    f"postgresql: {name} {n}": text
-    for name, transaction in TRANSACTIONS.items()
-    for n, text in enumerate(named(transaction))
-}
-STATEMENTS = {name: text for name, text in SPLIT.items() if text not in {CONTEXT, LOCK}} | {
-    f"sqlite: {name}": text for name, text in sqlite.all_texts().items()
-}
+@pytest.fixture(scope="module")
+def transactions():
+    """Every transaction that PostgreSQL is sent. Each process of a run collects this file; one makes the texts."""
+    from todo_adapters.sql.postgres.statements import citus_writes
+    from todo_adapters.sql.postgres.statements import transactions as postgres
+
+    return postgres.all_transactions() | citus_writes.all_transactions()
+
+
+@pytest.fixture(scope="module")
+def beginnings():
+    """The statements that begin a transaction: one that reads, and one that writes."""
+    (context,), (lock,) = named(Transaction()), named(Transaction(writes=True))
+    return context, lock
+
+
+@pytest.fixture(scope="module")
+def every_statement(transactions, beginnings):
+    """Each statement of both engines by a name."""
+    split = {
+        f"postgresql: {name} {n}": text
+        for name, transaction in transactions.items()
+        for n, text in enumerate(named(transaction))
+    }
+    return {name: text for name, text in split.items() if text not in beginnings} | {
+        f"sqlite: {name}": text for name, text in sqlite.all_texts().items()
+    }
 
 
 def plain(sql):
@@ -96,12 +112,12 @@ def test_the_reader_of_statements_sees_what_is_missing():
     assert unpinned("SELECT 1 FROM tasks WHERE tasks.user_id = %(owner)s::VARCHAR AND true") == []
 
 
-def test_a_statement_names_its_user_for_every_table_it_touches():
-    assert {name: unpinned(sql) for name, sql in STATEMENTS.items() if unpinned(sql)} == {}
+def test_a_statement_names_its_user_for_every_table_it_touches(every_statement):
+    assert {name: found for name, sql in every_statement.items() if (found := unpinned(sql))} == {}
 
 
-def test_a_row_is_inserted_for_the_user_and_nobody_else():
-    for name, sql in STATEMENTS.items():
+def test_a_row_is_inserted_for_the_user_and_nobody_else(every_statement):
+    for name, sql in every_statement.items():
         found = inserts(sql)
         assert len(found) == sql.count("INSERT INTO"), name
         for table, column, value in found:
@@ -110,15 +126,17 @@ def test_a_row_is_inserted_for_the_user_and_nobody_else():
             assert value.strip() in {":owner", *(("users.id", "tasks.user_id") if "on Citus" in name else ())}, name
 
 
-def test_no_two_tables_are_joined_by_a_comma():
+def test_no_two_tables_are_joined_by_a_comma(every_statement):
     # the reader above would see only the first of them
     comma = re.compile(rf"\b(?:FROM|UPDATE) (?:{TABLES})(?: AS \w+)?,")
-    assert [name for name, sql in STATEMENTS.items() if comma.search(sql)] == []
+    assert [name for name, sql in every_statement.items() if comma.search(sql)] == []
 
 
-def test_only_the_counter_of_ids_belongs_to_nobody():
+def test_only_the_counter_of_ids_belongs_to_nobody(every_statement):
     others = {
-        table for sql in STATEMENTS.values() for table in re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", plain(sql))
+        table
+        for sql in every_statement.values()
+        for table in re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", plain(sql))
     }
     in_statements = {
         "live",
@@ -142,12 +160,12 @@ def test_only_the_counter_of_ids_belongs_to_nobody():
     assert others - set(metadata.tables) - in_statements == {"task_ids"}
 
 
-def test_no_statement_of_these_modules_goes_unread():
+def test_no_statement_of_these_modules_goes_unread(every_statement):
     written = {
         module: {value for value in vars(module).values() if _complete(value)}
         for module in (statements, feed, writes, postgres_batch, postgres_edit, sqlite_writes)
     }
-    read = "\n".join(STATEMENTS.values())
+    read = "\n".join(every_statement.values())
     for statement in written[writes] | written[postgres_batch] | written[postgres_edit]:
         assert text_of(statement, POSTGRESQL) in read
     for statement in chain(written[statements], written[feed], written[sqlite_writes]):
@@ -162,40 +180,41 @@ def test_there_is_a_statement_for_every_order_filter_and_kind_of_cursor():
     assert len(set(lists.all_shapes())) == 2 * (7 * 2 * 2 + 2 * 2)
 
 
-def test_a_statement_goes_by_a_name_that_no_other_text_has():
+def test_a_statement_goes_by_a_name_that_no_other_text_has(transactions):
     texts = defaultdict(set)
-    for transaction in TRANSACTIONS.values():
+    for transaction in transactions.values():
         for statement in transaction.statements:
             texts[statement.name].add(statement.text)
     assert {name: different for name, different in texts.items() if len(different) > 1} == {}
 
 
-def test_a_transaction_begins_by_saying_who_is_acting():
-    for name, transaction in TRANSACTIONS.items():
-        assert next(named(transaction)) == (LOCK if transaction.writes else CONTEXT), name
+def test_a_transaction_begins_by_saying_who_is_acting(transactions, beginnings):
+    context, lock = beginnings
+    for name, transaction in transactions.items():
+        assert next(named(transaction)) == (lock if transaction.writes else context), name
     for setting in (
         "'role', 'todo_app', true",
         "'todo.user_id', %(owner)s::VARCHAR, true",
         "'statement_timeout', %(timeout)s",
     ):
-        assert setting in CONTEXT
-        assert setting in LOCK
-    assert "pg_advisory_xact_lock(hashtextextended(%(owner)s::VARCHAR, " in LOCK
-    assert "'lock_timeout', %(lock_timeout)s" in LOCK
+        assert setting in context
+        assert setting in lock
+    assert "pg_advisory_xact_lock(hashtextextended(%(owner)s::VARCHAR, " in lock
+    assert "'lock_timeout', %(lock_timeout)s" in lock
 
 
-def test_a_transaction_knows_whether_it_writes():
-    for transaction in TRANSACTIONS.values():
+def test_a_transaction_knows_whether_it_writes(transactions):
+    for transaction in transactions.values():
         texts = " ".join(named(transaction))
         assert transaction.writes == bool(re.search(r"\b(?:INSERT INTO|DELETE FROM|UPDATE \w+ SET)\b", texts))
 
 
-def test_what_may_look_at_every_task_of_a_user_travels_alone():
-    assert TRANSACTIONS["state"].alone
-    assert TRANSACTIONS["page by title behind nothing"].alone
-    assert TRANSACTIONS["page by -created_at behind value, filtered"].alone
-    assert not TRANSACTIONS["page by -created_at behind value"].alone
-    assert not TRANSACTIONS["get"].alone
+def test_what_may_look_at_every_task_of_a_user_travels_alone(transactions):
+    assert transactions["state"].alone
+    assert transactions["page by title behind nothing"].alone
+    assert transactions["page by -created_at behind value, filtered"].alone
+    assert not transactions["page by -created_at behind value"].alone
+    assert not transactions["get"].alone
 
 
 def test_a_statement_with_a_value_of_its_own_is_refused():
@@ -203,8 +222,8 @@ def test_a_statement_with_a_value_of_its_own_is_refused():
         Transaction(sa.select(tasks.c.id).where(tasks.c.title == "mine"))
 
 
-def test_parameters_of_one_name_are_of_one_type():
-    for name, transaction in TRANSACTIONS.items():
+def test_parameters_of_one_name_are_of_one_type(transactions):
+    for name, transaction in transactions.items():
         casts = {}
         for parameter, cast in CAST.findall(" ".join(named(transaction))):
             casts.setdefault(parameter, set()).add(cast)
@@ -221,11 +240,11 @@ def insertion(sql, begin):
     return sql[begin:]
 
 
-def test_each_insertion_returns_rows_or_meets_conflicts():
+def test_each_insertion_returns_rows_or_meets_conflicts(every_statement):
     """Citus works off any other INSERT with SELECT by a COPY into the shard, which row-level security forbids."""
     insertions = [
         (name, insertion(sql, found.start()))
-        for name, sql in STATEMENTS.items()
+        for name, sql in every_statement.items()
         if name.startswith("postgresql")
         for found in re.finditer("INSERT INTO", sql)
     ]

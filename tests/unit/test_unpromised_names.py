@@ -6,6 +6,7 @@ When one fails after an upgrade, its message says what moved; then compare the c
 import ast
 import inspect
 import textwrap
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,10 +46,12 @@ USED = {
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
+@cache
 def tree_of(thing):
     return ast.parse(textwrap.dedent(inspect.getsource(thing)))
 
 
+@cache
 def attributes_of(thing):
     """The methods of a class, and what it or a base of its package gives itself anywhere."""
     names = {name for name in dir(thing) if name not in dir(object)}
@@ -104,7 +107,7 @@ def test_what_we_ask_of_an_object_of_theirs_is_there(variable):
     asked = {
         node.attr
         for module in (connections, request_reader, server)
-        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        for node in ast.walk(tree_of(module))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == variable
     }
     assert asked
