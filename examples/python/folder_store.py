@@ -133,6 +133,7 @@ class Account(msgspec.Struct):
         uids = {task.uid for task in self.tasks} | {tombstone.uid for tombstone in self.tombstones}
         return (
             changes.least <= len(self.tasks) <= changes.most
+            and self.horizon <= changes.revision
             and (counter == changes.revision or not changes.exact)
             and all(revisions.get(id_) == revision for id_, revision in changes.expected.items())
             and changes.tombstones.items() <= {each.id: each.revision for each in self.tombstones}.items()
@@ -318,7 +319,7 @@ class FolderTasks:
         tasks = [task for task in account.tasks if task.id in keys or task.uid in keys]
         trashed = {each.task.id: each.task for each in account.trash if {each.task.id, each.task.uid} & set(keys)}
         tombstones = [each for each in account.tombstones if each.uid in keys or each.id in trashed]
-        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, trashed)
+        return Snapshot(account.revision, account.horizon, len(account.tasks), tasks, tombstones, trashed)
 
     async def apply(
         self,

@@ -9,6 +9,7 @@ from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.errors import (
     BudgetExceeded,
+    ErasedMeanwhile,
     Exists,
     Forbidden,
     Gone,
@@ -46,6 +47,7 @@ __all__ = [
     "Deadline",
     "DeleteTask",
     "Done",
+    "ErasedMeanwhile",
     "Exists",
     "ExtraPatch",
     "Forbidden",

@@ -43,10 +43,12 @@ class BatchService(TrashService):
     ) -> Sequence[Outcome]:
         """Import the next entries of a file, at most MOST_ENTRIES, in one transaction; return an outcome for each.
 
-        A step that raises an error changes nothing; it may be repeated.
+        A step that raises an error changes nothing; it may be repeated, but for ErasedMeanwhile, after which the import
+        must end: nothing of it is left.
         """
 
         def planned(snapshot: Snapshot, now: datetime) -> Plan:
+            file.go_on(snapshot)
             return plan_import(
                 entries,
                 snapshot,
@@ -59,7 +61,9 @@ class BatchService(TrashService):
             )
 
         made, kept = await self._keep(owner, keys_of_entries(entries, file.source, owner), planned, deadline)
-        file.named.update(done.task.id for done in settled(made, kept) if isinstance(done, Done) and done.task)
+        ids = (done.task.id for done in settled(made, kept) if isinstance(done, Done) and done.task)
+        writes = made.changes.writes
+        file.done(ids, kept.revision + writes if writes else None)
         return [outcome_of(result, made.changes.revision) for result in made.results]
 
     async def _keep(

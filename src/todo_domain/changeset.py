@@ -13,13 +13,15 @@ _NOTHING: Final[Mapping[int, Task]] = MappingProxyType({})
 
 
 class Snapshot(NamedTuple):
-    """The user's counter, number of tasks, and the tasks and tombstones under the keys of a batch, in one snapshot.
+    """The user's counter, horizon and number of tasks, and the tasks and tombstones under the keys of a batch.
 
-    A user who never wrote has counter 0. `trashed` are the tasks that the trash holds, expired or not, by id; each has
-    its tombstone among `tombstones`. Of other deleted tasks the tombstones are needed under uids only.
+    All are of one moment. A user who never wrote has counter and horizon 0. `trashed` are the tasks that the trash
+    holds, expired or not, by id; each has its tombstone among `tombstones`. Of other deleted tasks the tombstones are
+    needed under uids only.
     """
 
     revision: int
+    horizon: int
     task_count: int
     tasks: Sequence[Task]
     tombstones: Sequence[Tombstone]
@@ -40,7 +42,8 @@ class Changeset(NamedTuple):
 
     It may be kept only while each task of `expected` and each of `tombstones` is at its revision, the trash holds each
     task that is restored, no uid of `absent` has a task or a tombstone, the number of tasks is from `least` to `most`,
-    and, if `exact`, the counter is still `revision`.
+    the horizon is at most `revision` (else the user was erased meanwhile), and, if `exact`, the counter is still
+    `revision`.
     """
 
     revision: int

@@ -108,6 +108,16 @@ class Resync(TodoError):
         super().__init__("the changes since that revision are unknown: drop your copy and request again without since")
 
 
+class ErasedMeanwhile(Resync):
+    """The user's data was erased between two steps of an import."""
+
+    def __init__(self) -> None:
+        TodoError.__init__(
+            self,
+            "your data was erased during this import: drop your copy, and send the file again if you want its tasks",
+        )
+
+
 class KeyReused(TodoError):
     """An Idempotency-Key was sent again with a different request."""
 

@@ -7,14 +7,14 @@ same file changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple
 
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Snapshot
-from todo_domain.errors import Invalid, TodoError
+from todo_domain.errors import ErasedMeanwhile, Invalid, TodoError
 from todo_domain.instants import instant_of_text, text_of_instant
 from todo_domain.judging import Judge, Plan
 from todo_domain.naming import Key, checked_uid
@@ -46,6 +46,21 @@ class Import:
     def __init__(self, source: UserId) -> None:
         self.source = source
         self.named: set[int] = set()
+        self._counter = 0  # the importing user's, as the last step left it
+
+    def go_on(self, snapshot: Snapshot) -> None:
+        """Raise ErasedMeanwhile if the importing user's data was erased after an earlier step or an earlier snapshot.
+
+        Only erasing the user, and `todo renew`, raise the horizon above a counter that was seen.
+        """
+        if 0 < self._counter < snapshot.horizon:
+            raise ErasedMeanwhile
+        self._counter = snapshot.revision
+
+    def done(self, ids: Iterable[int], counter: int | None) -> None:
+        """Remember the ids of the tasks of a step, and the counter that it left, None if it wrote nothing."""
+        self.named.update(ids)
+        self._counter = self._counter if counter is None else counter
 
 
 def entry_of(members: Members, *, uid: object, id: object, created_at: object, completed_at: object) -> Entry:

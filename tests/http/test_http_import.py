@@ -344,10 +344,11 @@ async def test_a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_413():
 
 
 class Gated(MemoryTasks):
-    """A store whose second step of an import waits until the test lets it go on, or fails."""
+    """A store in which the steps of an import from this one on wait until the test lets them go on, or fail."""
 
-    def __init__(self):
+    def __init__(self, held=2):
         super().__init__()
+        self.held = held
         self.steps = 0
         self.begun = asyncio.Semaphore(0)
         self.gate = asyncio.Event()
@@ -355,7 +356,7 @@ class Gated(MemoryTasks):
 
     async def apply(self, *args, **how):
         self.steps += 1
-        if self.steps > 1:
+        if self.steps >= self.held:
             self.begun.release()
             await self.gate.wait()
             if self.failure is not None:
@@ -389,6 +390,28 @@ async def test_imports_are_one_at_a_time_of_a_user_and_two_in_all_and_others_wri
         assert (await bring(users[2], b"{")).status == 400
     refusals = [event["reason"] for event in recorded.events if event["event"] == "rate_limited"]
     assert refusals == ["transfers"] * 6
+
+
+@pytest.mark.parametrize("step", [1, 2])
+async def test_an_import_whose_user_is_erased_meanwhile_is_410_and_leaves_nothing(step):
+    """As `todo erase` does, or another worker, which know nothing of the import."""
+    store, recorded = Gated(held=step), RecordedEvents()
+    with in_memory(store=store, audit=recorded) as api:
+        ann = api.user()
+        await ann.task()
+        running = asyncio.create_task(bring(ann, head("a", *(named(number) for number in range(60)))))
+        await store.begun.acquire()
+        await store.erase(ann.id)
+        store.gate.set()
+        refused = await running
+        assert (refused.status, refused.json()["code"]) == (410, "resync")
+        assert "erased during this import" in refused.json()["error"]
+        assert await ann.list() == []
+        assert (await bring(ann, head("a", named(1)))).json() == counts(created=1)
+    known = [{"outcome": "unknown"}] if step > 1 else []
+    events = [event for event in recorded.events if event["event"] == "user_imported"]
+    assert [{"outcome": event["outcome"]} for event in events[:-1]] == known
+    assert events[-1]["created"] == 1
 
 
 async def test_the_body_is_not_asked_for_while_another_transfer_goes_on():
@@ -522,7 +545,7 @@ def test_the_reason_of_a_skip_keeps_nothing_of_where_it_was_found():
     errors = entries_of(*entries)
     full = plan_import(
         [entry for entry in entries_of(named(1), named(1), named(2)) if isinstance(entry, Entry)],
-        Snapshot(1, 1, [], []),
+        Snapshot(1, 0, 1, [], []),
         source="a",
         named=(),
         owner="a",

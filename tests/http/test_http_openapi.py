@@ -139,7 +139,7 @@ STATUSES = {
     "discard_task": "204 400 404",
     "stream_events": "200 400",
     "export_tasks": "200 400",
-    "import_tasks": "200 400 413 415",
+    "import_tasks": "200 400 410 413 415",
     "erase_user": "204 400",
     "make_feed": "201 400 413 415",
     "end_feed": "204 400",
@@ -687,6 +687,26 @@ async def test_an_example_of_a_failure_is_what_a_client_gets(key: tuple[str, str
     assert response.json() == expected
 
 
+class Erasing(MemoryTasks):
+    """A store that erases the user after the first snapshot of an import."""
+
+    async def snapshot(self, owner, keys, *, deadline=None):
+        found = await super().snapshot(owner, keys)
+        if found.horizon == 0:
+            await self.erase(owner)
+        return found
+
+
+async def test_the_example_of_an_import_whose_user_is_erased_is_what_a_client_gets():
+    expected = said_about(("import_tasks", "erased"))
+    with in_memory(store=Erasing(), clock=FakeClock()) as api:
+        ann: Caller = api.user()
+        await ann.task()
+        file = {"format": "todo/1", "user_id": "a", "tasks": [{"uid": NEW_UID, "title": "x"}]}
+        response = await ann("POST", "/import", json=file, headers=[("x-request-id", expected["request_id"])])
+    assert (response.status, response.json()) == (410, expected)
+
+
 async def test_the_example_of_a_rate_limit_is_what_a_client_gets():
     expected = said_about(("RateLimited", "rate_limited"))
     with in_memory(user_rate=Rate("1/second", reason="user", clock=lambda: 0.0)) as api:
@@ -703,5 +723,6 @@ def test_every_example_of_an_error_is_tried():
         ("Unavailable", "unavailable"),
         ("Unavailable", "outcome_unknown"),
         ("RateLimited", "rate_limited"),
+        ("import_tasks", "erased"),
     }
     assert set(REFUSALS) == tried

@@ -59,7 +59,7 @@ class Changesets:
         for _ in range(2):
             for key in (UID, task.id):
                 found = await store.snapshot(ann, [key])
-                assert found == Snapshot(6, 0, [], [tombstone], {task.id: task._replace(revision=2)})
+                assert found == Snapshot(6, 0, 0, [], [tombstone], {task.id: task._replace(revision=2)})
             found = await store.snapshot(ann, [nameless.id])
             assert found.tombstones == [Tombstone(nameless.id, None, 4, tombstone.deleted_at)]
             assert found.trashed == {nameless.id: nameless._replace(revision=4)}
@@ -124,10 +124,22 @@ class Changesets:
         assert await store.apply(ann, changes, now=clock.now) is None
         assert await state(tasks, ann) == before
 
+    async def test_nothing_is_kept_if_the_user_was_erased_meanwhile(self, store, tasks, clock, ann):
+        await tasks.put(ann, UID, TITLE)
+        snapshot = await store.snapshot(ann, [OTHER])
+        assert (snapshot.revision, snapshot.horizon) == (1, 0)
+        new = new_task(check_new(dict(FULL)), id=0, uid=OTHER, owner=ann, revision=0, now=clock.now)
+        changes = changeset(snapshot, new, absent=[OTHER])
+        await tasks.erase(ann)
+        assert await store.apply(ann, changes, now=clock.now) is None
+        snapshot = await store.snapshot(ann, [OTHER])
+        assert snapshot == Snapshot(2, 2, 0, [], [])
+        assert (await store.apply(ann, changeset(snapshot, new, absent=[OTHER]), now=clock.now)).revision == 2
+
     async def test_nothing_of_another_user_comes_back_or_goes(self, store, tasks, clock, ann, bob):
         task, tombstone = await deleted(tasks, bob)
         await tasks.create(ann, title="x")
-        assert await store.snapshot(ann, [UID, task.id]) == Snapshot(1, 1, [], [])
+        assert await store.snapshot(ann, [UID, task.id]) == Snapshot(1, 0, 1, [], [])
         snapshot, before = await store.snapshot(bob, [UID]), await state(tasks, bob)
         changes = changeset(snapshot, task, tombstones={task.id: tombstone.revision})
         assert await store.apply(ann, changes, now=clock.now) is None

@@ -1,11 +1,14 @@
 """Imports: in steps, each whole, between the writes of others."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+import pytest
 
 from store_contract.naming import TITLE, UID
 from store_contract.races import at_once
 from store_contract.words import NASTY
-from todo_domain import Once, Put, QuotaReached, TaskService
+from todo_domain import ErasedMeanwhile, Once, Put, QuotaReached, TaskService
 from todo_domain.importing import Import, entry_of
 from todo_domain.instants import text_of_instant
 
@@ -104,3 +107,56 @@ class Importing:
             assert "created" in await tasks.import_step(ann, Import(source), [*entries, entry(theirs)])
         assert await tasks.changes(bob) == before
         assert {task.id for task in (await tasks.list(ann)).tasks}.isdisjoint({theirs.id, named.id})
+
+    @pytest.mark.parametrize("of", ["created", "updated", "unchanged"])
+    async def test_an_import_ends_when_the_user_is_erased_between_two_steps(self, store, place, tasks, ann, bob, of):
+        file = Import(ann)
+        steps = [[titled("x", f"name-number-{step}-{number}") for number in range(3)] for step in range(3)]
+        if of != "created":
+            before = [each._replace(members={"title": "x" if of == "unchanged" else "y"}) for each in chain(*steps)]
+            await tasks.import_step(ann, Import(ann), before)
+        for step in steps[:2]:
+            assert await tasks.import_step(ann, file, step) == [of] * 3
+        other = TaskService(store)
+        await other.erase(ann)
+        erased = (await tasks.list(ann)).revision
+        for _ in range(2):
+            with pytest.raises(ErasedMeanwhile):
+                await tasks.import_step(ann, file, steps[2])
+        assert (await tasks.list(ann)).revision == erased
+        assert place.count("tasks", ann) == 0
+        assert await tasks.import_step(bob, Import(ann), steps[2]) == ["created"] * 3
+        assert await tasks.import_step(ann, Import(ann), steps[2]) == ["created"] * 3
+
+    async def test_an_import_ends_when_the_user_is_erased_within_a_step(self, place, tasks, ann, monkeypatch):
+        file = Import(ann)
+        await tasks.import_step(ann, file, [titled("x", "name-number-1")])
+        snapshot = tasks._tasks.snapshot
+
+        async def erased_afterwards(*arguments, **named):
+            found = await snapshot(*arguments, **named)
+            monkeypatch.undo()
+            await tasks.erase(ann)
+            return found
+
+        monkeypatch.setattr(tasks._tasks, "snapshot", erased_afterwards)
+        with pytest.raises(ErasedMeanwhile):
+            await tasks.import_step(ann, file, [titled("x", "name-number-2")])
+        assert place.count("tasks", ann) == 0
+
+    async def test_an_import_goes_on_beside_the_first_writes_of_a_user_and_purges(
+        self, store, place, tasks, clock, ann
+    ):
+        """Both raise the horizon; neither is an erasure."""
+        clock.advance(days=365)
+        file = Import(ann)
+        await tasks.import_step(ann, file, [])
+        await TaskService(store, clock=clock).create(ann, title="first")
+        assert await tasks.import_step(ann, file, [titled("x", "name-number-1")]) == ["created"]
+        await tasks.delete(ann, "name-number-1")
+        clock.advance(days=91)
+        assert await tasks.import_step(ann, file, [titled("x", "name-number-2")]) == ["created"]
+        for number in range(64):
+            await tasks.create(ann, title=f"{number}")
+        assert place.count("tombstones", ann) == 0
+        assert await tasks.import_step(ann, file, [titled("x", "name-number-3")]) == ["created"]

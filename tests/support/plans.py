@@ -56,6 +56,7 @@ SAMPLES: dict[str, Any] = {
     "absent": ["0199c3a8-5d1e"],
     "passing": ["0199c3a8-5d1f"],
     "exact": None,
+    "seen_revision": 9,
     "writes": 3,
     "growth": 0,
     "count_least": 0,

@@ -163,7 +163,7 @@ async def test_a_later_operation_sees_what_an_earlier_one_did(tasks, clock):
 
 async def test_what_a_batch_deletes_is_handed_to_the_store_as_it_was_last(clock):
     operations = [PutTask(UIDS[0], Put({"title": "made"})), PatchTask(UIDS[0], {"title": "last"}), DeleteTask(UIDS[0])]
-    changes = plan(operations, Snapshot(0, 0, [], []), owner=ANN, quota=1, now=clock.now).changes
+    changes = plan(operations, Snapshot(0, 0, 0, [], []), owner=ANN, quota=1, now=clock.now).changes
     assert [(task.id, task.title, task.revision) for task in changes.deleted] == [(0, "last", changes.revision + 3)]
     assert (list(changes.made), list(changes.tasks), changes.growth) == ([UIDS[0]], [], 0)
 

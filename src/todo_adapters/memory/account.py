@@ -101,6 +101,7 @@ class Account:
         """Return whether all preconditions of the changes still hold."""
         return (
             changes.least <= len(self.tasks) <= changes.most
+            and self.horizon <= changes.revision
             and (self.revision == changes.revision or not changes.exact)
             and self.ids.keys().isdisjoint(changes.absent)
             and _are_at(changes.expected, self.tasks)

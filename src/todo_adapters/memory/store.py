@@ -155,7 +155,7 @@ class MemoryTasks(MemoryFeeds):
         tasks = [account.tasks[id_] for id_ in ids if id_ in account.tasks]
         tombstones = [account.tombstones[id_] for id_ in ids if id_ in account.tombstones]
         trashed = {id_: account.trash[id_] for id_ in ids if id_ in account.trash}
-        return Snapshot(account.revision, len(account.tasks), tasks, tombstones, trashed)
+        return Snapshot(account.revision, account.horizon, len(account.tasks), tasks, tombstones, trashed)
 
     async def apply(
         self,

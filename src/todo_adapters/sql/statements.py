@@ -76,7 +76,7 @@ tombstone_by_uid: Final = sa.select(
 tombstone: Final = sa.select(tombstones.c.revision).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == ID)
 
 counter: Final = sa.select(users.c.revision).where(this_user)
-standing: Final = sa.select(users.c.revision, users.c.task_count).where(this_user)
+standing: Final = sa.select(users.c.revision, users.c.horizon, users.c.task_count).where(this_user)
 
 seen: Final = sa.select(
     idempotency_keys.c.fingerprint,

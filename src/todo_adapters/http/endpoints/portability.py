@@ -22,7 +22,7 @@ from todo_adapters.http.protocol.task_json import instant, task_out
 from todo_adapters.http.protocol.task_lists import in_pieces, json_items
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.http.protocol.trash_schemas import ExportOut, trashed_out
-from todo_domain import Deadline, TodoError, Unavailable
+from todo_domain import Deadline, ErasedMeanwhile, TodoError, Unavailable
 from todo_domain.importing import Entry, Import
 
 if TYPE_CHECKING:
@@ -99,6 +99,10 @@ class ImportController(Controller):
             try:
                 file = await checked_file(raw, Pace(len(raw), deadline))
                 await _bring_in(request, file, report, deadline)
+            except ErasedMeanwhile:
+                if report.created + report.updated > 0:
+                    request.note("user_imported", outcome="unknown")
+                raise
             except Unavailable as failure:
                 # The steps before this one are kept.
                 unknown = failure.outcome_unknown or report.created + report.updated > 0

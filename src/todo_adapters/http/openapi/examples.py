@@ -155,7 +155,7 @@ def changes(limit: int = LARGEST_PAGE) -> Example:
 def batched(body: Example) -> Example:
     """Return the results of a batch in the account."""
     operations = parse_batch(encode(body)).operations
-    snapshot = Snapshot(COUNTER, 2, [RENT, GROCERIES], [DELETED], {DELETED.id: TRASHED.task})
+    snapshot = Snapshot(COUNTER, 0, 2, [RENT, GROCERIES], [DELETED], {DELETED.id: TRASHED.task})
     planned = plan(operations, snapshot, owner=OWNER, quota=DEFAULT_QUOTA, now=NOW)
     ids = {uid: NEXT_ID + index for index, uid in enumerate(planned.changes.made)}
     return as_json(batch_results(settled(planned, Kept(COUNTER, ids))))

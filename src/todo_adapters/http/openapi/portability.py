@@ -7,12 +7,13 @@ from typing import Final
 from todo_adapters.http.openapi import examples as ex
 from todo_adapters.http.openapi.operation import Operation, body
 from todo_adapters.http.openapi.parameters import ERASE_PARAMETERS, EXPORT_PARAMETERS
-from todo_adapters.http.openapi.responses import BELOW_API, common, invalid, response
+from todo_adapters.http.openapi.responses import BELOW_API, common, invalid, refused, response
 from todo_adapters.http.openapi.schemas import reference
 from todo_adapters.http.protocol.body import shaped
 from todo_adapters.http.protocol.errors import JSON_TYPES
 from todo_adapters.http.protocol.imports import EXPECTED_HEAD, ImportFile, ImportOut, SkippedOut
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
+from todo_domain import ErasedMeanwhile
 
 _FILE: Final = response(
     "The file.",
@@ -69,6 +70,11 @@ IMPORT: Final = Operation(
         not_an_export=lambda: shaped({"format": "todo/2", "user_id": ex.OWNER, "tasks": []}, ImportFile, EXPECTED_HEAD),
         no_tasks=lambda: shaped({"format": "todo/1", "user_id": ex.OWNER}, ImportFile, EXPECTED_HEAD),
     )
+    | {
+        "410": refused(
+            "The user was erased during the import; no task of the file is left.", {"erased": ErasedMeanwhile()}
+        )
+    }
     | common("ImportTooLarge", "NotJson")
     | BELOW_API,
     "A task of the file is the user's task with that uid; without a uid, the one of the same `id` and `created_at` if "

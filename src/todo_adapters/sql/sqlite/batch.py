@@ -39,8 +39,9 @@ def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key
             *_, deleted_at = row
             task = trashed[row[0]] = task_from_sqlite(row)
             tombstones[task.id] = Tombstone(task.id, task.uid, task.revision, datetime.fromisoformat(deleted_at))
-    revision, task_count = connection.execute(texts.STANDING, {"owner": owner}).fetchone() or (0, 0)
-    return Snapshot(revision, task_count, list(tasks.values()), list(tombstones.values()), trashed)
+    standing = connection.execute(texts.STANDING, {"owner": owner}).fetchone()
+    revision, horizon, task_count = standing or (0, 0, 0)
+    return Snapshot(revision, horizon, task_count, list(tasks.values()), list(tombstones.values()), trashed)
 
 
 def apply(
@@ -93,8 +94,10 @@ def _fits(connection: sqlite3.Connection, values: Values, changes: Changeset) ->
     """Return whether all preconditions of the changes still hold."""
     owner = values["owner"]
     standing = connection.execute(texts.STANDING, values).fetchone()
-    revision, task_count = standing or (values["begins"], 0)
-    if not changes.least <= task_count <= changes.most or (changes.exact and revision != changes.revision):
+    revision, horizon, task_count = standing or (values["begins"], 0, 0)
+    if not changes.least <= task_count <= changes.most or horizon > changes.revision:
+        return False
+    if changes.exact and revision != changes.revision:
         return False
     for id_, expected in changes.expected.items():
         row = connection.execute(texts.GET, {"owner": owner, "id": id_}).fetchone()

@@ -70,7 +70,7 @@ def _task_row(rows: sa.TableValuedAlias, advanced: sa.FromClause) -> dict[str, s
 def _snapshot() -> sa.Select[Any]:
     """Find the tasks of these ids and uids, the trashed ones, and the tombstones of these uids.
 
-    Each row also has the user's counter and number of tasks.
+    Each row also has the user's counter, horizon and number of tasks.
     """
     branches = (
         live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
@@ -81,7 +81,7 @@ def _snapshot() -> sa.Select[Any]:
     )
     change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
     return (
-        sa.select(*change.c, users.c.revision.label("counter"), users.c.task_count)
+        sa.select(*change.c, users.c.revision.label("counter"), users.c.horizon, users.c.task_count)
         .select_from(users.outerjoin(change, sa.true()))
         .where(this_user)
     )
@@ -122,6 +122,7 @@ def conditions() -> tuple[sa.ColumnElement[bool], ...]:
     return (
         this_user,
         users.c.task_count.between(parameter("count_least", sa.Integer), parameter("count_most", sa.Integer)),
+        users.c.horizon <= parameter("seen_revision", sa.BigInteger),
         _EXACT.is_(None) | (users.c.revision == _EXACT),
         unchanged == sa.func.cardinality(parameter("expected_ids", NUMBERS)),
         still_there == sa.func.cardinality(_TOMBSTONES),
@@ -245,11 +246,11 @@ def snapshot_values(owner: UserId, keys: Collection[Key]) -> Values:
 def snapshot_of(rows: Sequence[Row]) -> Snapshot:
     """Return the snapshot in the rows of `snapshot`; a user who never wrote has no rows."""
     found, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
-    revision, task_count = rows[0][-2:] if rows else (0, 0)
+    revision, horizon, task_count = rows[0][-3:] if rows else (0, 0, 0)
     dead = {tombstone.id: tombstone for tombstone in deleted}
     live = {task.id: task for task in found if task.id not in dead}
     trashed = {task.id: task for task in found if task.id in dead}
-    return Snapshot(revision, task_count, list(live.values()), list(dead.values()), trashed)
+    return Snapshot(revision, horizon, task_count, list(live.values()), list(dead.values()), trashed)
 
 
 def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: bool) -> Values:
@@ -272,6 +273,7 @@ def apply_values(owner: UserId, changes: Changeset, now: datetime, *, to_trash: 
         "growth": changes.growth,
         "count_least": changes.least,
         "count_most": changes.most,
+        "seen_revision": begun,
         "exact": begun if changes.exact else None,
         "expected_ids": list(changes.expected) or "{}",
         "expected_revisions": list(changes.expected.values()) or "{}",
