@@ -690,8 +690,8 @@ async def test_an_example_of_a_failure_is_what_a_client_gets(key: tuple[str, str
 class Erasing(MemoryTasks):
     """A store that erases the user after the first snapshot of an import."""
 
-    async def snapshot(self, owner, keys, *, deadline=None):
-        found = await super().snapshot(owner, keys)
+    async def snapshot(self, owner, keys, **how):
+        found = await super().snapshot(owner, keys, **how)
         if found.horizon == 0:
             await self.erase(owner)
         return found
