@@ -160,6 +160,29 @@ def test_only_the_counter_of_ids_belongs_to_nobody(every_statement):
     assert others - set(metadata.tables) - in_statements == {"task_ids"}
 
 
+@pytest.mark.parametrize("key", ["", " by uid"])
+@pytest.mark.parametrize("column", postgres_edit.EDITABLE)
+def test_an_edit_of_one_column_carries_no_other(transactions, column, key):
+    parameters = set(transactions[f"edit of {column}{key}"].parameters)
+    assert parameters & set(statements.MEMBERS) == {column, f"{column}_key"} & set(statements.MEMBERS)
+    assert not {name for name in parameters if name.startswith("with_")}
+
+
+@pytest.mark.parametrize(
+    ("members", "given"),
+    [
+        ({"title": "x"}, ["title"]),
+        ({"completed": False}, ["completed_at"]),
+        ({"status": "complete", "completed": True}, ["completed_at"]),
+        ({"description": None, "revision": 3}, ["description"]),
+        ({"revision": 3}, []),
+        ({"tags": (), "title": "x"}, ["title", "tags"]),
+    ],
+)
+def test_the_columns_that_an_edit_gives_are_those_of_its_members(members, given):
+    assert postgres_edit.columns_given(members) == given
+
+
 def test_no_statement_of_these_modules_goes_unread(every_statement):
     written = {
         module: {value for value in vars(module).values() if _complete(value)}
@@ -173,7 +196,7 @@ def test_no_statement_of_these_modules_goes_unread(every_statement):
 
 
 def _complete(value):
-    return isinstance(value, sa.Select | sa.Insert | sa.Update | sa.Delete)
+    return isinstance(value, sa.Select | sa.CompoundSelect | sa.Insert | sa.Update | sa.Delete)
 
 
 def test_there_is_a_statement_for_every_order_filter_and_kind_of_cursor():

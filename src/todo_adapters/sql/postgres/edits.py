@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from todo_adapters.sql.postgres.calls import PostgresCalls, only, transaction_for
 from todo_adapters.sql.postgres.statements import transactions
-from todo_adapters.sql.postgres.statements.edit import edit_values
+from todo_adapters.sql.postgres.statements.edit import columns_given, edit_values, which
 from todo_adapters.sql.rows import named
 from todo_adapters.sql.task_columns import task_from_postgresql
 from todo_domain.deadline import Deadline
@@ -35,13 +35,19 @@ class PostgresEdits(PostgresCalls):
     ) -> Task:
         """See `EditsInOneStep`. The statement edits by the rules of `Task.edited`; a test compares the two."""
         values = {**named(owner, key), **edit_values(edit, owner, now)}
-        edited, *found = await self._run_once(transaction_for(transactions.EDIT, key), values, once, now, deadline)
-        if edited:
-            task = task_from_postgresql(edited[0])
+        given = columns_given(edit.members)
+        if len(given) == 1 and once is None:
+            transaction = transactions.edit_of(given[0], by_uid=isinstance(key, str))
+        else:
+            transaction = transaction_for(transactions.EDIT, key)
+            values |= which(given)
+        found, *deleted = await self._run_once(transaction, values, once, now, deadline)
+        if found and found[0][-1]:
+            task = task_from_postgresql(found[0])
             await self._purge(owner, task.revision, now, trash_kept, deadline)
             return task
-        current = only(*found)
+        current = only(found, *deleted)
         if edit.applied_to(current, now) is current:
             return current
-        # Somebody else changed the task between the statements, without the lock that every write of ours takes.
+        # Somebody else changed the task while the statement ran, without the lock that every write of ours takes.
         raise Unavailable("too many concurrent changes of this task: try again")

@@ -185,15 +185,14 @@ ON_CITUS: Final = {
         statements.seen,
         _promise_edit(sa.and_(this_task, edit.DUE)),
         edit.editing(this_task, _PROMISED),
-        statements.get,
-        wanted=(0, 2, 3),
+        wanted=(0, 2),
     ),
     transactions.ONCE[transactions.EDIT_BY_UID]: _grouped(
         statements.seen,
         _promise_edit(sa.and_(this_name, edit.DUE)),
         edit.editing(this_name, _PROMISED),
-        *_GET_BY_UID,
-        wanted=(0, 2, 3, 4),
+        statements.tombstone_by_uid,
+        wanted=(0, 2, 3),
     ),
     transactions.ONCE[transactions.TOGGLE]: _grouped(
         statements.seen,

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from todo_adapters.sql.postgres.statements.writes import NEW, Conditions, changing, remembering
 from todo_adapters.sql.rows import Values
-from todo_adapters.sql.statements import MEMBERS, NOW, TASK, parameter, this_name, this_task
+from todo_adapters.sql.statements import MEMBERS, NOW, ONE, TASK, parameter, this_name, this_task
 from todo_adapters.sql.tables import tasks
 from todo_adapters.sql.task_columns import columns
 from todo_adapters.sql.values import NUMBERS
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.editing import Edit
 from todo_domain.owner import UserId
-from todo_domain.task import Task, completions, new_task
+from todo_domain.task import Members, Task, new_task
 
 EDITABLE: Final = tuple(name for name in MEMBERS if not name.endswith("_key"))
 """The columns that an edit may give; `with_` and the name is the parameter that says whether it does.
 
-One statement for all: of one for each set of members there would be 256, and a client could have all of them prepared.
+There is a statement for each column, because most edits give one, and one for all other edits: of one for each set of
+columns there would be 256, and a client could have all of them prepared.
 """
 
 
 def _differs(name: str) -> sa.ColumnElement[bool]:
-    given, column, value = parameter(f"with_{name}", sa.Boolean), tasks.c[name], MEMBERS[name]
+    column, value = tasks.c[name], MEMBERS[name]
     # The time of a completion is no member: a task that is complete already keeps its own.
-    differs = column.is_(None) != value.is_(None) if name == "completed_at" else column.is_distinct_from(value)
-    return given & differs
+    return column.is_(None) != value.is_(None) if name == "completed_at" else column.is_distinct_from(value)
 
 
-_DIFFERS: Final = {name: _differs(name) for name in EDITABLE}
+def _with(name: str) -> sa.ColumnElement[bool]:
+    return parameter(f"with_{name}", sa.Boolean)
+
+
+_DIFFERS: Final = {name: _with(name) & _differs(name) for name in EDITABLE}
 _LARGEST: Final = 2**63 - 1
 _ACCEPTED: Final = parameter("accepted", NUMBERS)
 _MADE_FROM: Final = parameter("made_from", sa.BigInteger)
@@ -52,37 +57,63 @@ def _given(name: str) -> sa.ColumnElement[bool]:
     up every comparison in a statement whenever it runs it, so the others are not made here once more.
     """
     member = name.removesuffix("_key")
-    return _DIFFERS[member] if member == "completed_at" else parameter(f"with_{member}", sa.Boolean)
+    return _DIFFERS[member] if member == "completed_at" else _with(member)
 
 
-_EDITED: Final = {
-    **{name: sa.case((_given(name), value), else_=tasks.c[name]) for name, value in MEMBERS.items()},
-    "updated_at": sa.func.greatest(tasks.c.updated_at, NOW),
+_UPDATED: Final = {"updated_at": sa.func.greatest(tasks.c.updated_at, NOW)}
+_EDITED: Final = _UPDATED | {
+    name: sa.case((_given(name), value), else_=tasks.c[name]) for name, value in MEMBERS.items()
 }
 
 
-def editing(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
-    """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met."""
-    return changing(sa.and_(named, _MAY), _EDITED, *TASK, due=(_CHANGES,), new=new)
+def _edited(column: str) -> dict[str, sa.ColumnElement[Any]]:
+    return _UPDATED | {name: value for name, value in MEMBERS.items() if name.removesuffix("_key") == column}
+
+
+def editing(
+    named: sa.ColumnElement[bool], new: Conditions = (), *, only: str | None = None, keeps_key: bool = False
+) -> sa.CompoundSelect[Any]:
+    """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met.
+
+    Return the task, edited or as it was, and whether it is edited. `only` is the column that the edit gives; by default
+    parameters say which columns it gives. With `keeps_key`, an edit stores its key.
+    """
+    values, changes = (_EDITED, _CHANGES) if only is None else (_edited(only), _differs(only))
+    made = changing(sa.and_(named, _MAY), values, *TASK, due=(changes,), new=new).cte("made")
+    edited = remembering(made, *Task._fields) if keeps_key else sa.select(*made.c)
+    as_it_was = sa.select(*TASK, sa.false()).where(named, ~sa.exists(sa.select(ONE).select_from(made)))
+    return edited.add_columns(sa.true().label("edited")).union_all(as_it_was)
 
 
 edit: Final = editing(this_task)
 edit_by_uid: Final = editing(this_name)
-edit_once: Final = remembering(editing(this_task, NEW).cte("made"), *Task._fields)
-edit_by_uid_once: Final = remembering(editing(this_name, NEW).cte("made"), *Task._fields)
+edit_once: Final = editing(this_task, NEW, keeps_key=True)
+edit_by_uid_once: Final = editing(this_name, NEW, keeps_key=True)
+
+
+def columns_given(members: Members) -> list[str]:
+    """Return those of EDITABLE that an edit of these members gives."""
+    return [
+        name
+        for name in EDITABLE
+        if name in members or (name == "completed_at" and ("completed" in members or "status" in members))
+    ]
 
 
 def edit_values(edit: Edit, owner: UserId, now: datetime) -> Values:
-    """Return the parameters of an edit, but for those that say which task."""
-    given = edit.members.keys() | ({"completed_at"} if completions(edit.members) else set())
+    """Return the parameters of an edit, but for those that say which task and which columns."""
     draft = new_task({"title": "", **edit.members}, id=0, owner=owner, revision=0, now=now)
     return {
         **columns(draft, FORMS),
-        **{f"with_{name}": name in given for name in EDITABLE},
         "now": now,
         "accepted": None if edit.if_match is None else [_fitting(revision) for revision in edit.if_match],
         "made_from": _fitting(edit.members["revision"]) if "revision" in edit.members else None,
     }
+
+
+def which(given: Collection[str]) -> Values:
+    """Return the parameters that say which columns an edit gives, for the statement of all edits."""
+    return {f"with_{name}": name in given for name in EDITABLE}
 
 
 def _fitting(revision: int) -> int:

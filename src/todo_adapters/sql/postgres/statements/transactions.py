@@ -24,8 +24,8 @@ CREATE_BY_UID: Final = Transaction(
 )
 CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, grouped=True)
 REPLACE: Final = Transaction(writes.replace, statements.get, grouped=True)
-EDIT: Final = Transaction(edit.edit, statements.get, grouped=True)
-EDIT_BY_UID: Final = Transaction(edit.edit_by_uid, statements.get_by_uid, statements.tombstone_by_uid, grouped=True)
+EDIT: Final = Transaction(edit.edit, grouped=True)
+EDIT_BY_UID: Final = Transaction(edit.edit_by_uid, statements.tombstone_by_uid, grouped=True)
 TOGGLE: Final = Transaction(writes.toggle, grouped=True)
 TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, grouped=True)
 DELETE: Final = Transaction(writes.remove, statements.get, grouped=True)
@@ -61,10 +61,8 @@ ONCE: Final = {
         grouped=True,
     ),
     REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, grouped=True),
-    EDIT: Transaction(statements.seen, edit.edit_once, statements.get, grouped=True),
-    EDIT_BY_UID: Transaction(
-        statements.seen, edit.edit_by_uid_once, statements.get_by_uid, statements.tombstone_by_uid, grouped=True
-    ),
+    EDIT: Transaction(statements.seen, edit.edit_once, grouped=True),
+    EDIT_BY_UID: Transaction(statements.seen, edit.edit_by_uid_once, statements.tombstone_by_uid, grouped=True),
     TOGGLE: Transaction(statements.seen, writes.toggle_once, grouped=True),
     TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, grouped=True),
     DELETE: Transaction(statements.seen, writes.remove_once, statements.get, grouped=True),
@@ -82,6 +80,14 @@ APPLY: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, 
 APPLY_AND_PURGE: Final = Transaction(writes.provision, batch.apply, batch.remove_passing, writes.purge, writes=True)
 PURGE: Final = Transaction(writes.purge, writes=True)
 ERASE: Final = Transaction(writes.erase, writes=True, alone=True)
+
+
+@cache
+def edit_of(column: str, *, by_uid: bool) -> Transaction:
+    """Return the transaction of an edit without a key that gives this column, and no other."""
+    if by_uid:
+        return Transaction(edit.editing(statements.this_name, only=column), statements.tombstone_by_uid, grouped=True)
+    return Transaction(edit.editing(statements.this_task, only=column), grouped=True)
 
 
 @cache
@@ -127,6 +133,8 @@ def all_transactions() -> dict[str, Transaction]:
         "erase": ERASE,
     }
     fixed |= {f"{name} once": ONCE[each] for name, each in fixed.items() if each in ONCE}
+    fixed |= {f"edit of {column}": edit_of(column, by_uid=False) for column in edit.EDITABLE}
+    fixed |= {f"edit of {column} by uid": edit_of(column, by_uid=True) for column in edit.EDITABLE}
     return fixed | {
         lists.name_of(shape): page(shape, short=Query(sort=shape.sort).from_index and not shape.filtered)
         for shape in lists.all_shapes()
