@@ -81,8 +81,8 @@ def refused(it):
 
 @contextmanager
 def crashed(it):
-    it.server.kill()
-    time.sleep(0.5)  # as in `killed_while_idle`
+    with it.proxy.passing_on_the_end():  # as in `killed_while_idle`
+        it.server.kill()
     yield
     it.server.start()
 
@@ -114,8 +114,8 @@ def no_slot(it):
 @contextmanager
 def killed_while_idle(it):
     assert it.backends()
-    it.hang_up()
-    time.sleep(0.5)  # idle, while the proxy in between passes the end on: a write that met it half-way would be unknown
+    with it.proxy.passing_on_the_end():  # a write that met the end half-way would be of unknown outcome
+        it.hang_up()
     yield
 
 
@@ -195,13 +195,17 @@ def table_locked(it):
 
 @contextmanager
 def read_only(it):
+    def reload(value):
+        """A new process has the value once the server has told it to the others."""
+        it.run("SELECT pg_reload_conf()")
+        service = it.examiner.served.process
+        service.wait_until(lambda: it.run("SHOW default_transaction_read_only") == [(value,)])
+
     it.run("ALTER SYSTEM SET default_transaction_read_only = on")
-    it.run("SELECT pg_reload_conf()")
-    time.sleep(0.1)
+    reload("on")
     yield
     it.run("ALTER SYSTEM RESET default_transaction_read_only")
-    it.run("SELECT pg_reload_conf()")
-    time.sleep(0.1)
+    reload("off")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from servers.postgres import PostgresServer
 from servers.processes import free_port
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
+from support.waiting import until, until_locked_out
 from todo_adapters.sql.migrations import upgrade
 from todo_adapters.sql.postgres import calls as postgres
 from todo_adapters.sql.postgres.statements import writes
@@ -411,23 +412,29 @@ async def test_a_frozen_server_is_unavailable_within_three_seconds_and_says_what
 async def test_a_write_whose_connection_is_cut_is_of_unknown_outcome_and_a_read_is_tried_again(
     postgres_server, postgres_database, ann
 ):
-    with DelayProxy(postgres_server.port, round_trip=0.2) as proxy:
+    with DelayProxy(postgres_server.port, round_trip=0.02) as proxy:
         url = postgres_server.url(
             postgres_database, PostgresDatabases.LOGIN, PostgresDatabases.PASSWORD, port=proxy.port
         )
         async with aclosing(PostgresTasks(url, pool_size=3)) as store:
             tasks = TaskService(store, clock=FakeClock())
             await tasks.create(ann, title="first")
+            sent = proxy.round_trips
+            proxy.freeze()
             writing = asyncio.create_task(refusal(tasks.create(ann, title="perhaps")))
-            await asyncio.sleep(0.05)
-            await asyncio.to_thread(proxy.cut)
+            await until(lambda: proxy.round_trips > sent)
+            proxy.cut()
+            proxy.restore()
             error, seconds = await writing
             assert error.outcome_unknown
             assert seconds < 3
             await tasks.list(ann)
+            sent = proxy.round_trips
+            proxy.freeze()
             reading = asyncio.create_task(tasks.list(ann))
-            await asyncio.sleep(0.05)
-            await asyncio.to_thread(proxy.cut)
+            await until(lambda: proxy.round_trips > sent)
+            proxy.cut()
+            proxy.restore()
             assert (await reading).tasks
 
 
@@ -435,13 +442,6 @@ def asleep(administrator, seconds):
     """The backends that run `pg_sleep(seconds)` right now."""
     query = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE %s AND pid <> pg_backend_pid()"
     return [pid for (pid,) in administrator.execute(query, [f"%pg_sleep({seconds})%"]).fetchall()]
-
-
-async def until(holds, *, seconds=30):
-    """Return once `holds()` is true, however busy the machine is; TimeoutError if it never is."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  what is waited for happens in the server
-            await asyncio.sleep(0.01)
 
 
 async def test_a_backend_that_is_killed_under_a_write_leaves_its_outcome_open(store, administrator, ann):
@@ -476,13 +476,13 @@ async def test_an_address_that_never_answers_is_unavailable_within_three_seconds
 
 
 async def test_a_user_whose_row_is_locked_for_long_is_unavailable_in_time_and_nothing_is_written(
-    postgres_server, postgres_database, tasks, ann, bob
+    postgres_server, postgres_database, administrator, tasks, ann, bob
 ):
     task = (await tasks.create(ann, title="x")).task
     with psycopg.connect(postgres_server.url(postgres_database)) as other:
         other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [ann])
         blocked = asyncio.gather(refusal(tasks.toggle(ann, task.id)), refusal(tasks.create(ann, title="y")))
-        await asyncio.sleep(0.2)
+        await until_locked_out(administrator)
         assert (await tasks.get(ann, task.id)) == task
         assert (await tasks.create(bob, title="not held up")).task.revision == 1
         for error, seconds in await blocked:
@@ -494,13 +494,13 @@ async def test_a_user_whose_row_is_locked_for_long_is_unavailable_in_time_and_no
 
 @pytest.mark.parametrize("known", [True, False], ids=["a user with a row", "a user without one"])
 async def test_a_user_whose_lock_is_held_for_long_is_unavailable_in_time_and_nothing_is_written(
-    postgres_server, postgres_database, tasks, ann, bob, known
+    postgres_server, postgres_database, administrator, tasks, ann, bob, known
 ):
     before = [(await tasks.create(ann, title="x")).task] if known else []
     with psycopg.connect(postgres_server.url(postgres_database)) as other:
         other.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [ann, OUR_LOCKS])
         blocked = asyncio.create_task(refusal(tasks.create(ann, title="y", once=Once("key", b"body"))))
-        await asyncio.sleep(0.2)
+        await until_locked_out(administrator)
         assert (await tasks.create(bob, title="not held up")).task.revision == 1
         error, seconds = await blocked
         assert seconds < 3
@@ -609,7 +609,7 @@ async def test_closing_ends_those_who_wait_and_those_who_come_later(url, adminis
 
 
 async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
-    postgres_server, postgres_database, tasks, ann
+    postgres_server, postgres_database, administrator, tasks, ann
 ):
     """A second write is started while the first is held up between its statements: it must see what the first did."""
     task = (await tasks.create(ann, title="x")).task
@@ -619,7 +619,7 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
             asyncio.create_task(tasks.toggle(ann, task.id)),
             asyncio.create_task(tasks._tasks.replace(ann, task._replace(title="stale"), now=NOW)),
         ]
-        await asyncio.sleep(0.2)
+        await until_locked_out(administrator)
         first.execute("UPDATE users SET revision = 2 WHERE id = %s", [ann])
         first.execute("UPDATE tasks SET revision = 2, title = 'first' WHERE user_id = %s", [ann])
     toggled, stale = await asyncio.gather(*second, return_exceptions=True)
@@ -629,7 +629,7 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
     with psycopg.connect(postgres_server.url(postgres_database)) as first:
         first.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [ann, OUR_LOCKS])
         second = [asyncio.create_task(tasks.delete(ann, task.id)), asyncio.create_task(tasks.toggle(ann, task.id))]
-        await asyncio.sleep(0.2)
+        await until_locked_out(administrator)
         first.execute("DELETE FROM tasks WHERE user_id = %s", [ann])
         first.execute("UPDATE users SET revision = 4, task_count = 0 WHERE id = %s", [ann])
     endings = await asyncio.gather(*second, return_exceptions=True)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from servers.delay import DelayProxy
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
+from support.waiting import until
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.statements import writes
 from todo_adapters.sql.postgres.statements.transaction import Transaction
@@ -274,10 +275,9 @@ async def test_groups_in_flight_together_have_no_user_in_common(
 
 async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann):
     sleeping = asyncio.create_task(asleep(store, ann))
-    await asyncio.sleep(0.05)
+    await until(lambda: store.connections()["busy"] == 1)
     waiting = asyncio.create_task(tasks.create(ann, title="x"))
-    await asyncio.sleep(0.05)
-    assert store.connections()["waiting"] == 1
+    await until(lambda: store.connections()["waiting"] == 1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert not sleeping.done()
@@ -299,7 +299,7 @@ async def test_a_write_that_is_cancelled_on_its_way_is_decided_when_the_cancella
 
 async def test_a_write_that_waits_for_its_group_until_its_deadline_has_not_happened(store, tasks, ann):
     sleeping = asyncio.create_task(asleep(store, ann))
-    await asyncio.sleep(0.05)
+    await until(lambda: store.connections()["busy"] == 1)
     with pytest.raises(Unavailable) as caught:
         await tasks.create(ann, title="x", deadline=Deadline.within(0.5))
     assert not caught.value.outcome_unknown

@@ -9,7 +9,8 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ class _Connection:
 
     def __init__(self) -> None:
         self.round_trips = 0
+        self.ended = asyncio.Event()
+        """Set when the client has been sent the end, or the connection is over."""
         self._client_may_wait = False
 
     def client_sent(self) -> None:
@@ -83,6 +86,16 @@ class DelayProxy:
         """How often, over all connections, a client began to send after it had got something, or at first."""
         return sum(connection.round_trips for connection in self._connections)
 
+    @contextmanager
+    def passing_on_the_end(self, *, seconds: float = 10) -> Iterator[None]:
+        """Return at the end once each connection that was open at the beginning has ended for its client.
+
+        TimeoutError if one has not after so many seconds.
+        """
+        open_ = [connection for connection in self._connections if not connection.ended.is_set()]
+        yield
+        self._run(self._wait_for_ends(open_, seconds))
+
     def cut(self) -> None:
         """Break every open connection on both sides with a reset, and lose what was on the way."""
         self._run(self._cut())
@@ -101,6 +114,12 @@ class DelayProxy:
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    async def _wait_for_ends(self, connections: list[_Connection], seconds: float) -> None:
+        async with asyncio.timeout(seconds):
+            for connection in connections:
+                await connection.ended.wait()
+        await asyncio.sleep(0)  # transports that were closed close their sockets
 
     async def _cut(self) -> None:
         for writer in list(self._writers):
@@ -145,15 +164,16 @@ class DelayProxy:
             self._writers.add(target)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(reader, there, connection.client_sent))
-                tasks.create_task(self._deliver(there, target, lambda: None))
+                tasks.create_task(self._deliver(there, target, lambda: None, lambda: None))
                 tasks.create_task(self._receive(target_reader, back, lambda: None))
-                tasks.create_task(self._deliver(back, writer, connection.client_got))
+                tasks.create_task(self._deliver(back, writer, connection.client_got, connection.ended.set))
         except* OSError:  # one side broke, or cannot be reached: the other is hung up on below
             pass
         finally:
             for side in filter(None, (writer, target)):
                 self._writers.discard(side)
                 side.close()
+            connection.ended.set()
 
     async def _receive(self, reader: asyncio.StreamReader, wire: _Wire, received: Callable[[], None]) -> None:
         while chunk := await reader.read(_CHUNK):
@@ -161,13 +181,16 @@ class DelayProxy:
             wire.put_nowait((self._loop.time() + self.round_trip / 2, chunk))
         wire.put_nowait((self._loop.time() + self.round_trip / 2, _END))
 
-    async def _deliver(self, wire: _Wire, writer: asyncio.StreamWriter, delivered: Callable[[], None]) -> None:
+    async def _deliver(
+        self, wire: _Wire, writer: asyncio.StreamWriter, delivered: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
         while True:
             due, chunk = await wire.get()
             await asyncio.sleep(due - self._loop.time())
             await self._flowing.wait()
             if chunk == _END:
                 writer.write_eof()
+                ended()
                 return
             delivered()
             writer.write(chunk)
