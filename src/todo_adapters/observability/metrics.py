@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import MutexValue, ValueClass
 
 from todo_adapters.observability.calls import Wrapped
+from todo_adapters.observability.tallies import TallyCounter, TallyHistogram
 from todo_domain import Tasks
 
 P = ParamSpec("P")
@@ -59,20 +60,22 @@ class Metrics:
             ValueClass is not MutexValue
         )  # prometheus_client chooses by PROMETHEUS_MULTIPROC_DIR, which `todo serve` sets
         self._registry = registry = CollectorRegistry()
-        self._responses = Histogram(
+        # Of each request; with several workers, prometheus_client keeps the numbers in files that all workers map.
+        histogram, counter = (Histogram, Counter) if self._several else (TallyHistogram, TallyCounter)
+        self._responses = histogram(
             "todo_http_request_duration_seconds",
             "Requests by method, route and status: their number, and the time until the last byte was sent.",
             ["method", "route", "status"],
             buckets=_RESPONSE_SECONDS,
             registry=registry,
         )
-        self._callers = Counter(
+        self._callers = counter(
             "todo_auth",
             "Requests by the result of verifying their token: ok, or the reason of the refusal.",
             ["outcome"],
             registry=registry,
         )
-        self._store = Histogram(
+        self._store = histogram(
             "todo_store_operation_duration_seconds",
             "Calls of the store by operation, including failed ones.",
             ["operation"],
