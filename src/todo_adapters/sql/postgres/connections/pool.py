@@ -93,14 +93,19 @@ class Pool:
         """Return a slot and its connection, if one can be used at once."""
         return _entered(self._idlest())
 
-    def for_group(self) -> tuple[PoolSlot, PipelineConnection] | None:
+    def for_group(self, *, connected: bool = False) -> tuple[PoolSlot, PipelineConnection] | None:
         """Return what `at_hand` returns, for a group of writes; None if all slots have other callers than groups.
 
-        A group does not join other callers, of whom one may wait for a lock for long.
+        A group does not join other callers, of whom one may wait for a lock for long. The slot is the one with the
+        fewest groups, even if it has no connection yet; with `connected`, the one with the fewest that has one.
         """
         if self._closed or self._waiting:
             return None
-        slots = [slot for slot in self._slots if slot.load == slot.groups and slot.has_capacity]
+        slots = [
+            slot
+            for slot in self._slots
+            if slot.load == slot.groups and slot.has_capacity and (not connected or slot.open is not None)
+        ]
         return _entered(min(slots, key=lambda slot: (slot.load, slot.connection is None), default=None))
 
     async def take(self) -> tuple[PoolSlot, PipelineConnection]:

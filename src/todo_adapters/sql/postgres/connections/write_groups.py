@@ -29,6 +29,7 @@ from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot
 from todo_adapters.sql.postgres.errors import why_out_of_reach
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.rows import Values
+from todo_domain.deadline import RESPOND_WITHIN
 from todo_domain.errors import Unavailable
 
 _MOST: Final = 16
@@ -46,6 +47,9 @@ _LOCK_TIMEOUT: Final = 50
 
 _TRIES: Final = 2
 """Groups that may fail through other writes before a write runs alone."""
+
+_TIME_TO_CONNECT: Final = RESPOND_WITHIN / 2
+"""Seconds: a write that has less time left does not wait for a new connection if there is one with another group."""
 
 _MOST_PRESENT: Final = 1_000
 """Writes that may wait for their group or be on their way. The next one is refused at once, not after seconds."""
@@ -121,8 +125,13 @@ class WriteGroups:
                 self._due = asyncio.get_running_loop().call_at(due, self._go)
         elif (found := self._pool.for_group()) is not None:
             self._send(*found)
-        elif self._taking is None:
-            self._taking = asyncio.get_running_loop().create_task(self._take())
+        else:
+            if self._taking is None:
+                self._taking = asyncio.get_running_loop().create_task(self._take())
+            # A connection takes several round trips: a write without the time for that goes behind another group.
+            urgent = self._waiting[0].give_up < now + _TIME_TO_CONNECT
+            if urgent and (found := self._pool.for_group(connected=True)) is not None:
+                self._send(*found)
 
     def _next_may_leave(self) -> float:
         """Return from when on the next group may leave; infinity if the groups in flight must have ended."""
