@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from todo_adapters.observability.calls import Wrapped
@@ -15,7 +15,7 @@ from todo_domain.query import SHORT_PAGE
 from todo_domain.trash import TRASH_KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
     from datetime import datetime, timedelta
 
     from todo_domain.memory_budget import MemoryBudget
@@ -39,7 +39,7 @@ class FairTasks(Wrapped):
         self.export = self._export
         self.feed = self._feed
 
-    async def _page(
+    def _page(
         self,
         owner: UserId,
         query: Query,
@@ -47,11 +47,16 @@ class FairTasks(Wrapped):
         unless: int | None,
         budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
-    ) -> Page:
+    ) -> Coroutine[Any, Any, Page]:
         deadline = deadline or Deadline.within()
-        read = partial(self._tasks.page, owner, unless=unless, deadline=deadline)
         if query.short:
-            return await read(query)
+            return self._tasks.page(owner, query, unless=unless, deadline=deadline)
+        return self._long_page(owner, query, unless, budget, deadline)
+
+    async def _long_page(
+        self, owner: UserId, query: Query, unless: int | None, budget: MemoryBudget | None, deadline: Deadline
+    ) -> Page:
+        read = partial(self._tasks.page, owner, unless=unless, deadline=deadline)
         async with self._one_at_a_time(owner, deadline):
             if query.limit is None and query.from_index:
                 beginning = await read(query._replace(limit=SHORT_PAGE))
