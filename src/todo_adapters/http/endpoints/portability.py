@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 from todo_adapters.formats import spreadsheet
 from todo_adapters.http.middleware.compression import Compressed
 from todo_adapters.http.protocol.imports import ImportOut, checked_file
-from todo_adapters.http.protocol.pace import SHARE, Pace
+from todo_adapters.http.protocol.pace import Pace
 from todo_adapters.http.protocol.parameters import parse_export_query, require_confirmed
 from todo_adapters.http.protocol.request import TaskRequest
 from todo_adapters.http.protocol.response import JSON, PIECE, PRIVATE, Header, Response, StreamingResponse, encode
@@ -37,6 +37,9 @@ _TYPES: Final[dict[str, Header]] = {
     "csv": (b"content-type", b"text/csv; charset=utf-8; header=present"),
     "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
 }
+
+_EXPORT_SHARE: Final = 0.1
+"""The part of a worker's time that writing an export may take."""
 
 STEP: Final = 12
 """Entries of a step: more would hold up others for longer."""
@@ -72,7 +75,7 @@ class ExportController(Controller):
             name = f'attachment; filename="todo-{everything.exported_at:%Y-%m-%d}.{format_}"'
             headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
             fragments = _fragments(format_, request.owner, everything)
-            return Compressed(StreamingResponse(in_pieces(fragments, _PIECES[format_]), headers, share=SHARE))
+            return Compressed(StreamingResponse(in_pieces(fragments, _PIECES[format_]), headers, share=_EXPORT_SHARE))
 
         response = await request.transfers.respond(
             request.owner, lambda: request.response_memory.respond(request.owner, make, deadline)

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 SLICE: Final = 0.000_25
 """Seconds of processor time between two pauses. Another request waits little longer than that."""
 
-SHARE: Final = 0.1
-"""The part of a worker's time that an export or an import may take."""
+SHARE: Final = 0.05
+"""The part of a worker's time that an import may take. Most requests of others meet no slice of it."""
+
+_PAUSED: Final = 0.7
+"""The part of the time before the deadline that the pauses may take."""
 
 
 def pause_after(spent: float, share: float) -> float:
@@ -26,8 +29,8 @@ def pause_after(spent: float, share: float) -> float:
 class Pace:
     """The pauses in a piece of work that has `total` parts of equal length.
 
-    All pauses together take at most half of the time before the deadline, and leave time for one and a half times the
-    work that is still to be done.
+    All pauses together take at most seven tenths of the time before the deadline, and leave time for one and a half
+    times the work that is still to be done.
     """
 
     __slots__ = ("_begun", "_deadline", "_done", "_paused", "_time", "_total")
@@ -63,4 +66,4 @@ class Pace:
         worked = self._time - left - self._paused
         spare = left - 1.5 * worked / done * remaining
         parts = done - self._done
-        return min(self._time / 2 * parts / self._total, spare * parts / max(1, remaining + parts))
+        return min(_PAUSED * self._time * parts / self._total, spare * parts / max(1, remaining + parts))
