@@ -25,6 +25,7 @@ WHO = Transaction(
     sa.text("SELECT current_setting('todo.user_id'), current_user, pg_current_xact_id()::text"), grouped=True
 )
 FAILS = Transaction(sa.text("SELECT 1 / 0"), grouped=True)
+NAPS = Transaction(sa.text("SELECT pg_sleep(0.02)"), grouped=True)
 SLEEPS = Transaction(sa.text("SELECT pg_sleep(1.5)"), grouped=True)
 OUR_LOCKS = int.from_bytes(b"todo", "big")
 MOST = 16
@@ -289,6 +290,27 @@ async def test_groups_in_flight_together_have_no_user_in_common(
             await asyncio.gather(*(far.create(user, title="x") for user in asked))
     assert max(together) > 1
     assert await revisions(tasks, users) == [asked.count(user) for user in users]
+
+
+async def test_near_the_database_two_groups_are_in_flight_and_no_more(store, monkeypatch):
+    in_flight, together = set(), []
+    send_group = PipelineConnection.send_group
+
+    def watched(self, group, *, done):
+        number = len(together)
+        in_flight.add(number)
+        together.append(len(in_flight))
+
+        def ended():
+            in_flight.remove(number)
+            done()
+
+        return send_group(self, group, done=ended)
+
+    monkeypatch.setattr(PipelineConnection, "send_group", watched)
+    names = [f"user {number}" for number in range(4 * MOST)]
+    await asyncio.gather(*(store._client.run(NAPS, {"owner": name}) for name in names))
+    assert max(together) == 2
 
 
 async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann):

@@ -5,9 +5,9 @@ security, and takes the lock of its user. Groups take these locks in the order o
 for each other. If a write fails, its whole group is rolled back: the failed write runs alone and gets its own outcome;
 the others join another group.
 
-If the database is near, one group is in flight at a time, because larger groups cost less. If it is far away, several
-are, on different connections, so that a write does not wait for the whole way of the group before it; two groups in
-flight have no user in common, so that neither waits for a lock of the other.
+If the database is near, two groups may be in flight, on different connections: while one waits for the disk, the other
+runs. More would be smaller, and cost more. If the database is far away, several are, so that a write does not wait for
+the whole way of the group before it. Groups in flight have no user in common, so that none waits for a lock of another.
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ _MOST_IN_FLIGHT: Final = 8
 _APART: Final = 0.004
 """Seconds between two groups that are in flight together, or more: the distance of the database, which is the time of
 its fastest round trip, divided by _MOST_IN_FLIGHT. A database whose distance is no more than this is near."""
+
+_MOST_NEAR: Final = 2
+"""Groups in flight, if the database is near."""
+
+_APART_NEAR: Final = 0.001
+"""Seconds between the two."""
 
 _LOCK_TIMEOUT: Final = 50
 """Milliseconds that a group waits for a lock, and so the longest that one held lock delays other users' writes."""
@@ -139,7 +145,9 @@ class WriteGroups:
             return -math.inf
         last = self._in_flight[-1]
         distance = last.connection.distance
-        return last.left + max(_APART, distance / _MOST_IN_FLIGHT) if distance > _APART else math.inf
+        if distance > _APART:
+            return last.left + max(_APART, distance / _MOST_IN_FLIGHT)
+        return last.left + _APART_NEAR if len(self._in_flight) < _MOST_NEAR else math.inf
 
     async def _take(self) -> None:
         try:
