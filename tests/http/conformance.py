@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema_rs
 from client import Client, Response
@@ -146,32 +146,61 @@ def check_document(method: str, path: str, response: Response) -> None:
     if response.status == 404 and "404" not in responses:
         raise AssertionError("404 is not documented here")
     assert str(response.status) in responses, f"{response.status} is not documented"
-    described = resolved(responses[str(response.status)])
-    documented = {name.lower(): resolved(header) for name, header in described.get("headers", {}).items()}
+    described = _described(resolved(responses[str(response.status)]))
     for name, value in response.headers:
         if name not in _OF_THE_SERVER:
-            assert name in documented, f"the header {name} is not documented"
-            schema = documented[name]["schema"]
-            _validator(json.dumps(schema)).validate(int(value) if schema.get("type") == "integer" else value)
-    missing = {name for name, header in documented.items() if header.get("required")} - {
-        name for name, _ in response.headers
-    }
+            assert name in described.headers, f"the header {name} is not documented"
+            integer, validator = described.headers[name]
+            validator.validate(int(value) if integer else value)
+    missing = described.required - {name for name, _ in response.headers}
     assert not missing, f"documented as always there: {missing}"
     if method == "HEAD":
         return
-    content = described.get("content", {})
-    assert bool(content) == bool(response.body)
-    if content:
+    assert bool(described.content) == bool(response.body)
+    if described.content:
         media_type = (response.header("content-type") or "").partition(";")[0]
-        assert media_type in content
+        assert media_type in described.content
         if media_type == "application/json":
-            validate(response.json(), content[media_type]["schema"])
+            _assert_valid(response.json(), described.content[media_type])
+
+
+class _Described(NamedTuple):
+    """A response of the document: whether a header is an integer, and the validators of headers and content."""
+
+    headers: dict[str, tuple[bool, Any]]
+    required: set[str]
+    content: dict[str, Any]
+
+
+_ALL_DESCRIBED: dict[int, _Described] = {}
+"""By the identity of the response in the document, which is read once."""
+
+
+def _described(response: dict[str, Any]) -> _Described:
+    if (found := _ALL_DESCRIBED.get(id(response))) is None:
+        headers = {name.lower(): resolved(header) for name, header in response.get("headers", {}).items()}
+        found = _ALL_DESCRIBED[id(response)] = _Described(
+            {
+                name: (header["schema"].get("type") == "integer", _validator(json.dumps(header["schema"])))
+                for name, header in headers.items()
+            },
+            {name for name, header in headers.items() if header.get("required")},
+            {
+                media_type: _validator(json.dumps(described["schema"])) if media_type == "application/json" else None
+                for media_type, described in response.get("content", {}).items()
+            },
+        )
+    return found
 
 
 def validate(value: Any, schema: dict[str, Any]) -> None:
     """Assert that a value keeps a schema of the document."""
-    errors = [f"{error.instance_path}: {error.message}" for error in _validator(json.dumps(schema)).iter_errors(value)]
-    assert not errors, errors
+    _assert_valid(value, _validator(json.dumps(schema)))
+
+
+def _assert_valid(value: Any, validator: Any) -> None:
+    if not validator.is_valid(value):
+        raise AssertionError([f"{error.instance_path}: {error.message}" for error in validator.iter_errors(value)])
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from functools import cache
 from itertools import chain, count
 from typing import Any
 
@@ -422,7 +423,9 @@ class Scene:
         self.user = api.user(OWNER)
 
     async def set(self) -> None:
-        """Make the two tasks and the deletion, with just these ids and revisions."""
+        """Make the two tasks and the deletion in an empty store, with just these ids and revisions."""
+        self.api.store.__init__()
+        self.clock.now = THEN
         numbers = chain(range(1, 7), (41, RENT.id, GROCERIES.id), count(GROCERIES.id + 1))
         self.api.store._ids = numbers
         passing = [await self.user.task() for _ in range(6)]
@@ -446,18 +449,28 @@ class Scene:
         self.clock.now = NOW
 
 
+@cache
+def document_of_the_scene() -> dict[str, Any]:
+    return document(quota=QUOTA)
+
+
 @pytest.fixture(scope="module")
 def its_document():
-    return json.dumps(document(quota=QUOTA)).encode()
+    return json.dumps(document_of_the_scene()).encode()
+
+
+@pytest.fixture(scope="module")
+def shared_scene(its_document):
+    clock = FakeClock(THEN)
+    with in_memory(clock=clock, quota=QUOTA, openapi=its_document) as api:
+        yield Scene(api, clock)
 
 
 @pytest.fixture
-async def scene(its_document):
-    clock = FakeClock(THEN)
-    with in_memory(clock=clock, quota=QUOTA, openapi=its_document) as api:
-        scene = Scene(api, clock)
-        await scene.set()
-        yield scene
+async def scene(shared_scene):
+    """The account as the examples have it; only the application, which takes longest to make, is shared."""
+    await shared_scene.set()
+    return shared_scene
 
 
 SUCCESSES = [
@@ -636,7 +649,7 @@ HOW_TO_FAIL: dict[tuple[str, str], tuple[str, str, dict[str, Any]]] = {
 
 def said_about(key: tuple[str, str]) -> Any:
     component, name = key
-    responses = document(quota=QUOTA)["components"]["responses"]
+    responses = document_of_the_scene()["components"]["responses"]
     own = OPERATIONS[component][2]["responses"].values() if component in OPERATIONS else [responses[component]]
     described = [media_type for response in own for media_type in response.get("content", {}).values()]
     return next(each["examples"][name]["value"] for each in described if name in each.get("examples", ()))
