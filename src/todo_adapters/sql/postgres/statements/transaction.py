@@ -35,15 +35,13 @@ _LEFT: Final = sa.func.greatest(
 )
 """Milliseconds of the timeout that the transaction has not spent yet: at least 1, because 0 means no timeout."""
 
-_TURN: Final = (
-    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS)),
-    # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
-    _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
-)
+_TURN: Final = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS))
 _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
     _set("lock_timeout", _LOCK_TIMEOUT),
-    *_TURN,
+    _TURN,
+    # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
+    _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
 )
 """The context of a write. It also takes the user's lock, whether or not the user has a row yet.
 
@@ -51,8 +49,12 @@ The timeout covers this wait and the following statement together. Each followin
 earlier writes of the user have committed, because it begins under the lock.
 """
 
-_NEXT_LOCK: Final = sa.select(_set("todo.user_id", OWNER), *_TURN)
-"""The context of a write behind another one in its group: the role and the lock timeout hold until the group's end."""
+_NEXT_LOCK: Final = sa.select(_set("todo.user_id", OWNER), _TURN)
+"""The context of a write behind another one in its group: the role and the timeouts hold until the group's end.
+
+The time that the group has spent is not taken off the statement timeout again, because the lock timeout of a group ends
+each of its waits after a moment.
+"""
 
 _PARAMETER: Final = re.compile(r"%%|%\((\w+)\)s(?=(::)?)")
 
