@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from todo_adapters.sql.rows import Values, expired
 from todo_adapters.sql.sqlite import texts
-from todo_adapters.sql.task_columns import task_from_sqlite
+from todo_adapters.sql.task_columns import columns, task_from_sqlite
 from todo_adapters.sql.trash import CARRIED
 from todo_adapters.sql.values import SQLITE_FORMS
 from todo_domain.changes import Tombstone
 from todo_domain.errors import Gone, KeyReused, NotFound, Repeated, Stale
+from todo_domain.instants import text_of_instant
 from todo_domain.owner import UserId
 from todo_domain.retention import purge_is_due
 from todo_domain.task import Task
@@ -52,6 +53,16 @@ def require_not_gone(connection: sqlite3.Connection, values: Values) -> None:
         task_id, uid, revision, deleted_at, in_trash = row
         tombstone = Tombstone(task_id, uid, revision, datetime.fromisoformat(deleted_at))
         raise Gone(tombstone, restorable=bool(in_trash))
+
+
+def replace(connection: sqlite3.Connection, values: Values, edited: Task, now: datetime, trash_kept: timedelta) -> Task:
+    """Store an edited task, which the file has at its revision; return it at the new one. `values` name its owner."""
+    values |= {"id": edited.id, "expected": edited.revision, "updated_at": text_of_instant(edited.updated_at)}
+    values |= columns(edited, SQLITE_FORMS)
+    (values["new_revision"],) = connection.execute(texts.NEXT_REVISION, values).fetchone()
+    connection.execute(texts.REPLACE, values)
+    finish(connection, values, now, trash_kept)
+    return edited._replace(revision=values["new_revision"])
 
 
 def delete(connection: sqlite3.Connection, values: Values, *, to_trash: bool) -> None:

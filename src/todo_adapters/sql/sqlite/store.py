@@ -18,6 +18,7 @@ from todo_adapters.sql.values import SQLITE_FORMS as FORMS
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
+from todo_domain.editing import Edit
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale
 from todo_domain.instants import text_of_instant
 from todo_domain.memory_budget import MemoryBudget
@@ -132,17 +133,37 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        values: Values = {"owner": owner, "id": edited.id, "expected": edited.revision, **columns(edited, FORMS)}
-        values |= {"updated_at": text_of_instant(edited.updated_at), **keyed(once, now, FORMS)}
+        values: Values = {**named(owner, edited.id), **keyed(once, now, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Task:
             steps.require_new(connection, values)
             if (current := steps.get(connection, values)).revision != edited.revision:
                 raise Stale(current)
-            (values["new_revision"],) = connection.execute(texts.NEXT_REVISION, values).fetchone()
-            connection.execute(texts.REPLACE, values)
-            steps.finish(connection, values, now, trash_kept)
-            return edited._replace(revision=values["new_revision"])
+            return steps.replace(connection, values, edited, now, trash_kept)
+
+        return await self._writer.run(work, deadline)
+
+    async def edit(
+        self,
+        owner: UserId,
+        key: Key,
+        edit: Edit,
+        *,
+        now: datetime,
+        once: Once | None = None,
+        trash_kept: timedelta = TRASH_KEPT,
+        deadline: Deadline | None = None,
+    ) -> Task:
+        """See `EditsInOneStep`."""
+        values: Values = {**named(owner, key), **keyed(once, now, FORMS)}
+
+        def work(connection: sqlite3.Connection) -> Task:
+            steps.require_new(connection, values)
+            current = steps.get(connection, values)
+            edited = edit.applied_to(current, now)
+            if edited is current:
+                return current
+            return steps.replace(connection, values, edited, now, trash_kept)
 
         return await self._writer.run(work, deadline)
 
