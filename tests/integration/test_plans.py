@@ -1,10 +1,15 @@
 """What a statement touches: one partition of each table, and among many tasks never more than one user's rows."""
 
+import asyncio
+from contextlib import aclosing
+
 import pytest
 
 from support.plans import nodes, planning, plans
 from todo_adapters.sql.postgres.statements import citus_writes
 from todo_adapters.sql.postgres.statements import transactions as postgres
+from todo_adapters.sql.postgres.store import PostgresTasks
+from todo_domain import Once, TaskService, user_id
 
 PARTITIONS = 16
 KEYS = {
@@ -111,3 +116,26 @@ def test_the_default_order_is_read_from_its_index_and_nothing_but_the_page_is_so
             for node in nodes(plan):
                 if "Sort" in node["Node Type"]:
                     assert node["Plan Rows"] <= 21, f"{name}: {text}"
+
+
+async def test_no_write_reads_a_whole_table_where_statistics_say_that_it_is_empty(
+    postgres_server, postgres_databases, postgres_database
+):
+    async def life(tasks, user):
+        for number in range(8):
+            task = (await tasks.create(user, title="x", once=Once(f"create {number}", b"digest"))).task
+            await tasks.edit(user, task.id, title="y")
+            await tasks.toggle(user, task.id)
+            await tasks.delete(user, task.id, once=Once(f"delete {number}", b"digest"))
+            await tasks.restore(user, task.id)
+            await tasks.delete(user, task.id)
+
+    backends = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'todo'"
+    scans = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE seq_scan > 0"
+    postgres_server.execute("VACUUM ANALYZE", database=postgres_database)
+    async with aclosing(PostgresTasks(postgres_databases.url(postgres_database))) as store:
+        await asyncio.gather(*(life(TaskService(store), user_id(f"user {number}")) for number in range(4)))
+    # Each backend tells its counts as it ends.
+    while postgres_server.execute(backends, database=postgres_database) != [(0,)]:  # noqa: ASYNC110  another process
+        await asyncio.sleep(0.01)
+    assert postgres_server.execute(scans, database=postgres_database) == []

@@ -39,6 +39,8 @@ _TURN: Final = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LO
 _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
     _set("lock_timeout", _LOCK_TIMEOUT),
+    # Where the statistics still say that a table is empty, a plan would read all of it, and be kept when it is not.
+    _set("enable_seqscan", sa.literal_column("'off'")),
     _TURN,
     # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
     _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
