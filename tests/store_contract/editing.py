@@ -89,12 +89,12 @@ class Editing:
                 assert await store.page(ann, query, unless=None) == (found, counter, False)
         assert min(outcomes.values()) > EDITS // 20, outcomes
 
-    @pytest.mark.parametrize("word", NASTY, ids=ascii)
-    async def test_a_title_that_is_edited_is_searched_by_its_letters(self, tasks, ann, word):
+    async def test_a_title_that_is_edited_is_searched_by_its_letters(self, tasks, ann):
         task = (await tasks.create(ann, title="x", description="y")).task
-        title = check({"title": f"{word}x"})["title"]
-        assert (await tasks.edit(ann, task.id, title=title)).title == title
-        assert [found.id for found in (await tasks.list(ann, Query(text=title))).tasks] == [task.id]
+        for word in NASTY:
+            title = check({"title": f"{word}x"})["title"]
+            assert (await tasks.edit(ann, task.id, title=title)).title == title, ascii(word)
+            assert [found.id for found in (await tasks.list(ann, Query(text=title))).tasks] == [task.id], ascii(word)
 
     async def test_an_edit_of_what_is_not_there_is_not_found_whatever_it_gives(self, tasks, ann, bob):
         hers = (await tasks.create(ann, title="x")).task

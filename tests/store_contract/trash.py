@@ -98,14 +98,16 @@ class Trash:
         edited = await tasks.edit(ann, UID, title="goes on")
         assert edited.revision == 4
 
-    @pytest.mark.parametrize("text", NASTY, ids=ascii)
-    async def test_text_comes_back_exactly_from_the_trash(self, tasks, ann, text):
-        task = (await tasks.create(ann, title=f"|{text}|", description=text, tags=[f"a{text[:40]}|", "second"])).task
-        await tasks.delete(ann, task.id)
-        assert await trashed(tasks, ann) == [task._replace(revision=2)]
-        restored = await tasks.restore(ann, task.id)
-        assert restored == task._replace(revision=3)
-        assert (await tasks.list(ann)).tasks == [restored]
+    async def test_text_comes_back_exactly_from_the_trash(self, tasks, ann):
+        standing = []
+        for text in NASTY:
+            members = {"title": f"|{text}|", "description": text, "tags": [f"a{text[:40]}|", "second"]}
+            task = (await tasks.create(ann, **members)).task
+            await tasks.delete(ann, task.id)
+            assert await trashed(tasks, ann) == [task._replace(revision=task.revision + 1)], ascii(text)
+            standing.insert(0, await tasks.restore(ann, task.id))
+            assert standing[0] == task._replace(revision=task.revision + 2), ascii(text)
+            assert (await tasks.list(ann)).tasks == standing, ascii(text)
 
     async def test_updated_at_does_not_go_back_when_the_clock_does(self, tasks, clock, ann):
         task = (await tasks.create(ann, title="x")).task
