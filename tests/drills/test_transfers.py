@@ -38,6 +38,9 @@ NOISY = 1.3
 TAIL = 4
 """The p95 without a transfer, as a multiple of the median, from which a run says nothing."""
 
+MOST_BESIDE_EXPORTS = 10
+"""The same for exports, which miss the aim of 1.5: see docs/decisions.md, "Exports in three formats"."""
+
 RUNS = 3
 TURNS = 14
 TURN = 1.5
@@ -155,13 +158,13 @@ def service(directory):
         assert grown < CEILING
 
 
-def judge(name, run):
+def judge(name, run, most=MOST):
     """Measure up to RUNS times, until a run that says something is within the limit; skip if none says anything."""
     found = []
     while len(found) < RUNS:
         found.append(run())
         print(f"{name}: {found[-1].figures}")  # noqa: T201  the figures, for -s
-        if found[-1].says_something and found[-1].ratio <= MOST:
+        if found[-1].says_something and found[-1].ratio <= most:
             return
     judged = [each for each in found if each.says_something]
     if not judged:
@@ -222,4 +225,5 @@ def test_what_others_notice_of_an_export(tmp_path, format_, tasks):
         def one():
             assert len(answer(served, "GET", path, ann)) == size
 
-        judge(f"an export of {size:,} bytes in {format_}", lambda: in_turns(served, bob, [one] * TURNS))
+        name = f"an export of {size:,} bytes in {format_}"
+        judge(name, lambda: in_turns(served, bob, [one] * TURNS), MOST_BESIDE_EXPORTS)
