@@ -290,6 +290,43 @@ async def test_whatever_is_http_gets_the_response_of_the_service(served: Api, wh
         assert all(b"x-request-id" in response.lower() for status, response in responses if status != 100)
 
 
+def announcing(length: int, path: bytes = b"/tasks", media_type: bytes = b"application/json") -> bytes:
+    head = POST.replace(b"/tasks", path).replace(b"application/json", media_type)
+    return head + b"Content-Length: %d\r\n" % length
+
+
+TO_BE_REFUSED = {
+    "a task": (announcing(65_537), 413),
+    "a batch": (announcing(1_048_577, b"/batch"), 413),
+    "an import": (announcing(8_388_609, b"/import"), 413),
+    "another type": (announcing(9, media_type=b"text/plain"), 415),
+    "another type, and too long": (announcing(70_000, media_type=b"text/plain"), 415),
+    "a coding": (announcing(9) + b"Content-Encoding: gzip\r\n", 415),
+    "too long, with a bad parameter": (announcing(70_000, b"/tasks?x=1"), 400),
+    "too long, without a token": (announcing(70_000).replace(b"TOKEN", b""), 401),
+}
+
+
+@pytest.mark.parametrize("what", TO_BE_REFUSED)
+async def test_a_body_that_its_head_condemns_is_not_asked_for(served: Api, what: str):
+    head, status = TO_BE_REFUSED[what]
+    head = head.replace(b"TOKEN", served.user().token.encode()) + b"Expect: 100-continue\r\n\r\n"
+    responses = await send(served, head, responses=1)
+    assert [status for status, _ in responses] == [status]
+    assert b"\r\nconnection: close\r\n" in responses[0][1].lower()
+
+
+@pytest.mark.parametrize("what", TO_BE_REFUSED)
+async def test_a_body_that_its_head_condemns_is_not_waited_for(served: Api, what: str):
+    head, status = TO_BE_REFUSED[what]
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
+    writer.write(head.replace(b"TOKEN", served.user().token.encode()) + b"\r\n")
+    assert (await read_response(reader))[0] == status
+    writer.write(b" " * int(head.partition(b"Content-Length: ")[2].split()[0]) + HEALTH)
+    assert (await read_response(reader))[0] == 200
+    writer.close()
+
+
 @pytest.mark.parametrize("what", UPGRADES)
 async def test_a_request_body_survives_an_upgrade_header(served: Api, what: str):
     head, body = UPGRADES[what]

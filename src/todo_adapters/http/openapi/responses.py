@@ -162,15 +162,15 @@ def common_responses(*, body_limit: int, batch_limit: int, import_limit: int, qu
         ),
         "BatchTooLarge": refused(
             f"The body has more than {batch_limit:,} bytes.",
-            {"too_large": lambda: check_size(bytes(batch_limit + 1), batch_limit)},
+            {"too_large": lambda: check_size(batch_limit + 1, batch_limit)},
         ),
         "ImportTooLarge": refused(
             f"The body has more than {import_limit:,} bytes.",
-            {"too_large": lambda: check_size(bytes(import_limit + 1), import_limit)},
+            {"too_large": lambda: check_size(import_limit + 1, import_limit)},
         ),
         "BodyTooLarge": refused(
             f"The body has more than {body_limit:,} bytes.",
-            {"too_large": lambda: check_size(bytes(body_limit + 1), body_limit)},
+            {"too_large": lambda: check_size(body_limit + 1, body_limit)},
         ),
         "NotJson": refused(
             "The body is not `application/json` in UTF-8 without `Content-Encoding`.", {"not_json": not_json}

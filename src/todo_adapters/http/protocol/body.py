@@ -15,7 +15,7 @@ from todo_adapters.http.protocol.task_json import EXPECTED
 from todo_domain import Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from litestar.types import Receive
 
@@ -32,6 +32,9 @@ DEFAULT_IMPORT_LIMIT: Final = 8_388_608
 
 DEFAULT_LIMIT_OF_ALL: Final = 67_108_864
 """The most bytes of all bodies that a process holds."""
+
+_DIGITS: Final = 20
+"""The most digits of a length; 64 bits need no more."""
 
 _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-?8"|utf-?8)\s*', re.IGNORECASE)
 """`utf8` is not registered (RFC 3629, section 8), but many clients send it, and it is unambiguous."""
@@ -55,6 +58,14 @@ class Bodies:
     def release(self, size: int) -> None:
         """Stop counting these bytes."""
         self.held -= size
+
+
+def announced(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Return the bytes of body that `Content-Length` announces, 0 if it is absent or malformed."""
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value) if len(value) <= _DIGITS and value.isdigit() else 0
+    return 0
 
 
 async def read(receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
@@ -90,9 +101,9 @@ def check_media_type(content_type: bytes | None, content_encoding: bytes | None,
             raise UnsupportedMediaType("send the body in UTF-8")
 
 
-def check_size(body: bytes, limit: int) -> None:
-    """Raise BodyTooLarge if the body is longer than `limit` bytes."""
-    if len(body) > limit:
+def check_size(size: int, limit: int) -> None:
+    """Raise BodyTooLarge if a body of `size` bytes is longer than `limit` bytes."""
+    if size > limit:
         raise BodyTooLarge(f"the body must be at most {limit:,} bytes")
 
 

@@ -193,17 +193,26 @@ class TaskRequest(Request[UserId, None, Any]):
         self.context.parts.spend(self.owner, requests)
 
     async def _read_body(self, limit: int | None = None, receive: Receive | None = None) -> bytes:
-        """Return the body after checking its type and size; the type of an empty body is not checked."""
+        """Return the body after checking its type and size; the type of an empty body is not checked.
+
+        A body with a `Content-Length` is checked before it is read, so a body to be refused is not asked for either
+        (RFC 9110, section 10.1.1).
+        """
         limit = self.context.parts.body_limit if limit is None else limit
+        if announced := body.announced(self.scope["headers"]):
+            self._check_body(announced, limit)
         begun = monotonic()
         raw = await body.read(receive or self.receive, limit, self._hold)
         if (waited := monotonic() - begun) > _AT_ONCE:  # the client's time does not count
             self.context.deadline = self.context.deadline.later(waited)
-        if raw:
-            accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
-            body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
-            body.check_size(raw, limit)
+        if raw and len(raw) != announced:
+            self._check_body(len(raw), limit)
         return raw
+
+    def _check_body(self, size: int, limit: int) -> None:
+        accepted = PATCH_TYPES if self.scope["method"] == "PATCH" else JSON_TYPES
+        body.check_media_type(self._listed(b"content-type"), self._listed(b"content-encoding"), accepted)
+        body.check_size(size, limit)
 
     def release_body(self) -> None:
         """Release the memory of the body."""
