@@ -7,8 +7,9 @@ import os
 
 import pytest
 from apis import Api, Caller, Serve
-from client import InProcess, Response
+from client import InProcess, Response, scope_of
 
+from todo_adapters.http.middleware import compression
 from todo_adapters.http.middleware.compression import PIECE, SMALLEST, Compressed, _prefers_gzip
 from todo_adapters.http.protocol import response as protocol
 
@@ -239,6 +240,49 @@ async def test_others_have_their_turn_while_a_long_body_is_compressed():
     assert turns >= len(body) // PIECE > 10
 
 
+async def test_a_client_of_http_1_0_gets_a_length_and_no_gzip(ann: Caller, api: Api):
+    """HTTP/1.0 has no chunked coding, and the length of what is compressed in pieces is not known."""
+    assert isinstance(api.bare, InProcess)
+    for number in range(40):
+        await ann.task(title=f"{number}", description="milk " * 1_000)
+    for path in ("/tasks", "/export?format=ics"):
+        sent = []
+
+        async def receive():
+            await asyncio.Event().wait()
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        headers = [(b"authorization", f"Bearer {ann.token}".encode()), (b"accept-encoding", b"gzip")]
+        await api.bare.app(
+            {**scope_of("GET", f"/api/me{path}".encode(), headers), "http_version": "1.0"}, receive, send
+        )
+        answered = dict(sent[0]["headers"])
+        assert b"content-encoding" not in answered
+        assert int(answered[b"content-length"]) == sum(len(message["body"]) for message in sent[1:]) > 40 * 5_000
+
+
+@pytest.mark.parametrize(("silence", "sent_meanwhile"), [(0.0, 20), (60.0, 1)])
+async def test_pieces_that_are_made_slowly_are_not_held_by_the_compression(monkeypatch, silence, sent_meanwhile):
+    """A proxy cuts a response after a time without a byte; zlib alone holds 20 KB of this text and more."""
+    monkeypatch.setattr(compression, "SILENCE", silence)
+    sent = []
+
+    async def send(message):
+        sent.append(message.get("body", b""))
+
+    async def app(_, __, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(20):
+            await send({"type": "http.response.body", "body": b"SUMMARY:x\r\n" * 100, "more_body": True})
+        assert len(list(filter(None, sent))) == sent_meanwhile
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    await Compressed(app)(scope_of("GET", b"/", [(b"accept-encoding", b"gzip")]), None, send)
+    assert gzip.decompress(b"".join(sent)) == b"SUMMARY:x\r\n" * 2_000
+
+
 async def test_a_piece_is_sent_before_the_next_one_is_made():
     """So the memory and the pace are those of the client, however long the response is."""
     sent = []
@@ -253,4 +297,4 @@ async def test_a_piece_is_sent_before_the_next_one_is_made():
             await send({"type": "http.response.body", "body": os.urandom(PIECE), "more_body": number < 19})
             assert len(sent) > before
 
-    await Compressed(app)({"type": "http", "headers": [(b"accept-encoding", b"gzip")]}, None, send)
+    await Compressed(app)(scope_of("GET", b"/", [(b"accept-encoding", b"gzip")]), None, send)

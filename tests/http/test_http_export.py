@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import time
+from types import SimpleNamespace
 
 import icalendar
 import pytest
@@ -14,7 +15,11 @@ from client import InProcess, scope_of
 
 from support.clock import FakeClock
 from support.recorded_events import RecordedEvents
+from todo_adapters.http import application
+from todo_adapters.http.protocol import pace
+from todo_adapters.http.protocol import response as protocol
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
+from todo_adapters.http.protocol.pace import Traffic
 from todo_adapters.http.protocol.response import StreamingResponse
 from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_domain.memory_budget import LARGEST_TASK
@@ -206,6 +211,69 @@ async def test_what_an_export_holds_counts_among_the_bytes_of_responses():
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert responses.held == 0
+
+
+class Pauses:
+    """What a module sleeps, without sleeping."""
+
+    def __init__(self):
+        self.all = []
+
+    async def sleep(self, seconds):
+        self.all.append(seconds)
+        await asyncio.sleep(0)
+
+
+async def test_writing_a_long_response_pauses_only_while_requests_come(monkeypatch):
+    traffic, pauses = Traffic(), Pauses()
+    monkeypatch.setattr(protocol, "asyncio", pauses)
+
+    def pieces():
+        for _ in range(5):
+            begun = time.thread_time()
+            while time.thread_time() - begun < 0.002:
+                pass
+            yield b"x"
+
+    async def send(_):
+        pass
+
+    scope = scope_of("GET", b"/", [])
+    scope[CONTEXT] = RequestContext("id", "GET", peer=None, authorization=[], headers=[])
+    await StreamingResponse(pieces(), [], share=0.1, traffic=traffic)(scope, None, send)
+    assert pauses.all == [0] * 5  # it yields to the loop all the same
+    pauses.all.clear()
+    traffic.latest = time.perf_counter() + 3_600
+    await StreamingResponse(pieces(), [], share=0.1, traffic=traffic)(scope, None, send)
+    assert len(pauses.all) == 5
+    assert min(pauses.all) >= 0.002 * 9
+
+
+async def test_a_worker_is_quiet_again_half_a_second_after_a_request(monkeypatch):
+    now = 1_000.0
+    monkeypatch.setattr(pace, "perf_counter", lambda: now)
+    traffic = Traffic()
+    assert traffic.quiet()
+    traffic.latest = now
+    assert not traffic.quiet()
+    now += pace.QUIET + 0.001
+    assert traffic.quiet()
+
+
+async def test_a_request_counts_as_traffic_when_it_begins_and_when_it_ends(monkeypatch):
+    class Noted(SimpleNamespace):
+        def __setattr__(self, name, value):
+            times.append((name, value))
+
+    times = []
+    monkeypatch.setattr(application, "Traffic", Noted)
+    with in_memory() as api:
+        ann = api.user()
+        before = time.perf_counter()
+        await ann.list()
+        after = time.perf_counter()
+    assert [name for name, _ in times] == ["latest"] * 2
+    assert before < times[0][1] < times[1][1] < after
 
 
 async def test_writing_a_long_response_takes_no_more_than_its_share_of_the_time():

@@ -12,6 +12,7 @@ from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import Edge
 from todo_adapters.http.middleware.refusals import Refusals
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
+from todo_adapters.http.protocol.pace import Traffic
 from todo_adapters.observability.metrics import Metrics
 from todo_domain import Deadline, Unavailable
 
@@ -102,7 +103,7 @@ async def test_who_has_waited_in_vain_is_refused_and_the_next_one_after_the_rush
 @pytest.mark.usefixtures("short_waits")
 async def test_the_refusal_has_the_shape_of_every_error_and_is_counted():
     load, metrics, sent = Load(most=0), Metrics(), []
-    edge = Edge(load.enter, Refusals(None), Cors(["https://app.example.com"]), metrics, {})
+    edge = Edge(load.enter, Refusals(None), Cors(["https://app.example.com"]), metrics, Traffic(), {})
 
     async def send(message):
         sent.append(message)

@@ -34,6 +34,7 @@ from todo_adapters.http.protocol.body import (
     Bodies,
 )
 from todo_adapters.http.protocol.context import Parts
+from todo_adapters.http.protocol.pace import Traffic
 from todo_adapters.http.protocol.response_memory import ResponseMemory
 from todo_adapters.http.protocol.transfers import Transfers
 from todo_adapters.observability.metrics import Metrics
@@ -87,6 +88,7 @@ def http_application(
     metrics.response_bytes = lambda: response_memory.held
 
     refusals = Refusals(audit)
+    traffic = Traffic()
     parts = Parts(
         service,
         live,
@@ -96,6 +98,7 @@ def http_application(
         bodies,
         response_memory,
         Transfers(),
+        traffic,
         audit,
         spend=_uncounted if user_rate is None else user_rate.spend,
     )
@@ -129,7 +132,7 @@ def http_application(
     routed: ASGIApp = DirectCalls(app, authentication)
     if admission is not None:
         routed = admission.before(routed)
-    return Edge(routed, refusals, Cors(cors_origins), metrics, {LEAVE_STREAMS: live.listeners.leave})
+    return Edge(routed, refusals, Cors(cors_origins), metrics, traffic, {LEAVE_STREAMS: live.listeners.leave})
 
 
 def _uncounted(_user: UserId, _requests: int) -> None:

@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 _CALENDAR: Final[Header] = (b"content-type", b"text/calendar; charset=utf-8; component=vevent")
 _SUFFIX: Final = ".ics"
 _SHARE: Final = 0.25
-"""Of the time of a worker, what writing a feed may take."""
+"""The part of a worker's time that writing a feed may take while others send requests."""
 
-_PIECE: Final = PIECE // 64
-"""Bytes that take less than a millisecond to write; then other requests have their turn."""
+_PIECE: Final = PIECE // 32
+"""Bytes that take less than a millisecond to write; other requests run between two pieces."""
 
 
 class FeedController(Controller):
@@ -140,4 +140,5 @@ class _FeedReader:
         from todo_adapters.formats import calendar  # noqa: PLC0415  its library takes a while to import
 
         headers = [_CALENDAR, PRIVATE, (b"etag", etag)]
-        return StreamingResponse(in_pieces(calendar.events(page.tasks), _PIECE), headers, share=_SHARE)
+        pieces = in_pieces(calendar.events(page.tasks), _PIECE)
+        return StreamingResponse(pieces, headers, share=_SHARE, traffic=self._parts.traffic)

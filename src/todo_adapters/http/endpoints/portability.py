@@ -39,7 +39,7 @@ _TYPES: Final[dict[str, Header]] = {
 }
 
 _EXPORT_SHARE: Final = 0.1
-"""The part of a worker's time that writing an export may take."""
+"""The part of a worker's time that writing an export may take while others send requests."""
 
 STEP: Final = 12
 """Entries of a step: more would hold up others for longer."""
@@ -53,7 +53,7 @@ _FAR: Final = 0.02
 _STEP_BYTES: Final = 65_536
 """Bytes of the file after which a step ends, however few entries it has."""
 
-_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 128}
+_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 32}
 """Bytes of each format that take less than a millisecond to write; other requests run between two pieces."""
 
 
@@ -75,7 +75,9 @@ class ExportController(Controller):
             name = f'attachment; filename="todo-{everything.exported_at:%Y-%m-%d}.{format_}"'
             headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
             fragments = _fragments(format_, request.owner, everything)
-            return Compressed(StreamingResponse(in_pieces(fragments, _PIECES[format_]), headers, share=_EXPORT_SHARE))
+            pieces = in_pieces(fragments, _PIECES[format_])
+            traffic = request.context.parts.traffic
+            return Compressed(StreamingResponse(pieces, headers, share=_EXPORT_SHARE, traffic=traffic))
 
         response = await request.transfers.respond(
             request.owner, lambda: request.response_memory.respond(request.owner, make, deadline)

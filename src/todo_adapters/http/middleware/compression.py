@@ -9,6 +9,7 @@ import asyncio
 import re
 import zlib
 from functools import lru_cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ SMALLEST: Final = 1_000
 
 PIECE: Final = 65_536
 """Bytes that are compressed at once, in half a millisecond; other requests run between two pieces."""
+
+SILENCE: Final = 1.0
+"""Seconds without a byte after which zlib must return what it holds: proxies cut a response that is silent for long."""
 
 VARY: Final = b"Accept-Encoding"
 
@@ -56,9 +60,10 @@ def gzipped(body: bytes) -> bytes:
 
 
 class Compressed:
-    """A response that is sent in gzip if the client accepts gzip and the body has SMALLEST bytes or more.
+    """A response that is sent in gzip if the client accepts gzip over HTTP/1.1 and the body has SMALLEST bytes or more.
 
-    The inner response may send its body in pieces; each is compressed and sent before the next one is awaited.
+    The inner response may send its body in pieces; each is compressed before the next one is awaited. What zlib holds
+    is sent when it is a block, or after SILENCE.
     A body of at most PIECE bytes keeps its `Content-Length`.
     """
 
@@ -69,7 +74,9 @@ class Compressed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
-        await self._response(scope, receive, _Packer(send) if accepts_gzip(scope["headers"]) else send)
+        # The length of what is compressed in pieces is not known, and HTTP/1.0 has no chunked coding.
+        packed = accepts_gzip(scope["headers"]) and scope["http_version"] != "1.0"
+        await self._response(scope, receive, _Packer(send) if packed else send)
 
 
 class _Packer:
@@ -80,6 +87,7 @@ class _Packer:
         self._start: Any = None
         self._held = b""
         self._packer: Any = None
+        self._sent = 0.0
 
     async def __call__(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
         """Handle one message of the response."""
@@ -113,8 +121,12 @@ class _Packer:
 
     async def _pack(self, body: bytes, *, more: bool) -> None:
         for offset in range(0, len(body), PIECE):
-            if packed := self._packer.compress(memoryview(body)[offset : offset + PIECE]):
+            packed = self._packer.compress(memoryview(body)[offset : offset + PIECE])
+            if not packed and perf_counter() - self._sent > SILENCE:
+                packed = self._packer.flush(zlib.Z_SYNC_FLUSH)
+            if packed:
                 await self._send({"type": "http.response.body", "body": packed, "more_body": True})
+                self._sent = perf_counter()
             await asyncio.sleep(0)
         if not more:
             await self._send({"type": "http.response.body", "body": self._packer.flush(), "more_body": False})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.middleware.cors import Cors
     from todo_adapters.http.middleware.refusals import Refusals
+    from todo_adapters.http.protocol.pace import Traffic
     from todo_adapters.http.protocol.response import Header
     from todo_adapters.observability.metrics import Metrics
 
@@ -59,12 +60,19 @@ class Edge:
     """
 
     def __init__(
-        self, app: ASGIApp, refusals: Refusals, cors: Cors, metrics: Metrics, state: Mapping[str, object]
+        self,
+        app: ASGIApp,
+        refusals: Refusals,
+        cors: Cors,
+        metrics: Metrics,
+        traffic: Traffic,
+        state: Mapping[str, object],
     ) -> None:
         self._app = app
         self._refusals = refusals
         self._cors = cors
         self._metrics = metrics
+        self._traffic = traffic
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +80,7 @@ class Edge:
         if scope["type"] != "http":  # type: ignore[comparison-overlap]  # Litestar's enum is of strings
             await self._app(self._with_state(scope), receive, send)
             return
-        begun = perf_counter()
+        begun = self._traffic.latest = perf_counter()
         http: Any = {**scope}  # a copy: the server still needs its own scope, for example to send no body after a HEAD
         context, origin, size = _prepare(http)
         SERVED.set(context)
@@ -108,9 +116,10 @@ class Edge:
             await response(http, receive, send_on)
         finally:
             self._metrics.in_flight -= 1
+            self._traffic.latest = ended = perf_counter()
             context.route = http.get("path_template")
             if status and not context.listening:
-                self._metrics.responded(context.method, context.route, status, perf_counter() - begun)
+                self._metrics.responded(context.method, context.route, status, ended - begun)
 
     def _preflight(self, context: RequestContext, origin: bytes | None, headers: list[Header]) -> list[Header] | None:
         allowed = self._cors.preflight(origin, headers)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from todo_adapters.http.live import Live
     from todo_adapters.http.protocol.body import Bodies
+    from todo_adapters.http.protocol.pace import Traffic
     from todo_adapters.http.protocol.response_memory import ResponseMemory
     from todo_adapters.http.protocol.transfers import Transfers
     from todo_adapters.observability.trace_context import Trace
@@ -35,6 +36,7 @@ class Parts(NamedTuple):
     bodies: Bodies
     response_memory: ResponseMemory
     transfers: Transfers
+    traffic: Traffic
     audit: AuditLog
     spend: Callable[[UserId, int], None]
     """Counts a number of requests of a user, or raises RateLimited and counts none."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from time import process_time
+from math import inf
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final
 
 from todo_domain import Unavailable
@@ -17,6 +18,9 @@ SLICE: Final = 0.000_25
 SHARE: Final = 0.05
 """The part of a worker's time that an import may take. Most requests of others meet no slice of it."""
 
+QUIET: Final = 0.5
+"""Seconds without a request after which a worker counts as quiet."""
+
 _PAUSED: Final = 0.7
 """The part of the time before the deadline that the pauses may take."""
 
@@ -24,6 +28,20 @@ _PAUSED: Final = 0.7
 def pause_after(spent: float, share: float) -> float:
     """Return the seconds to pause, so that `spent` is this share of the whole time."""
     return spent / share - spent
+
+
+class Traffic:
+    """When requests of a worker last began or ended; `Edge` says so. Long work pauses only for requests that come."""
+
+    __slots__ = ("latest",)
+
+    def __init__(self) -> None:
+        self.latest = -inf
+        """A time of `perf_counter`."""
+
+    def quiet(self) -> bool:
+        """Return whether no request has begun or ended for QUIET seconds."""
+        return perf_counter() - self.latest > QUIET
 
 
 class Pace:
