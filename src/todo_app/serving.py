@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,7 @@ from todo_app.server.connections import MOST, ServerConfig, most_connections
 from todo_app.server.interrupts import interrupts_held
 from todo_app.server.server import Server
 from todo_app.server.workers import run_workers
-from todo_app.settings import BadSetting
+from todo_app.settings import BadSetting, misspelt_settings
 from todo_app.settings.machine_secret import machine_secret
 from todo_app.signing import sign
 from todo_domain import user_id
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from todo_adapters.sql.schema import Moved
     from todo_app.settings import Settings
     from todo_domain import AuditLog
+
+log = logging.getLogger("todo")
 
 SHUTDOWN_TIMEOUT: Final = 30
 """Seconds that requests in flight get to finish; longer than the deadline of any request."""
@@ -40,6 +43,8 @@ class CannotStart(Exception):
 def serve(settings: Settings) -> None:
     """Serve until a signal stops the server. Raises BadSetting, CannotStart or MigrationError before that."""
     configure_logging(settings)
+    for problem in misspelt_settings():
+        log.warning(problem)
     _find(settings.host, settings.port)
     keys = f"checked with {settings.public()['identity']}"
     tried = None
@@ -129,20 +134,28 @@ def _find(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (socket.gaierror, UnicodeError):
-        raise BadSetting(f"TODO_HOST must be an address of this machine, not {host!r}") from None
+        raise _no_address_of_ours(host) from None
     return family, address
+
+
+def _no_address_of_ours(host: str) -> BadSetting:
+    return BadSetting(f"TODO_HOST must be an address of this machine, not {host!r}")
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family, address = _find(host, port)
     try:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
+        with ExitStack() as closing_on_failure:
+            listener = closing_on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+            closing_on_failure.pop_all()
     except PermissionError:
         raise CannotStart(f"port {port} needs privileges that this user lacks: {_another(8000)}") from None
     except OSError as problem:
+        if problem.errno == errno.EADDRNOTAVAIL:
+            raise _no_address_of_ours(host) from None
         reason = "is taken" if problem.errno == errno.EADDRINUSE else f"cannot be used ({problem.strerror})"
         raise CannotStart(
             f"port {port} on {host} {reason}: stop the other program, or {_another(port % 65_535 + 1)}"

@@ -425,10 +425,18 @@ async def test_each_ten_operations_begun_are_one_request_of_the_rate_limit():
 async def test_a_batch_that_the_rate_limit_refuses_counts_as_one_request_and_writes_nothing():
     with in_memory(user_rate=Rate("4/minute", reason="user", clock=lambda: 0.0)) as api:
         ann = api.user()
+        assert (await ann("GET", "/tasks")).status == 200
         assert (await batch(ann, *(put(uid()) for _ in range(41)))).status == 429
         assert (await batch(ann, *(put(uid()) for _ in range(10)))).status == 200
         assert len(await ann.list()) == 10
-        assert (await ann("GET", "/tasks")).status == 200
+        assert (await ann("GET", "/tasks")).status == 429
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+async def test_a_batch_of_more_requests_than_the_limit_fits_and_takes_all_of_it(limit: int):
+    with in_memory(user_rate=Rate(f"{limit}/minute", reason="user", clock=lambda: 0.0)) as api:
+        ann = api.user()
+        assert (await batch(ann, *(put(uid()) for _ in range(100)))).status == 200
         assert (await ann("GET", "/tasks")).status == 429
 
 

@@ -295,6 +295,12 @@ BODIES = {
 }
 
 
+@pytest.mark.parametrize("body", [b"[]", b' "x"', b"null", b"7"])
+async def test_json_that_is_no_object_is_called_so(ann: Caller, body: bytes):
+    refused = await bring(ann, body)
+    assert (refused.status, refused.json()["error"]) == (400, "body must be a JSON object")
+
+
 @pytest.mark.parametrize(("body", "field"), BODIES.values(), ids=BODIES)
 async def test_a_body_that_is_no_file_is_400_and_brings_in_nothing(ann: Caller, body: bytes, field: str):
     refused = await bring(ann, body)

@@ -177,6 +177,13 @@ async def test_a_value_that_is_none_of_the_choices_is_refused_with_the_choices(a
     assert (response.status, response.json()["error"]) == (400, sentence)
 
 
+@pytest.mark.parametrize(
+    "target", ["/tasks?limit=%31", "/changes?since=%30", "/changes?since=0&wait=%31", "/trash?limit=1%30"]
+)
+async def test_a_number_with_an_encoded_digit_is_refused_as_in_a_path(ann: Caller, target: str):
+    assert (await ann("GET", target)).status == 400
+
+
 @pytest.mark.parametrize("sort", ["", *SORTS])
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 1000])
 async def test_a_walk_shows_every_task_exactly_once_in_order(shelf: Caller, sort: str, limit: int):

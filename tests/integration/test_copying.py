@@ -149,6 +149,21 @@ def test_a_copy_and_the_copy_of_it_have_one_digest(urls):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_database_is_not_copied_into_itself(urls, kind):
+    url = urls(kind)
+    migrations.upgrade(url)
+    with pytest.raises(CannotCopyError, match="are the same: name another one"):
+        copy(url, url, quiet)
+
+
+def test_a_file_is_not_copied_into_itself_under_another_name_of_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    migrations.upgrade("sqlite:///todo.db")
+    with pytest.raises(CannotCopyError, match="are the same: name another one"):
+        copy("sqlite:///todo.db", f"sqlite:///{tmp_path}/todo.db", quiet)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_target_that_holds_data_is_refused_and_left_alone(urls, kind):
     one, other = filled(urls("sqlite")), filled(urls(kind))
     before = over(other, known)

@@ -145,6 +145,7 @@ async def test_a_user_has_so_many_streams_in_a_worker_and_room_comes_back(tmp_pa
                 assert refused.retry == 30_000
             waiting = served.request("GET", "/api/me/changes?since=0&wait=5", token("hal"))
             assert (waiting.status, waiting.headers["retry-after"]) == (429, "1")
+            assert waiting.body["error"] == "too many streams and waits are open: try again in 1 s"
             async with streaming(served.origin, token("ida")) as another:
                 assert (await another.next()).name == "ready"
         until = time.monotonic() + 10

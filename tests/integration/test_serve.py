@@ -9,6 +9,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 
 import pytest
 
@@ -103,6 +104,70 @@ def test_a_directory_that_does_not_exist_is_said_in_one_sentence(tmp_path):
 
 def test_a_host_that_others_can_reach_needs_a_secret(tmp_path):
     assert "TODO_JWT_SECRET" in _refused(tmp_path, "--host", "0.0.0.0")
+
+
+def test_a_host_that_is_not_this_machine_is_said_in_one_sentence(tmp_path):
+    sentence = _refused(
+        tmp_path, TODO_HOST="192.0.2.1", TODO_JWT_SECRET=token_urlsafe(48)
+    )  # reserved for examples (RFC 5737)
+    assert "TODO_HOST must be an address of this machine, not '192.0.2.1'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f'TODO_JWT_SECRET={SECRET}\n\nTODO_JWT_AUDIENCE="my-api\n'.encode(), ".env, line 3, must be NAME=value"),
+        (b"TODO_PORT\n", ".env, line 1, must be NAME=value"),
+        ("TODO_PORT=8000\n".encode("utf-16"), ".env must be UTF-8"),
+        (b"TODO_HOST=\xfc\n", ".env must be UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("doctor",), ("token", "--user", "ann"), ("migrate",)])
+def test_an_env_file_with_a_line_that_sets_nothing_is_refused(tmp_path, command, text, sentence):
+    (tmp_path / ".env").write_bytes(text)
+    ran = todo(*command, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert sentence in ran.stderr
+
+
+def test_an_env_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfTODO_PORT=http\n")
+    assert "TODO_PORT" in todo("doctor", cwd=tmp_path).stderr
+
+
+def test_a_directory_named_like_the_env_file_is_left_alone(tmp_path):
+    (tmp_path / ".env").mkdir()
+    assert todo("doctor", cwd=tmp_path).returncode == 0
+
+
+def test_doctor_notes_a_name_that_is_nearly_that_of_a_setting(tmp_path):
+    ran = todo("doctor", cwd=tmp_path, TODO_WORKER="3", TODO_SERVICE_HOST="10.0.0.1", TODO_PORT_8000_TCP="tcp://…")
+    assert ran.returncode == 0
+    notes = [line for line in ran.stdout.splitlines() if line.startswith("note  settings")]
+    assert notes == ["note  settings: TODO_WORKER is not a setting and has no effect: use TODO_WORKERS"]
+
+
+def test_the_start_warns_of_a_name_that_is_nearly_that_of_a_setting(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = todo("serve", cwd=tmp_path, TODO_WORKER="3", TODO_PORT=str(taken.getsockname()[1]))
+    assert "TODO_WORKER is not a setting and has no effect: use TODO_WORKERS" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret", "sentence"),
+    [
+        ({"TODO_DATABASE_URL": "sqlite:///nowhere/todo.db"}, None, "nowhere must be a directory"),
+        ({}, b"\xff", "todo.db.secret holds no secret"),
+        ({"TODO_HOST": "0.0.0.0"}, None, "must be set to serve on 0.0.0.0"),
+    ],
+)
+def test_doctor_fails_where_the_start_would(tmp_path, settings, secret, sentence):
+    if secret is not None:
+        (tmp_path / "todo.db.secret").write_bytes(secret)
+        (tmp_path / "todo.db.secret").chmod(0o600)
+    doctor = todo("doctor", cwd=tmp_path, **settings)
+    assert (doctor.returncode, sentence in doctor.stdout) == (1, True), doctor.stdout
+    assert todo("serve", cwd=tmp_path, **settings).returncode == 1
 
 
 def test_a_secret_that_can_be_guessed_is_refused_there_before_anything_is_made(tmp_path):

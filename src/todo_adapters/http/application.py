@@ -135,5 +135,5 @@ def http_application(
     return Edge(routed, refusals, Cors(cors_origins), metrics, traffic, {LEAVE_STREAMS: live.listeners.leave})
 
 
-def _uncounted(_user: UserId, _requests: int) -> None:
+def _uncounted(_user: UserId, _requests: int, _counted: int) -> None:
     """Count nothing, because there is no limit."""

@@ -70,6 +70,8 @@ def copy(origin: str, target: str, progress: Progress) -> Copied:
     process. Rows are copied one by one, so memory does not depend on their number.
     """
     source_database, target_database = _database("--from", origin), _database("--to", target)
+    if _resolved(source_database) == _resolved(target_database):
+        raise CannotCopyError("--from and the database to copy into are the same: name another one with --to")
     _require_schema(origin, target)
     with _reading(source_database) as source, _filling(target_database) as filled:
         if any(filled.count(table) for table in TABLES):
@@ -88,6 +90,10 @@ def copy(origin: str, target: str, progress: Progress) -> Copied:
                         raise CannotCopyError(f"a row of {table.name} differs after the copy: nothing was copied")
                     digest.update(repr(one).encode())
     return Copied(numbers, digest.hexdigest())
+
+
+def _resolved(database: Database) -> Database:
+    return database if database.file is None else Database(file=database.file.resolve())
 
 
 def _require_schema(origin: str, target: str) -> None:

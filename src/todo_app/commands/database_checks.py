@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -128,4 +129,6 @@ def _ignore(*_: object) -> None:
 
 async def _nothing_yet(settings: Settings) -> str:
     file = settings.database.file
+    if file is not None and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise MigrationError(f"{file} cannot be made: {file.parent} must be a directory that this user may write to")
     return "memory: needs none" if file is None else f"{file} does not exist yet; the first todo serve makes it"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from todo_adapters.sql.schema import SqlError
 from todo_app.commands.database_checks import Noted, database_checks, file_notes
 from todo_app.commands.key_checks import check_identity
+from todo_app.settings import misspelt_settings
 from todo_domain import TodoError
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def examine(settings: Settings) -> bool:
 
 async def _examine(settings: Settings) -> bool:
     print(f"ok    settings: {settings.database!r}")
+    for note in misspelt_settings():
+        print(f"note  settings: {note}")
     well = await _database(settings)
     for note in file_notes(settings):
         print(f"note  database: {note}")

@@ -37,16 +37,32 @@ def machine_secret(settings: Settings) -> MachineSecret:
     Raises BadSetting if other machines can reach the host, because that needs a configured secret, and if the file is
     unreadable or accessible to other users.
     """
-    if not settings.loopback:
-        raise BadSetting(
-            f"TODO_JWT_SECRET, or TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, must be set to serve on {settings.host}: "
-            "others can reach it"
-        )
+    _require_loopback(settings)
     path = secret_file(settings)
     try:
         made = _make(path)
     except OSError as problem:
         raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
+    return MachineSecret(_usable(path), path, made)
+
+
+def check_machine_secret(settings: Settings) -> None:
+    """Raise BadSetting for what `machine_secret` would refuse; make no file."""
+    _require_loopback(settings)
+    if (path := secret_file(settings)).exists():
+        _usable(path)
+
+
+def _require_loopback(settings: Settings) -> None:
+    if not settings.loopback:
+        raise BadSetting(
+            f"TODO_JWT_SECRET, or TODO_JWT_ISSUER with TODO_JWT_AUDIENCE, must be set to serve on {settings.host}: "
+            "others can reach it"
+        )
+
+
+def _usable(path: Path) -> str:
+    """Return the secret in the file. Raises BadSetting if it is none, or if others can read it."""
     try:
         secret, found = _read(path)
     except OSError as problem:
@@ -61,7 +77,7 @@ def machine_secret(settings: Settings) -> MachineSecret:
         raise BadSetting(
             f"TODO_JWT_SECRET is not set, and {path} {whose}: remove the file, and the next start makes another"
         )
-    return MachineSecret(secret, path, made)
+    return secret
 
 
 def _make(path: Path) -> bool:

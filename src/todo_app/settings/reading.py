@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
-from dotenv import dotenv_values
-
+from todo_app.settings.dotenv_file import dotenv_file
 from todo_app.settings.identity import check_identity
 from todo_app.settings.table import BadSetting, Settings, rows
 
@@ -25,7 +25,7 @@ def read_settings(
     BadSetting for the first variable that cannot be used.
     """
     if environment is None:
-        dotenv = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+        dotenv = dotenv_file()
         for name in dotenv.keys() - os.environ.keys():
             if name.startswith("OTEL_"):
                 os.environ[name] = dotenv[name]  # OpenTelemetry's SDK reads the environment itself
@@ -45,6 +45,20 @@ def read_settings(
     check_identity(settings)
     _check_together(settings)
     return settings
+
+
+def misspelt_settings() -> list[str]:
+    """Return a sentence for each variable of the environment or `.env` whose name is nearly that of a setting.
+
+    Other names are left alone: Kubernetes sets variables such as `TODO_SERVICE_HOST`.
+    """
+    known = {variable for row in rows().values() for variable in row.variables}
+    found = sorted(name for name in {*os.environ, *dotenv_file()} - known if name.startswith("TODO_"))
+    return [
+        f"{name} is not a setting and has no effect: use {nearest}"
+        for name in found
+        for nearest in get_close_matches(name, known, n=1, cutoff=0.9)
+    ]
 
 
 def _traces_are_off(given: Mapping[str, str]) -> bool:

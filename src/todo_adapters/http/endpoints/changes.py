@@ -39,7 +39,7 @@ class ChangesController(Controller):
                 try:
                     changes = await _wait(request, asked, asked.wait, budget)
                 except TooManyListenersError:
-                    raise RateLimited(1, "listeners") from None
+                    raise RateLimited(1, "listeners", "too many streams and waits are open") from None
             return Compressed(changes_response(changes, [JSON, PRIVATE], budget))
 
         # A wait may be longer than the request's own deadline.

@@ -133,7 +133,7 @@ class _FeedReader:
         if context.caller is None:  # a feed beyond the budget is read again, and counted once
             self._metrics.called("ok")
             context.caller = Caller(owner, inf)
-            self._parts.spend(owner, 1)
+            self._parts.spend(owner, 1, 0)
         etag = list_etag(owner, page.revision, FEED_FORMAT)
         if has_match(tags, etag):
             return Response(304, headers=[PRIVATE, (b"etag", etag)])

@@ -32,11 +32,15 @@ class Rate:
         self._clock = clock
         self._windows = FixedWindowRateLimiter(_Windows(clock))
 
-    def spend(self, caller: str, requests: int = 1) -> None:
+    def spend(self, caller: str, requests: int = 1, counted: int = 0) -> None:
         """Count requests of this caller, or raise RateLimited with the whole seconds until its window ends.
 
-        Several requests are counted together, or none of them if they exceed the limit.
+        Several requests are counted together, or none of them if they exceed the limit. `counted` of the same piece of
+        work are counted already: all of it counts as the limit at most, because otherwise it would never fit.
         """
+        requests = min(requests, self._limit.amount - counted)
+        if not requests:
+            return
         fits = requests == 1 or self._windows.test(self._limit, caller, cost=requests)
         if not fits or not self._windows.hit(self._limit, caller, cost=requests):
             ends = self._windows.get_window_stats(self._limit, caller).reset_time

@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     transfers: Transfers
     traffic: Traffic
     audit: AuditLog
-    spend: Callable[[UserId, int], None]
+    spend: Callable[[UserId, int, int], None]
     """Counts a number of requests of a user, or raises RateLimited and counts none."""
 
 

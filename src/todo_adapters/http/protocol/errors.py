@@ -73,7 +73,7 @@ class NoSuchRoute(TodoError):
     code = "not_found"
 
     def __init__(self) -> None:
-        super().__init__("there is no such path: see /openapi.json for the paths there are")
+        super().__init__("there is no such path: those of the API begin with /api/ and your user id, or /api/me")
 
 
 class NoSuchFeed(TodoError):

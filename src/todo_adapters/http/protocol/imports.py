@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,6 +32,9 @@ LARGEST_ENTRY: Final = 131_072
 
 MOST_NAMED: Final = 100
 """Skipped entries that the report names."""
+
+_OTHER_VALUE: Final = re.compile(rb'[ \t\r\n]*+["\[\-0-9tfn]')
+"""The begin of a JSON value other than an object."""
 
 _ARRAYS: Final = frozenset({"tasks", "trash"})
 EXPECTED_HEAD: Final = {
@@ -173,6 +177,8 @@ async def checked_file(raw: bytes, pace: Pace) -> CheckedFile:
                 head[name] = []
                 begin = at if name == "tasks" else begin
     except NotJson as error:
+        if _OTHER_VALUE.match(raw):
+            raise Invalid("body", "must be a JSON object") from None
         raise Invalid("body", f"must be JSON: look at byte {error.at + 1:,}") from None
     return CheckedFile(raw, user_id(shaped(head, ImportFile, EXPECTED_HEAD).user_id), begin)
 

@@ -33,6 +33,7 @@ CHANGES_PARAMETERS: Final = frozenset({"since", "limit", "wait"})
 EVENTS_PARAMETERS: Final = frozenset({"since", "lastEventId"})
 EXPORT_PARAMETERS: Final = frozenset({"format"})
 ERASE_PARAMETERS: Final = frozenset({"confirm"})
+_NUMBERS: Final = frozenset({"limit", "since", "wait"})
 _REPEATABLE: Final = frozenset({"tag", "priority"})
 _EMPTY_IS_ABSENT: Final = frozenset({"q"})  # a cleared search box sends it
 
@@ -113,7 +114,9 @@ class Parameters:
 
     def _parse(self, query_string: bytes, known: frozenset[str], repeatable: frozenset[str]) -> None:
         # In Latin-1 each byte is one character. Below, the bytes are decoded as UTF-8: an error there has a name.
-        for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
+        text = query_string.decode("latin-1")
+        pairs = parse_qsl(text, keep_blank_values=True, encoding="latin-1")
+        for (name, value), spelt in zip(pairs, filter(None, text.split("&")), strict=True):
             if name not in known:
                 raise Invalid(
                     shown(name.encode("latin-1").decode(errors="replace")), "is not a parameter here" + _list_of(known)
@@ -121,7 +124,9 @@ class Parameters:
             if name in self._given and name not in repeatable:
                 raise Invalid(name, "is given twice")
             try:
-                self._given.setdefault(name, []).append(value.encode("latin-1").decode())
+                # A number has one spelling, as in a path.
+                given = spelt.partition("=")[2] if name in _NUMBERS else value.encode("latin-1").decode()
+                self._given.setdefault(name, []).append(given)
             except UnicodeDecodeError:
                 raise Invalid(name, "must be percent-encoded UTF-8") from None
 

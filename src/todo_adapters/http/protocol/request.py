@@ -190,7 +190,7 @@ class TaskRequest(Request[UserId, None, Any]):
 
     def spend(self, requests: int) -> None:
         """Count requests beside this one. Raises RateLimited."""
-        self.context.parts.spend(self.owner, requests)
+        self.context.parts.spend(self.owner, requests, 1)
 
     async def _read_body(self, limit: int | None = None, receive: Receive | None = None) -> bytes:
         """Return the body after checking its type and size; the type of an empty body is not checked.
