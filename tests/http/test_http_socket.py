@@ -75,54 +75,63 @@ LIST = b"GET /api/me/tasks HTTP/1.1\r\n" + HEAD
 POST = b"POST /api/me/tasks HTTP/1.1\r\nContent-Type: application/json\r\n" + HEAD
 
 REFUSED_BELOW = {
-    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "a method nobody knows": LIST.replace(b"GET", b"FOO") + b"\r\n",
-    "a method in lower case": LIST.replace(b"GET", b"get") + b"\r\n",
-    "bytes beyond ASCII in the path": LIST.replace(b"me", b"\xc3\xa9") + b"\r\n",
-    "bytes beyond ASCII in the query": LIST.replace(b"tasks", b"tasks?q=\xff") + b"\r\n",
-    "a space in the target": LIST.replace(b"tasks", b"tasks x") + b"\r\n",
-    "no target": LIST.replace(b"/api/me/tasks", b"") + b"\r\n",
-    "a target without a slash": LIST.replace(b"/api/me", b"api/me") + b"\r\n",
-    "a bare line feed": LIST.replace(b"\r\n", b"\n") + b"\n",
-    "a bare line feed at the end": LIST + b"\n",
-    "a folded header": LIST + b"X-A: a\r\n b\r\n\r\n",
-    "NUL in a header": LIST + b"X-A: a\0b\r\n\r\n",
-    "a carriage return in a header": LIST + b"X-A: a\rb\r\n\r\n",
-    "a header without a name": LIST + b": a\r\n\r\n",
-    "a space before the colon": LIST.replace(b"Authorization:", b"Authorization :") + b"\r\n",
-    "a version to come": LIST.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n",
-    "a version long gone": LIST.replace(b"HTTP/1.1", b"HTTP/0.9") + b"\r\n",
-    "no version": b"GET /health/live\r\n\r\n",
-    "no host": LIST.replace(b"Host: x\r\n", b"") + b"\r\n",
-    "two hosts": LIST + b"Host: y\r\n\r\n",
-    "twice the same host": LIST + b"host: x\r\n\r\n",
-    "two hosts in HTTP/1.0": LIST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Host: y\r\n\r\n",
-    "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "two lengths": POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
-    "the same length twice": POST + LENGTH + LENGTH + b"\r\n" + TITLE,
-    "a list of lengths": POST + b"Content-Length: 13, 13\r\n\r\n" + TITLE,
-    "a length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunks and a length": POST + CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
-    "a chunk without a size": POST + CHUNKED + b"\r\nzz\r\n",
-    "a chunk longer than it says": POST + CHUNKED + b"\r\n3\r\n" + TITLE + b"\r\n0\r\n\r\n",
-    "a chunk ended by a bare line feed": POST + CHUNKED + b"\r\nd\n" + TITLE + b"\n0\n\n",
-    "a chunk size beyond 64 bits": POST + CHUNKED + b"\r\n" + b"f" * 17 + b"\r\n",
-    "a negative length": POST + b"Content-Length: -1\r\n\r\n",
-    "a length with a sign": POST + b"Content-Length: +13\r\n\r\n" + TITLE,
-    "a length in hexadecimal": POST + b"Content-Length: 0xd\r\n\r\n" + TITLE,
-    "an empty length": POST + b"Content-Length: \r\n\r\n",
-    "a length beyond 64 bits": POST + b"Content-Length: 99999999999999999999\r\n\r\n",
-    "another coding before chunks": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS,
-    "another coding in a line before": POST + b"Transfer-Encoding: gzip\r\n" + CHUNKED + b"\r\n" + CHUNKS,
-    "another coding": POST + b"Transfer-Encoding: identity\r\n\r\n" + TITLE,
-    "chunks twice": POST + CHUNKED * 2 + b"\r\n" + CHUNKS,
-    "chunks twice in a line": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS,
-    "chunks after chunks": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS,
-    "chunks in HTTP/1.0": POST.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKED + b"\r\n" + CHUNKS,
-    "another coding of what needs no body": b"DELETE /api/me/tasks/1 HTTP/1.1\r\n"
-    + HEAD
-    + b"Transfer-Encoding: gzip\r\n\r\n",
+    "no HTTP": ("method", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    "HTTP/2": ("request", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    "bytes beyond ASCII in the path": ("request target", LIST.replace(b"me", b"\xc3\xa9") + b"\r\n"),
+    "bytes beyond ASCII in the query": ("request target", LIST.replace(b"tasks", b"tasks?q=\xff") + b"\r\n"),
+    "a space in the target": ("request line", LIST.replace(b"tasks", b"tasks x") + b"\r\n"),
+    "no target": ("request target", LIST.replace(b"/api/me/tasks", b"") + b"\r\n"),
+    "a target without a slash": ("request target", LIST.replace(b"/api/me", b"api/me") + b"\r\n"),
+    "a bare line feed": ("request line", LIST.replace(b"\r\n", b"\n") + b"\n"),
+    "a bare line feed at the end": ("headers", LIST + b"\n"),
+    "a folded header": ("headers", LIST + b"X-A: a\r\n b\r\n\r\n"),
+    "NUL in a header": ("headers", LIST + b"X-A: a\0b\r\n\r\n"),
+    "a carriage return in a header": ("headers", LIST + b"X-A: a\rb\r\n\r\n"),
+    "a header without a name": ("headers", LIST + b": a\r\n\r\n"),
+    "a space before the colon": ("headers", LIST.replace(b"Authorization:", b"Authorization :") + b"\r\n"),
+    "a version to come": ("request", LIST.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n"),
+    "a version long gone": ("request", LIST.replace(b"HTTP/1.1", b"HTTP/0.9") + b"\r\n"),
+    "no version": ("request", b"GET /health/live\r\n\r\n"),
+    "no host": ("Host", LIST.replace(b"Host: x\r\n", b"") + b"\r\n"),
+    "two hosts": ("Host", LIST + b"Host: y\r\n\r\n"),
+    "twice the same host": ("Host", LIST + b"host: x\r\n\r\n"),
+    "two hosts in HTTP/1.0": ("Host", LIST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Host: y\r\n\r\n"),
+    "a method too long": ("method", LIST.replace(b"GET", b"A" * 65) + b"\r\n"),
+    "a method without an end": ("method", b"A" * 65),
+    "a method that is no token": ("method", LIST.replace(b"GET", b"G@T") + b"\r\n"),
+    "no method": ("method", LIST.replace(b"GET", b"") + b"\r\n"),
+    "a tunnel": ("method", b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "two lengths": ("Content-Length", POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"),
+    "the same length twice": ("Content-Length", POST + LENGTH + LENGTH + b"\r\n" + TITLE),
+    "a list of lengths": ("Content-Length", POST + b"Content-Length: 13, 13\r\n\r\n" + TITLE),
+    "a length and chunks": (
+        "Content-Length",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "chunks and a length": ("Content-Length", POST + CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n"),
+    "a chunk without a size": ("body", POST + CHUNKED + b"\r\nzz\r\n"),
+    "a chunk longer than it says": ("body", POST + CHUNKED + b"\r\n3\r\n" + TITLE + b"\r\n0\r\n\r\n"),
+    "a chunk ended by a bare line feed": ("body", POST + CHUNKED + b"\r\nd\n" + TITLE + b"\n0\n\n"),
+    "a chunk size beyond 64 bits": ("body", POST + CHUNKED + b"\r\n" + b"f" * 17 + b"\r\n"),
+    "a negative length": ("Content-Length", POST + b"Content-Length: -1\r\n\r\n"),
+    "a length with a sign": ("Content-Length", POST + b"Content-Length: +13\r\n\r\n" + TITLE),
+    "a length in hexadecimal": ("Content-Length", POST + b"Content-Length: 0xd\r\n\r\n" + TITLE),
+    "an empty length": ("Content-Length", POST + b"Content-Length: \r\n\r\n"),
+    "a length beyond 64 bits": ("Content-Length", POST + b"Content-Length: 99999999999999999999\r\n\r\n"),
+    "another coding before chunks": ("Transfer-Encoding", POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNKS),
+    "another coding in a line before": (
+        "Transfer-Encoding",
+        POST + b"Transfer-Encoding: gzip\r\n" + CHUNKED + b"\r\n" + CHUNKS,
+    ),
+    "another coding": ("Transfer-Encoding", POST + b"Transfer-Encoding: identity\r\n\r\n" + TITLE),
+    "chunks twice": ("Transfer-Encoding", POST + CHUNKED * 2 + b"\r\n" + CHUNKS),
+    "chunks twice in a line": ("Transfer-Encoding", POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n" + CHUNKS),
+    "chunks after chunks": ("Transfer-Encoding", POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n" + CHUNKS),
+    "chunks in HTTP/1.0": ("Transfer-Encoding", POST.replace(b"HTTP/1.1", b"HTTP/1.0") + CHUNKED + b"\r\n" + CHUNKS),
+    "another coding of what needs no body": (
+        "Transfer-Encoding",
+        b"DELETE /api/me/tasks/1 HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: gzip\r\n\r\n",
+    ),
 }
 TOO_LARGE = {
     "a header section": LIST + b"X-A: " + b"a" * 17_000 + b"\r\n\r\n",
@@ -150,6 +159,21 @@ HANDED_UP = {
     "the server itself": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "an empty line before": (b"\r\n" + LIST + b"\r\n", [200]),
     "a method of HTTP that is not ours": (LIST.replace(b"GET", b"PROPFIND") + b"\r\n", [405]),
+    "a method nobody knows": (LIST.replace(b"GET", b"FOO") + b"\r\n", [405]),
+    "a method in lower case": (LIST.replace(b"GET", b"get") + b"\r\n", [405]),
+    "a method that begins with another": (LIST.replace(b"GET", b"GETS") + b"\r\n", [405]),
+    "a method of other protocols": (LIST.replace(b"GET", b"DESCRIBE") + b"\r\n", [405]),
+    "a method that the parser takes for HTTP/2": (LIST.replace(b"GET", b"PRI") + b"\r\n", [405]),
+    "a method of signs": (LIST.replace(b"GET", b"!#$%&'*+.^_`|~-") + b"\r\n", [405]),
+    "the longest method": (LIST.replace(b"GET", b"A" * 64) + b"\r\n", [405]),
+    "methods nobody knows, pipelined": (
+        (POST.replace(b"POST", b"FOO") + LENGTH + b"\r\n" + TITLE + LIST + b"\r\n\r\n") * 2,
+        [405, 200, 405, 200],
+    ),
+    "a method nobody knows, with an upgrade": (
+        LIST.replace(b"GET", b"FOO") + UPGRADE + b"\r\n" + LIST + b"\r\n",
+        [405, 200],
+    ),
     "asking to close": (LIST + b"Connection: close\r\n\r\n", [200]),
     "pipelined": ((LIST + b"\r\n") * 3, [200, 200, 200]),
     "pipelined with bodies": (
@@ -207,12 +231,14 @@ def sentence(response: bytes) -> bytes:
 @pytest.mark.parametrize("what", REFUSED_BELOW)
 async def test_bytes_that_are_not_http_get_a_400_and_do_nothing(served: Api, what: str):
     ann = served.user()
-    request = REFUSED_BELOW[what].replace(b"TOKEN", ann.token.encode())
+    field, request = REFUSED_BELOW[what]
+    request = request.replace(b"TOKEN", ann.token.encode())
     for way, packets in cut(request, request.find(b"\r\n\r\n") + 4):
         responses = await send(served, *packets, responses=1)
         assert [status for status, _ in responses] == [400], way
         assert ann.token.encode() not in responses[0][1]
         assert b'"code":"invalid"' in sentence(responses[0][1])
+        assert b'"field":"%s"' % field.encode() in sentence(responses[0][1])
     assert await ann.list() == []
 
 
@@ -278,6 +304,49 @@ async def test_no_other_page_may(read_by_pages: Api, end: bytes):
     ((status, response),) = await send(read_by_pages, LIST + LONG + end, responses=1)
     assert status == 431
     assert b"access-control" not in response.lower()
+
+
+def from_a_page(request: bytes) -> bytes:
+    """Put `Origin` after the first header."""
+    line, end, rest = request.partition(b"\r\n")
+    first, _, others = rest.partition(b"\r\n")
+    return line + end + first + end + ORIGIN + others
+
+
+@pytest.mark.parametrize("what", [what for what in REFUSED_BELOW if b"\r\nAuthorization" in REFUSED_BELOW[what][1]])
+async def test_a_page_may_read_why_its_bytes_are_no_http(read_by_pages: Api, what: str):
+    field, request = REFUSED_BELOW[what]
+    request = from_a_page(request)
+    for before in ([], [HEALTH]):
+        *_, (status, response) = await send(read_by_pages, b"".join([*before, request]), responses=len(before) + 1)
+        assert status == 400
+        assert b'"field":"%s"' % field.encode() in sentence(response)
+        assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in response.lower()
+
+
+@pytest.mark.parametrize("fault", [b"G@T", b"GET /caf\xc3\xa9"])
+async def test_a_refusal_has_nothing_of_the_request_before(read_by_pages: Api, fault: bytes):
+    before = HEALTH.replace(b"\r\n\r\n", b"\r\nX-Request-ID: before\r\n" + ORIGIN + b"\r\n")
+    (_, first), (status, second) = await send(read_by_pages, before + fault + b" / HTTP/1.1\r\n\r\n", responses=2)
+    assert b"x-request-id: before\r\n" in first.lower()
+    assert status == 400
+    assert b"access-control" not in second.lower()
+    assert b"before" not in second
+
+
+@pytest.mark.parametrize("method", [b"FOO", b"get", b"DESCRIBE", b"GETPOST"])
+async def test_a_method_of_no_route_is_405_however_it_arrives(read_by_pages: Api, method: bytes):
+    request = LIST.replace(b"GET", method) + ORIGIN + b"\r\n"
+    for at in range(1, len(method) + 2):
+        for first in (b"", HEALTH, b"\r\n"):
+            responses = await send(
+                read_by_pages, first + request[:at], request[at:] + request, responses=2 + (first == HEALTH)
+            )
+            for status, response in responses[-2:]:
+                assert status == 405
+                assert b"\r\nallow: get, head, options, post\r\n" in response.lower()
+                assert b"\r\naccess-control-allow-origin: https://app.test\r\n" in response.lower()
+                assert b"\r\nconnection: close\r\n" not in response.lower()
 
 
 @pytest.mark.parametrize("what", HANDED_UP)

@@ -26,8 +26,16 @@ HEADERS = st.lists(
 @st.composite
 def requests(draw):
     """One request as bytes, and what an application should make of it."""
-    method = draw(st.sampled_from([b"GET", b"POST", b"PATCH"]))
-    head = method + b" /" + draw(st.sampled_from([b"", b"a", b"b?c"])) + b" HTTP/1.1\r\nHost: x\r\n" + draw(HEADERS)
+    method = draw(st.sampled_from([b"GET", b"POST", b"PATCH", b"TRACE", b"get", b"F", b"GETPOST", b"!" * 64]))
+    empty = draw(st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b"\n"]))
+    head = (
+        empty
+        + method
+        + b" /"
+        + draw(st.sampled_from([b"", b"a", b"b?c"]))
+        + b" HTTP/1.1\r\nHost: x\r\n"
+        + draw(HEADERS)
+    )
     content = draw(CONTENT)
     if not draw(st.booleans()):
         return head + (b"Content-Length: %d\r\n\r\n%s" % (len(content), content)), (method, content)

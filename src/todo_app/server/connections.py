@@ -10,9 +10,8 @@ import uvicorn
 
 from todo_adapters.http.middleware.cors import Cors
 from todo_adapters.http.middleware.edge import vary
-from todo_adapters.http.protocol.errors import HeadersTooLarge
-from todo_app.server.long_head import REST_OF_HEAD, LongHead
 from todo_app.server.refusals import refusal
+from todo_app.server.refused_head import REST_OF_HEAD, RefusedHead
 from todo_app.server.request_reader import RequestReader
 from todo_app.server.transports import READ, ResponseTransport, Socket, nothing
 from todo_domain import Unavailable
@@ -20,7 +19,6 @@ from todo_domain import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from todo_adapters.http.protocol.response import Header
     from todo_domain import TodoError
 
 ARRIVAL: Final = 15
@@ -80,7 +78,7 @@ class Connection(RequestReader):
     config: ServerConfig
     _check_timer: asyncio.TimerHandle | None = None
     _awaited: object = None
-    _long_head: tuple[LongHead, HeadersTooLarge] | None = None
+    _refused: tuple[RefusedHead, TodoError] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's does
         """Accept the connection, or refuse it if there are too many."""
@@ -119,30 +117,39 @@ class Connection(RequestReader):
                 return
             cycle.disconnected = True
             cycle.message_event.set()
-            self._send_refusal(error)
+            self._send_refusal(error, RefusedHead(self.headers).origin)
         elif not self._framing.in_head:
             self._linger()
-        elif isinstance(error, HeadersTooLarge) and self.config.cors.varies:
-            self._long_head = (LongHead(self.headers), error)
-            self._reading.resume_reading()
-            self.loop.call_later(REST_OF_HEAD, self._refuse_long_head)
-            self._dropped(rest)
         else:
-            self._send_refusal(error)
+            self._refuse_head(error, rest)
+
+    def _refuse_head(self, error: TodoError, rest: bytes) -> None:
+        """Refuse a head once it ends, because the CORS headers let its page read the refusal."""
+        begun = self._method is not None
+        if not begun:
+            self.headers = []  # those of the previous request
+        head = RefusedHead(self.headers)
+        if head.ends_in(rest) or (begun and self._framing.section_ended) or not self.config.cors.varies:
+            self._send_refusal(error, head.origin)
+            return
+        self._refused = (head, error)
+        self._reading.resume_reading()
+        self.loop.call_later(REST_OF_HEAD, self._send_refused)
 
     def _dropped(self, data: bytes) -> None:
-        """Refuse a head that is too long once it ends; the CORS headers let its page read the refusal."""
-        if self._long_head is not None and self._long_head[0].ends_in(data):
-            self._refuse_long_head()
+        """Search the rest of a refused head."""
+        if self._refused is not None and self._refused[0].ends_in(data):
+            self._send_refused()
 
-    def _refuse_long_head(self) -> None:
-        if self._long_head is not None and not self.transport.is_closing():
-            (head, error), self._long_head = self._long_head, None
-            self._send_refusal(error, self.config.cors.headers(head.origin))
+    def _send_refused(self) -> None:
+        if self._refused is not None and not self.transport.is_closing():
+            (head, error), self._refused = self._refused, None
+            self._send_refusal(error, head.origin)
 
-    def _send_refusal(self, error: TodoError, headers: Iterable[Header] = ()) -> None:
+    def _send_refusal(self, error: TodoError, origin: bytes | None) -> None:
         """Send this error and end the connection. What depends on the head depends on what was parsed of it."""
-        common = [*self.server_state.default_headers, *headers, *vary(self.config.cors, self.url.partition(b"?")[0])]
+        cors = self.config.cors
+        common = [*self.server_state.default_headers, *cors.headers(origin), *vary(cors, self.url.partition(b"?")[0])]
         request_id = dict(self.headers or ()).get(b"x-request-id")
         head = bool(self.url) and self.parser.get_method() == b"HEAD"
         self.transport.write(refusal(error, common, request_id=request_id, head=head))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from todo_app.server.malformed import CODINGS
 from todo_domain import Invalid
 
 if TYPE_CHECKING:
@@ -48,6 +49,15 @@ class Framing:
         self.excess = 0
         self._left: int | None = None
         self._tail = b""
+
+    @property
+    def section_ended(self) -> bool:
+        """Whether the last piece ended with an empty line."""
+        return not self._tail
+
+    def skip(self, size: int) -> None:
+        """Count bytes of a head that the parser does not get."""
+        self.excess += size
 
     def head_ended(self, length: int | None) -> None:
         """Begin a body of `length` bytes, or a chunked one if `length` is None."""
@@ -109,7 +119,7 @@ def body_length(version: str, fields: Iterable[tuple[bytes, bytes]]) -> int | No
             length = int(value)
         elif name == b"transfer-encoding":
             if chunked or value.strip().lower() != b"chunked" or version == "1.0":
-                raise Invalid("Transfer-Encoding", "must be chunked, once, and in HTTP/1.1")
+                raise Invalid(*CODINGS)
             chunked = True
     if hosts > 1 or (hosts == 0 and version == "1.1"):
         raise Invalid("Host", "must be sent once")

@@ -12,9 +12,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from todo_adapters.http.protocol.errors import HeadersTooLarge
 from todo_app.server.framing import FRAMING, LIMIT, Framing, body_length
+from todo_app.server.malformed import reason
+from todo_app.server.methods import KNOWN, STAND_IN, method_at
 from todo_app.server.response_cycle import ResponseCycle
 from todo_app.server.transports import READ, Flow, ResponseTransport, nothing
-from todo_domain import Invalid, TodoError
+from todo_domain import TodoError
 
 READ_AHEAD: Final = 16_384
 """Bytes of a body that are parsed ahead of the application."""
@@ -25,12 +27,15 @@ class RequestReader(HttpToolsProtocol):
 
     A request is parsed after the previous one is answered, so at most READ bytes of it are buffered. A target, a header
     section or a trailer section over LIMIT is refused as it arrives, and so is a request that RFC 9112 requires a
-    server to refuse. Trailers are dropped and upgrades are ignored (RFC 9110, sections 6.5.1 and 7.8).
+    server to refuse. Trailers are dropped and upgrades are ignored (RFC 9110, sections 6.5.1 and 7.8). Any method
+    reaches the application; the parser gets STAND_IN in place of one that is not in KNOWN.
     """
 
     flow: Flow
     cycle: ResponseCycle | None  # type: ignore[assignment]  # as it is before the first request
     url: bytes = b""
+    _method: bytes | None = None
+    """The method that STAND_IN replaces; empty for one of KNOWN, None before the method has arrived."""
     _response_transport: ResponseTransport
     _unparsed: bytes = b""
     _section: int = 0
@@ -101,8 +106,6 @@ class RequestReader(HttpToolsProtocol):
         version = self.parser.get_http_version()
         length = body_length(version, self._framing_fields)
         if self.parser.should_upgrade():
-            if self.parser.get_method() == b"CONNECT":
-                raise Invalid("request", "must not be CONNECT: this server is not a proxy")
             self._upgrade = True
             return
         if not self.url.startswith(b"/"):
@@ -132,6 +135,7 @@ class RequestReader(HttpToolsProtocol):
         self._framing.begin()
         self._section = 0
         self.url = b""
+        self._method = None
         if cycle.response_complete:
             self._wait_for_the_next()
 
@@ -140,30 +144,52 @@ class RequestReader(HttpToolsProtocol):
         data, at = self._unparsed, 0
         if self._closing:
             return
+        incomplete = False
         while at < len(data) and self._may_parse():
-            end = self._framing.next_piece(data, at)
             try:
+                if self._method is None:
+                    if data.startswith(KNOWN, at):
+                        self._method = b""
+                    else:
+                        data, at = self._with_stand_in(data, at)
+                        if incomplete := self._method is None:
+                            break
+                end = self._framing.next_piece(data, at)
                 self._feed(data[at:end])
                 self._check_excess()
             except httptools.HttpParserError as problem:
-                self._refuse(_reason(problem), data[at:])
+                self._refuse(reason(problem), data[at:])
                 return
-            except HeadersTooLarge as problem:
+            except TodoError as problem:
                 self._refuse(problem, data[at:])
                 return
             at = end
         self._unparsed = data[at:]
-        if self._unparsed:
+        if self._unparsed and not incomplete:
             self._reading.pause_reading()
         else:
             self._reading.resume_reading()
+
+    def _with_stand_in(self, data: bytes, at: int) -> tuple[bytes, int]:
+        """Return the bytes from the method on, STAND_IN in its place, and where they begin.
+
+        Empty lines before it are skipped (RFC 9112, section 2.2). An incomplete method stays.
+        """
+        begin = len(data) - len(data[at:].lstrip(b"\r\n"))
+        self._framing.skip(begin - at)
+        self._check_excess()
+        method = method_at(data, begin)
+        if method is None:
+            return data, begin
+        self._method = method
+        return STAND_IN + data[begin + len(method) :], 0
 
     def _begin_response(self, version: str) -> None:
         """Call the application for the request whose head is complete."""
         url = httptools.parse_url(self.url)
         path = url.path.decode("ascii")
         scope = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["method"] = (self._method or self.parser.get_method()).decode("ascii")
         scope["http_version"] = version
         scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
         scope["raw_path"] = self.root_path.encode("ascii") + url.path
@@ -218,16 +244,6 @@ class RequestReader(HttpToolsProtocol):
 
     def _dropped(self, data: bytes) -> None:
         """Handle bytes that arrive after a refusal."""
-
-
-def _reason(problem: httptools.HttpParserError) -> TodoError:
-    """Return the client's error that stopped the parser; raise any other."""
-    cause = problem.__context__  # raised by one of our callbacks
-    if cause is None or isinstance(cause, httptools.HttpParserError):
-        return Invalid("request", "must be HTTP/1.1")
-    if isinstance(cause, TodoError):
-        return cause
-    raise cause
 
 
 def _with_path(target: bytes) -> bytes:

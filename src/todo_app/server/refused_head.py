@@ -1,4 +1,4 @@
-"""The rest of a head that is too long: it is searched for the page's origin, which the refusal's CORS headers need."""
+"""The rest of a refused head: it is searched for the page's origin, which the refusal's CORS headers need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEPT: Final = 512
 """Bytes kept from the end of the searched part, so that a field that comes in two packets is found."""
 
 
-class LongHead:
+class RefusedHead:
     """A head that is no longer parsed. `origin` is the value of its `Origin`, None until that is found."""
 
     __slots__ = ("_kept", "origin")
