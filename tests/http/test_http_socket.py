@@ -275,6 +275,23 @@ async def test_a_refusal_of_head_has_no_body_and_says_on_what_it_depends(
     assert bool(sentence(response)) is (method == b"GET")
 
 
+ODD_TARGETS = [b"http://[", b"http://a:b:c/", b"/caf\xc3\xa9", b"x", b"", b"/x y"]
+
+
+@pytest.mark.parametrize("target", ODD_TARGETS)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"FOO"])
+async def test_a_target_that_is_none_is_named_and_the_response_suits_the_method(
+    served: Api, method: bytes, target: bytes
+):
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
+    writer.write(method + b" " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    response = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert (b'"field":"request ' in sentence(response)) is (method != b"HEAD")
+    assert bool(sentence(response)) is (method != b"HEAD")
+
+
 LONG = b"X-A: " + b"a" * 17_000 + b"\r\n"
 ORIGIN = b"Origin: https://app.test\r\n"
 

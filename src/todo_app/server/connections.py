@@ -151,7 +151,7 @@ class Connection(RequestReader):
         cors = self.config.cors
         common = [*self.server_state.default_headers, *cors.headers(origin), *vary(cors, self.url.partition(b"?")[0])]
         request_id = dict(self.headers or ()).get(b"x-request-id")
-        head = bool(self.url) and self.parser.get_method() == b"HEAD"
+        head = self._method == b"" and self.parser.get_method() == b"HEAD"
         self.transport.write(refusal(error, common, request_id=request_id, head=head))
         self._linger()
 
