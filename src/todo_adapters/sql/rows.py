@@ -8,7 +8,7 @@ from sys import getsizeof
 from typing import Any, Final
 
 from todo_adapters.sql.values import Forms, Row
-from todo_domain.changes import Tombstone
+from todo_domain.changes import Changes, Tombstone
 from todo_domain.errors import KeyReused
 from todo_domain.memory_budget import MemoryBudget
 from todo_domain.naming import Key
@@ -105,6 +105,16 @@ def _bound_value(value: Any, forms: Forms) -> Any:  # noqa: ANN401  a value of a
 
 _ID, _UID, _TITLE, _REVISION = (Task._fields.index(name) for name in ("id", "uid", "title", "revision"))
 _DELETED_AT: Final = len(Task._fields)
+
+
+def state_of(rows: Iterable[Row], task: Callable[[Row], Task]) -> Changes:
+    """Return all tasks and the counter, from the rows of `statements.state`."""
+    tasks, counter = [], 0
+    for row in rows:
+        counter = row[-1]
+        if row[0] is not None:
+            tasks.append(task(row))
+    return Changes(tasks, [], counter, has_more=False)
 
 
 def changed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -61,21 +61,24 @@ everything: Final = _everything()
 
 
 def everything_in(
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     now: datetime,
     kept: timedelta,
     task: Callable[[Row], Task],
     instant: Callable[[Any], datetime],
 ) -> Everything:
     """Return the data in the rows of `everything`."""
-    trashed = [
-        Trashed(task(row), deleted_at, deleted_at + kept)
-        for row in rows
-        if row[-2] is not None
-        for deleted_at in [instant(row[-2])]
-    ]
-    live = (task(row) for row in rows if row[0] is not None and row[-2] is None)
-    return everything_of(live, trashed, rows[0][-1] if rows else 0, now)
+    live: list[Task] = []
+    trashed: list[Trashed] = []
+    counter = 0
+    for row in rows:
+        counter = row[-1]
+        if row[-2] is not None:
+            deleted_at = instant(row[-2])
+            trashed.append(Trashed(task(row), deleted_at, deleted_at + kept))
+        elif row[0] is not None:
+            live.append(task(row))
+    return everything_of(live, trashed, counter, now)
 
 
 def lying(now: datetime, kept: timedelta, forms: Forms) -> Values:

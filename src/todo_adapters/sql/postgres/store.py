@@ -15,7 +15,7 @@ from todo_adapters.sql.postgres.feed import PostgresFeeds
 from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.postgres.statements.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.trash import PostgresTrash
-from todo_adapters.sql.rows import changed, conditions, expired, keyed, named, replayed
+from todo_adapters.sql.rows import changed, conditions, expired, keyed, named, replayed, state_of
 from todo_adapters.sql.task_columns import columns, task_from_postgresql
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.changes import Changes, page_of_changes, require_known
@@ -188,8 +188,7 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
     ) -> Changes:
         if not since:
             (rows,) = await self._run(transactions.STATE, {"owner": owner}, deadline=deadline, budget=budget)
-            tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
-            return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
+            return state_of(rows, task_from_postgresql)
         values = {"owner": owner, "since": since, "most": limit + 1}
         (rows,) = await self._run(
             transactions.CHANGES if budget is None else transactions.LONG_CHANGES,

@@ -6,8 +6,7 @@ import sqlite3
 from datetime import datetime
 
 from todo_adapters.sql.feed import page_of
-from todo_adapters.sql.rows import counted
-from todo_adapters.sql.sqlite import texts
+from todo_adapters.sql.sqlite import long_reads, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
 from todo_adapters.sql.task_columns import task_from_sqlite
 from todo_domain.deadline import Deadline
@@ -44,6 +43,7 @@ class SqliteFeeds(SqliteConnections):
         values = {"owner": owner, "digest": digest, "unless": unless, "most": most}
 
         def work(connection: sqlite3.Connection) -> Page:
-            return page_of(counted(connection.execute(texts.FEED, values), budget), limit, task_from_sqlite)
+            rows = long_reads.read(connection.execute(texts.FEED, values), budget)
+            return page_of(rows, limit, task_from_sqlite)
 
         return await self._reader_for(short=False).run(work, deadline)

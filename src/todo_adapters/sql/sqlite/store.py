@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from todo_adapters.sql import lists
-from todo_adapters.sql.rows import Values, changed, conditions, counted, keyed, named, replayed
-from todo_adapters.sql.sqlite import batch, steps, texts
+from todo_adapters.sql.rows import Values, changed, conditions, keyed, named, replayed, state_of
+from todo_adapters.sql.sqlite import batch, long_reads, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT
 from todo_adapters.sql.sqlite.feed import SqliteFeeds
 from todo_adapters.sql.sqlite.trash import SqliteTrash
@@ -106,7 +106,7 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
             (counter,) = connection.execute(texts.COUNTER, values).fetchone() or (0,)
             if counter == unless:
                 return Page([], counter, more=False)
-            tasks = [task_from_sqlite(row) for row in counted(connection.execute(sql, values), budget)]
+            tasks = [task_from_sqlite(row) for row in long_reads.read(connection.execute(sql, values), budget)]
             more = query.limit is not None and len(tasks) > query.limit
             return Page(tasks[: query.limit], counter, more)
 
@@ -244,10 +244,10 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         values = {"owner": owner, "since": since, "most": limit + 1}
 
         def work(connection: sqlite3.Connection) -> Changes:
-            rows = list(counted(connection.execute(texts.CHANGES if since else texts.STATE, values), budget))
+            read = long_reads.read(connection.execute(texts.CHANGES if since else texts.STATE, values), budget)
             if not since:
-                tasks = [task_from_sqlite(row) for row in rows if row[0] is not None]
-                return Changes(tasks, [], rows[0][-1] if rows else 0, has_more=False)
+                return state_of(read, task_from_sqlite)
+            rows = list(read)
             counter, horizon = rows[0][-2:] if rows else (0, 0)
             require_known(since, revision=counter, horizon=horizon)
             tasks, deleted = changed(rows, task_from_sqlite, datetime.fromisoformat)

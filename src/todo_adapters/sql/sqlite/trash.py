@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from todo_adapters.sql.rows import Values, counted, named
-from todo_adapters.sql.sqlite import steps, texts
+from todo_adapters.sql.rows import Values, named
+from todo_adapters.sql.sqlite import long_reads, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
 from todo_adapters.sql.task_columns import task_from_sqlite
 from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
@@ -41,7 +41,7 @@ class SqliteTrash(SqliteConnections):
         values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
 
         def work(connection: sqlite3.Connection) -> TrashPage:
-            rows = list(counted(connection.execute(texts.TRASH, values), budget))
+            rows = list(long_reads.read(connection.execute(texts.TRASH, values), budget))
             return page_of(rows, limit, trash_kept, task_from_sqlite, datetime.fromisoformat)
 
         short = limit is not None and limit <= SHORT_PAGE
@@ -59,7 +59,7 @@ class SqliteTrash(SqliteConnections):
         values = {"owner": owner, **lying(now, trash_kept, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Everything:
-            rows = list(counted(connection.execute(texts.EVERYTHING, values), budget))
+            rows = long_reads.read(connection.execute(texts.EVERYTHING, values), budget)
             return everything_in(rows, now, trash_kept, task_from_sqlite, datetime.fromisoformat)
 
         return await self._reader_for(short=False).run(work, deadline)
