@@ -279,8 +279,8 @@ async def test_a_request_counts_as_traffic_when_it_begins_and_when_it_ends(monke
 async def test_writing_a_long_response_takes_no_more_than_its_share_of_the_time():
     def pieces():
         for _ in range(10):
-            begun = time.perf_counter()
-            while time.perf_counter() - begun < 0.002:
+            begun = time.thread_time()
+            while time.thread_time() - begun < 0.002:
                 pass
             yield b"x"
 

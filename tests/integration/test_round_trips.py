@@ -68,8 +68,8 @@ async def test_reads_and_writes_take_one_round_trip_and_a_put_by_id_two(far_away
     }
     put = await _trips(lambda: tasks.put(ann, task.id, Put({"title": f"{next(numbers)}"})))
     print({name: round(figure, 2) for name, figure in {**trips, "put": put}.items()})  # noqa: T201  the figures, for -s
-    assert {name: figure for name, figure in trips.items() if figure > 1.3} == {}
-    assert put <= 2.3
+    assert {name: figure for name, figure in trips.items() if figure > 1.5} == {}
+    assert put <= 2.5
 
 
 async def test_a_write_of_many_clients_does_not_wait_for_the_round_trip_of_another(far_away):
