@@ -1,7 +1,10 @@
 """The feed and the iCalendar export as calendars read them: with ical.js, the parser of Thunderbird and Nextcloud."""
 
+import gzip
 import json
 import subprocess
+import time
+from contextlib import closing
 from datetime import date
 from http.client import HTTPConnection
 from pathlib import Path
@@ -181,3 +184,38 @@ def test_the_feed_and_the_export_name_a_task_alike_here_and_after_it_moved(serve
     imported = served.request("POST", "/api/me/import", cleo, json.loads(raw(served, "/api/me/export", ann)))
     assert imported.body["created"] == len(named)
     assert uids(cleo) == named
+
+
+def test_a_calendar_of_the_default_quota_is_sent_within_the_time_of_a_request(served):
+    """In an idle service; on a busy machine a list of the same tasks takes its time as well, and says how long."""
+    token, most = served.token("ann"), 10_000
+    for start in range(0, most, 100):
+        operations = [
+            {"op": "put", "key": f"name-number-{number}", "task": {"title": f"{number}", "due_date": "2026-12-01"}}
+            for number in range(start, start + 100)
+        ]
+        assert served.request("POST", "/api/me/batch", token, {"operations": operations}).status == 200
+    feed = urljoin("/api/me/feed", served.request("POST", "/api/me/feed", token).body["url"])
+    export = "/api/me/export?format=ics"
+
+    def fastest(path, version="HTTP/1.1", coding="identity"):
+        took = []
+        for _ in range(3):
+            begun = time.monotonic()
+            with closing(HTTPConnection("127.0.0.1", served.port, timeout=60)) as connection:
+                connection._http_vsn, connection._http_vsn_str = int(version[-3:].replace(".", "")), version
+                connection.request("GET", path, headers={"Authorization": f"Bearer {token}", "Accept-Encoding": coding})
+                response = connection.getresponse()
+                body = response.read()
+            took.append(time.monotonic() - begun)
+            assert response.status == 200, body
+            whole = gzip.decompress(body) if response.getheader("content-encoding") == "gzip" else body
+            assert path.startswith("/api/me/tasks") or whole.count(b"\r\nEND:V") == most + 1
+        return min(took)
+
+    within = max(3, 8 * fastest("/api/me/tasks"))
+    assert fastest(feed) < within
+    assert fastest(feed, "HTTP/1.0") < within
+    assert fastest(export) < within
+    assert fastest(export, "HTTP/1.0") < within
+    assert fastest(export, coding="gzip") < within

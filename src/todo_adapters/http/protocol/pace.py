@@ -31,7 +31,7 @@ def pause_after(spent: float, share: float) -> float:
 
 
 class Traffic:
-    """When requests of a worker last began or ended; `Edge` says so. Long work pauses only for requests that come."""
+    """When a request of the worker last began or ended, as `Edge` sets it. A quiet worker exports without pauses."""
 
     __slots__ = ("latest",)
 
