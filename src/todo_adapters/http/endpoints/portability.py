@@ -38,7 +38,7 @@ _TYPES: Final[dict[str, Header]] = {
     "ics": (b"content-type", b"text/calendar; charset=utf-8; component=vtodo"),
 }
 
-_EXPORT_SHARE: Final = 0.1
+_EXPORT_SHARE: Final = 0.05
 """The part of a worker's time that writing an export may take while others send requests."""
 
 STEP: Final = 12
