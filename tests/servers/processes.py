@@ -177,9 +177,12 @@ def free_port() -> int:
 
 
 def accepts(port: int, host: str = LOOPBACK) -> bool:
-    """Whether something accepts a connection there right now."""
+    """Whether something accepts a connection there right now.
+
+    The kernel accepts at once, or refuses; a port that is about to close drops the attempt, which is no reason to wait.
+    """
     try:
-        socket.create_connection((host, port), timeout=1).close()
+        socket.create_connection((host, port), timeout=0.2).close()
     except OSError:
         return False
     return True
