@@ -1,4 +1,4 @@
-"""An edit that a store may do in one step, if reading the task first costs it a round trip."""
+"""An edit that a store may do in one step, where reading the task first would cost it a second trip or call."""
 
 from __future__ import annotations
 

@@ -224,27 +224,29 @@ class Pauses:
         await asyncio.sleep(0)
 
 
+def busy_pieces(number):
+    """Pieces that each take two milliseconds of a processor to make."""
+    for _ in range(number):
+        begun = time.thread_time()
+        while time.thread_time() - begun < 0.002:
+            pass
+        yield b"x"
+
+
 async def test_writing_a_long_response_pauses_only_while_requests_come(monkeypatch):
     traffic, pauses = Traffic(), Pauses()
     monkeypatch.setattr(protocol, "asyncio", pauses)
-
-    def pieces():
-        for _ in range(5):
-            begun = time.thread_time()
-            while time.thread_time() - begun < 0.002:
-                pass
-            yield b"x"
 
     async def send(_):
         pass
 
     scope = scope_of("GET", b"/", [])
     scope[CONTEXT] = RequestContext("id", "GET", peer=None, authorization=[], headers=[])
-    await StreamingResponse(pieces(), [], share=0.1, traffic=traffic)(scope, None, send)
+    await StreamingResponse(busy_pieces(5), [], share=0.1, traffic=traffic)(scope, None, send)
     assert pauses.all == [0] * 5  # it yields to the loop all the same
     pauses.all.clear()
     traffic.latest = time.perf_counter() + 3_600
-    await StreamingResponse(pieces(), [], share=0.1, traffic=traffic)(scope, None, send)
+    await StreamingResponse(busy_pieces(5), [], share=0.1, traffic=traffic)(scope, None, send)
     assert len(pauses.all) == 5
     assert min(pauses.all) >= 0.002 * 9
 
@@ -277,18 +279,11 @@ async def test_a_request_counts_as_traffic_when_it_begins_and_when_it_ends(monke
 
 
 async def test_writing_a_long_response_takes_no_more_than_its_share_of_the_time():
-    def pieces():
-        for _ in range(10):
-            begun = time.thread_time()
-            while time.thread_time() - begun < 0.002:
-                pass
-            yield b"x"
-
     async def send(_):
         await asyncio.sleep(0)
 
     scope = scope_of("GET", b"/", [])
     scope[CONTEXT] = RequestContext("id", "GET", peer=None, authorization=[], headers=[])
     begun = time.perf_counter()
-    await StreamingResponse(pieces(), [], share=0.1)(scope, None, send)
+    await StreamingResponse(busy_pieces(10), [], share=0.1)(scope, None, send)
     assert time.perf_counter() - begun > 10 * 0.002 / 0.1

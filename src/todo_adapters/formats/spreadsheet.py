@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from todo_domain import Priority, Task
+from todo_domain.instants import text_of_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -42,15 +43,11 @@ def guarded(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _instant(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
-
-
 _values = attrgetter(*COLUMNS)
 
 _TEXT: Final[Mapping[type, Callable[[Any], str]]] = {
     type(None): lambda _: "",
-    datetime: _instant,
+    datetime: text_of_instant,
     Priority: lambda priority: priority.name.lower(),
     tuple: lambda texts: json.dumps(texts, ensure_ascii=False),
 }

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from todo_adapters.http.protocol.json_types import TEXT, Uid, about, instant_meta, number_meta
 from todo_domain import Status, Task
 from todo_domain.extra import DEEPEST_EXTRA, EMPTY, LARGEST_EXTRA
+from todo_domain.instants import text_of_instant
 from todo_domain.task import LONGEST_DESCRIPTION, LONGEST_TAG, LONGEST_TITLE, MOST_TAGS, POSITION
 
 PriorityName = Literal["none", "low", "medium", "high"]
@@ -125,7 +126,7 @@ def instant(moment: datetime) -> str:
     """Return a value whose JSON is a UTC time of RFC 3339 with exactly six decimals and Z."""
     if moment.microsecond:
         return moment  # type: ignore[return-value]  # msgspec writes the same form, in a tenth of the time
-    return moment.isoformat(timespec="microseconds")[:26] + "Z"
+    return text_of_instant(moment)
 
 
 def task_out(task: Task) -> TaskOut:
