@@ -186,6 +186,15 @@ def database(request):
     return {"TODO_DATABASE_URL": databases.url(name)}
 
 
+def kill_during_an_import(directory, database, body, seconds):
+    with served(directory, **database) as service:
+        importing = Thread(target=send, args=(service, body))
+        importing.start()
+        time.sleep(seconds)
+        service.process.kill()
+        importing.join()
+
+
 def test_an_import_that_is_killed_at_any_moment_is_finished_by_the_same_file(tmp_path, database):
     """Twice: the first file makes every task, the second edits each and brings back those that were deleted."""
     seed = os.environ.get("TODO_DRILL_SEED", os.urandom(4).hex())
@@ -205,18 +214,18 @@ def test_an_import_that_is_killed_at_any_moment_is_finished_by_the_same_file(tmp
             begun = time.perf_counter()
             call(service, "POST", "/api/me/import", f"cleo {generation}", body)
             whole_time = time.perf_counter() - begun
-        for _ in range(KILLS):
-            with served(tmp_path, **database) as service:
-                importing = Thread(target=send, args=(service, body))
-                importing.start()
-                time.sleep(at_random.uniform(0.3, 1) * whole_time)  # before that, the file is only checked
-                service.process.kill()
-                importing.join()
+        kills = 0
+        while kills < KILLS or not any(progress):
+            kills += 1
+            # Before a third of the time, the file is only checked.
+            kill_during_an_import(tmp_path, database, body, at_random.uniform(0.3, 1) * whole_time)
             with served(tmp_path, **database) as service:
                 device.sync(service)
             before, done = done, state_of(device.copy, old, new)
             assert done >= before
             progress.append(done - before)
+            if done == before:  # the import that was measured had fewer neighbours
+                whole_time *= 1.2
         with served(tmp_path, **database) as service:
             created = KILLED - len(device.copy)
             report = call(service, "POST", "/api/me/import", "ann", body)
@@ -239,4 +248,3 @@ def test_an_import_that_is_killed_at_any_moment_is_finished_by_the_same_file(tmp
                 device.sync(service)
                 old = new
     print(f"tasks of each killed import: {progress}")  # noqa: T201  the figures, for -s
-    assert any(progress)
