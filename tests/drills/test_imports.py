@@ -15,6 +15,7 @@ from servers.todo import Served, token_for
 from store_contract.words import NASTY, NASTY_IN_FILES
 from support.length import LONG
 from support.strategies import PIECES
+from todo_adapters.http.protocol.pace import QUIET
 
 SECRET = "8c1f5e0f7c1b9a3d8642c7e1f0a95b3d2c48"
 TASKS = 10_000 if LONG else 1_000
@@ -217,8 +218,8 @@ def test_an_import_that_is_killed_at_any_moment_is_finished_by_the_same_file(tmp
         kills = 0
         while kills < KILLS or not any(progress):
             kills += 1
-            # Before a third of the time, the file is only checked.
-            kill_during_an_import(tmp_path, database, body, at_random.uniform(0.3, 1) * whole_time)
+            # Until the worker is quiet, the file is only checked.
+            kill_during_an_import(tmp_path, database, body, at_random.uniform(QUIET, whole_time))
             with served(tmp_path, **database) as service:
                 device.sync(service)
             before, done = done, state_of(device.copy, old, new)

@@ -16,7 +16,6 @@ from client import InProcess, scope_of
 from support.clock import FakeClock
 from support.recorded_events import RecordedEvents
 from todo_adapters.http import application
-from todo_adapters.http.protocol import pace
 from todo_adapters.http.protocol import response as protocol
 from todo_adapters.http.protocol.context import CONTEXT, RequestContext
 from todo_adapters.http.protocol.pace import Traffic
@@ -249,17 +248,6 @@ async def test_writing_a_long_response_pauses_only_while_requests_come(monkeypat
     await StreamingResponse(busy_pieces(5), [], share=0.1, traffic=traffic)(scope, None, send)
     assert len(pauses.all) == 5
     assert min(pauses.all) >= 0.002 * 9
-
-
-async def test_a_worker_is_quiet_again_half_a_second_after_a_request(monkeypatch):
-    now = 1_000.0
-    monkeypatch.setattr(pace, "perf_counter", lambda: now)
-    traffic = Traffic()
-    assert traffic.quiet()
-    traffic.latest = now
-    assert not traffic.quiet()
-    now += pace.QUIET + 0.001
-    assert traffic.quiet()
 
 
 async def test_a_request_counts_as_traffic_when_it_begins_and_when_it_ends(monkeypatch):

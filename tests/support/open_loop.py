@@ -10,6 +10,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 
 READS, WRITES = 60, 20
 """Requests of each kind in a second."""
@@ -44,14 +45,15 @@ def message(method, path, token, body=b""):
 
 def main(port, token, key):
     read = message("GET", "/api/me/tasks?limit=20", token)
-    chance, free, busy, took, number, ended = random.Random(1), [], {}, [], 0, False
+    chance, free, busy, took, number, ended = random.Random(1), deque(), {}, [], 0, False
     due = time.monotonic()
     while busy or not ended:
         if not ended and time.monotonic() >= due:
             writes = chance.random() < WRITES / (READS + WRITES)
             number += 1
             body = json.dumps({"title": f"{number}"}).encode()
-            connection = free.pop() if free else socket.create_connection(("127.0.0.1", port), timeout=10)
+            # The one that is free the longest, or else the service closes it, because it is idle for too long.
+            connection = free.popleft() if free else socket.create_connection(("127.0.0.1", port), timeout=10)
             busy[connection] = Busy(connection, writes)
             connection.sendall(message("PATCH", f"/api/me/tasks/{key}", token, body) if writes else read)
             due += chance.expovariate(READS + WRITES)

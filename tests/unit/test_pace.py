@@ -1,13 +1,14 @@
-"""Long work rests: `protocol/pace.py`."""
+"""Long work pauses while the worker has other requests: `protocol/pace.py`."""
 
 import asyncio
 import time
 from contextlib import nullcontext
+from math import inf
 
 import pytest
 
 from todo_adapters.http.protocol import pace as module
-from todo_adapters.http.protocol.pace import SHARE, SLICE, Pace
+from todo_adapters.http.protocol.pace import SHARE, SLICE, Pace, Traffic
 from todo_domain import Deadline, Unavailable
 
 
@@ -18,15 +19,22 @@ def work(seconds):
         pass
 
 
-async def rests(monkeypatch, deadline, *steps):
-    """The rests of work that comes in these steps, each of so many seconds, in seconds."""
+def busy():
+    """The traffic of a worker that is never quiet."""
+    traffic = Traffic()
+    traffic.latest = inf
+    return traffic
+
+
+async def pauses(monkeypatch, deadline, traffic, *steps):
+    """The pauses of work that comes in these steps, each of so many seconds, in seconds."""
     slept = []
 
     async def sleep(seconds):
         slept.append(seconds)
 
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    pace = Pace(len(steps), deadline)
+    pace = Pace(len(steps), deadline, traffic)
     for done, seconds in enumerate(steps, start=1):
         work(seconds)
         await pace.pause(done)
@@ -34,15 +42,30 @@ async def rests(monkeypatch, deadline, *steps):
 
 
 async def test_work_takes_its_share_of_the_time_and_no_more(monkeypatch):
-    slept = await rests(monkeypatch, Deadline.within(3_600), *[2 * SLICE] * 5)
+    slept = await pauses(monkeypatch, Deadline.within(3_600), busy(), *[2 * SLICE] * 5)
     assert len(slept) == 5
     for seconds in slept:
         assert seconds >= 2 * SLICE / SHARE - 2 * SLICE
 
 
-async def test_short_work_goes_on_without_a_rest(monkeypatch):
+async def test_work_in_a_quiet_worker_lets_others_run_and_goes_on_at_once(monkeypatch):
+    assert await pauses(monkeypatch, Deadline.within(3_600), Traffic(), *[2 * SLICE] * 5) == [0] * 5
+
+
+async def test_short_work_goes_on_without_a_pause(monkeypatch):
     monkeypatch.setattr(module, "SLICE", 3_600)
-    assert await rests(monkeypatch, Deadline.within(3_600), *[SLICE] * 5) == []
+    assert await pauses(monkeypatch, Deadline.within(3_600), busy(), *[SLICE] * 5) == []
+
+
+async def test_a_worker_is_quiet_again_half_a_second_after_a_request(monkeypatch):
+    now = 1_000.0
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
+    traffic = Traffic()
+    assert traffic.quiet()
+    traffic.latest = now
+    assert not traffic.quiet()
+    now += module.QUIET + 0.001
+    assert traffic.quiet()
 
 
 class Time:
@@ -70,7 +93,7 @@ class Time:
 @pytest.mark.parametrize("waiting", [0, 3], ids=["work", "waits for a database as well"])
 async def test_the_pauses_end_in_time(monkeypatch, work, waiting):
     time, parts = Time(monkeypatch, 30), 400
-    pace = Pace(parts, time)
+    pace = Pace(parts, time, busy())
     in_time = (1 + waiting) * work < 30
     with nullcontext() if in_time else pytest.raises(Unavailable, match="in smaller parts"):
         for done in range(1, parts + 1):
@@ -84,7 +107,7 @@ async def test_the_pauses_end_in_time(monkeypatch, work, waiting):
 
 async def test_work_that_is_slower_than_it_began_takes_the_time_of_the_pauses(monkeypatch):
     time, parts = Time(monkeypatch, 30), 400
-    pace = Pace(parts, time)
+    pace = Pace(parts, time, busy())
     for done in range(1, parts + 1):
         time.work((2 if done < parts / 2 else 18) / parts)
         await pace.pause(done)
@@ -92,8 +115,8 @@ async def test_work_that_is_slower_than_it_began_takes_the_time_of_the_pauses(mo
     assert time.left() >= 0
 
 
-async def test_others_run_while_work_rests():
-    pace, ran = Pace(10, Deadline.within(60)), []
+async def test_others_run_while_work_pauses():
+    pace, ran = Pace(10, Deadline.within(60), busy()), []
 
     async def other():
         for _ in range(5):

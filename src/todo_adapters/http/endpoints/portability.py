@@ -102,7 +102,7 @@ class ImportController(Controller):
             deadline = Deadline.within(TRANSFER_WITHIN)
             report = ImportOut(created=0, updated=0, unchanged=0, skipped=[], skipped_count=0)
             try:
-                file = await checked_file(raw, Pace(len(raw), deadline))
+                file = await checked_file(raw, Pace(len(raw), deadline, request.context.parts.traffic))
                 await _bring_in(request, file, report, deadline)
             except ErasedMeanwhile:
                 if report.created + report.updated > 0:
@@ -137,7 +137,8 @@ class EraseController(Controller):
 
 async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, deadline: Deadline) -> None:
     """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
-    state, index, pace = Import(file.source), 0, Pace(len(file.raw), deadline)
+    state, index = Import(file.source), 0
+    pace = Pace(len(file.raw), deadline, request.context.parts.traffic)
     step: list[Entry | TodoError] = []
     most, fastest = STEP, math.inf
     begin = end = file.begin

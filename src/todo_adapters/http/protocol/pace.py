@@ -31,7 +31,7 @@ def pause_after(spent: float, share: float) -> float:
 
 
 class Traffic:
-    """When a request of the worker last began or ended, as `Edge` sets it. A quiet worker exports without pauses."""
+    """When a request of a worker last began or ended, as `Edge` sets it. Long work in a quiet worker has no pauses."""
 
     __slots__ = ("latest",)
 
@@ -45,24 +45,25 @@ class Traffic:
 
 
 class Pace:
-    """The pauses in a piece of work that has `total` parts of equal length.
+    """The pauses in a piece of work that has `total` parts of equal length, while the worker has other requests.
 
     All pauses together take at most seven tenths of the time before the deadline, and leave time for one and a half
     times the work that is still to be done.
     """
 
-    __slots__ = ("_begun", "_deadline", "_done", "_paused", "_time", "_total")
+    __slots__ = ("_begun", "_deadline", "_done", "_paused", "_time", "_total", "_traffic")
 
-    def __init__(self, total: int, deadline: Deadline) -> None:
+    def __init__(self, total: int, deadline: Deadline, traffic: Traffic) -> None:
         self._total = total
         self._deadline = deadline
+        self._traffic = traffic
         self._time = deadline.left()
         self._paused = 0.0
         self._done = 0
         self._begun = process_time()
 
     async def pause(self, done: int) -> None:
-        """Pause if SLICE has been spent; `done` is the number of parts that are done.
+        """Pause if SLICE has been spent, or in a quiet worker let others run; `done` parts are done.
 
         Raises Unavailable after the deadline.
         """
@@ -71,7 +72,8 @@ class Pace:
             return
         if (before := self._deadline.left()) < 0:
             raise Unavailable("the import takes too long: send the file again, in smaller parts")
-        await asyncio.sleep(max(0.0, min(pause_after(spent, SHARE), self._most(done))))
+        pause = 0.0 if self._traffic.quiet() else min(pause_after(spent, SHARE), self._most(done))
+        await asyncio.sleep(max(0.0, pause))
         self._paused += before - self._deadline.left()
         self._done = done
         self._begun = process_time()
