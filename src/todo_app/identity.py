@@ -64,7 +64,7 @@ def key_sets_of(settings: Settings, audit: AuditLog) -> dict[str, JwksKeys]:
         audit.record("key_set_changed", keys=keys, **details)
 
     if settings.jwks_file:
-        return {"TODO_JWKS_FILE": JwksKeys(_file(settings.jwks_file), pace=READ, on_change=changed)}
+        return {"TODO_JWKS_FILE": JwksKeys(_file(settings.jwks_file), times=READ, on_change=changed)}
     if settings.jwks_url:
         url = _named("TODO_JWKS_URL", partial(KeyUrl, settings.jwks_url, fetcher_of(settings)))
         return {"TODO_JWKS_URL": JwksKeys(url, on_change=changed)}

@@ -22,7 +22,7 @@ class Provider:
         self.issuer = f"{server.origin}{path}"
         self.signer = Issuer()
         self.documents(f"{server.origin}/keys{path}")
-        self.keys = JwksKeys(Discovery(self.issuer, FETCHER, clock=clock), pace=PATIENT, clock=clock)
+        self.keys = JwksKeys(Discovery(self.issuer, FETCHER, clock=clock), times=PATIENT, clock=clock)
 
     @property
     def discovery(self):

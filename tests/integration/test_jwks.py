@@ -146,7 +146,7 @@ async def test_tokens_that_need_no_key_are_refused_while_the_provider_is_away(sc
     await scene.server.stop()
     assert await scene.verdict("nonsense") == "malformed"
     assert await scene.verdict(scene.token("HS256")) == "algorithm"
-    assert scene.keys._flight is None
+    assert scene.keys._loading is None
 
 
 async def test_known_keys_outlive_their_provider_for_a_day(scene):

@@ -39,7 +39,7 @@ def test_a_first_fetch_may_take_ten_seconds_later_ones_two():
 
 @pytest.mark.parametrize("slowness", [{"delay": LONG}, {"drip": 0.02}])
 async def test_a_fetch_ends_at_its_deadline_and_holds_up_nobody_else(server, slowness):
-    scene = Scene(server, pace=replace(PATIENT, first=1.0))  # a busy machine needs some of it to send the request
+    scene = Scene(server, times=replace(PATIENT, first=1.0))  # a busy machine needs some of it to send the request
     vars(server).update(slowness)
     waiting = asyncio.create_task(scene.verdict(scene.token()))
     began = time.perf_counter()
@@ -62,7 +62,7 @@ async def test_a_caller_waits_until_its_deadline_and_the_fetch_goes_on(server):
 
 
 async def test_a_later_fetch_has_its_own_deadline(server):
-    scene = Scene(server, pace=replace(PATIENT, later=0.1))
+    scene = Scene(server, times=replace(PATIENT, later=0.1))
     assert await scene.verdict(scene.token()) == "taken"
     server.delay = LONG
     scene.now.now += APART
@@ -155,7 +155,7 @@ async def test_a_response_that_is_no_http_is_a_failed_fetch():
         writer.close()
 
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
-        keys = JwksKeys(KeyUrl(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", FETCHER), pace=PATIENT)
+        keys = JwksKeys(KeyUrl(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", FETCHER), times=PATIENT)
         with pytest.raises(Unavailable):
             await keys.check()
     assert keys.failure == "RemoteProtocolError"

@@ -13,7 +13,7 @@ from support.hostile_tokens import Row, hostile_tokens
 from support.issuers import Issuer, dumps
 from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.fetching import Fetcher
-from todo_adapters.auth.jwks import FETCHED, JwksKeys, Pace
+from todo_adapters.auth.jwks import FETCHED, JwksKeys, LoadTimes
 from todo_adapters.auth.key_set import KeySet, parse_key_set
 from todo_adapters.auth.keys import Key, SharedSecrets
 from todo_adapters.auth.loading import KeyUrl, Loader
@@ -125,14 +125,14 @@ class Scene:
 class FetchScene:
     """A provider, and a verifier that fetches from it with time in the test's hands."""
 
-    def __init__(self, server: JwksServer, *, loader: Loader | None = None, pace: Pace = PATIENT) -> None:
+    def __init__(self, server: JwksServer, *, loader: Loader | None = None, times: LoadTimes = PATIENT) -> None:
         self.server = server
         self.issuer = one_issuer()
         server.document = self.issuer.jwks()
         self.now = Time()
         self.changes: list[int] = []
         self.keys = JwksKeys(
-            loader or KeyUrl(server.url, FETCHER), pace=pace, clock=self.now, on_change=self.changes.append
+            loader or KeyUrl(server.url, FETCHER), times=times, clock=self.now, on_change=self.changes.append
         )
         self.verifier = Verifier(self.keys, RULES, clock=self.now)
 
@@ -147,10 +147,10 @@ class FetchScene:
             return await reason_of(self.verifier, token, seconds=seconds) or "taken"
         except Unavailable as unavailable:
             said = str(unavailable), 1 <= unavailable.retry_after <= APART
-        assert said == ("the key set that verifies tokens is out of reach", True)
+        assert said == ("the key set that verifies tokens is out of reach: try again", True)
         return "away"
 
     async def settle(self) -> None:
         """Wait for a fetch in the background."""
-        if self.keys._flight:
-            await asyncio.wait([self.keys._flight])
+        if self.keys._loading:
+            await asyncio.wait([self.keys._loading])

@@ -35,7 +35,7 @@ def verifier(keys):
 
 
 def from_file(path, clock):
-    return JwksKeys(KeyFile(path), pace=READ, clock=clock)
+    return JwksKeys(KeyFile(path), times=READ, clock=clock)
 
 
 def replaced(path, issuer):
@@ -72,7 +72,7 @@ async def test_a_key_that_left_the_file_is_refused_a_second_later_without_a_toke
     replaced(path, two)
     clock.now += FILE_FRESH + 0.1
     keys.find("any", "EdDSA")
-    await keys._flight
+    await keys._loading
     assert await reason_of(takes, token(one)) == "key_unknown"
 
 

@@ -62,7 +62,7 @@ class ClaimRules:
         """Whether the rules refuse tokens for other services, as they must if an issuer serves several."""
         return bool(self.issuers) and bool(self.audiences or self.without_audience)
 
-    def speaking(self, signers: Sequence[Key]) -> frozenset[str]:
+    def issuers_of(self, signers: Sequence[Key]) -> frozenset[str]:
         """Return the issuers that these keys may sign for: each its own; a key without an issuer, all of them."""
         own = {key.issuer for key in signers}
         return self.issuers & own if own and None not in own else self.issuers

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from todo_adapters.auth.keys import ALIASES
-from todo_adapters.auth.refusal import LONGEST_TOKEN, Reason, Refused
+from todo_adapters.auth.refusal import LONGEST_TOKEN, Reason, TokenRefused
 from todo_adapters.auth.strict_json import strict_json
 
 _REFUSED_MEMBERS: Final = ("crit", "b64", "zip", "enc", "jwk", "jku", "x5u")
@@ -17,7 +17,7 @@ _REFUSED_MEMBERS: Final = ("crit", "b64", "zip", "enc", "jwk", "jku", "x5u")
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
 
-class Parts(NamedTuple):
+class Segments(NamedTuple):
     """The decoded segments of a token, and the bytes that its signature covers."""
 
     header: bytes
@@ -27,32 +27,32 @@ class Parts(NamedTuple):
 
 
 def ascii_of(token: str) -> bytes:
-    """Return the bytes of a token; raise Refused if it is too long or not ASCII."""
+    """Return the bytes of a token; raise TokenRefused if it is too long or not ASCII."""
     if len(token) > LONGEST_TOKEN:
-        raise Refused(Reason.TOO_LONG, f"it has {len(token)} characters; at most {LONGEST_TOKEN} are allowed")
+        raise TokenRefused(Reason.TOO_LONG, f"it has {len(token)} characters; at most {LONGEST_TOKEN} are allowed")
     try:
         return token.encode("ascii")
     except UnicodeEncodeError:
-        raise Refused(Reason.MALFORMED, "it has characters outside ASCII") from None
+        raise TokenRefused(Reason.MALFORMED, "it has characters outside ASCII") from None
 
 
-def split(raw: bytes) -> Parts:
-    """Return the parts of a token, or raise Refused."""
-    segments = raw.split(b".", 3)
-    if len(segments) != 3:
-        raise Refused(Reason.MALFORMED, "it does not have three segments")
-    header, payload, signature = map(_decoded, segments)
-    return Parts(header, payload, signature, raw[: raw.rindex(b".")])
+def split(raw: bytes) -> Segments:
+    """Return the decoded segments of a token, or raise TokenRefused."""
+    encoded = raw.split(b".", 3)
+    if len(encoded) != 3:
+        raise TokenRefused(Reason.MALFORMED, "it does not have three segments")
+    header, payload, signature = map(_decoded, encoded)
+    return Segments(header, payload, signature, raw[: raw.rindex(b".")])
 
 
 def json_object(data: bytes, reason: Reason, name: str) -> Mapping[str, object]:
-    """Return the JSON object in a header or payload, or raise Refused for `reason`."""
+    """Return the JSON object in a header or payload, or raise TokenRefused for `reason`."""
     try:
         members = strict_json(data)
     except ValueError:
         members = None
     if not isinstance(members, dict):
-        raise Refused(reason, f"the {name} is not a UTF-8 JSON object with each name once")
+        raise TokenRefused(reason, f"the {name} is not a UTF-8 JSON object with each name once")
     return members
 
 
@@ -81,5 +81,5 @@ def _decoded(segment: bytes) -> bytes:
         data = b""
     # Python's decoder is lenient, so compare with the canonical encoding.
     if not data or urlsafe_b64encode(data).rstrip(b"=") != segment:
-        raise Refused(Reason.MALFORMED, "a segment is empty or not canonical base64url without padding")
+        raise TokenRefused(Reason.MALFORMED, "a segment is empty or not canonical base64url without padding")
     return data

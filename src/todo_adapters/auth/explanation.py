@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 
 from todo_adapters.auth.claims import CLIENT_CLAIMS, ClaimRules, Claims
-from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_object, named_key, split
+from todo_adapters.auth.compact import Segments, ascii_of, header_problem, json_object, named_key, split
 from todo_adapters.auth.keys import Key, KeySource
-from todo_adapters.auth.refusal import PROMISES, Check, Reason, Refused
+from todo_adapters.auth.refusal import PROMISES, Check, Reason, TokenRefused
 from todo_domain.deadline import Deadline
 from todo_domain.errors import Unavailable
 
@@ -24,24 +24,26 @@ async def explain(
     `alg` are shown beside the configured ones; no sentence contains another part of the token or of a key.
     """
     try:
-        parts = split(ascii_of(token))
-    except Refused as refused:
+        segments = split(ascii_of(token))
+    except TokenRefused as refused:
         passed = [Reason.TOO_LONG] if refused.reason == Reason.MALFORMED else []
         return [*map(_passed, passed), _failed(Reason(refused.reason), refused.why)]
     checks = [_passed(Reason.TOO_LONG), _passed(Reason.MALFORMED)]
-    signers = await _signature(parts, keys, checks, deadline)
+    signers = await _signature(segments, keys, checks, deadline)
     try:
-        claims = json_object(parts.payload, Reason.CLAIMS, "claims")
-    except Refused as refused:
+        claims = json_object(segments.payload, Reason.CLAIMS, "claims")
+    except TokenRefused as refused:
         return [*checks, _failed(Reason.CLAIMS, refused.why)]
-    return [*checks, *_claims(claims, rules, now, rules.speaking(signers))]
+    return [*checks, *_claims(claims, rules, now, rules.issuers_of(signers))]
 
 
-async def _signature(parts: Parts, keys: KeySource, checks: list[Check], deadline: Deadline | None) -> Sequence[Key]:
+async def _signature(
+    segments: Segments, keys: KeySource, checks: list[Check], deadline: Deadline | None
+) -> Sequence[Key]:
     """Add the checks of header and signature; return the keys that made the signature."""
     try:
-        header = json_object(parts.header, Reason.HEADER, "header")
-    except Refused as refused:
+        header = json_object(segments.header, Reason.HEADER, "header")
+    except TokenRefused as refused:
         checks.append(_failed(Reason.HEADER, refused.why))
         return ()
     problem = header_problem(header)
@@ -56,10 +58,10 @@ async def _signature(parts: Parts, keys: KeySource, checks: list[Check], deadlin
         return ()
     try:
         found = keys.find(kid, algorithm) or await keys.search(kid, algorithm, deadline=deadline)
-        signers = [key for key in found if key.signed(parts.message, parts.signature)]
+        signers = [key for key in found if key.signed(segments.message, segments.signature)]
         if found and not signers:
             found = await keys.search(kid, algorithm, deadline=deadline)
-            signers = [key for key in found if key.signed(parts.message, parts.signature)]
+            signers = [key for key in found if key.signed(segments.message, segments.signature)]
     except Unavailable as outage:
         checks.append(_failed(Reason.KEY_UNKNOWN, str(outage)))
         return ()

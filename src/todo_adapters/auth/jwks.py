@@ -23,7 +23,7 @@ _log = logging.getLogger("todo.auth")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class LoadTimes:
     """How often keys are loaded and how long a load may take, in seconds.
 
     `apart` is the least time between the starts of two loads, and so the longest time for which a new key is unknown.
@@ -36,11 +36,11 @@ class Pace:
     later: float = 2.0
 
 
-FETCHED: Final = Pace()
-"""The pace for keys that come over the network."""
+FETCHED: Final = LoadTimes()
+"""The times for keys that come over the network."""
 
-READ: Final = Pace(apart=0.5)
-"""The pace for keys in a file."""
+READ: Final = LoadTimes(apart=0.5)
+"""The times for keys in a file."""
 
 
 class JwksKeys:
@@ -56,12 +56,12 @@ class JwksKeys:
         self,
         loader: Loader,
         *,
-        pace: Pace = FETCHED,
+        times: LoadTimes = FETCHED,
         on_change: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loader = loader
-        self._pace = pace
+        self._times = times
         self._on_change = on_change
         self._clock = clock
         self._keys = KeySet()
@@ -69,7 +69,7 @@ class JwksKeys:
         self._fresh = 0.0
         self._loaded_at = self._begun_at = -math.inf
         self._failure: str | None = "not fetched yet"
-        self._flight: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     @property
     def version(self) -> int:
@@ -88,13 +88,13 @@ class JwksKeys:
 
     async def open(self) -> None:
         """Begin to load the keys; a failure is logged."""
-        self._depart()
+        self._begin_load()
 
     async def aclose(self) -> None:
         """Cancel a load in progress."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.wait([self._flight])
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
 
     def find(self, kid: str | None, algorithm: str) -> Sequence[Key]:
         """Return the loaded key for this header, or none. Begins a load if it is due, without waiting for it."""
@@ -105,7 +105,7 @@ class JwksKeys:
 
         Raises Unavailable if the key is missing and the latest load failed or does not end by the deadline.
         """
-        await self._arrival(deadline)
+        await self._wait_for_load(deadline)
         found = self.find(kid, algorithm)
         if not found and self._failure:
             raise self._unavailable()
@@ -114,7 +114,7 @@ class JwksKeys:
     async def check(self, *, deadline: Deadline | None = None) -> None:
         """Return if there are keys; load them like `search` if there are none. Raises Unavailable."""
         if not self._at_hand():
-            await self._arrival(deadline)
+            await self._wait_for_load(deadline)
             if not self._at_hand():
                 raise self._unavailable()
 
@@ -122,32 +122,33 @@ class JwksKeys:
         """Return whether there are usable keys. Begins a load if they are not fresh."""
         age = self._clock() - self._loaded_at
         if age > self._fresh:
-            self._depart()
+            self._begin_load()
         return age <= KEPT
 
     def _unavailable(self) -> Unavailable:
-        wait = math.ceil(self._begun_at + self._pace.apart - self._clock())
-        return Unavailable("the key set that verifies tokens is out of reach", retry_after=max(1, wait))
+        wait = math.ceil(self._begun_at + self._times.apart - self._clock())
+        return Unavailable("the key set that verifies tokens is out of reach: try again", retry_after=max(1, wait))
 
-    def _depart(self) -> None:
+    def _begin_load(self) -> None:
         """Begin a load, unless one is in progress or the last one began less than `apart` seconds ago."""
         now = self._clock()
-        if (self._flight is None or self._flight.done()) and now - self._begun_at >= self._pace.apart:
+        if (self._loading is None or self._loading.done()) and now - self._begun_at >= self._times.apart:
             self._begun_at = now
-            self._flight = asyncio.create_task(self._load(now))
+            self._loading = asyncio.create_task(self._load(now))
 
-    async def _arrival(self, deadline: Deadline | None) -> None:
-        self._depart()
-        if self._flight is not None:
+    async def _wait_for_load(self, deadline: Deadline | None) -> None:
+        """Begin a load if one is due; return when a load in progress ends, at the deadline at the latest."""
+        self._begin_load()
+        if self._loading is not None:
             # Awaiting the task itself would cancel it for all callers when one is cancelled or times out.
             left = (deadline or Deadline.within()).left()
-            await asyncio.wait([self._flight], timeout=max(0, left))
+            await asyncio.wait([self._loading], timeout=max(0, left))
 
     async def _load(self, begun_at: float) -> None:
         # Set first, so that a load that is cancelled or raises counts as failed.
         before, self._failure = self._failure, "unfinished"
         try:
-            async with asyncio.timeout(self._pace.first if self._version == 0 else self._pace.later):
+            async with asyncio.timeout(self._times.first if self._version == 0 else self._times.later):
                 keys, self._fresh = await self._loader.load()
         except (CannotLoad, TimeoutError, ValueError) as problem:
             self._failure = "too slow" if isinstance(problem, TimeoutError) else in_words(problem)

@@ -71,7 +71,7 @@ _NOT_SET_UP: Final[Mapping[Reason, str]] = {
 """The problems that another token of the same kind has as well, so that signing in again does not help."""
 
 
-class Refused(Unauthenticated):
+class TokenRefused(Unauthenticated):
     """A token is refused. `why` is for the holder of the token; it quotes only times from the token."""
 
     def __init__(self, reason: Reason, why: str) -> None:

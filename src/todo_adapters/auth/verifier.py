@@ -9,10 +9,10 @@ from hashlib import sha256
 from typing import Final
 
 from todo_adapters.auth.claims import ClaimRules, expiry_of
-from todo_adapters.auth.compact import Parts, ascii_of, header_problem, json_object, named_key, split
+from todo_adapters.auth.compact import Segments, ascii_of, header_problem, json_object, named_key, split
 from todo_adapters.auth.explanation import explain
 from todo_adapters.auth.keys import Key, KeySource
-from todo_adapters.auth.refusal import LEEWAY, Check, Reason, Refused
+from todo_adapters.auth.refusal import LEEWAY, Check, Reason, TokenRefused
 from todo_domain.deadline import Deadline
 from todo_domain.ports import Caller
 
@@ -75,23 +75,25 @@ class Verifier:
 
     async def _examine(self, raw: bytes, deadline: Deadline | None) -> tuple[float, Caller]:
         """Return the time until which the token may be remembered, and its caller. Check in the order of Reason."""
-        parts = split(raw)
-        header = json_object(parts.header, Reason.HEADER, "header")
+        segments = split(raw)
+        header = json_object(segments.header, Reason.HEADER, "header")
         if (problem := header_problem(header)) is not None:
-            raise Refused(Reason.HEADER, problem)
+            raise TokenRefused(Reason.HEADER, problem)
         algorithm, kid = named_key(header)
         if algorithm not in self._keys.algorithms:
-            raise Refused(Reason.ALGORITHM, f"alg must be {', '.join(sorted(self._keys.algorithms))}")
-        signers = await self._signers(parts, algorithm, kid, deadline)
-        claims = json_object(parts.payload, Reason.CLAIMS, "claims")
+            raise TokenRefused(Reason.ALGORITHM, f"alg must be {', '.join(sorted(self._keys.algorithms))}")
+        signers = await self._signers(segments, algorithm, kid, deadline)
+        claims = json_object(segments.payload, Reason.CLAIMS, "claims")
         now = self._clock()
-        for reason, problem in self._rules.checks(claims, now, self._rules.speaking(signers)):
+        for reason, problem in self._rules.checks(claims, now, self._rules.issuers_of(signers)):
             if problem is not None:
-                raise Refused(reason, problem)
+                raise TokenRefused(reason, problem)
         caller = Caller(self._rules.user(claims), expiry_of(claims))
         return min(now + REMEMBERED_FOR, caller.expires_at + LEEWAY), caller
 
-    async def _signers(self, parts: Parts, algorithm: str, kid: str | None, deadline: Deadline | None) -> Sequence[Key]:
+    async def _signers(
+        self, segments: Segments, algorithm: str, kid: str | None, deadline: Deadline | None
+    ) -> Sequence[Key]:
         """Return the keys that made the signature, at least one.
 
         If none of the loaded keys made it, it is checked again with newer keys, because an issuer may reuse a name for
@@ -99,17 +101,17 @@ class Verifier:
         """
         version = self._keys.version
         keys = self._keys.find(kid, algorithm)
-        signers = _signed(keys, parts)
+        signers = _signed(keys, segments)
         if not signers:
             newer = await self._keys.search(kid, algorithm, deadline=deadline)
-            signers = _signed(newer, parts) if not keys or self._keys.version != version else []
+            signers = _signed(newer, segments) if not keys or self._keys.version != version else []
             keys = newer
         if not keys:
-            raise Refused(
+            raise TokenRefused(
                 Reason.KEY_UNKNOWN, "the issuer has no key with this kid, or kid is missing and there are several keys"
             )
         if not signers:
-            raise Refused(Reason.SIGNATURE, "the signature was not made with this key, or the token was changed")
+            raise TokenRefused(Reason.SIGNATURE, "the signature was not made with this key, or the token was changed")
         return signers
 
     def _remember(self, digest: bytes, until: float, caller: Caller) -> None:
@@ -122,5 +124,5 @@ class Verifier:
             self._remembered.popitem(last=False)
 
 
-def _signed(keys: Sequence[Key], parts: Parts) -> list[Key]:
-    return [key for key in keys if key.signed(parts.message, parts.signature)]
+def _signed(keys: Sequence[Key], segments: Segments) -> list[Key]:
+    return [key for key in keys if key.signed(segments.message, segments.signature)]
