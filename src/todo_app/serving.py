@@ -16,7 +16,7 @@ from todo_adapters.sql import migrations, schema
 from todo_app.compose import application, audit_of
 from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
-from todo_app.server.connections import MOST, ServerConfig, most_connections
+from todo_app.server.connections import MOST_CONNECTIONS, ServerConfig, most_connections
 from todo_app.server.interrupts import interrupts_held
 from todo_app.server.server import Server
 from todo_app.server.workers import run_workers
@@ -70,10 +70,10 @@ def _print_start(settings: Settings, listener: socket.socket, state: str, keys: 
     print(f"tokens: {keys}")
     print(f"docs:   {origin}/docs" if settings.docs else "docs:   off")
     print(_try_it(origin, tried) if tried else f"health: {origin}/health/ready", flush=True)
-    if (most := most_connections()) < MOST:
+    if (most := most_connections()) < MOST_CONNECTIONS:
         print(
-            f"files:  a worker holds {most:,} connections instead of {MOST:,}, because its limit of open files is low:"
-            " raise the hard limit (ulimit -Hn)",
+            f"files:  a worker holds {most:,} connections instead of {MOST_CONNECTIONS:,}, "
+            "because its limit of open files is low: raise the hard limit (ulimit -Hn)",
             flush=True,
         )
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from todo_adapters.auth.fetching import trusting
-from todo_app.commands.deployment import TIMEOUT, CannotAsk, Deployment, Operation, members, said
+from todo_app.commands.deployment import TIMEOUT, CannotAsk, Deployment, HttpOperation, members, said
 from todo_app.commands.pasted_token import pasted_token
+from todo_domain.owner import LARGEST_ID
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
 
-_NEVER: Final = 2**53 - 1
+_NEVER: Final = LARGEST_ID
 """The id of a task that never existed."""
 
 _REFUSED: Final = {401, 429}
@@ -40,7 +41,7 @@ class User:
     task: dict[str, Any] = field(default_factory=dict)
     deleted: int = 0
 
-    def task_for(self, operation: Operation) -> int:
+    def task_for(self, operation: HttpOperation) -> int:
         """Return the id of the task to try an operation on: a deleted one for operations on the trash."""
         return self.deleted if "/trash/" in operation.template else int(self.task["id"])
 
@@ -66,14 +67,14 @@ class Attack:
             if self._destructive and listed.json():
                 raise CannotAsk(f"{user.name} has tasks, which --destructive could erase: use users without tasks")
         for user in self._users:
-            user.task = members(self._send(Operation("post", "/api/me/tasks"), "me", 0, user))
+            user.task = members(self._send(HttpOperation("post", "/api/me/tasks"), "me", 0, user))
             user.id = str(user.task["user_id"])
-            user.deleted = int(members(self._send(Operation("post", "/api/me/tasks"), "me", 0, user))["id"])
+            user.deleted = int(members(self._send(HttpOperation("post", "/api/me/tasks"), "me", 0, user))["id"])
             self._deployment.send("delete", f"/api/me/tasks/{user.deleted}", user.token)
         if self._users[0].id == self._users[1].id:
             raise CannotAsk("both tokens are of one user: give the tokens of two users")
 
-    def run(self, operations: list[Operation]) -> None:
+    def run(self, operations: list[HttpOperation]) -> None:
         """Try every operation in both directions, then check that each task is unchanged."""
         one, two = self._users
         for operation in operations:
@@ -102,7 +103,7 @@ class Attack:
             if any(response.is_success for response in again):
                 self.problems.append(f"tasks of {user.name} were not removed: search for {self._mark!r}")
 
-    def _try(self, operation: Operation, attacker: User, victim: User) -> tuple[str, str]:
+    def _try(self, operation: HttpOperation, attacker: User, victim: User) -> tuple[str, str]:
         """Return the statuses on the victim's path and on the victim's task; note failures."""
         task, segment = victim.task_for(operation), _segment(victim.id)
         foreign = self._send(operation, segment, task, attacker)
@@ -128,14 +129,14 @@ class Attack:
         return str(foreign.status_code), ""
 
     def _expect(
-        self, operation: Operation, attacker: User | None, response: httpx.Response, wanted: str, *, held: bool
+        self, operation: HttpOperation, attacker: User | None, response: httpx.Response, wanted: str, *, held: bool
     ) -> None:
         if not held:
             who = attacker.name if attacker else "nobody known"
             self.problems.append(f"{operation} by {who} on the other's: {said(response)}, and not {wanted}")
 
     def _send(
-        self, operation: Operation, segment: str, task: int, user: User | None, *, token: str | None = None
+        self, operation: HttpOperation, segment: str, task: int, user: User | None, *, token: str | None = None
     ) -> httpx.Response:
         title = {"title": user.mark if user else self._mark}
         body: object = title if operation.method in {"post", "put", "patch"} else None
@@ -185,7 +186,7 @@ def _print(attempt: Attack, requests: int) -> None:
         print(f"ok    attack: {held} operations held against {requests} requests; the tasks made for it are removed")
 
 
-def _is_batch(operation: Operation) -> bool:
+def _is_batch(operation: HttpOperation) -> bool:
     return operation.template.endswith("/batch")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from todo_adapters.sql.renewal import renew as renew_data
 from todo_adapters.sql.schema import SqlError
-from todo_adapters.sql.sqlite.file import MODE, connect, explain
+from todo_adapters.sql.sqlite.file import MODE, connect, explain, sync_to_disk
 from todo_domain.owner import first_counter
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def back_up(database: Database, target: Path) -> int:
         except BaseException:
             part.unlink()
             raise
-        _sync(target.parent)
+        sync_to_disk(target.parent)
         return target.stat().st_size
 
 
@@ -74,15 +74,7 @@ def _copy(source: Path, part: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
         if copy.execute("PRAGMA integrity_check").fetchone() != ("ok",):
             raise CannotBackUp(f"{source} is damaged, so it was not copied: restore an earlier backup")
-    _sync(part)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_to_disk(part)
 
 
 @contextmanager

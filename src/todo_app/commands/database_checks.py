@@ -17,7 +17,7 @@ from todo_app.wakes import listen_urls
 if TYPE_CHECKING:
     from todo_app.settings import Settings
 
-Check = tuple[str, Callable[[], Awaitable[str]]]
+DatabaseCheck = tuple[str, Callable[[], Awaitable[str]]]
 """A name, and a function that returns a finding, or raises an error or Noted."""
 
 
@@ -25,11 +25,11 @@ class Noted(Exception):
     """A finding that does not keep the service from working, with advice."""
 
 
-def database_checks(settings: Settings) -> list[Check]:
+def database_checks(settings: Settings) -> list[DatabaseCheck]:
     """Return the checks in order; each assumes that the earlier ones passed."""
     database = settings.database
     if database.url is not None:
-        checks: list[Check] = [("database", lambda: _connection(database.url))]
+        checks: list[DatabaseCheck] = [("database", lambda: _connection(database.url))]
         if settings.direct_url is not None:
             checks.append(("direct URL", lambda: _connection(settings.direct_url)))
         checks += [("schema", lambda: _schema(database.address)), ("service", lambda: _service(settings))]

@@ -28,8 +28,8 @@ class CannotAsk(Exception):
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A method and a path template of the document: PREFIX or a path below it."""
+class HttpOperation:
+    """An operation of the document: a method and a path template, which is PREFIX or begins with it."""
 
     method: str
     template: str
@@ -63,7 +63,7 @@ class Deployment:
         self._client = client
         self.requests = 0
 
-    def operations(self) -> list[Operation]:
+    def operations(self) -> list[HttpOperation]:
         """Return the operations on a user's path, from the deployment's document, else from this release's."""
         response = self.send("get", "/openapi.json")
         if response.status_code == 404:
@@ -137,7 +137,7 @@ def said(response: httpx.Response) -> str:
         return str(response.status_code)
 
 
-def _operations(document: dict[str, Any]) -> Iterator[Operation]:
+def _operations(document: dict[str, Any]) -> Iterator[HttpOperation]:
     for template, item in document.get("paths", {}).items():
         if template != PREFIX and not template.startswith(f"{PREFIX}/"):
             continue
@@ -145,4 +145,4 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
             if method in item:
                 responses = item[method].get("responses", {}).values()
                 streams = any("text/event-stream" in response.get("content", {}) for response in responses)
-                yield Operation(method, template, streams)
+                yield HttpOperation(method, template, streams)

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+from todo_adapters.sql.schema import SqlError
 from todo_app.compose import audit_of, store_of
-from todo_app.serving import CannotStart
 from todo_domain import Deadline, TaskService, TodoError
 
 if TYPE_CHECKING:
@@ -18,17 +18,21 @@ _WITHIN: Final = 600.0
 """Seconds; there is no HTTP request whose deadline applies."""
 
 
+class CannotErase(SqlError):
+    """The data of the user was not erased; `str()` is one sentence that says why."""
+
+
 def erase(settings: Settings, user: UserId) -> None:
     """Erase all data of a user except the user id and the counter, and record that. The service may run meanwhile.
 
-    Raises CannotStart if the user never wrote, or if the database fails.
+    Raises CannotErase if the user never wrote, or if the database fails.
     """
     if settings.database.kind == "memory":
-        raise CannotStart("memory: has no data outside the running service")
+        raise CannotErase("memory: has no data outside the running service: use DELETE /api/{user_id}")
     try:
         asyncio.run(_erase(settings, user))
     except TodoError as problem:
-        raise CannotStart(str(problem)) from None
+        raise CannotErase(str(problem)) from None
     with closing(audit_of(settings)) as audit:
         audit.record("user_erased", subject=user)
 
@@ -40,7 +44,7 @@ async def _erase(settings: Settings, user: UserId) -> None:
         await store.open()
         known = await tasks.counter(user, deadline=deadline) or await tasks.end_feed(user, deadline=deadline)
         if not known:
-            raise CannotStart(f"{user!r} has never written to this database: check the spelling of the user id")
+            raise CannotErase(f"{user!r} has never written to this database: check the spelling of the user id")
         await tasks.erase(user, deadline=deadline)
     finally:
         await store.aclose()

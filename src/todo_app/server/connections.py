@@ -32,7 +32,7 @@ close`."""
 LINGERING_CLOSE: Final = 2.0
 """Seconds for which the server still reads from a client after the last response."""
 
-MOST: Final = 8_000
+MOST_CONNECTIONS: Final = 8_000
 """The most connections of one process, if its limit of open files allows them."""
 
 _OTHER_FILES: Final = 100
@@ -211,8 +211,9 @@ def connect(config: ServerConfig, **parts: Any) -> Socket:  # noqa: ANN401  uvic
 def most_connections() -> int:
     """Raise this process's limit of open files if necessary and allowed; return how many connections it may hold."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST + _OTHER_FILES
+    wanted = MOST_CONNECTIONS + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MOST if soft == resource.RLIM_INFINITY else min(MOST, max(soft - _OTHER_FILES, 1))
+    most = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else soft - _OTHER_FILES
+    return min(MOST_CONNECTIONS, max(most, 1))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from todo_adapters.http.middleware.edge import HEADER_SECTION_LIMIT
 from todo_app.server.malformed import CODINGS
 from todo_domain import Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LIMIT: Final = 16_384
+LIMIT: Final = HEADER_SECTION_LIMIT
 """The most bytes of a request target; of a header section, each field with its colon, space and line end; and of the
 framing of a chunked body (sizes, extensions, the trailer section) beyond the allowance for its content."""
 

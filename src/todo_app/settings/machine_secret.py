@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from todo_adapters.auth.keys import SHORTEST_SECRET
 from todo_app.settings import parsers
 from todo_app.settings.table import BadSetting
 
@@ -69,7 +70,7 @@ def _usable(path: Path) -> str:
         raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be read: {problem.strerror}") from None
     except ValueError:
         raise BadSetting(
-            f"TODO_JWT_SECRET is not set, and {path} holds no secret of at least {parsers.SHORTEST_SECRET} bytes: "
+            f"TODO_JWT_SECRET is not set, and {path} holds no secret of at least {SHORTEST_SECRET} bytes: "
             "remove the file, and the next start makes another"
         ) from None
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:

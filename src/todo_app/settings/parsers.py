@@ -10,10 +10,9 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Final, TypeVar
 
-Choice = TypeVar("Choice", bound=str)
+from todo_adapters.auth.keys import SHORTEST_SECRET
 
-SHORTEST_SECRET: Final = 32
-"""The fewest bytes of an HS256 secret (RFC 7518, section 3.2)."""
+Choice = TypeVar("Choice", bound=str)
 
 _SHARED_CLAIMS: Final = frozenset(
     "email emails phone_number preferred_username nickname name given_name family_name upn unique_name "  # noqa: SIM905  a list would take a line for each claim

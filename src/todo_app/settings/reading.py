@@ -70,7 +70,7 @@ def _traces_are_off(given: Mapping[str, str]) -> bool:
 def _check_together(settings: Settings) -> None:
     if settings.database.kind == "memory" and settings.workers > 1:
         raise BadSetting(
-            "TODO_WORKERS must be 1 with the database memory: because each worker would have its own tasks"
+            "TODO_WORKERS must be 1 if TODO_DATABASE_URL is memory: (each worker would have its own tasks)"
         )
     if settings.direct_url and settings.database.kind != "postgresql":
         raise BadSetting("TODO_DATABASE_DIRECT_URL needs a PostgreSQL TODO_DATABASE_URL")

@@ -1,7 +1,7 @@
 """The table of settings: each field of `Settings` is a setting.
 
 Its declaration has the variable, the parser, the default, the help sentence, and whether the `start` event shows it
-(see `setting.py`). README's table, `todo serve --help` and the `start` event are made from it.
+(see `declaration.py`). README's table, `todo serve --help` and the `start` event are made from it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
+from todo_adapters.auth.claims import LONGEST_LIFETIME
 from todo_adapters.http.protocol.body import (
     DEFAULT_BATCH_LIMIT,
     DEFAULT_IMPORT_LIMIT,
@@ -123,7 +124,7 @@ class Settings:
     jwt_max_lifetime: int = setting(
         "TODO_JWT_MAX_LIFETIME",
         number(60, 366 * 86_400),
-        90_000,
+        int(LONGEST_LIFETIME),
         "seconds; a token that is valid for longer is refused",
     )
     host: str = setting("TODO_HOST", str, "127.0.0.1", "the address to listen on")

@@ -99,6 +99,15 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def sync_to_disk(path: Path) -> None:
+    """Return once a file is on the disk, or for a directory, the names in it. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _contains(key: str | None, text: str) -> bool:
     """Implement the SQL function `contains`: SQLite's own `instr` is slow if both texts are repetitive."""
     return key is not None and _finder(text)(key)

@@ -23,7 +23,7 @@ from todo_adapters.sql.schema import (
     Moved,
     Needed,
 )
-from todo_adapters.sql.sqlite.file import MODE, connect, explain
+from todo_adapters.sql.sqlite.file import MODE, connect, explain, sync_to_disk
 from todo_adapters.sql.tables import sqlite_metadata
 
 _TIMEOUT_MS: Final = 60_000
@@ -115,20 +115,12 @@ def _copy(path: Path, revision: str) -> None:
         with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
-        _sync(part)
+        sync_to_disk(part)
         part.rename(copy)
     except BaseException:
         part.unlink()
         raise
-    _sync(path.absolute().parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_to_disk(path.absolute().parent)
 
 
 @contextmanager
