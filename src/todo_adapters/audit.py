@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from threading import Condition, Thread
 from typing import Final, NamedTuple
 
+from todo_domain.instants import text_of_instant
+
 LINES_APIECE: Final = 20
 """The most lines for one event, reason and peer in a window. Further events are counted in one line at its end."""
 
@@ -49,7 +51,7 @@ class _Event(NamedTuple):
     def line(self) -> bytes:
         """Return one line of ASCII; other characters and control characters are escaped (RFC 8259, section 7)."""
         given = {name: value for name, value in self.details.items() if value is not None}
-        return json.dumps({"time": _text(self.time), "event": self.name, **given}).encode("ascii") + b"\n"
+        return json.dumps({"time": text_of_instant(self.time), "event": self.name, **given}).encode("ascii") + b"\n"
 
     def readable(self) -> bytes:
         """Return one line of ASCII in words, for a terminal."""
@@ -204,7 +206,7 @@ def _counted(tallies: dict[_Kind, _Tally]) -> Iterator[_Event]:
     now = datetime.now(UTC)
     for kind, tally in tallies.items():
         if tally.since is not None:
-            counts = {"count": tally.count, "dropped": tally.dropped or None, "since": _text(tally.since)}
+            counts = {"count": tally.count, "dropped": tally.dropped or None, "since": text_of_instant(tally.since)}
             yield _Event(now, kind.event, {"reason": kind.reason, "peer": kind.peer, **counts})
 
 
@@ -218,7 +220,3 @@ def _bounded(value: object) -> _Detail:
 def _plain(value: _Detail) -> str:
     text = str(value)
     return text if re.fullmatch(r"[\x21-\x7e]+", text) else json.dumps(text)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -56,8 +56,8 @@ class Load:
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    monkeypatch.setattr(admissions, "SHORTEST_WAIT", 0.05)
-    monkeypatch.setattr(admissions, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(admissions, "SHORTEST_QUEUE_TIME", 0.05)
+    monkeypatch.setattr(admissions, "LONGEST_QUEUE_TIME", 0.2)
 
 
 async def test_as_many_as_there_is_room_for_come_in_at_once_and_the_others_in_their_order():
@@ -79,7 +79,7 @@ async def test_nobody_waits_for_a_turn_beyond_their_deadline():
     begun = time.monotonic()
     with pytest.raises(Unavailable):
         await second
-    assert time.monotonic() - begun < admissions.SHORTEST_WAIT
+    assert time.monotonic() - begun < admissions.SHORTEST_QUEUE_TIME
     await load.end(b"/api/1")
     await first
 

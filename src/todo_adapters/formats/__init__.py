@@ -1,1 +1,1 @@
-"""Exports of a user's tasks for other programs."""
+"""File formats: CSV and iCalendar for exports, and the members of a JSON file for imports."""

@@ -1,8 +1,8 @@
-"""A JSON text taken apart at its seams, without decoding it whole (RFC 8259).
+"""Splits a JSON text into members and elements, without decoding the whole text (RFC 8259).
 
-Each generator yields at least once for every STRIDE bytes, None where it has found nothing yet, so that a caller can
-let others run meanwhile. What is inside a value is not looked at beyond its strings and brackets: decode it to see
-whether it is JSON.
+Each generator yields at least once for every STRIDE bytes, None if it has found nothing yet, so that the caller can let
+other work run in between. Of each value, only strings and brackets are examined: whether a value is JSON is known when
+the caller decodes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection, Generator
 from typing import Final, NamedTuple
 
 STRIDE: Final = 4_096
-"""Bytes that are looked at in one go: far less than a millisecond, whatever they are."""
+"""Bytes that are examined between two yields: far less than a millisecond of work, whatever they are."""
 
 _LONGEST_NAME: Final = 1_024
 _GAP: Final = re.compile(rb"[ \t\r\n]*+")
@@ -33,9 +33,9 @@ class NotJson(Exception):
 
 
 class Part(NamedTuple):
-    """A member of the object: its name, and the position of its value; or an element of the array that it is.
+    """The name of a member of the object and the position of its value, or of an element of that value.
 
-    Of an array that is taken apart, the member ends where it begins; its elements follow.
+    An array that is split comes first as a member with the end `begin`; its elements follow.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Part(NamedTuple):
 
 
 Reading = Generator[None, None, int]
-"""Reads on, and returns the position behind what was read."""
+"""Examines a part of the text; returns the position after it."""
 
 
 def outline(text: bytes, arrays: Collection[str]) -> Generator[Part | None, None, None]:
-    """Yield the members of the JSON object that the text is; arrays of these names are taken apart. Raises NotJson."""
+    """Yield the members of the JSON object in the text; the arrays of these names are split. Raises NotJson."""
     at = yield from _gap(text, 0)
     at = yield from _gap(text, _behind(text, at, b"{"))
     if text[at : at + 1] == b"}":
@@ -102,7 +102,7 @@ def _parts(text: bytes, at: int, name: str) -> Generator[Part | None, None, int]
 
 
 def _name(text: bytes, begin: int, end: int) -> str:
-    """Return a name; only the beginning of one that is too long to be known."""
+    """Return the name of a member; of one longer than _LONGEST_NAME, which no member has, only the beginning."""
     if end - begin > _LONGEST_NAME:
         return text[begin + 1 : begin + 100].decode(errors="replace")
     try:
@@ -175,6 +175,6 @@ def _brackets(text: bytes, at: int) -> Reading:
 
 
 def _end(pattern: re.Pattern[bytes], text: bytes, at: int) -> int:
-    """Return where the pattern, which also matches nothing, ends within the next stride."""
+    """Return the end of the match of the pattern within the next stride; the match may be empty."""
     match = pattern.match(text, at, at + STRIDE)
     return at if match is None else match.end()

@@ -25,11 +25,14 @@ T = TypeVar("T")
 NO_ROUTE: Final = "none"
 """The route of a response to an unknown path or method."""
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""The methods that name series and spans. A client may send any other one, which must not name another."""
+
 _RESPONSE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _STORE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3)
 _WAKE_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30)
-_NEWS: Final = 1.0
+_PUBLISHED_EVERY: Final = 1.0
+"""Seconds between two publications of a worker's states."""
 
 
 @runtime_checkable
@@ -103,7 +106,7 @@ class Metrics:
             ["direction"],
             registry=registry,
         )
-        self._looks: list[tuple[Gauge, Callable[[], float]]] = []
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         _gauge(registry, "todo_workers", "Processes that serve, by version.", "version").labels(version("todo")).set(1)
         if not self._several:
             ProcessCollector(registry=registry)
@@ -132,9 +135,9 @@ class Metrics:
         """Count users named in a notification."""
         self._notifications.labels(direction).inc(users)
 
-    def watch(self, name: str, description: str, look: Callable[[], float]) -> None:
-        """Add a gauge; `look` returns its current value."""
-        self._looks.append((_gauge(self._registry, name, description), look))
+    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
+        """Add a gauge; `read` returns its current value."""
+        self._watched.append((_gauge(self._registry, name, description), read))
 
     def timed(self, tasks: Tasks) -> Tasks:
         """Return the store with its calls timed."""
@@ -154,7 +157,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all metrics in the text format, version 0.0.4. It takes milliseconds, and may run in any thread."""
-        self._look()
+        self._set_states()
         registry = self._registry
         if self._several:
             MultiProcessCollector(registry := CollectorRegistry())  # type: ignore[no-untyped-call]  # not typed yet
@@ -166,24 +169,24 @@ class Metrics:
         if not self._several:
             yield
             return
-        task = asyncio.create_task(self._keep_looking())
+        task = asyncio.create_task(self._publish())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _keep_looking(self) -> None:
+    async def _publish(self) -> None:
         while True:
-            self._look()
-            await asyncio.sleep(_NEWS)
+            self._set_states()
+            await asyncio.sleep(_PUBLISHED_EVERY)
 
-    def _look(self) -> None:
+    def _set_states(self) -> None:
         self._now.set(self.in_flight)
         self._bodies.set(self.body_bytes())
         self._response_memory.set(self.response_bytes())
-        for gauge, look in self._looks:
-            gauge.set(look())
+        for gauge, read in self._watched:
+            gauge.set(read())
         if self._pool is not None:
             found = self._pool.connections()
             for state in ("busy", "idle"):
@@ -192,7 +195,7 @@ class Metrics:
             self._waiting.set(found["waiting"])
 
     def _observer(self, method: str, route: str | None, status: int) -> Callable[[float], None]:
-        known = method in _METHODS  # an unknown method must not create a series
+        known = method in METHODS
         observe = self._responses.labels(method if known else "other", route or NO_ROUTE, str(status)).observe
         if known:
             self._observers[method, route, status] = observe
@@ -204,4 +207,4 @@ def _gauge(registry: CollectorRegistry, name: str, description: str, *labels: st
     return Gauge(name, description, labels, registry=registry, multiprocess_mode="livesum")
 
 
-__all__ = ["MEDIA_TYPE", "NO_ROUTE", "Metrics", "Pooled"]
+__all__ = ["MEDIA_TYPE", "METHODS", "NO_ROUTE", "Metrics", "Pooled"]

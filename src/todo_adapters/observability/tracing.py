@@ -42,6 +42,7 @@ from opentelemetry.trace import (
 )
 
 from todo_adapters.observability.calls import Wrapped
+from todo_adapters.observability.metrics import METHODS
 from todo_adapters.observability.trace_context import SERVED, TRACE, Trace, traceparent
 from todo_domain import Tasks, TodoError, Unavailable
 
@@ -56,8 +57,6 @@ UNTRACED: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 TIMEOUT: Final = 3.0
 """The most seconds that closing waits for the last spans to be sent."""
-
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 log = logging.getLogger("todo.tracing")
 
@@ -86,7 +85,7 @@ class Tracing:
                 await app(scope, receive, send)
                 return
             ours: Any = scope
-            method = ours["method"] if ours["method"] in _METHODS else None
+            method = ours["method"] if ours["method"] in METHODS else None
             parent = _parent(ours["headers"])
             span = self._tracer.start_span(method or "HTTP", parent, SpanKind.SERVER, _asked(ours, method or "_OTHER"))
             traced_by = TRACE.set(partial(_now, span))

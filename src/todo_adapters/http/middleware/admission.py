@@ -25,9 +25,9 @@ MOST_CALLS: Final = 256
 MOST_REFUSALS: Final = 1_000
 """About the most refusals a second. Clients that try again at once could otherwise use up the whole process."""
 
-SHORTEST_WAIT: Final = 1.0
-LONGEST_WAIT: Final = 2.0
-"""The bounds of the seconds that a request may wait: the more requests wait, the longer."""
+SHORTEST_QUEUE_TIME: Final = 1.0
+LONGEST_QUEUE_TIME: Final = 2.0
+"""The bounds of the seconds that a request may wait in the queue: the longer the queue, the more."""
 
 _SWEEP: Final = 0.05
 """Seconds between two checks for waits that are over: one timer for all is cheaper than one for each request."""
@@ -90,7 +90,7 @@ class Admission:
         """Return a future that resolves to whether the request is admitted, by its deadline at the latest."""
         loop = asyncio.get_running_loop()
         admitted: asyncio.Future[bool] = loop.create_future()
-        timeout = min(max(SHORTEST_WAIT, len(self._waiting) / MOST_REFUSALS), LONGEST_WAIT)
+        timeout = min(max(SHORTEST_QUEUE_TIME, len(self._waiting) / MOST_REFUSALS), LONGEST_QUEUE_TIME)
         self._waiting.append((min(loop.time() + timeout, deadline.at), admitted))
         if not self._sweeping:
             self._sweeping = True

@@ -46,7 +46,7 @@ HEADERS: Final[list[Header]] = [
     (b"x-accel-buffering", b"no"),
 ]
 
-Reason = Literal["token_expires", "rotate", "restart", "busy"]
+EndReason = Literal["token_expires", "rotate", "restart", "busy"]
 """Why the service ends a stream."""
 
 _NEVER: Final = float("inf")
@@ -82,7 +82,7 @@ def event(name: str, data: object, *, id_: int | None = None) -> bytes:
     return b"event: %s\n%sdata: %s\n\n" % (name.encode(), number, encode(data))
 
 
-def bye(reason: Reason) -> bytes:
+def bye(reason: EndReason) -> bytes:
     """Return the event that precedes an end by the service."""
     return event("bye", {"reason": reason})
 
@@ -201,7 +201,7 @@ class _Ends:
         self._rotate_at = now + _about(ROTATION)
         self._expire_at = now + token_left - random.uniform(1, BEFORE_EXPIRY)  # noqa: S311  only spreads the ends  # nosec B311
 
-    def reason(self, now: float, leaves_at: float | None) -> Reason | None:
+    def reason(self, now: float, leaves_at: float | None) -> EndReason | None:
         """Return the reason to end the stream now, None if there is none."""
         if leaves_at is not None and now >= leaves_at:
             return "restart"

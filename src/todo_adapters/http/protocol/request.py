@@ -85,7 +85,7 @@ class TaskRequest(Request[UserId, None, Any]):
 
     @contextmanager
     def noting_unknown(self, event: str) -> Iterator[None]:
-        """Tell the audit log of a write in this block of which nobody knows whether it happened."""
+        """Record the event, with its outcome unknown, if it is not known whether the write in this block happened."""
         try:
             yield
         except Unavailable as failure:
@@ -129,10 +129,8 @@ class TaskRequest(Request[UserId, None, Any]):
 
     def idempotency_key(self) -> str | None:
         """Return the key in `Idempotency-Key`, None if the header is absent."""
-        values = [value for name, value in self.scope["headers"] if name == b"idempotency-key"]
-        if len(values) > 1:
-            raise Invalid("Idempotency-Key", "is given twice")
-        return idempotency_key(values[0]) if values else None
+        value = self.single_header(b"idempotency-key")
+        return None if value is None else idempotency_key(value)
 
     def once(self, key: str, below: str, raw: bytes) -> Once:
         """Return the key and fingerprint by which a repetition of this write is recognised.
