@@ -50,7 +50,7 @@ def test_the_revisions_are_those_of_the_folder():
 
 def test_an_empty_database_lacks_everything_and_looking_leaves_it_empty(database):
     assert migrations.pending(database.url) == list(REVISIONS)
-    assert not migrations.is_current(database.url)
+    assert migrations.pending(database.url)
     assert migrations.current(database.url) == "base"
     assert database.run("SELECT 1") == [(1,)]
     assert migrations.pending(database.url) == list(REVISIONS)
@@ -58,7 +58,7 @@ def test_an_empty_database_lacks_everything_and_looking_leaves_it_empty(database
 
 def test_upgrading_goes_to_the_head_and_again_changes_nothing(database):
     assert migrations.upgrade(database.url) == schema.head()
-    assert migrations.is_current(database.url)
+    assert not migrations.pending(database.url)
     assert migrations.upgrade(database.url) == schema.head()
 
 
@@ -360,7 +360,7 @@ def test_ten_at_once_on_data_make_one_copy(sqlite_database, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert migrations.is_current(sqlite_database.url)
+    assert not migrations.pending(sqlite_database.url)
     assert [path.name for path in tmp_path.glob("*.at-*")] == [f"todo.db.at-{NEWEST}"]
 
 
@@ -466,7 +466,7 @@ def test_a_migration_waits_for_a_busy_table_without_holding_up_the_others(empty_
         assert worst < 0.5
         slow.commit()
     migration.join(timeout=10)
-    assert migrations.is_current(empty_postgres.url)
+    assert not migrations.pending(empty_postgres.url)
 
 
 def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_postgres, next_migration):
@@ -485,7 +485,7 @@ def test_a_migration_that_was_broken_off_half_way_is_finished_by_the_next(empty_
 def test_giving_up_on_another_migration_takes_a_bounded_time_and_says_so(empty_postgres, monkeypatch):
     monkeypatch.setattr(postgres_migration, "_TIMEOUT", 0.3)
     with psycopg.connect(empty_postgres.url) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [postgres_migration._TURN])
+        other.execute("SELECT pg_advisory_lock(%s)", [postgres_migration._MIGRATION_LOCK])
         with pytest.raises(MigrationError, match="another migration has been running"):
             migrations.upgrade(empty_postgres.url)
 

@@ -118,7 +118,7 @@ def test_the_command_says_what_it_removed_and_uses_the_direct_url(filled_postgre
 def test_what_is_in_the_way_is_one_sentence(database, tmp_path):
     database.run("SELECT 1")
     for url, sentence in {
-        "memory:": "memory: has nothing to purge",
+        "memory:": "memory: has nothing to purge: name a file or a server in TODO_DATABASE_URL",
         f"sqlite:///{tmp_path}/none.db": "cannot be opened",
         f"postgresql://u:p@127.0.0.1:{free_port()}/todo": "cannot be reached",
         database.url: "run todo migrate",
@@ -213,7 +213,7 @@ def test_the_login_of_the_service_may_not_and_changes_nothing(filled_postgres, p
 
 
 def test_an_owner_waits_briefly_for_a_long_reader_and_then_says_so(filled_postgres, postgres_databases, monkeypatch):
-    monkeypatch.setattr("todo_adapters.sql.postgres.commands.purging._PATIENCE", 0.3)
+    monkeypatch.setattr("todo_adapters.sql.postgres.commands.purging._LOCK_TIMEOUT", 0.3)
     with psycopg.connect(filled_postgres.url) as reader:
         reader.execute("SELECT 1 FROM users")
         with pytest.raises(SqlError, match="the tables are in use"):

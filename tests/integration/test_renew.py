@@ -11,7 +11,7 @@ from servers.processes import free_port
 from support.command import todo
 from support.operating import over, url_for, walls
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql.postgres.commands.wall import failures
+from todo_adapters.sql.postgres.commands.row_security import failures
 from todo_adapters.sql.renewal import renew
 from todo_adapters.sql.schema import IDS_SKIPPED, CannotRenewError
 from todo_domain import Resync, Stale, user_id
@@ -96,7 +96,7 @@ def test_an_empty_database_and_memory_are_said(database, tmp_path):
     with pytest.raises(CannotRenewError, match="the database is not migrated"):
         renew(database.url, 1)
     for url, sentence in {
-        "memory:": "memory: has no data to restore",
+        "memory:": "memory: has no data to restore: name a file or a server in TODO_DATABASE_URL",
         f"sqlite:///{tmp_path}/none.db": "cannot be opened",
         f"postgresql://u:p@127.0.0.1:{free_port()}/todo": "cannot be reached",
     }.items():

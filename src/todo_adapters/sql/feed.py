@@ -1,4 +1,4 @@
-"""The statements about feeds that both engines share, and what their rows become."""
+"""The statements about feeds that both engines share, and the conversion of their rows."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ erase: Final = sa.delete(feeds).where(_THIS_FEED)
 
 
 def _read() -> sa.Select[Any]:
-    """At most `most` open tasks with a due date, each beside the counter; no row at all unless the digest fits.
+    """At most `most` open tasks with a due date, each with the counter; no row unless the digest is the kept one.
 
-    There is one row of nulls beside the counter if there are none, or if the counter is `unless`. The tasks hang on
-    the row of the feed, so none is looked for without it; and one statement is one snapshot.
+    There is one row of nulls with the counter if there are no such tasks, or if the counter is `unless`. The tasks are
+    joined to the row of the feed, so without that row none is read. It is one statement, so one snapshot.
     """
     due = at_most(
         sa.select(*TASK)
@@ -56,7 +56,7 @@ read: Final = _read()
 
 
 def page_of(rows: Iterable[Row], limit: int | None, task: Callable[[Row], Task]) -> Page:
-    """Return what the rows of `read` hold, of which one more than `limit` says that there is more. Raises NotFound."""
+    """Return the page in the rows of `read`; one row more than `limit` means that there are more. Raises NotFound."""
     tasks, counter = [], None
     for row in rows:
         counter = row[-1]

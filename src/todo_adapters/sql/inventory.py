@@ -20,16 +20,16 @@ from todo_adapters.sql.schema import (
 )
 from todo_adapters.sql.tables import SINCE_REVISION, metadata
 
-TABLES: Final = tuple(metadata.tables)
+TABLE_NAMES: Final = tuple(metadata.tables)
 
-LOOKED_FOR: Final = (*TABLES, VERSION_TABLE, FORMER_VERSION_TABLE)
+LOOKED_FOR: Final = (*TABLE_NAMES, VERSION_TABLE, FORMER_VERSION_TABLE)
 """The tables that show the revision of a database."""
 
-Columns = Mapping[str, Collection[str]]
+FoundColumns = Mapping[str, Collection[str]]
 """The found columns of each table, by the table's name."""
 
 
-def lacking(found: Columns, revision: str) -> list[str]:
+def lacking(found: FoundColumns, revision: str) -> list[str]:
     """Return the tables that a database at `revision` lacks, and at this release's revision also the columns.
 
     Newer revisions may have other columns and older ones have fewer, so for these only the keys are expected.
@@ -46,7 +46,7 @@ def lacking(found: Columns, revision: str) -> list[str]:
     return missing
 
 
-def require_whole(found: Columns, revision: str) -> None:
+def require_whole(found: FoundColumns, revision: str) -> None:
     """Raise MigrationError, which names the missing parts, unless the tables are those of `revision`.
 
     Raises UnreleasedError for a revision of an unreleased version.
@@ -59,7 +59,7 @@ def require_whole(found: Columns, revision: str) -> None:
         )
 
 
-def require_released(found: Columns) -> None:
+def require_released(found: FoundColumns) -> None:
     """Raise UnreleasedError if the tables are those of this project beside a version table of the former name.
 
     This project's tables are recognised by their keys and their `revision`.

@@ -62,7 +62,7 @@ def found(shape: Shape) -> sa.Select[Any]:
 
 @cache
 def page(shape: Shape) -> sa.Select[Any]:
-    """Return the statement whose rows are those tasks, each with the user's counter.
+    """Return the statement whose rows are the tasks of `found`, each with the user's counter.
 
     If there is no task, or if the counter is `unless`, there is one row of nulls with the counter; no row for a user
     who never wrote. Counter and tasks are read in one statement, so in one snapshot.

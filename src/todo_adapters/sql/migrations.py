@@ -17,7 +17,7 @@ from todo_adapters.sql.schema import (
     head,
     is_known,
     missing,
-    named,
+    revision_named,
 )
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def current(url: str) -> str:
     if database.file is not None:
         from todo_adapters.sql.sqlite.commands import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
 
-        return sqlite_migration.standing(database.file)
+        return sqlite_migration.current(database.file)
     from todo_adapters.sql.postgres.commands import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
 
-    return postgres_migration.standing(database.url or "")
+    return postgres_migration.current(database.url or "")
 
 
 def pending(url: str) -> list[str]:
@@ -53,11 +53,6 @@ def pending(url: str) -> list[str]:
     return missing(current(url), head())
 
 
-def is_current(url: str) -> bool:
-    """Whether this release can serve from the database."""
-    return not pending(url)
-
-
 def upgrade(url: str, to: str = HEAD) -> str:
     """Upgrade the database to a revision and return its revision afterwards; a later revision is left unchanged.
 
@@ -65,18 +60,18 @@ def upgrade(url: str, to: str = HEAD) -> str:
     data is left beside it. Raises MigrationError if the database is out of reach, refuses, or is busy for a minute; for
     an unknown revision; and if tables are missing afterwards.
     """
-    target = named(to)
+    target = revision_named(to)
     return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target).after
 
 
 def downgrade(url: str, to: str) -> str:
     """Downgrade the database to a revision or to `base`; return its revision afterwards."""
-    return _down(url, named(to)).after
+    return _down(url, revision_named(to)).after
 
 
 def move(url: str, to: str = HEAD) -> Moved:
     """Migrate to a revision, up or down; return the revisions before and after."""
-    target = named(to)
+    target = revision_named(to)
     if to != HEAD and not missing(current(url), target):
         return _down(url, target)
     return _migrate(url, lambda found: bool(missing(found, target)), "upgrade", target)
@@ -90,7 +85,7 @@ def offline_sql(url: str, to: str = HEAD, since: str = BASE) -> str:
     output = StringIO()
     if not sqlite:
         output.write("SET lock_timeout = '200ms';\nSET statement_timeout = 0;\nSET row_security = off;\n\n")
-    target, start = named(to), named(since)
+    target, start = revision_named(to), revision_named(since)
     step = command.upgrade if missing(start, target) else command.downgrade
     with _ALEMBIC:
         step(_config(output, dialect="sqlite" if sqlite else "postgresql"), f"{start}:{target}", sql=True)
@@ -139,7 +134,7 @@ def _database(url: str) -> Database:
     except ValueError as error:
         raise MigrationError(f"the database URL {error}") from None
     if database.kind == "memory":
-        raise MigrationError("memory: has no schema to migrate")
+        raise MigrationError("memory: has no schema to migrate: name a file or a server in TODO_DATABASE_URL")
     return database
 
 

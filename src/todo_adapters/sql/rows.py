@@ -1,4 +1,4 @@
-"""Converts what a statement needs to parameters, and rows to what the domain calls them, for each engine."""
+"""Converts the domain's values to parameters of statements, and rows to the domain's values, for each engine."""
 
 from __future__ import annotations
 

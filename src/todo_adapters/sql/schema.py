@@ -56,7 +56,7 @@ class CannotRenewError(SqlError):
     """The renewal after a restore cannot be done."""
 
 
-NOTHING: Final = "the database is not migrated, so there is nothing to renew"
+NOT_MIGRATED: Final = "the database is not migrated, so there is nothing to renew: restore the backup first"
 
 IDS_SKIPPED: Final = 1_000_000_000
 """The number of ids that a renewal skips: more than can have been assigned since the backup."""
@@ -70,7 +70,7 @@ class Renewed(NamedTuple):
 
 
 class Purged(NamedTuple):
-    """How many users a purge of all users looked at, and what it removed of them."""
+    """The number of users of a purge of all users, and the numbers of the rows that it removed."""
 
     users: int
     trash: int
@@ -110,7 +110,7 @@ def missing(found: str, target: str) -> list[str]:
     return list(order[order.index(found) + 1 : order.index(target) + 1]) if found in order else []
 
 
-def named(to: str) -> str:
+def revision_named(to: str) -> str:
     """Return the revision that `to` names, or raise MigrationError."""
     if to == HEAD:
         return head()

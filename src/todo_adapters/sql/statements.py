@@ -76,7 +76,7 @@ tombstone_by_uid: Final = sa.select(
 tombstone: Final = sa.select(tombstones.c.revision).where(tombstones.c.user_id == OWNER, tombstones.c.task_id == ID)
 
 counter: Final = sa.select(users.c.revision).where(this_user)
-standing: Final = sa.select(users.c.revision, users.c.horizon, users.c.task_count).where(this_user)
+user_row: Final = sa.select(users.c.revision, users.c.horizon, users.c.task_count).where(this_user)
 
 seen: Final = sa.select(
     idempotency_keys.c.fingerprint,
@@ -109,11 +109,11 @@ def next_number(table: sa.Table) -> sa.ColumnElement[int]:
 
 def _oldest(table: sa.Table, expired: sa.ColumnElement[bool], beyond: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Match those of the user's `most` oldest rows, by revision, that are expired or have too many newer ones."""
-    hers = table.c.user_id == OWNER
-    oldest = at_most(sa.select(table.c.revision).where(hers).order_by(table.c.revision)).subquery("oldest")
+    own = table.c.user_id == OWNER
+    oldest = at_most(sa.select(table.c.revision).where(own).order_by(table.c.revision)).subquery("oldest")
     # A bound is evaluated once; for IN, PostgreSQL may scan all rows of the user.
     return sa.and_(
-        hers, expired | beyond, table.c.revision <= sa.select(sa.func.max(oldest.c.revision)).scalar_subquery()
+        own, expired | beyond, table.c.revision <= sa.select(sa.func.max(oldest.c.revision)).scalar_subquery()
     )
 
 
@@ -185,9 +185,7 @@ expired_tombstones: Final = _oldest(
     # Tombstones of restored tasks leave gaps in the numbers, so the numbers only show when counting is needed.
     sa.case((_numbered_newer(tombstones), _newer(tombstones, KEPT)), else_=sa.false()),
 )
-expired_trash: Final = _oldest(
-    trash, trash.c.deleted_at <= TRASH_SINCE, _newer(trash, parameter("trashed", sa.Integer))
-)
+expired_trash: Final = _oldest(trash, trash.c.deleted_at <= TRASH_SINCE, _newer(trash, TRASHED))
 """The rows that a purge removes: see `todo_domain.retention.Retention`."""
 
 state: Final = _state()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from todo_adapters.sql.task_columns import checks_of_a_task, columns_of_a_task
 from todo_adapters.sql.values import FOLDED, INSTANT
-from todo_domain.owner import LONGEST_USER_ID
+from todo_domain.owner import LARGEST_ID, LONGEST_USER_ID
 
 ROLE: Final = "todo_app"
 """The role that every statement runs as on PostgreSQL, with any login."""
@@ -44,7 +44,6 @@ _DOMAINS: Final = {
 }
 
 _OF_A_USER: Final = "users.id"
-_LARGEST_ID: Final = 9007199254740991
 
 
 def _by_uid(table: str) -> sa.Index:
@@ -73,7 +72,7 @@ users: Final = sa.Table(
     sa.Column("created_at", INSTANT, nullable=False),
     sa.PrimaryKeyConstraint("id", name="users_pkey"),
     sa.CheckConstraint(f"length(id) BETWEEN 1 AND {LONGEST_USER_ID}", name="users_id_length"),
-    sa.CheckConstraint(f"revision BETWEEN 0 AND {_LARGEST_ID}", name="users_revision_range"),
+    sa.CheckConstraint(f"revision BETWEEN 0 AND {LARGEST_ID}", name="users_revision_range"),
     sa.CheckConstraint("task_count >= 0", name="users_task_count_range"),
     sa.CheckConstraint("horizon BETWEEN 0 AND revision", name="users_horizon_range"),
     # Every write updates its user's row; the free space keeps the new version on the same page.
@@ -86,11 +85,11 @@ tasks: Final = sa.Table(
     metadata,
     _owner("tasks"),
     # Not ALWAYS, because a restored task is inserted under its old id.
-    sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=_LARGEST_ID), nullable=False),
+    sa.Column("id", sa.BigInteger, sa.Identity(always=False, maxvalue=LARGEST_ID), nullable=False),
     *columns_of_a_task(),
     sa.PrimaryKeyConstraint("user_id", "id", name="tasks_pkey"),
     # On PostgreSQL the sequence ends there.
-    sa.CheckConstraint(f"id BETWEEN 1 AND {_LARGEST_ID}", name="tasks_id_range").ddl_if(dialect="sqlite"),
+    sa.CheckConstraint(f"id BETWEEN 1 AND {LARGEST_ID}", name="tasks_id_range").ddl_if(dialect="sqlite"),
     *checks_of_a_task("tasks"),
     sa.Index("tasks_newest", "user_id", sa.desc("created_at"), sa.desc("id")),
     sa.Index("tasks_revision", "user_id", "revision", unique=True),

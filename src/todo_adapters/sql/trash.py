@@ -29,8 +29,8 @@ this_trashed_name: Final = sa.and_(trash.c.user_id == OWNER, trash.c.uid == UID,
 whole: Final = sa.select(*_TRASHED, trash.c.deleted_at).where(trash.c.user_id == OWNER)
 """The whole trash, including expired tasks: the columns of `statements.TASK`, and the time of the deletion."""
 
-lies: Final = whole.where(trash.c.task_id == ID)
-lies_by_uid: Final = whole.where(trash.c.uid == UID)
+row: Final = whole.where(trash.c.task_id == ID)
+row_by_uid: Final = whole.where(trash.c.uid == UID)
 page: Final = at_most(
     whole.where(trash.c.revision < parameter("before", sa.BigInteger), _NOT_EXPIRED).order_by(trash.c.revision.desc())
 )
@@ -81,7 +81,7 @@ def everything_in(
     return everything_of(live, trashed, counter, now)
 
 
-def lying(now: datetime, kept: timedelta, forms: Forms) -> Values:
+def not_expired(now: datetime, kept: timedelta, forms: Forms) -> Values:
     """Return the parameter that excludes expired tasks."""
     return {"trash_since": forms.instant(trash_since(now, kept))}
 

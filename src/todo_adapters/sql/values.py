@@ -39,9 +39,8 @@ def _json(values: Sequence[Any]) -> str:
 
 
 def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401  what psycopg takes for an array
-    return (
-        list(values) if values else "{}"
-    )  # psycopg takes as long for an empty list as for all other parameters together
+    # psycopg takes as long for an empty list as for all other parameters together.
+    return list(values) if values else "{}"
 
 
 POSTGRESQL_FORMS: Final = Forms(instant=_as_it_is, day=_as_it_is, several=_array)

@@ -10,7 +10,6 @@ would serialise them all: PostgreSQL holds one lock for the queue from NOTIFY to
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -25,8 +24,6 @@ from todo_adapters.sql.postgres.connections.pool import with_defaults
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.statements import parameter
 from todo_domain.errors import Unavailable
-
-log = logging.getLogger("todo")
 
 CHANNEL: Final = "todo_changes"
 

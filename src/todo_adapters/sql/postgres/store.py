@@ -33,7 +33,7 @@ from todo_domain.trash import TRASH_KEPT
 
 
 class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
-    """The port `Tasks` over a database that `migrate.upgrade` has prepared.
+    """The port `Tasks` over a database that `migrations.upgrade` has prepared.
 
     It works with the login of an owner, of a superuser, or of a role that may only become `todo_app`; directly or
     through a pooler in transaction mode. `pool_size`, at least 3, bounds the connections, which are made when they are

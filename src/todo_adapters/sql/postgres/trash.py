@@ -8,7 +8,7 @@ from todo_adapters.sql.postgres.calls import PostgresCalls, transaction_for
 from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.rows import named
 from todo_adapters.sql.task_columns import task_from_postgresql
-from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
+from todo_adapters.sql.trash import everything_in, not_expired, page_of, page_values
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
@@ -36,7 +36,7 @@ class PostgresTrash(PostgresCalls):
         deadline: Deadline | None = None,
     ) -> TrashPage:
         most = None if limit is None else limit + 1
-        values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
+        values = {"owner": owner, **not_expired(now, trash_kept, FORMS), **page_values(before, most)}
         short = limit is not None and limit <= SHORT_PAGE
         transaction = transactions.TRASH if short else transactions.LONG_TRASH
         (rows,) = await self._run(transaction, values, deadline=deadline, budget=budget)
@@ -51,7 +51,7 @@ class PostgresTrash(PostgresCalls):
         budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
-        values = {"owner": owner, **lying(now, trash_kept, FORMS)}
+        values = {"owner": owner, **not_expired(now, trash_kept, FORMS)}
         (rows,) = await self._run(transactions.EVERYTHING, values, deadline=deadline, budget=budget)
         return everything_in(rows, now, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
 
@@ -65,7 +65,7 @@ class PostgresTrash(PostgresCalls):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> Task:
-        values = {**named(owner, key), "now": now, "quota": quota, **lying(now, trash_kept, FORMS)}
+        values = {**named(owner, key), "now": now, "quota": quota, **not_expired(now, trash_kept, FORMS)}
         transaction = transaction_for(transactions.RESTORE, key)
         there, restored, trashed = await self._run(transaction, values, deadline=deadline)
         if there:
@@ -85,7 +85,7 @@ class PostgresTrash(PostgresCalls):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        values = {**named(owner, key), **lying(now, trash_kept, FORMS)}
+        values = {**named(owner, key), **not_expired(now, trash_kept, FORMS)}
         (discarded,) = await self._run(transaction_for(transactions.DISCARD, key), values, deadline=deadline)
         if not discarded:
             raise NotFound

@@ -35,12 +35,12 @@ def snapshot(connection: sqlite3.Connection, owner: UserId, keys: Collection[Key
         except NotFound:
             if isinstance(key, str):
                 continue
-        if (row := connection.execute(texts.LYING[type(key)], values).fetchone()) is not None:
+        if (row := connection.execute(texts.TRASH_ROW[type(key)], values).fetchone()) is not None:
             *_, deleted_at = row
             task = trashed[row[0]] = task_from_sqlite(row)
             tombstones[task.id] = Tombstone(task.id, task.uid, task.revision, datetime.fromisoformat(deleted_at))
-    standing = connection.execute(texts.STANDING, {"owner": owner}).fetchone()
-    revision, horizon, task_count = standing or (0, 0, 0)
+    user_row = connection.execute(texts.USER_ROW, {"owner": owner}).fetchone()
+    revision, horizon, task_count = user_row or (0, 0, 0)
     return Snapshot(revision, horizon, task_count, list(tasks.values()), list(tombstones.values()), trashed)
 
 
@@ -93,8 +93,8 @@ def apply(
 def _fits(connection: sqlite3.Connection, values: Values, changes: Changeset) -> bool:
     """Return whether all preconditions of the changes still hold."""
     owner = values["owner"]
-    standing = connection.execute(texts.STANDING, values).fetchone()
-    revision, horizon, task_count = standing or (values["begins"], 0, 0)
+    user_row = connection.execute(texts.USER_ROW, values).fetchone()
+    revision, horizon, task_count = user_row or (values["begins"], 0, 0)
     if not changes.least <= task_count <= changes.most or horizon > changes.revision:
         return False
     if changes.exact and revision != changes.revision:
@@ -108,7 +108,7 @@ def _fits(connection: sqlite3.Connection, values: Values, changes: Changeset) ->
         if row is None or row[0] != expected:
             return False
     return all(
-        connection.execute(texts.LYING[int], {"owner": owner, "id": id_}).fetchone() for id_ in changes.restored
+        connection.execute(texts.TRASH_ROW[int], {"owner": owner, "id": id_}).fetchone() for id_ in changes.restored
     ) and not any(
         connection.execute(text, {"owner": owner, "uid": uid}).fetchone()
         for uid in changes.absent

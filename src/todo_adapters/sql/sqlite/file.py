@@ -23,12 +23,13 @@ LARGEST_LOG: Final = 16_777_216
 """Bytes that the write-ahead log keeps after a checkpoint. It grows beyond that while a reader holds an old
 snapshot."""
 
+TOO_SLOW: Final = "the database takes too long to answer: try again"
 _BUSY: Final = "the database is locked by another program: try again"
 _SENTENCES: Final = {
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_LOCKED: _BUSY,
     sqlite3.SQLITE_PROTOCOL: _BUSY,
-    sqlite3.SQLITE_INTERRUPT: "the database takes too long to answer",
+    sqlite3.SQLITE_INTERRUPT: TOO_SLOW,
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
     sqlite3.SQLITE_READONLY: "the database cannot be written: check the permissions of its file and directory",
     sqlite3.SQLITE_PERM: "the database cannot be opened: check the permissions of its file and directory",
@@ -36,7 +37,7 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_IOERR: "the disk failed to read or write the database: check it",
     sqlite3.SQLITE_CORRUPT: "the database file is damaged: restore it from a copy",
     sqlite3.SQLITE_NOTADB: "the database file is not a database: check its path, or restore it from a copy",
-    sqlite3.SQLITE_NOMEM: "there is not enough memory to use the database",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory to use the database: free some",
 }
 
 _finder: Final = lru_cache(16)(finder)

@@ -34,7 +34,7 @@ _FEW: Final = 3
 
 
 class SqliteTasks(SqliteTrash, SqliteFeeds):
-    """The port `Tasks` over one file, which `migrate.upgrade` has prepared.
+    """The port `Tasks` over one file, which `migrations.upgrade` has prepared.
 
     All writes of this process go through one thread and all short reads through another; reads that may take long have
     two more. Writes that wait at the same time share a transaction, and writes of several processes wait for each

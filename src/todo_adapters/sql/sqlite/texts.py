@@ -17,7 +17,7 @@ GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
 TOMBSTONE_BY_UID: Final = text_of(statements.tombstone_by_uid, SQLITE)
 TOMBSTONE: Final = text_of(statements.tombstone, SQLITE)
 COUNTER: Final = text_of(statements.counter, SQLITE)
-STANDING: Final = text_of(statements.standing, SQLITE)
+USER_ROW: Final = text_of(statements.user_row, SQLITE)
 SEEN: Final = text_of(statements.seen, SQLITE)
 STATE: Final = text_of(statements.state, SQLITE)
 CHANGES: Final = text_of(statements.changes, SQLITE)
@@ -37,7 +37,7 @@ INSERT_TOMBSTONE: Final = text_of(writes.insert_tombstone, SQLITE)
 INSERT_TRASH: Final = text_of(writes.insert_trash, SQLITE)
 TRASH: Final = text_of(trash.page, SQLITE)
 EVERYTHING: Final = text_of(trash.everything, SQLITE)
-LYING: Final[dict[type[Key], str]] = {int: text_of(trash.lies, SQLITE), str: text_of(trash.lies_by_uid, SQLITE)}
+TRASH_ROW: Final[dict[type[Key], str]] = {int: text_of(trash.row, SQLITE), str: text_of(trash.row_by_uid, SQLITE)}
 """For each kind of key, the statement that finds its task in the trash, expired or not."""
 
 TRASHED: Final = text_of(trash.found, SQLITE)
@@ -79,7 +79,7 @@ def all_texts() -> dict[str, str]:
         "tombstone by uid": TOMBSTONE_BY_UID,
         "tombstone": TOMBSTONE,
         "counter": COUNTER,
-        "standing": STANDING,
+        "user row": USER_ROW,
         "seen": SEEN,
         "state": STATE,
         "changes": CHANGES,
@@ -95,12 +95,12 @@ def all_texts() -> dict[str, str]:
         "rewrite": REWRITE,
         "toggle": TOGGLE,
         "remove": REMOVE,
-        "insert_tombstone": INSERT_TOMBSTONE,
+        "insert tombstone": INSERT_TOMBSTONE,
         "insert trash": INSERT_TRASH,
         "trash": TRASH,
         "everything": EVERYTHING,
-        "lying": LYING[int],
-        "lying by uid": LYING[str],
+        "trash row": TRASH_ROW[int],
+        "trash row by uid": TRASH_ROW[str],
         "trashed": TRASHED,
         "trashed by uid": TRASHED_BY_UID,
         "restore": RESTORE,
@@ -110,7 +110,7 @@ def all_texts() -> dict[str, str]:
         "empty trash": EMPTY_TRASH,
         "throw away": THROW_AWAY,
         "forget": FORGET,
-        "purge_tombstones": PURGE_TOMBSTONES,
+        "purge tombstones": PURGE_TOMBSTONES,
         "make feed": MAKE_FEED,
         "end feed": END_FEED,
         "feed": FEED,

@@ -9,7 +9,7 @@ from todo_adapters.sql.rows import Values, named
 from todo_adapters.sql.sqlite import long_reads, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT, SqliteConnections
 from todo_adapters.sql.task_columns import task_from_sqlite
-from todo_adapters.sql.trash import everything_in, lying, page_of, page_values
+from todo_adapters.sql.trash import everything_in, not_expired, page_of, page_values
 from todo_adapters.sql.values import SQLITE_FORMS as FORMS
 from todo_domain.deadline import Deadline
 from todo_domain.errors import NotFound, QuotaReached
@@ -38,7 +38,7 @@ class SqliteTrash(SqliteConnections):
         deadline: Deadline | None = None,
     ) -> TrashPage:
         most = NO_LIMIT if limit is None else limit + 1
-        values = {"owner": owner, **lying(now, trash_kept, FORMS), **page_values(before, most)}
+        values = {"owner": owner, **not_expired(now, trash_kept, FORMS), **page_values(before, most)}
 
         def work(connection: sqlite3.Connection) -> TrashPage:
             rows = list(long_reads.read(connection.execute(texts.TRASH, values), budget))
@@ -56,7 +56,7 @@ class SqliteTrash(SqliteConnections):
         budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Everything:
-        values = {"owner": owner, **lying(now, trash_kept, FORMS)}
+        values = {"owner": owner, **not_expired(now, trash_kept, FORMS)}
 
         def work(connection: sqlite3.Connection) -> Everything:
             rows = long_reads.read(connection.execute(texts.EVERYTHING, values), budget)
@@ -75,7 +75,7 @@ class SqliteTrash(SqliteConnections):
         deadline: Deadline | None = None,
     ) -> Task:
         values: Values = {**named(owner, key), "now": text_of_instant(now), "quota": quota}
-        values |= lying(now, trash_kept, FORMS)
+        values |= not_expired(now, trash_kept, FORMS)
 
         def work(connection: sqlite3.Connection) -> Task:
             if (row := connection.execute(texts.GET_BY_UID if by_uid else texts.GET, values).fetchone()) is not None:
@@ -104,7 +104,7 @@ class SqliteTrash(SqliteConnections):
         trash_kept: timedelta = TRASH_KEPT,
         deadline: Deadline | None = None,
     ) -> None:
-        values = {**named(owner, key), **lying(now, trash_kept, FORMS)}
+        values = {**named(owner, key), **not_expired(now, trash_kept, FORMS)}
         discard = texts.DISCARD_BY_UID if isinstance(key, str) else texts.DISCARD
 
         def work(connection: sqlite3.Connection) -> None:

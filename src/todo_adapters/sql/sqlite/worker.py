@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
-from todo_adapters.sql.sqlite.file import File, code_of, explain, refusal
+from todo_adapters.sql.sqlite.file import TOO_SLOW, File, code_of, explain, refusal
 from todo_domain.deadline import Deadline
 from todo_domain.errors import BudgetExceeded, Unavailable
 
@@ -106,7 +106,7 @@ class SqliteWorker:
         """
         deadline = deadline or Deadline.within()
         if self._closing:
-            raise Unavailable("the service is stopping")
+            raise Unavailable("the service is stopping: try again")
         loop = asyncio.get_running_loop()
         if self._thread is None:
             name = "todo-sqlite-writer" if self._writes else "todo-sqlite-reader"
@@ -141,7 +141,7 @@ class SqliteWorker:
 
     def _give_up(self, job: _Job) -> None:
         known = not self._writes or job.begin.acquire(blocking=False) or job.keep.acquire(blocking=False)
-        _settle(job, _Ending(Unavailable("the database takes too long to answer", outcome_unknown=not known)))
+        _settle(job, _Ending(Unavailable(TOO_SLOW, outcome_unknown=not known)))
 
     async def aclose(self) -> None:
         """Finish the calls that were made, close the connection and end the thread."""

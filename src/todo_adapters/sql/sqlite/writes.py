@@ -18,6 +18,7 @@ from todo_adapters.sql.statements import (
     NOW,
     ONE,
     OWNER,
+    QUOTA,
     TASK,
     UID,
     ZERO,
@@ -45,7 +46,7 @@ provision: Final = (
 
 admit: Final = (
     sa.update(users)
-    .where(this_user, users.c.task_count < parameter("quota", sa.Integer))
+    .where(this_user, users.c.task_count < QUOTA)
     .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
     .returning(users.c.revision)
 )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from todo_adapters.sql.postgres.commands.connecting import connect
-from todo_adapters.sql.postgres.commands.wall import failures, without_wall
+from todo_adapters.sql.postgres.commands.row_security import failures, without_row_security
 from todo_adapters.sql.schema import SqlError
 from todo_adapters.sql.tables import metadata
 from todo_adapters.sql.values import DATE, INSTANT, SQLITE_FORMS, TEXTS, Row
@@ -114,7 +114,7 @@ def _transaction(url: str) -> Iterator[psycopg.Connection]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         with connection.transaction():
             connection.execute(_SETTINGS)
-            with without_wall(connection, list(metadata.tables)):
+            with without_row_security(connection, list(metadata.tables)):
                 yield connection
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import psycopg
 import sqlalchemy as sa
 
-from todo_adapters.sql.inventory import LOOKED_FOR, TABLES, require_released, require_whole, reserved_names
+from todo_adapters.sql.inventory import LOOKED_FOR, TABLE_NAMES, require_released, require_whole, reserved_names
 from todo_adapters.sql.postgres.commands.connecting import CannotConnectError, connect
 from todo_adapters.sql.postgres.connections.session import ENCODING
 from todo_adapters.sql.postgres.errors import (
@@ -47,7 +47,9 @@ _TAKEN: Final = sa.text(
     " AS taken (name, namespace) WHERE name = ANY(:names) AND namespace = current_schema()::regnamespace"
     " ORDER BY name LIMIT 1"
 )
-_TURN: Final = 0x746F_646F  # "todo" in ASCII; a number that other programs are unlikely to use
+_MIGRATION_LOCK: Final = 0x746F_646F
+"""The key of the advisory lock: "todo" in ASCII, a number that other programs are unlikely to use."""
+
 
 # A waiting lock request blocks all later ones, so it waits only briefly, then tries again. Row-level security would
 # silently turn a change of data into a change of no rows; with row_security off, that is an error.
@@ -60,14 +62,14 @@ _SETTINGS: Final = (
 )
 
 
-def standing(info: str) -> str:
+def current(info: str) -> str:
     """Return the revision of the database, as the service sees it; a pooled connection is sufficient.
 
     Raises MigrationError if the database cannot be reached, or if its tables do not match its revision.
     """
     with _connected(info) as connection:
         _become_the_role(connection)
-        found = _standing(connection)
+        found = _current(connection)
         connection.rollback()
         return found
 
@@ -86,7 +88,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
             connection.exec_driver_sql(setting)
         connection.commit()
         while True:
-            found = _standing(connection)
+            found = _current(connection)
             before = found if before is None else before
             try:
                 if needed(found):
@@ -108,7 +110,7 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
 
 
 def _lock(connection: sa.Connection, give_up: float) -> None:
-    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_TURN))):
+    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_MIGRATION_LOCK))):
         connection.rollback()
         if time.monotonic() > give_up:
             raise MigrationError(f"another migration has been running for {_TIMEOUT:.0f} seconds: wait until it ends")
@@ -116,7 +118,7 @@ def _lock(connection: sa.Connection, give_up: float) -> None:
     connection.commit()
 
 
-def _standing(connection: sa.Connection) -> str:
+def _current(connection: sa.Connection) -> str:
     # One snapshot, so that the revision and the tables match while a migration runs.
     connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     rows = connection.execute(_TABLES, {"names": [*LOOKED_FOR]}).all()
@@ -124,7 +126,7 @@ def _standing(connection: sa.Connection) -> str:
     schemas = {name: schema for name, schema, _ in rows}
     if VERSION_TABLE in found:
         revision: str = connection.scalar(sa.text(SELECT_REVISION)) or BASE
-        hiding = [name for name in TABLES if schemas.get(name, schemas[VERSION_TABLE]) != schemas[VERSION_TABLE]]
+        hiding = [name for name in TABLE_NAMES if schemas.get(name, schemas[VERSION_TABLE]) != schemas[VERSION_TABLE]]
         if revision != BASE and hiding:
             raise MigrationError(
                 f"the table {hiding[0]} of another schema hides todo's: put todo's schema first on the search_path"
@@ -156,7 +158,7 @@ def _require_free_names(connection: sa.Connection, found: str) -> None:
 def _require_visible(connection: sa.Connection, found: str) -> None:
     """Raise MigrationError unless the service, which runs as `todo_app`, finds the migrated tables."""
     became = _become_the_role(connection)
-    seen = _standing(connection)
+    seen = _current(connection)
     connection.rollback()
     if became and seen != found:
         raise MigrationError(

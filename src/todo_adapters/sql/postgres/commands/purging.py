@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 
 from todo_adapters.sql.postgres.commands.connecting import connect
-from todo_adapters.sql.postgres.commands.wall import failures, without_wall
+from todo_adapters.sql.postgres.commands.row_security import failures, without_row_security
 from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.postgres.statements.citus import IS_CITUS, PROPAGATION, user_on_nodes
 from todo_adapters.sql.rows import expired
@@ -24,7 +24,7 @@ _USERS_AT_ONCE: Final = 10_000
 _SENT_AT_ONCE: Final = 100
 """Users whose purges are sent before the result of the first is awaited."""
 
-_PATIENCE: Final = 15.0
+_LOCK_TIMEOUT: Final = 15.0
 """Seconds to keep trying for the lock on the table of users."""
 
 _POLL: Final = 0.1
@@ -42,11 +42,11 @@ _LOGIN: Final = (
 
 
 def purge(url: str, now: datetime, trash_kept: timedelta) -> Purged:
-    """Remove what has expired of each user: the users are listed past row-level security, and purged under it.
+    """Remove what has expired of each user: list the users without row-level security, and purge each under it.
 
-    As the owner of the tables it keeps everybody out of the table of users for some milliseconds each _USERS_AT_ONCE
-    users, because it lifts row-level security there in a transaction of its own; a role that bypasses row-level
-    security disturbs nobody.
+    The owner of the tables locks the table of users for some milliseconds for every _USERS_AT_ONCE users, because it
+    lifts row-level security there in a transaction of its own; a role that bypasses row-level security locks nothing.
+    Raises SqlError.
     """
     users, removed = 0, [0, 0, 0]
     with failures("todo purge", _LOGIN, SqlError), closing(connect(url)) as connection:
@@ -78,7 +78,7 @@ def _is_citus(connection: psycopg.Connection) -> bool:
 
 
 def _pages(connection: psycopg.Connection) -> Iterator[list[UserId]]:
-    """Yield all user ids in their order, so many at once."""
+    """Yield all user ids in order, at most _USERS_AT_ONCE in a page."""
     last = ""
     while page := _page(connection, last):
         yield page
@@ -86,12 +86,12 @@ def _pages(connection: psycopg.Connection) -> Iterator[list[UserId]]:
 
 
 def _page(connection: psycopg.Connection, last: str) -> list[UserId]:
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             with connection.transaction():
                 connection.execute(_SETTINGS)
-                with without_wall(connection, ["users"]):
+                with without_row_security(connection, ["users"]):
                     return [user for (user,) in connection.execute(_PAGE, [last, _USERS_AT_ONCE]).fetchall()]
         except psycopg.errors.LockNotAvailable:
             if time.monotonic() > give_up:

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Final
 
 from todo_adapters.sql.postgres.commands.connecting import connect
-from todo_adapters.sql.postgres.commands.wall import failures, without_wall
-from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
+from todo_adapters.sql.postgres.commands.row_security import failures, without_row_security
+from todo_adapters.sql.schema import IDS_SKIPPED, NOT_MIGRATED, CannotRenewError, Renewed
 
 _SETTINGS: Final = "SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = 0"
 _IS_THERE: Final = "SELECT to_regclass('users')"
@@ -31,11 +31,10 @@ def renew(url: str, counter: int) -> Renewed:
     ):
         connection.execute(_SETTINGS)
         if connection.execute(_IS_THERE).fetchone() == (None,):
-            raise CannotRenewError(NOTHING)
-        connection.execute(
-            "LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"
-        )  # blocks writers, also for a login that bypasses row-level security
-        with without_wall(connection, ["users"]):
+            raise CannotRenewError(NOT_MIGRATED)
+        # Blocks writers, which `without_row_security` does not do for a login that bypasses row-level security.
+        connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+        with without_row_security(connection, ["users"]):
             ahead = connection.execute(_AHEAD, [counter]).fetchone()
             users = connection.execute(_MOVE, [counter, counter]).rowcount
         connection.execute(_IDS, [IDS_SKIPPED])

@@ -19,6 +19,8 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
 }
 
+_STOPPING: Final = "the service is stopping: try again"
+
 _LONGEST_QUEUE: Final = 1_000
 """The most callers that may wait for a slot. Another caller is refused at once instead of after seconds."""
 
@@ -114,7 +116,7 @@ class Pool:
         Raises psycopg.Error if no connection can be made, and Unavailable if too many callers wait already.
         """
         if self._closed:
-            raise Unavailable("the service is stopping")
+            raise Unavailable(_STOPPING)
         slot = self._idlest()
         if slot is None:
             slot = await self._next_free_slot()
@@ -148,7 +150,7 @@ class Pool:
         self._closed = True
         for waiter in self._waiting:
             if not waiter.done():
-                waiter.set_exception(Unavailable("the service is stopping"))
+                waiter.set_exception(Unavailable(_STOPPING))
         for slot in self._slots:
             if slot.connecting is not None:
                 slot.connecting.cancel()
@@ -177,7 +179,7 @@ class Pool:
     def _connected(self, slot: PoolSlot) -> asyncio.Task[None]:
         """Return the task that opens the connection; all callers of the slot share it, and none can cancel it."""
         if self._closed:
-            raise Unavailable("the service is stopping")
+            raise Unavailable(_STOPPING)
         if slot.connecting is None:
             slot.connecting = asyncio.get_running_loop().create_task(self._connect(slot))
             slot.connecting.add_done_callback(_heed)

@@ -1,7 +1,7 @@
 """The settings that the statements rely on, which an administrator may have changed for a login or a database.
 
 On a direct connection the service sets them once. A pooler shares a session between clients, so there only the settings
-that poolers keep for each client are set; `check_session` reports other wrong settings.
+that poolers keep for each client are set; `require_usable` reports other wrong settings.
 """
 
 from __future__ import annotations

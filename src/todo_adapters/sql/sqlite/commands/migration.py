@@ -30,7 +30,7 @@ _TIMEOUT_MS: Final = 60_000
 _TAKEN: Final = "SELECT name FROM sqlite_master WHERE lower(name) IN (SELECT value FROM json_each(?))"
 
 
-def standing(path: Path) -> str:
+def current(path: Path) -> str:
     """Return the revision of the file; `base` for a missing or empty file, which is left unchanged.
 
     Raises MigrationError if the file cannot be read, or if its tables do not match its revision.
@@ -39,7 +39,7 @@ def standing(path: Path) -> str:
         return BASE
     with _failures(), closing(connect(path)) as connection:
         connection.execute("BEGIN")  # one snapshot of the revision and the tables, beside a running migration
-        return _standing(connection)
+        return _current(connection)
 
 
 def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
@@ -52,7 +52,7 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
         engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
         sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
         with engine.begin() as transaction:
-            found = _standing(connection)
+            found = _current(connection)
             if needed(found):
                 _require_free_names(connection, found)
                 if found != BASE and _holds_data(connection):
@@ -60,7 +60,7 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
                 change(transaction)
             elif found != BASE:
                 connection.execute(TOUCH)
-            return Moved(found, _standing(connection))
+            return Moved(found, _current(connection))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -69,7 +69,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _standing(connection: sqlite3.Connection) -> str:
+def _current(connection: sqlite3.Connection) -> str:
     found = {name: _columns(connection, name) for name in LOOKED_FOR}
     found = {name: columns for name, columns in found.items() if columns}
     if VERSION_TABLE in found:

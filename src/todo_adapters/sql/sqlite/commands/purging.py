@@ -24,7 +24,7 @@ _PAGE: Final = "SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?"
 def purge(path: Path, now: datetime, trash_kept: timedelta) -> Purged:
     """Remove what has expired of each user, in transactions of one user each.
 
-    Between two transactions it pauses for as long as the last one took, so that others can write.
+    Between two transactions it pauses for as long as the last one took, so that others can write. Raises SqlError.
     """
     users, removed = 0, [0, 0, 0]
     try:
@@ -50,7 +50,7 @@ def purge(path: Path, now: datetime, trash_kept: timedelta) -> Purged:
 
 
 def _users(connection: sqlite3.Connection) -> Iterator[UserId]:
-    """Yield all user ids in their order; no transaction is open meanwhile."""
+    """Yield all user ids in order; no transaction is open meanwhile."""
     last = ""
     while page := connection.execute(_PAGE, [last, _USERS_AT_ONCE]).fetchall():
         for (user,) in page:

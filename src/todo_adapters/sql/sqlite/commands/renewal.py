@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from todo_adapters.sql.schema import IDS_SKIPPED, NOTHING, CannotRenewError, Renewed
+from todo_adapters.sql.schema import IDS_SKIPPED, NOT_MIGRATED, CannotRenewError, Renewed
 from todo_adapters.sql.sqlite.file import connect, explain
 
 _MIGRATED: Final = "SELECT 1 FROM sqlite_master WHERE name = 'task_ids'"
@@ -22,7 +22,7 @@ def renew(path: Path, counter: int) -> Renewed:
         with closing(connect(path)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             if not connection.execute(_MIGRATED).fetchone():
-                raise CannotRenewError(NOTHING)
+                raise CannotRenewError(NOT_MIGRATED)
             ((ahead,),) = connection.execute(_AHEAD, [counter])
             users = connection.execute(_MOVE, [counter, counter]).rowcount
             connection.execute(_IDS, [IDS_SKIPPED])

@@ -12,16 +12,16 @@ from psycopg import sql
 from todo_adapters.sql.postgres.errors import INTERNAL, LOCK_NOT_AVAILABLE, NO_PRIVILEGE, sentence_for
 from todo_adapters.sql.schema import SqlError
 
-_WALLS: Final = """
+_ACTIVE: Final = """
 SELECT relname, relforcerowsecurity, pg_has_role(relowner, 'USAGE')
 FROM pg_class WHERE oid = ANY(%s::regclass[]) AND row_security_active(oid)
 """
 _INTERNAL: Final = "the database reports an internal error; on Citus a node is out of reach, or the tables are in use"
-SEES_ALL: Final = "SET LOCAL row_security = off"
+_ROW_SECURITY_OFF: Final = "SET LOCAL row_security = off"
 """If a policy would silently hide rows, PostgreSQL raises an error instead."""
 
 
-class WalledError(Exception):
+class RowSecurityError(Exception):
     """The login neither owns the tables nor bypasses row-level security."""
 
 
@@ -30,14 +30,14 @@ def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
     """Raise errors within the block as this `error` of a command; `login` names the login that it needs."""
     try:
         yield
-    except WalledError:
+    except RowSecurityError:
         raise error(login) from None
     except psycopg.Error as failure:
         if failure.sqlstate == NO_PRIVILEGE:
             raise error(login) from failure
         if failure.sqlstate == LOCK_NOT_AVAILABLE:
             raise error(f"the tables are in use: stop the service, then run {command} again") from failure
-        if failure.sqlstate == INTERNAL:  # Citus reports so that a lock on a node was not to be had, or no connection
+        if failure.sqlstate == INTERNAL:  # Citus reports so if it gets no connection to a node, or no lock on it
             raise error(f"{_INTERNAL}: stop the service, then run {command} again") from failure
         if (sentence := sentence_for(failure)) is None:
             raise
@@ -45,16 +45,16 @@ def failures(command: str, login: str, error: type[SqlError]) -> Iterator[None]:
 
 
 @contextmanager
-def without_wall(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
+def without_row_security(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
     """Let the owner of the tables see all rows within the block, which is in a transaction.
 
     A login that bypasses row-level security needs nothing. After a failure, the rollback restores row-level security.
-    Raises WalledError and psycopg.Error.
+    Raises RowSecurityError and psycopg.Error.
     """
-    connection.execute(SEES_ALL)
-    lifted = connection.execute(_WALLS, [list(tables)]).fetchall()
+    connection.execute(_ROW_SECURITY_OFF)
+    lifted = connection.execute(_ACTIVE, [list(tables)]).fetchall()
     if not all(owner for _, _, owner in lifted):
-        raise WalledError
+        raise RowSecurityError
     for name, _, _ in lifted:
         _alter(connection, name, "NO FORCE")
     yield
