@@ -43,7 +43,7 @@ def plan(
 
     Raises nothing: the error of an operation is its result.
     """
-    judge = _Judge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
+    judge = _BatchJudge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
     results = [judge.result(operation) for operation in operations]
     return Plan(results, judge.changes(operations))
 
@@ -75,7 +75,7 @@ def _shown(error: TodoError) -> Task | Tombstone | None:
             return None
 
 
-class _Judge(Judge):
+class _BatchJudge(Judge):
     """The judge of a batch."""
 
     def result(self, operation: Operation) -> Result:

@@ -41,10 +41,10 @@ class BatchService(TrashService):
     async def import_step(
         self, owner: UserId, file: Import, entries: Sequence[Entry], *, deadline: Deadline | None = None
     ) -> Sequence[Outcome]:
-        """Import the next entries of a file, at most MOST_ENTRIES, in one transaction; return an outcome for each.
+        """Import the next entries of a file, at most MOST_OPERATIONS, in one transaction; return an outcome for each.
 
-        A step that raises an error changes nothing; it may be repeated, but for ErasedMeanwhile, after which the import
-        must end: nothing of it is left.
+        A step that raises an error changes nothing, and may be repeated, except after ErasedMeanwhile: the import must
+        then end, because nothing of it is left.
         """
 
         def planned(snapshot: Snapshot, now: datetime) -> Plan:

@@ -16,21 +16,21 @@ from todo_domain.trash import TRASH_KEPT
 
 
 class Edit(NamedTuple):
-    """The members that an edit gives, as `check` returned them, and the revisions that it accepts; None is any."""
+    """The members that an edit sets, as `check` returned them, and the revisions that it accepts; None is any."""
 
     members: Members
     if_match: Collection[int] | None = None
 
     @property
     def in_one_step(self) -> bool:
-        """Whether what each member becomes is the same for every task.
+        """Whether each member gets a value that does not depend on the task.
 
-        It is not for `status` and `completed` that contradict each other, and not for a patch of `extra`.
+        A patch of `extra` depends on the task, and so do `status` and `completed` that contradict each other.
         """
         return len(completions(self.members)) < 2 and not isinstance(self.members.get("extra"), ExtraPatch)
 
     def applied_to(self, task: Task, now: datetime) -> Task:
-        """Return the task as the edit leaves it, this very task if nothing changes. Raises Stale."""
+        """Return the edited task, or this very task if nothing changes. Raises Stale."""
         return at_revision(self.if_match, lambda task, now: task.edited(self.members, now))(task, now)
 
 

@@ -15,7 +15,7 @@ class TodoError(Exception):
     code: ClassVar[str]
 
     def without_frames(self) -> Self:
-        """Forget where the error was raised, and return it: what keeps an error would keep the data of each frame."""
+        """Forget where the error was raised, and return it. Otherwise, a kept error keeps the data of each frame."""
         self.__context__ = self.__cause__ = None
         return self.with_traceback(None)
 

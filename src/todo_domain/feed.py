@@ -16,11 +16,11 @@ from todo_domain.owner import UserId, user_id
 from todo_domain.query import Page, Query, Sort
 
 _SECRET: Final = 20
-"""Bytes of a token that are random: 160 bits."""
+"""The number of random bytes of a token: 160 bits."""
 
 
 class FeedToken(NamedTuple):
-    """The key of a feed: the user, whom everybody who has the token can read, and random bits."""
+    """The secret that opens a feed: random bytes, and the user id, which everybody who has the token can read."""
 
     owner: UserId
     secret: bytes
@@ -45,7 +45,7 @@ def new_feed_token(owner: UserId) -> FeedToken:
 
 
 def read_feed_token(text: str) -> FeedToken:
-    """Return the token that a text is, or raise NotFound. A token has one spelling."""
+    """Return the token of which this is the `text`, or raise NotFound. A token has one spelling."""
     try:
         whole = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         token = FeedToken(user_id(whole[_SECRET:].decode()), whole[:_SECRET])
@@ -57,7 +57,7 @@ def read_feed_token(text: str) -> FeedToken:
 
 
 def feed_query(limit: int | None) -> Query:
-    """Return the query for what a feed shows: the open tasks with a due date, the earliest first."""
+    """Return the query for the tasks of a feed: the open ones with a due date, the earliest first."""
     return Query(completed=False, has_due_date=True, sort=Sort("due_date", descending=False), limit=limit)
 
 
@@ -80,10 +80,9 @@ class Feeds(Protocol):
         budget: MemoryBudget | None = None,
         deadline: Deadline | None = None,
     ) -> Page:
-        """Return the tasks that `feed_query` asks for, with the counter of the same snapshot.
+        """Return the tasks of `feed_query`, with the counter of the same snapshot.
 
-        Raises NotFound unless the digest is the one that is kept. The owner may be anybody, because nobody has
-        verified who calls: so the digest is compared before a task is read, in the same snapshot, and a wrong one
-        takes the same work whether or not there is such a user, a feed or a task. `unless` and `budget` are as in
-        `page`.
+        Raises NotFound unless the digest is the one that is kept. The caller is not authenticated and may name any
+        owner. Therefore the digest is compared before a task is read, in the same snapshot, and a wrong digest takes
+        the same work whether or not there is such a user, a feed or a task. `unless` and `budget` are as in `page`.
         """

@@ -1,4 +1,4 @@
-"""The operations of a user on their calendar feed: one method each, the owner first."""
+"""The actions of a user on the calendar feed: one method for each, the owner first."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from todo_domain.query import Page
 
 
 class FeedService:
-    """The part of `TaskService` about the feed."""
+    """The part of `TaskService` for the feed."""
 
     _tasks: Tasks
     _clock: Clock
 
     async def make_feed(self, owner: UserId, *, deadline: Deadline | None = None) -> FeedToken:
-        """Begin a feed, and return the token that opens it; the feed before ends. The token is kept nowhere."""
+        """Begin a feed, and return the token that opens it; the previous feed ends. The token itself is not stored."""
         token = new_feed_token(owner)
         await self._tasks.make_feed(owner, token.digest, now=self._clock(), deadline=deadline)
         return token

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from todo_domain.changes import Tombstone
 from todo_domain.changeset import Snapshot
@@ -18,20 +18,17 @@ from todo_domain.errors import ErasedMeanwhile, Invalid, TodoError
 from todo_domain.instants import instant_of_text, text_of_instant
 from todo_domain.judging import Judge, Plan
 from todo_domain.naming import Key, checked_uid
-from todo_domain.operations import MOST_OPERATIONS, Done, Result
+from todo_domain.operations import Done, Result
 from todo_domain.owner import LARGEST_ID, UserId
 from todo_domain.task import Members, Task, check_new, completions, new_task
 from todo_domain.trash import TRASH_KEPT, trash_since
-
-MOST_ENTRIES: Final = MOST_OPERATIONS
-"""Entries of one step, which is one transaction."""
 
 Outcome = Literal["created", "updated", "unchanged"] | TodoError
 """The outcome of an entry. A task that comes back from the trash is created. An error is the reason of a skip."""
 
 
 class Entry(NamedTuple):
-    """A task of a file. `members` are as `check_new` returns them; None is a member that the file does not have."""
+    """A task of a file. `members` are the result of `check_new`; None is a member that the file does not have."""
 
     members: Members
     uid: str | None
@@ -124,7 +121,7 @@ def plan_import(
 
     Raises nothing: the error of an entry that is skipped is its result.
     """
-    judge = _Judge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
+    judge = _ImportJudge(snapshot, owner=owner, quota=quota, now=now, trash_since=trash_since(now, trash_kept))
     return judge.plan(entries, source, named)
 
 
@@ -137,7 +134,7 @@ def outcome_of(result: Result, begun: int) -> Outcome:
     return "updated" if result.task is not None and result.task.revision > begun else "unchanged"
 
 
-class _Judge(Judge):
+class _ImportJudge(Judge):
     """The judge of a step of an import."""
 
     def plan(self, entries: Sequence[Entry], source: UserId, named: Collection[int]) -> Plan:
@@ -217,7 +214,7 @@ def _own_id(entry: Entry, source: UserId, owner: UserId) -> int | None:
 
 
 def _with_times(entry: Entry, task: Task, now: datetime) -> Task:
-    """Return the task with the times that the file has, but for those that have not come yet."""
+    """Return the task with the times of the file, except those in the future."""
     if entry.created_at is not None and entry.created_at <= now:
         task = task._replace(created_at=entry.created_at)
     if task.completed and entry.completed_at is not None and entry.completed_at <= now:

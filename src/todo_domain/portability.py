@@ -1,4 +1,4 @@
-"""A user's data as a whole: what an export holds."""
+"""All data of a user, which an export contains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from todo_domain.trash import Trashed
 
 
 class Everything(NamedTuple):
-    """All that there is of one user at one moment: the tasks, the trash, and the user's counter."""
+    """The tasks, the trash and the counter of one user at one moment."""
 
     tasks: list[Task]
     trash: list[Trashed]
@@ -23,7 +23,7 @@ class Everything(NamedTuple):
 def everything_of(
     tasks: Iterable[Task], trash: Iterable[Trashed], revision: int, now: datetime, budget: MemoryBudget | None = None
 ) -> Everything:
-    """Return it in order: both by ascending id. `budget` counts the memory of the tasks, if there is one."""
+    """Return the data with tasks and trash by ascending id. `budget` counts their memory. Raises BudgetExceeded."""
     everything = Everything(
         sorted(tasks, key=lambda task: task.id), sorted(trash, key=lambda each: each.task.id), revision, now
     )

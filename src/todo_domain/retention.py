@@ -24,10 +24,10 @@ PURGE_AT_MOST: Final = 256
 class Retention(NamedTuple):
     """The rule of a purge of one user.
 
-    Of the `at_most` oldest, it removes those of `since` or before, and those beyond `kept`.
-
-    From the trash, it removes those beyond `trashed` and those whose tombstone is removed. Age is by revision. The
-    horizon rises to the highest revision of a removed tombstone.
+    Of the `at_most` oldest keys, it removes those of `keys_since` or before, and those with `kept` or more newer ones.
+    It does the same with tombstones (`tombstones_since`, `kept`) and with the trash (`trash_since`, `trashed`). With a
+    tombstone, its task leaves the trash. Age is by revision. The horizon rises to the highest revision of a removed
+    tombstone.
     """
 
     keys_since: datetime

@@ -163,10 +163,10 @@ def at_revision(
 
 def completions(members: Members) -> set[bool]:
     """Return the values of `status` and `completed` as booleans: none, one, or two that contradict."""
-    wishes = {members["completed"]} if "completed" in members else set()
+    values = {members["completed"]} if "completed" in members else set()
     if "status" in members:
-        wishes.add(members["status"] == "complete")
-    return wishes
+        values.add(members["status"] == "complete")
+    return values
 
 
 def check(members: Members) -> Members:
@@ -191,7 +191,7 @@ def check_new(members: Members) -> Members:
     if "title" not in members:
         raise Invalid("title", "is required")
     if "revision" in members:
-        raise Invalid("revision", "is given by the service")
+        raise Invalid("revision", "is given by the service: leave it out")
     return check(members)
 
 

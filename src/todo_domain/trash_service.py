@@ -68,5 +68,5 @@ class TrashService:
 
     def _gone(self, gone: Gone) -> Gone:
         """Return the error of a store with the present value of `restorable`."""
-        lies_there = gone.deleted.deleted_at > trash_since(self._clock(), self._trash_kept)
-        return Gone(gone.deleted, restorable=gone.restorable and lies_there)
+        in_trash = gone.deleted.deleted_at > trash_since(self._clock(), self._trash_kept)
+        return Gone(gone.deleted, restorable=gone.restorable and in_trash)
