@@ -1,16 +1,22 @@
 // Calls `changed(page)` for each page of changes after `since`, and `resync()` when the copy has to be read anew.
-export async function stream(api, token, since, changed, resync, signal) {
-  for (let pause = 0; !signal?.aborted; pause = pause || 1000) {
+export async function stream(api, token, since, changed, resync, signal = new AbortController().signal) {
+  for (let pause = 0; !signal.aborted; ) {
     await new Promise((done) => setTimeout(done, pause));
-    const response = await fetch(`${api}/events?since=${since}`, {
-      headers: { Authorization: `Bearer ${await token()}` }, signal,
-    }).catch(() => null); // offline
-    if (!response?.ok) continue;
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const silent = new AbortController();
+    const watched = () => setTimeout(() => silent.abort(), 50_000); // two pings are missing: the connection is dead
+    let watch = watched();
+    const open = async () => {
+      const headers = { Authorization: `Bearer ${await token()}` };
+      return fetch(`${api}/events?since=${since}`, { headers, signal: AbortSignal.any([signal, silent.signal]) });
+    };
+    const response = await open().catch(() => null); // offline
+    pause = 1000 * (Number(response?.headers.get("Retry-After")) || 2);
+    const reader = response?.ok && response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
-    for (let part; (part = await reader.read().catch(() => ({ done: true }))), !part.done; ) {
-      text += part.value;
-      const blocks = text.split("\n\n");
+    for (let part; reader && !(part = await reader.read().catch(() => ({ done: true }))).done; ) {
+      clearTimeout(watch);
+      watch = watched();
+      const blocks = (text + part.value).split("\n\n");
       text = blocks.pop();
       for (const block of blocks) {
         const { event, id, data, retry } = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s)));
@@ -20,5 +26,6 @@ export async function stream(api, token, since, changed, resync, signal) {
         if (id) since = id;
       }
     }
+    clearTimeout(watch);
   }
 }

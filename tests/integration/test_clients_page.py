@@ -154,6 +154,106 @@ while ((await drain(api, async () => token, queue, async (write, problem) => {
 console.log(JSON.stringify({ refused, left: queue.length, again: times > 10 }));
 """
 
+# A timer and the event "online" send the same queue at the same time, while every fourth request does not arrive.
+TWICE = """
+import { drain } from "./drain.mjs";
+const [api, token] = process.argv.slice(2);
+const real = fetch;
+const arrived = [];
+let sent = 0;
+globalThis.fetch = async (url, options) => {
+  const lost = ++sent % 4 === 0;
+  await new Promise((done) => setTimeout(done, sent % 3));
+  if (lost) throw new TypeError("offline");
+  arrived.push(JSON.parse(options.body).title);
+  return real(url, options);
+};
+const titles = Array.from({ length: 20 }, (_, number) => `${number}`);
+const queue = titles.map((title) => (
+  { method: "PUT", path: `tasks/${crypto.randomUUID()}`, body: { title }, headers: { "If-None-Match": "*" } }
+));
+const send = async () => {
+  while ((await drain(api, async () => token, queue, console.error)) !== null) await new Promise(setImmediate);
+};
+await Promise.all([send(), send()]);
+console.log(JSON.stringify(arrived));
+"""
+
+# What a proxy says when the service is away; no network; and a provider that cannot be reached.
+AWAY = """
+import { drain } from "./drain.mjs";
+const answers = [408, 429, 500, 502, 503, 504, 520, 522, 530].map((status) => () => new Response("<html>", { status }));
+answers.push(() => new Response("", { status: 503, headers: { "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT" } }));
+answers.push(() => new Response("", { status: 503, headers: { "Retry-After": "7" } }));
+answers.push(() => { throw new TypeError("offline"); });
+const queue = [{ method: "DELETE", path: "tasks/1" }];
+const waits = [];
+for (const answer of answers) {
+  globalThis.fetch = async () => answer();
+  waits.push(await drain("http://service", async () => "token", queue, console.error));
+}
+globalThis.fetch = async () => new Response(null, { status: 204 });
+const noToken = async () => { throw new TypeError("the provider cannot be reached"); };
+waits.push(await drain("http://service", noToken, queue, console.error));
+waits.push(await drain("http://service", async () => "token", queue, console.error));
+console.log(JSON.stringify(waits));
+"""
+
+# The provider cannot be reached twice, then a response breaks off, then all is well; its pauses are a hundredth.
+BROKEN = """
+const [api, token] = process.argv.slice(2);
+const [real, later] = [fetch, setTimeout];
+let asked = 0, answered = 0;
+globalThis.setTimeout = (done, pause, ...rest) => later(done, pause > 10_000 ? pause : pause / 100, ...rest);
+const given = async () => { if (++asked < 3) throw new TypeError("the provider cannot be reached"); return token; };
+globalThis.fetch = async (url, options) => {
+  const response = await real(url, options);
+  if (++answered > 1) return response;
+  const cut = (body) => (body.enqueue(new TextEncoder().encode('{"ta')), body.error(new TypeError("cut")));
+  return new Response(new ReadableStream({ start: cut }), response);
+};
+"""
+BROKEN_FOLLOW = f"""
+import {{ follow }} from "./follow.mjs";
+{BROKEN}
+for await (const {{ tasks }} of follow(api, given)) {{
+  console.log(JSON.stringify([...tasks.values()].map((task) => task.title)));
+  break;
+}}
+"""
+BROKEN_STREAM = f"""
+import {{ stream }} from "./stream.mjs";
+{BROKEN}
+const stop = new AbortController();
+const resync = () => (console.log(JSON.stringify(["resync"])), stop.abort());
+await stream(api, given, 0, () => {{}}, resync, stop.signal);
+"""
+
+# A connection that is dead unnoticed, as a phone finds it after a sleep: it is open, and nothing comes any more.
+# Fifty seconds are 50 ms, except those in which the first connection opens.
+SILENT = """
+import { createServer } from "node:http";
+import { stream } from "./stream.mjs";
+const later = setTimeout;
+let watches = 0;
+const shorter = (pause) => (pause === 50_000 && ++watches === 1 ? pause : Math.min(pause, 50));
+globalThis.setTimeout = (done, pause, ...rest) => later(done, shorter(pause), ...rest);
+const positions = [];
+const stop = new AbortController();
+const server = createServer((request, response) => {
+  positions.push(new URL(request.url, "http://service").searchParams.get("since"));
+  if (positions.length === 3) stop.abort();
+  if (positions.length === 2) return; // and one that never shows its head
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  response.write("retry: 100\\n\\nevent: ready\\nid: 5\\ndata: {}\\n\\n");
+}).listen(0, async () => {
+  await stream(`http://127.0.0.1:${server.address().port}`, async () => "token", 4, () => {}, () => {}, stop.signal);
+  server.closeAllConnections();
+  server.close();
+  console.log(JSON.stringify(positions));
+});
+"""
+
 ROWS = """
 import { fromRow } from "./powersync.mjs";
 const rows = [{ completed: 1, tags: '["home","shop"]' }, { title: "x", completed: 0 }];
@@ -191,7 +291,7 @@ def ran(directory: Path, name: str, driver: str, *arguments: str, text: str | No
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("follow.mjs", 26), ("stream.mjs", 28), ("merge.mjs", 26), ("drain.mjs", 17)]
+    ("name", "most"), [("follow.mjs", 27), ("stream.mjs", 31), ("merge.mjs", 26), ("drain.mjs", 28)]
 )
 def test_an_example_is_short(name: str, most: int):
     assert program(name).count("\n") <= most
@@ -242,6 +342,32 @@ def test_a_queue_is_drained_once_however_many_requests_and_responses_are_lost(tm
     assert done == {"refused": [["x", "gone"], ["", "invalid"]], "left": 0, "again": True}
     edited = [(f"{number} edited", True) for number in range(0, 12, 2)]
     assert left == sorted([*edited, *edited, *((f"made {number}", False) for number in range(12))])
+
+
+def test_two_calls_that_send_one_queue_at_the_same_time_send_each_write_once_and_in_order(tmp_path):
+    with another_client(tmp_path) as (api, token, other):
+        assert ran(tmp_path, "drain.mjs", TWICE, api, token) == [f"{number}" for number in range(20)]
+        assert len(other.get("tasks").json()) == 20
+
+
+def test_a_queue_keeps_a_write_while_the_service_or_the_provider_is_away(tmp_path):
+    assert ran(tmp_path, "drain.mjs", AWAY) == [5] * 10 + [7, 5, 5, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "heard"),
+    [("follow.mjs", BROKEN_FOLLOW, ["one"]), ("stream.mjs", BROKEN_STREAM, ["resync"])],
+)
+def test_an_example_goes_on_after_the_provider_cannot_be_reached_and_a_response_breaks_off(
+    tmp_path, name, driver, heard
+):
+    with another_client(tmp_path) as (api, token, other):
+        other.post("tasks", json={"title": "one"}).raise_for_status()
+        assert ran(tmp_path, name, driver, api, token) == heard
+
+
+def test_the_stream_leaves_a_connection_that_is_silent(tmp_path):
+    assert ran(tmp_path, "stream.mjs", SILENT) == ["4", "5", "5"]
 
 
 def test_a_row_of_sqlite_becomes_what_the_service_takes(tmp_path):
