@@ -12,7 +12,7 @@ BEGIN
 END
 $$;
 
--- Tables lie on the same node only if the columns that they are distributed by are of the same type.
+-- Citus puts tables on the same node only if the columns that distribute them are of the same type.
 DROP POLICY owner_only ON users;
 ALTER TABLE users
     ALTER COLUMN id TYPE text,
@@ -32,7 +32,7 @@ SELECT create_distributed_table('feeds', 'user_id', colocate_with := 'users');
 ALTER ROLE todo_app LOGIN;
 GRANT USAGE ON SEQUENCE tasks_id_seq TO todo_app;
 
--- Citus passes SET LOCAL on to the nodes. On a connection of its own the service sets this itself, through a pooler not.
+-- Citus passes SET LOCAL on to the nodes. The service sets this itself on its own connections, but not through a pooler.
 DO $$
 BEGIN
     EXECUTE format('ALTER DATABASE %I SET citus.propagate_set_commands = ''local''', current_database());
