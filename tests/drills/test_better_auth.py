@@ -2,19 +2,34 @@
 
 import asyncio
 import json
+import re
+import subprocess
 import time
 from base64 import urlsafe_b64decode
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from httpx import ASGITransport, AsyncClient
 
+from servers import better_auth
 from servers.better_auth import BetterAuth
+from servers.node import NODE, installed
 from support.recorded_events import RecordedEvents
 from support.verifying import APART
 from todo_app.compose import application
 from todo_app.settings import read_settings
 
+PAGE = (Path(__file__).parents[2] / "docs/providers.md").read_text()
+BROWSER = """
+import { createAuthClient } from "better-auth/client";
+import { jwtClient } from "better-auth/client/plugins";
+const [baseURL, bearer] = process.argv.slice(2);
+const fetchOptions = { headers: { Authorization: `Bearer ${bearer}` } };
+const authClient = createAuthClient({ baseURL, plugins: [jwtClient()], fetchOptions });
+%s
+console.log(await token());
+"""
 ALGORITHMS = ("EdDSA", "ES256", "RS256", "PS256", "ES512")
 
 
@@ -78,6 +93,21 @@ async def test_somebody_signs_up_fetches_a_token_and_keeps_tasks_with_it(client,
     listed = await client.get(f"/api/{session.user_id}/tasks", headers=signed_in(token))
     assert listed.json() == [made.json()]
     assert [event["event"] for event in recorded.events] == ["key_set_changed"]
+
+
+async def test_the_line_of_the_page_gets_a_token_from_its_client_library(
+    client, session, provider, algorithm, tmp_path
+):
+    (line,) = re.findall(r"// Better Auth.*\n(const token = .*\n)", PAGE)
+    (tmp_path / "node_modules").symlink_to(installed(Path(better_auth.__file__).parent) / "node_modules")
+    (tmp_path / "browser.mjs").write_text(BROWSER % line)
+    command = [NODE, "browser.mjs", provider.urls[algorithm], session.bearer]
+    ran = await asyncio.to_thread(
+        subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    listed = await client.get("/api/me/tasks", headers=signed_in(ran.stdout.strip()))
+    assert (listed.status_code, listed.json()) == (200, [])
 
 
 async def test_two_of_its_users_do_not_see_each_other(client, session, provider, algorithm):
