@@ -1,6 +1,7 @@
 """What travels together: reads of one turn share a transaction, each under its own user; writes share nothing."""
 
 import asyncio
+import math
 import select
 import signal
 import time
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
 from support.sql_places import PostgresDatabases
+from todo_adapters.sql.postgres.connections.loading import CHUNK
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.statements import writes
 from todo_adapters.sql.postgres.statements.transaction import Transaction
@@ -62,6 +64,35 @@ async def test_a_read_that_fails_fails_none_of_those_it_travels_with(store, ann,
         found = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(found.pop(place), psycopg.errors.DivisionByZero)
         assert found == created
+
+
+class TurnsOfChunks:
+    """A budget that notes in which turn of the event loop each chunk of rows was counted."""
+
+    def __init__(self):
+        self.turn, self.of_chunks = 0, []
+
+    def take(self, _size):
+        self.of_chunks.append(self.turn)
+
+    def empty(self):
+        self.of_chunks.clear()
+
+    async def count_turns(self):
+        while True:
+            await asyncio.sleep(0)
+            self.turn += 1
+
+
+async def test_others_run_between_the_chunks_of_a_long_read(store):
+    numbers = Transaction(sa.text("SELECT generate_series(1, 1000)"))
+    turns = TurnsOfChunks()
+    counting = asyncio.create_task(turns.count_turns())
+    (rows,) = await store._client.run(numbers, {"owner": "ann"}, budget=turns)
+    counting.cancel()
+    assert rows == [(number,) for number in range(1, 1001)]
+    assert len(turns.of_chunks) == math.ceil(1000 / CHUNK)
+    assert len(set(turns.of_chunks)) == len(turns.of_chunks)
 
 
 async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(store):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
+from todo_adapters.sql.postgres.connections.earliest_timer import EarliestTimer
 from todo_adapters.sql.postgres.connections.in_flight import InFlight, OverdueError
 from todo_adapters.sql.postgres.errors import TOO_SLOW
 from todo_adapters.sql.postgres.statements.transaction import Transaction
@@ -50,9 +50,7 @@ class PresentWrites:
 
     def __init__(self) -> None:
         self._writes: set[GroupedWrite] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = math.inf
-        """When the timer ends: not after the time of any write is over."""
+        self._timer = EarliestTimer(self._look)
 
     def __len__(self) -> int:
         return len(self._writes)
@@ -60,24 +58,16 @@ class PresentWrites:
     def add(self, write: GroupedWrite) -> None:
         """Note a write that enters."""
         self._writes.add(write)
-        self._look_by(write.give_up)
+        self._timer.by(write.give_up)
 
     def remove(self, write: GroupedWrite) -> None:
         """Forget a write that leaves."""
         self._writes.remove(write)
 
-    def _look_by(self, due: float) -> None:
-        if due < self._due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._due = due
-            self._timer = asyncio.get_running_loop().call_at(due, self._look)
-
     def _look(self) -> None:
-        self._due = math.inf
         now = asyncio.get_running_loop().time()
         for write in self._writes:
             if write.give_up <= now:
                 write.overdue()
             else:
-                self._look_by(write.give_up)
+                self._timer.by(write.give_up)

@@ -20,8 +20,11 @@ CHUNKS: Final = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ROWS: Final = {ExecStatus.TUPLES_OK, *CHUNKS}
 """The statuses of results with rows."""
 
-_CHUNK: Final = 64
+CHUNK: Final = 64
 """Rows of a long result that are loaded at once: at most 2 MB, in a few milliseconds."""
+
+PAUSE: Final = 0.001
+"""Seconds between two chunks in which other requests run: about twice the time that it takes to load a chunk."""
 
 
 class Instant(Loader):
@@ -45,7 +48,7 @@ class Instant(Loader):
 def ask_for_chunks(connection: PGconn) -> None:
     """Make libpq return the next statement's rows in chunks; before version 17 it returns them one by one."""
     if capabilities.has_stream_chunked():
-        connection.set_chunked_rows_mode(_CHUNK)
+        connection.set_chunked_rows_mode(CHUNK)
     else:
         connection.set_single_row_mode()
 

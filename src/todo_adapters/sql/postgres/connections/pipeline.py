@@ -22,8 +22,9 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
+from todo_adapters.sql.postgres.connections.earliest_timer import EarliestTimer
 from todo_adapters.sql.postgres.connections.in_flight import InFlight, NotSentError, OverdueError, require_success
-from todo_adapters.sql.postgres.connections.loading import CHUNKS, Instant, ask_for_chunks, rows_of
+from todo_adapters.sql.postgres.connections.loading import CHUNK, CHUNKS, PAUSE, Instant, ask_for_chunks, rows_of
 from todo_adapters.sql.postgres.connections.prepared import PreparedStatements
 from todo_adapters.sql.postgres.connections.session import Session, prepare
 from todo_adapters.sql.postgres.statements.citus import user_on_nodes
@@ -62,8 +63,7 @@ class PipelineConnection:
         self._in_flight: deque[InFlight] = deque()
         self._results: list[PGresult] = []
         self._closing = False
-        self._watch: asyncio.TimerHandle | None = None
-        self._due = 0.0
+        self._timer = EarliestTimer(self._look)
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
 
@@ -150,8 +150,7 @@ class PipelineConnection:
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
         self._pg.finish()
-        if self._watch is not None:
-            self._watch.cancel()
+        self._timer.cancel()
         lost, self._in_flight = self._in_flight, deque()
         for index, sent in enumerate(lost):
             sent.settle(reason if reason is not None and index == 0 else OperationalError("the connection was closed"))
@@ -181,7 +180,7 @@ class PipelineConnection:
             raise
         sent = InFlight(sum(len(transaction.statements) + self.citus for transaction, _ in group), deadline, done, take)
         self._in_flight.append(sent)
-        self._look_by(min(deadline, sent.silence))
+        self._timer.by(min(deadline, sent.silence))
         return sent
 
     def _enqueue(self, transaction: Transaction, values: Values, statements: tuple[Statement, ...]) -> None:
@@ -234,17 +233,8 @@ class PipelineConnection:
         except Error as lost:
             self.close(lost)
 
-    def _look_by(self, due: float) -> None:
-        """Check by then whether an outcome is overdue."""
-        if self._watch is None or due < self._due:
-            if self._watch is not None:
-                self._watch.cancel()
-            self._due = due
-            self._watch = self._loop.call_at(due, self._look)
-
     def _look(self) -> None:
         """Give up each transaction that is overdue, and the connection if it has been silent for too long."""
-        self._watch = None
         if not self._in_flight:
             return
         now = self._loop.time()
@@ -257,7 +247,7 @@ class PipelineConnection:
                 sent.give_up()
             else:
                 due = min(due, sent.deadline)
-        self._look_by(due)
+        self._timer.by(due)
 
     def _read(self) -> None:
         pg = self._pg
@@ -276,6 +266,10 @@ class PipelineConnection:
                 ended = False
                 if result.status in CHUNKS:
                     self._in_flight[0].take_chunk(partial(rows_of, result, self._shapes))
+                    if result.ntuples == CHUNK:
+                        self._loop.remove_reader(self._socket)
+                        self._loop.call_later(PAUSE, self._read_on)
+                        return
                     continue
                 if result.status != _SYNC:
                     self._results.append(result)
@@ -284,6 +278,11 @@ class PipelineConnection:
                 self._settle(results)
         except Error as lost:
             self.close(lost)
+
+    def _read_on(self) -> None:
+        if self._open:
+            self._loop.add_reader(self._socket, self._read)
+            self._read()
 
     def _settle(self, results: list[PGresult]) -> None:
         """Give each transaction of the ended group its results; raise OperationalError if the numbers differ."""
