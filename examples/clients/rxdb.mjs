@@ -55,6 +55,6 @@ export function replicate(collection, api, token, options) {
   const pull = { handler, batchSize: 1000, stream$: wakes };
   const replication = replicateRxCollection({ collection, replicationIdentifier: api, push: pushing, pull, ...options });
   replication.canceled$.subscribe((canceled) => canceled && stop.abort());
-  stream(api, token, "", wake, wake, stop.signal);
+  replication.startPromise.then(() => stream(api, token, "", wake, wake, stop.signal)); // in the leading tab
   return replication;
 }

@@ -77,6 +77,37 @@ def test_what_five_hundred_creates_and_a_change_cost(served, directory, library,
     assert said["milliseconds"] < 5_000
 
 
+TABS = """
+import { createRxDatabase } from "rxdb";
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory";
+import { conflictHandler, replicate, schema } from "./rxdb.mjs";
+const [, origin, token] = process.argv.slice(2);
+const api = `${origin}/api/me`;
+const [real, streams] = [fetch, []];
+globalThis.fetch = (url, options) => {
+  if (String(url).includes("/events")) streams.push(url);
+  return real(url, options);
+};
+const database = await createRxDatabase({ name: "tab", storage: getRxStorageMemory(), multiInstance: true });
+const [follows, leads] = [Promise.withResolvers(), Promise.withResolvers()];
+database.waitForLeadership = () => (follows.resolve(), leads.promise);
+const { tasks } = await database.addCollections({ tasks: { schema, conflictHandler } });
+replicate(tasks, api, async () => token);
+await follows.promise;
+for (let count = 0; count < 5; count++) await real(`${origin}/health/live`).then((answer) => answer.text());
+const before = streams.length;
+leads.resolve();
+while (!streams.length) await new Promise((done) => setTimeout(done, 5));
+console.log(JSON.stringify([before, streams.length]));
+process.exit();
+"""
+
+
+def test_rxdb_opens_a_stream_only_in_the_tab_that_leads(served, directory):
+    (directory / "tabs.mjs").write_text(TABS)
+    assert run(directory, "tabs.mjs", "rxdb", served.origin, served.token("tabs")) == [0, 1]
+
+
 def test_the_stream_is_that_of_the_guide():
     (program,) = re.findall(r"<!-- stream.mjs -->\n```js\n(.*?)```", GUIDE, re.DOTALL)
     assert (CLIENTS / "stream.mjs").read_text() == program

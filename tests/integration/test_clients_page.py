@@ -254,6 +254,54 @@ const server = createServer((request, response) => {
 });
 """
 
+# Three tabs, as threads, with a file as the copy that they share; the one that has opened the stream ends by and by.
+TABS = """
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { live } from "./tabs.mjs";
+const [api, token] = isMainThread ? process.argv.slice(2) : workerData;
+const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+if (isMainThread) {
+  writeFileSync("copy.json", JSON.stringify({ revision: 0, tasks: [] }));
+  const tabs = Array.from({ length: 3 }, () => new Worker(new URL(import.meta.url), { workerData: [api, token] }));
+  const [shown, streams, create] = [new Map(), [], (title) =>
+    fetch(`${api}/tasks`, { method: "POST", headers, body: JSON.stringify({ title }) })];
+  const all = (title) => new Promise((done) => {
+    const look = () => tabs.every((tab) => shown.get(tab)?.includes(title)) && (clearInterval(timer), done());
+    const timer = setInterval(look, 5);
+  });
+  for (const tab of tabs) {
+    tab.on("message", (said) => (said === "stream" ? streams.push(tab) : shown.set(tab, said)));
+  }
+  await all("before");
+  await create("one");
+  await all("one");
+  const first = streams.length;
+  await tabs.splice(tabs.indexOf(streams[0]), 1)[0].terminate();
+  await create("two");
+  await all("two");
+  console.log(JSON.stringify([first, streams.length, shown.get(tabs[0]), shown.get(tabs[1])]));
+  process.exit();
+}
+const real = fetch;
+globalThis.fetch = (url, options) => {
+  if (url.includes("/events")) parentPort.postMessage("stream");
+  return real(url, options);
+};
+const read = () => JSON.parse(readFileSync("copy.json"));
+const write = ({ revision, tasks }, whole) => {
+  const titles = [...(whole ? [] : read().tasks), ...tasks.map((task) => task.title)];
+  writeFileSync("copy.new", JSON.stringify({ revision, tasks: titles }));
+  renameSync("copy.new", "copy.json"); // a thread that reads meanwhile reads one or the other
+};
+const copy = {
+  since: async () => read().revision,
+  apply: async (page) => write(page, false),
+  reload: async () => write(await (await real(`${api}/changes`, { headers })).json(), true),
+};
+live(api, async () => token, copy, () => parentPort.postMessage(read().tasks), new AbortController().signal);
+"""
+
 ROWS = """
 import { fromRow } from "./powersync.mjs";
 const rows = [{ completed: 1, tags: '["home","shop"]' }, { title: "x", completed: 0 }];
@@ -291,7 +339,7 @@ def ran(directory: Path, name: str, driver: str, *arguments: str, text: str | No
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("follow.mjs", 27), ("stream.mjs", 31), ("merge.mjs", 26), ("drain.mjs", 28)]
+    ("name", "most"), [("follow.mjs", 27), ("stream.mjs", 31), ("merge.mjs", 26), ("drain.mjs", 28), ("tabs.mjs", 20)]
 )
 def test_an_example_is_short(name: str, most: int):
     assert program(name).count("\n") <= most
@@ -368,6 +416,14 @@ def test_an_example_goes_on_after_the_provider_cannot_be_reached_and_a_response_
 
 def test_the_stream_leaves_a_connection_that_is_silent(tmp_path):
     assert ran(tmp_path, "stream.mjs", SILENT) == ["4", "5", "5"]
+
+
+def test_one_tab_follows_the_stream_for_all_and_the_next_one_goes_on_after_it(tmp_path):
+    (tmp_path / "stream.mjs").write_text(program("stream.mjs"))
+    with another_client(tmp_path) as (api, token, other):
+        other.post("tasks", json={"title": "before"}).raise_for_status()
+        said = ran(tmp_path, "tabs.mjs", TABS, api, token)
+    assert said == [1, 2, ["before", "one", "two"], ["before", "one", "two"]]
 
 
 def test_a_row_of_sqlite_becomes_what_the_service_takes(tmp_path):
