@@ -59,7 +59,9 @@ def fill(served, token, prefix):
     return urljoin("/api/me/feed", served.request("POST", "/api/me/feed", token).body["url"])
 
 
-def test_each_of_a_thousand_devices_hears_of_it_once_and_another_user_is_untouched(tmp_path, place):
+def test_each_of_a_thousand_devices_is_told_once_that_its_user_was_erased_and_another_user_is_untouched(
+    tmp_path, place
+):
     settings, run = place
     with Served(tmp_path, TODO_JWT_SECRET=SECRET, **settings) as served:
         ann, bob = served.token("ann"), served.token("bob")

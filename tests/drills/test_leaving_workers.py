@@ -13,7 +13,7 @@ def test_requests_in_flight_are_answered_after_the_port_was_closed(tmp_path):
     leaving.require_that_requests_in_flight_are_answered(tmp_path, "2")
 
 
-def test_nobody_who_was_let_in_is_reset(tmp_path):
+def test_no_accepted_connection_is_reset(tmp_path):
     leaving.require_that_nobody_is_reset(tmp_path, "2")
 
 

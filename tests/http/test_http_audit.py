@@ -161,7 +161,7 @@ async def test_the_credentials_of_another_scheme_are_not_even_told_as_a_digest(a
     assert recorded.last()["token"] is None
 
 
-async def test_a_database_without_its_wall_is_told_by_whoever_asks_for_readiness(recorded):
+async def test_readiness_records_that_row_level_security_is_not_in_force(recorded):
     class Unwalled(Untouchable):
         async def check(self, **_):
             raise NotIsolated("row-level security is not in force")

@@ -163,7 +163,7 @@ def world(serve: Serve):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_the_first_that_applies_answers(world: World, operation: str):
+async def test_the_first_fault_that_applies_decides_the_response(world: World, operation: str):
     """Each fault alone, and with each that comes later and spoils something else."""
     wrong = []
     for names in [names for at, names in SINGLES + PAIRS if at == operation]:
@@ -179,7 +179,7 @@ def _fields(response: Response) -> list[str]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_of_everything_wrong_at_once_the_first_answers_and_so_on_down_the_order(world: World, operation: str):
+async def test_of_all_faults_at_once_the_first_decides_and_without_it_the_next(world: World, operation: str):
     names = faults_of(operation)
     while names:
         chosen: list[str] = []

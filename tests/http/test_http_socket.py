@@ -394,7 +394,7 @@ TO_BE_REFUSED = {
 
 
 @pytest.mark.parametrize("what", TO_BE_REFUSED)
-async def test_a_body_that_its_head_condemns_is_not_asked_for(served: Api, what: str):
+async def test_a_body_whose_head_is_refused_is_not_asked_for(served: Api, what: str):
     head, status = TO_BE_REFUSED[what]
     head = head.replace(b"TOKEN", served.user().token.encode()) + b"Expect: 100-continue\r\n\r\n"
     responses = await send(served, head, responses=1)
@@ -403,7 +403,7 @@ async def test_a_body_that_its_head_condemns_is_not_asked_for(served: Api, what:
 
 
 @pytest.mark.parametrize("what", TO_BE_REFUSED)
-async def test_a_body_that_its_head_condemns_is_not_waited_for(served: Api, what: str):
+async def test_a_body_whose_head_is_refused_is_not_waited_for(served: Api, what: str):
     head, status = TO_BE_REFUSED[what]
     reader, writer = await asyncio.open_connection("127.0.0.1", served.bare.port)
     writer.write(head.replace(b"TOKEN", served.user().token.encode()) + b"\r\n")

@@ -237,7 +237,7 @@ async def test_a_due_date_is_a_day_and_comes_back_as_given(ann: Caller, day: str
 
 
 @pytest.mark.parametrize("priority", ["none", "low", "medium", "high"])
-async def test_priorities(ann: Caller, priority: str):
+async def test_a_priority_comes_back_as_given(ann: Caller, priority: str):
     assert (await ann.task(priority=priority))["priority"] == priority
 
 

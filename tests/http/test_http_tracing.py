@@ -238,7 +238,7 @@ async def test_no_span_holds_anything_of_a_user_a_task_a_token_or_a_client(servi
         }
 
 
-async def test_what_machines_ask_for_every_few_seconds_makes_no_spans(service):
+async def test_requests_for_health_and_metrics_make_no_spans(service):
     for path in ("/health/live", "/health/ready", "/metrics"):
         response, spans = await service("GET", path)
         assert (response.status, spans) == (200, ())

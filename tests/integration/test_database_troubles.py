@@ -188,7 +188,7 @@ def empty(postgres_databases):
     server.drop_database("not_migrated")
 
 
-def test_an_empty_database_is_not_migrated_and_no_wall_has_fallen(run, empty):
+def test_of_an_empty_database_doctor_says_that_it_is_not_migrated_and_nothing_of_row_level_security(run, empty):
     status, printed = run("doctor", empty)
     assert status == 1
     assert "FAIL  schema: the database is not migrated yet: run todo migrate" in printed

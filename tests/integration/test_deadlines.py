@@ -1,7 +1,6 @@
 """A deadline is kept by every store, however little is left of it, and costs nobody else anything."""
 
 import asyncio
-import time
 from contextlib import aclosing
 from datetime import UTC, datetime
 
@@ -11,9 +10,10 @@ import sqlalchemy as sa
 
 from servers.delay import DelayProxy
 from support.clock import FakeClock
+from support.waiting import refusal
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.store import PostgresTasks
-from todo_domain import Deadline, Query, TaskService, Unavailable
+from todo_domain import Deadline, Query, TaskService
 from todo_domain.extra import ExtraPatch
 
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
@@ -25,14 +25,6 @@ OUR_LOCKS = int.from_bytes(b"todo", "big")
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request):
     return request.getfixturevalue(f"{request.param}_place")
-
-
-async def refusal(doing):
-    """The Unavailable that this raises, and the seconds it took."""
-    began = time.monotonic()
-    with pytest.raises(Unavailable) as caught:
-        await doing
-    return caught.value, time.monotonic() - began
 
 
 async def test_what_has_no_time_left_is_not_begun(store, ann):

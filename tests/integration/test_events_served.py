@@ -43,7 +43,7 @@ async def create(client, user, title="x"):
     return response.json()
 
 
-async def test_a_stream_hears_of_the_writes_of_every_worker(served, client):
+async def test_a_stream_reports_the_writes_of_every_worker(served, client):
     async with streaming(served.origin, token("ann")) as stream:
         assert stream.response.headers["content-type"] == "text/event-stream"
         assert stream.response.headers["cache-control"] == "no-store, no-transform"

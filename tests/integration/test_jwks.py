@@ -308,5 +308,5 @@ async def test_closing_ends_a_fetch_under_way(scene):
     await scene.keys.aclose()
 
 
-async def test_closing_what_never_fetched_is_nothing():
+async def test_closing_before_any_fetch_does_nothing():
     await JwksKeys(KeyUrl("https://issuer.example/jwks", FETCHER)).aclose()

@@ -27,7 +27,7 @@ async def server(certificate):
         yield server
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_a_failed_fetch(server):
+async def test_a_certificate_of_an_unknown_authority_is_a_failed_fetch(server):
     keys = JwksKeys(KeyUrl(server.url, Fetcher()))
     with pytest.raises(Unavailable):
         await keys.check()

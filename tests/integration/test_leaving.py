@@ -13,11 +13,11 @@ def test_readiness_goes_first_and_all_else_goes_on_until_the_window_ends(tmp_pat
     leaving.require_that_readiness_goes_first(tmp_path, "1")
 
 
-def test_a_request_in_flight_is_answered_after_the_door_was_closed(tmp_path):
+def test_a_request_in_flight_is_answered_after_the_port_was_closed(tmp_path):
     leaving.require_that_requests_in_flight_are_answered(tmp_path, "1")
 
 
-def test_nobody_who_got_through_the_door_is_reset(tmp_path):
+def test_no_accepted_connection_is_reset(tmp_path):
     leaving.require_that_nobody_is_reset(tmp_path, "1")
 
 

@@ -1,6 +1,5 @@
 """The schema's way up and down, on both engines, whoever else is there."""
 
-import asyncio
 import re
 import sqlite3
 import threading
@@ -8,6 +7,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import pytest
@@ -15,29 +15,19 @@ import sqlalchemy as sa
 
 from servers.citus import Coordinator
 from servers.postgres import PostgresServer
+from support.operating import over
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.postgres.commands import migration as postgres_migration
 from todo_adapters.sql.schema import REVISIONS, UNRELEASED, MigrationError
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.tables import DOMAINS, metadata, sqlite_metadata
-from todo_domain import Priority, TaskService, Unavailable, user_id
+from todo_domain import Priority, Unavailable, user_id
 
 ANN = user_id("ann")
 NEWEST = REVISIONS[-1]
 NOW = datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
 
-
-def in_a_store(database, work):
-    """What `work` returns when it is given a service over the database."""
-
-    async def serve():
-        store = database.store()
-        try:
-            return await work(TaskService(store, clock=lambda: NOW))
-        finally:
-            await store.aclose()
-
-    return asyncio.run(serve())
+in_a_store = partial(over, now=NOW)
 
 
 # Up and down

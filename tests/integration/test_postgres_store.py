@@ -16,7 +16,7 @@ from servers.postgres import PostgresServer
 from servers.processes import free_port
 from support.clock import FakeClock
 from support.sql_places import PostgresDatabases
-from support.waiting import until, until_locked_out
+from support.waiting import refusal, until, until_locked_out
 from todo_adapters.sql.migrations import upgrade
 from todo_adapters.sql.postgres import calls as postgres
 from todo_adapters.sql.postgres.statements import writes
@@ -80,14 +80,6 @@ def own_server():
         server.create_database("todo")
         upgrade(server.url("todo"))
         yield server
-
-
-async def refusal(doing):
-    """The Unavailable that this raises, and the seconds it took."""
-    began = time.monotonic()
-    with pytest.raises(Unavailable) as caught:
-        await doing
-    return caught.value, time.monotonic() - began
 
 
 # The wall
@@ -640,5 +632,5 @@ async def test_edits_deletes_and_toggles_behind_an_uncommitted_one_see_it(
 # Bounds
 
 
-def test_patience_leaves_room_below_three_seconds():
+def test_a_deadline_and_a_purge_together_take_three_seconds_at_most():
     assert RESPOND_WITHIN + postgres._PURGE_TIMEOUT <= 3

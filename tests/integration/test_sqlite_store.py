@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from contextlib import aclosing, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.clock import FakeClock
+from support.waiting import refusal
 from todo_adapters.sql import lists
 from todo_adapters.sql.sqlite import batch
 from todo_adapters.sql.sqlite import texts as sqlite
@@ -39,14 +39,6 @@ async def store(path):
 @pytest.fixture
 def tasks(store):
     return TaskService(store, clock=FakeClock())
-
-
-async def refusal(doing):
-    """The Unavailable that this raises, and the seconds it took."""
-    began = time.monotonic()
-    with pytest.raises(Unavailable) as caught:
-        await doing
-    return caught.value, time.monotonic() - began
 
 
 def lock(path):

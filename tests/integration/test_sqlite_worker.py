@@ -44,13 +44,13 @@ async def reader(path):
 
 
 class Disk:
-    """A lane's connection on a disk of which a test says how it writes."""
+    """A worker's connection on a disk of which a test says how it writes."""
 
-    def __init__(self, lane, at_commit=lambda: None):
-        self._connection = lane._connection
+    def __init__(self, opened, at_commit=lambda: None):
+        self._connection = opened._connection
         self._at_commit = at_commit
         self.counts = Counter()
-        lane._connection = self
+        opened._connection = self
 
     def __getattr__(self, name):
         return getattr(self._connection, name)
@@ -85,15 +85,15 @@ def adding(name, then=lambda: None):
 
 
 @asynccontextmanager
-async def busy(lane):
-    """Keep the lane's thread busy for the block, so that what is asked for meanwhile waits together."""
+async def busy(opened):
+    """Keep the worker's thread busy for the block, so that what is asked for meanwhile waits together."""
     begun, over = threading.Event(), threading.Event()
 
     def work(_):
         begun.set()
         over.wait()
 
-    working = asyncio.create_task(lane.run(work))
+    working = asyncio.create_task(opened.run(work))
     await asyncio.to_thread(begun.wait)
     try:
         yield working
@@ -104,10 +104,10 @@ async def busy(lane):
         await asyncio.gather(working, return_exceptions=True)
 
 
-async def together(lane, *works):
+async def together(opened, *works):
     """How these end, all of which wait at the same time."""
-    async with busy(lane):
-        asked = [asyncio.create_task(lane.run(work)) for work in works]
+    async with busy(opened):
+        asked = [asyncio.create_task(opened.run(work)) for work in works]
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
@@ -315,7 +315,7 @@ async def test_closing_finishes_what_was_given_before_and_ends_the_thread(path):
     assert not writer._thread.is_alive()
 
 
-def test_a_lane_that_nobody_closed_keeps_no_process_alive(path):
+def test_a_worker_that_nobody_closed_keeps_no_process_alive(path):
     program = """if True:
         import asyncio, sys
         from pathlib import Path

@@ -112,7 +112,9 @@ class Naming:
             await TaskService(store, clock=clock, quota=0).put(ann, UID, TITLE)
         assert (await tasks.list(ann)).revision == 0
 
-    async def test_a_deleted_name_stays_dead_under_every_write_as_long_as_its_tombstone(self, store, tasks, clock, ann):
+    async def test_a_deleted_name_is_gone_for_every_write_as_long_as_its_tombstone_is_kept(
+        self, store, tasks, clock, ann
+    ):
         task = (await tasks.put(ann, UID, TITLE)).task
         other = (await tasks.create(ann, title="stays")).task
         clock.advance(seconds=5)

@@ -160,7 +160,7 @@ async def test_a_body_that_does_not_come_takes_no_place():
     await asyncio.gather(*slow, return_exceptions=True)
 
 
-async def test_whoever_is_let_in_and_never_calls_the_store_hands_the_turn_on():
+async def test_a_request_that_comes_in_and_never_calls_the_store_passes_its_turn_on():
     load = Load(most=1)
     first = load.ask(b"/api/1")
     await asyncio.sleep(0)

@@ -69,7 +69,7 @@ def test_refused_requests_do_not_make_the_wait_longer(clock):
     assert refusal(users.spend, "ann") is None
 
 
-def test_one_ipv6_network_of_64_bits_is_one_caller_and_an_ipv4_address_stays_itself_in_any_dress(clock):
+def test_one_ipv6_network_of_64_bits_is_one_caller_and_an_ipv4_address_is_one_however_it_is_written(clock):
     peers = Rate("1/minute", reason="refused_tokens", clock=clock)
     assert refusal(peers.spend_address, "2001:db8:1:2::1") is None
     assert refusal(peers.spend_address, "2001:db8:1:2:ffff:ffff:ffff:ffff") is not None
@@ -94,7 +94,7 @@ def test_memory_is_bounded_and_those_whose_window_began_first_are_forgotten(cloc
     assert refusal(peers.spend, "0") is None
 
 
-def test_windows_that_have_ended_are_tidied_away_as_new_ones_begin(clock):
+def test_windows_that_have_ended_are_removed_as_new_ones_begin(clock):
     peers = Rate("1/second", reason="refused_tokens", clock=clock)
     counters = peers._windows.storage._counters
     for number in range(1_000):

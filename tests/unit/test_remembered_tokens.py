@@ -51,7 +51,7 @@ async def test_a_change_of_keys_is_a_change_for_remembered_tokens(scene):
     assert await reason_of(scene.verifier, token) is None
 
 
-async def test_what_old_keys_vouched_for_is_forgotten(scene):
+async def test_a_token_that_old_keys_verified_is_forgotten(scene):
     tokens = [scene.sign() for _ in range(10)]
     assert Counter([await reason_of(scene.verifier, token) for token in tokens]) == {None: 10}
     scene.keys.trust(scene.issuer)
