@@ -3,7 +3,8 @@ export function requests(api, token) {
   return async (method, path, body, headers) => {
     const sent = { Authorization: `Bearer ${await token()}`, ...headers };
     if (body !== undefined) sent["Content-Type"] = "application/json";
-    return fetch(api + path, { method, headers: sent, body: body && JSON.stringify(body) });
+    const signal = AbortSignal.timeout(method === "GET" ? 600_000 : 60_000); // for a connection that is dead unnoticed
+    return fetch(api + path, { method, headers: sent, body: body && JSON.stringify(body), signal });
   };
 }
 

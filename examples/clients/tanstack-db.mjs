@@ -27,14 +27,14 @@ export function todoCollectionOptions(api, token, { pause = 1000, ...options } =
     for (const key of deleted.map(keyOf)) if (revisions.delete(key)) store.write({ type: "delete", key });
     store.commit();
   }
-  // Sends what may be sent twice until it is answered.
+  // Sends what may be sent twice until it is answered, through a token that has expired, too.
   async function answered(...request) {
     for (;;) {
       const answer = await send(...request).catch(() => null);
       const body = await answer?.json().catch(() => null);
       if (body && answer.ok) return body;
-      if (body && answer.status < 500 && answer.status !== 429) throw new Error(body.error);
-      await new Promise((done) => setTimeout(done, pause));
+      if (body && answer.status < 500 && ![401, 408, 429].includes(answer.status)) throw new Error(body.error);
+      await new Promise((done) => setTimeout(done, 1000 * answer?.headers.get("Retry-After") || pause));
     }
   }
   async function save(mutations) {

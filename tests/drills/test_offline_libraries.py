@@ -108,6 +108,74 @@ def test_rxdb_opens_a_stream_only_in_the_tab_that_leads(served, directory):
     assert run(directory, "tabs.mjs", "rxdb", served.origin, served.token("tabs")) == [0, 1]
 
 
+REFUSED = """
+import "fake-indexeddb/auto";
+const { default: Dexie } = await import("dexie");
+const { change, pull, push, stores } = await import("./dexie-outbox.mjs");
+const [, origin, token] = process.argv.slice(2);
+const db = new Dexie("refused");
+db.version(1).stores(stores);
+let requests = 0;
+async function send(method, path, body) {
+  const headers = { Authorization: `Bearer ${token}`, ...(body && { "Content-Type": "application/json" }) };
+  if (++requests > 100) throw new Error("the same writes are sent for ever");
+  return fetch(`${origin}/api/me/${path}`, { method, headers, body: body && JSON.stringify(body) });
+}
+const refused = [];
+const note = ({ key }, { status, code }) => refused.push([key, status, code]);
+await change(db, "put", "first-of-all", { title: "good" });
+await push(db, send, note);
+await pull(db, send);
+await change(db, "patch", "first-of-all", { title: " " });
+await change(db, "put", "short", { title: "its key is no uid" });
+await change(db, "put", "without-a-title", { title: "" });
+const description = "\u8a9e".repeat(5000); // a hundred of these are over a megabyte
+for (let n = 0; n < 100; n++) await change(db, "put", `long-task-${n}`, { title: `${n}`, description });
+const left = await Promise.all([push(db, send, note), push(db, send, note)]);
+const pulled = await pull(db, send);
+const copy = (await db.tasks.toArray()).map(({ key, title }) => [key, title]).sort();
+const listed = (await (await send("GET", "tasks")).json()).map(({ uid, title }) => [uid, title]).sort();
+console.log(JSON.stringify({
+  refused, left, pulled, kept: copy.length, alike: JSON.stringify(copy) === JSON.stringify(listed),
+}));
+process.exit();
+"""
+
+
+def test_what_the_service_refuses_leaves_the_outbox_of_dexie_and_the_copy(served, directory):
+    (directory / "refused.mjs").write_text(REFUSED)
+    said = run(directory, "refused.mjs", "dexie-outbox", served.origin, served.token("refused"))
+    said["refused"].sort()
+    assert said == {
+        "refused": [["first-of-all", 400, "invalid"], ["short", 400, "invalid"], ["without-a-title", 400, "invalid"]],
+        "left": [None, None],
+        "pulled": True,
+        "kept": 101,
+        "alike": True,
+    }
+
+
+EXPIRED = """
+import { createCollection } from "@tanstack/db";
+import { todoCollectionOptions } from "./tanstack-db.mjs";
+const [, origin, token] = process.argv.slice(2);
+let asked = 0;
+const given = async () => (++asked % 3 ? `${token}x` : token); // two of three are refused
+const tasks = createCollection(todoCollectionOptions(`${origin}/api/me`, given, { id: "tasks", pause: 1 }));
+await tasks.stateWhenReady();
+const uid = crypto.randomUUID();
+await tasks.insert({ uid, title: "kept", completed: false }).isPersisted.promise;
+console.log(JSON.stringify([tasks.status, tasks.get(uid).title, asked > 3]));
+process.exit();
+"""
+
+
+def test_tanstack_db_keeps_an_edit_whose_token_has_expired_on_the_way(served, directory):
+    (directory / "expired.mjs").write_text(EXPIRED)
+    said = run(directory, "expired.mjs", "tanstack-db", served.origin, served.token("expired"))
+    assert said == ["ready", "kept", True]
+
+
 def test_the_stream_is_that_of_the_guide():
     (program,) = re.findall(r"<!-- stream.mjs -->\n```js\n(.*?)```", GUIDE, re.DOTALL)
     assert (CLIENTS / "stream.mjs").read_text() == program

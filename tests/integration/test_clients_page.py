@@ -426,6 +426,20 @@ def test_one_tab_follows_the_stream_for_all_and_the_next_one_goes_on_after_it(tm
     assert said == [1, 2, ["before", "one", "two"], ["before", "one", "two"]]
 
 
+@pytest.mark.parametrize(
+    ("zone", "today"),
+    [("Pacific/Kiritimati", "2026-12-25"), ("America/Los_Angeles", "2026-12-24"), ("Asia/Kathmandu", "2026-12-24")],
+)
+def test_a_day_is_that_of_the_user_in_every_time_zone(tmp_path, monkeypatch, zone, today):
+    monkeypatch.setenv("TZ", zone)
+    driver = """
+import { dayOf, today } from "./days.mjs";
+const shown = dayOf("2026-12-24").toLocaleDateString("en-GB", { weekday: "long", day: "numeric" });
+console.log(JSON.stringify([today(new Date("2026-12-24T12:00:00Z")), shown, today(dayOf("2026-12-24"))]));
+"""
+    assert ran(tmp_path, "days.mjs", driver) == [today, "Thursday 24", "2026-12-24"]
+
+
 def test_a_row_of_sqlite_becomes_what_the_service_takes(tmp_path):
     edits = ran(tmp_path, "powersync.mjs", ROWS)
     assert edits == [{"completed": True, "tags": ["home", "shop"]}, {"title": "x", "completed": False}]
