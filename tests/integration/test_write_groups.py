@@ -316,6 +316,36 @@ async def test_near_the_database_two_groups_are_in_flight_and_no_more(store, mon
     assert max(together) == 2
 
 
+def asking(store, owner):
+    return asyncio.create_task(store._client.run(WHO, {"owner": owner}, deadline=Deadline.within(10)))
+
+
+async def test_near_the_database_the_second_group_leaves_when_as_many_writes_wait_as_are_in_the_first(
+    store, users, monkeypatch
+):
+    monkeypatch.setattr(write_groups, "_APART", 60)  # on a busy machine every database seems far away
+    first = [asyncio.create_task(asleep(store, users[0])), asking(store, users[1])]
+    await until(lambda: store.connections()["busy"] == 1)
+    await asyncio.gather(asking(store, users[2]), asking(store, users[3]))  # makes the second connection
+    alone = asking(store, users[4])
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert store.connections()["waiting"] == 1
+    ((one,),), ((other,),) = await asyncio.gather(alone, asking(store, users[5]))
+    assert one[2] == other[2]  # the transaction
+    assert not any(each.done() for each in first)
+    await asyncio.gather(*first)
+
+
+async def test_near_the_database_a_write_soon_leaves_behind_a_larger_group(store, users, monkeypatch):
+    monkeypatch.setattr(write_groups, "_APART", 0.5)
+    first = [asyncio.create_task(asleep(store, users[0])), asking(store, users[1]), asking(store, users[2])]
+    await until(lambda: store.connections()["busy"] == 1)
+    await asking(store, users[3])
+    assert not any(each.done() for each in first)
+    await asyncio.gather(*first)
+
+
 async def test_a_write_that_is_cancelled_before_its_group_leaves_never_happens(store, tasks, ann):
     sleeping = asyncio.create_task(asleep(store, ann))
     await until(lambda: store.connections()["busy"] == 1)

@@ -6,8 +6,9 @@ for each other. If a write fails, its whole group is rolled back: the failed wri
 the others join another group.
 
 If the database is near, two groups may be in flight, on different connections: while one waits for the disk, the other
-runs. More would be smaller, and cost more. If the database is far away, several are, so that a write does not wait for
-the whole way of the group before it. Groups in flight have no user in common, so that none waits for a lock of another.
+runs. The second leaves when as many writes wait as are in the first: smaller groups cost more for each write, and a
+third would make them smaller. If the database is far away, several are, so that a write does not wait for the whole way
+of the group before it. Groups in flight have no user in common, so that none waits for a lock of another.
 """
 
 from __future__ import annotations
@@ -40,13 +41,11 @@ _MOST_IN_FLIGHT: Final = 8
 
 _APART: Final = 0.004
 """Seconds between two groups that are in flight together, or more: the distance of the database, which is the time of
-its fastest round trip, divided by _MOST_IN_FLIGHT. A database whose distance is no more than this is near."""
+its fastest round trip, divided by _MOST_IN_FLIGHT. A database whose distance is no more than this is near: there the
+second group leaves sooner if it has as many writes as the first."""
 
 _MOST_NEAR: Final = 2
 """Groups in flight, if the database is near."""
-
-_APART_NEAR: Final = 0.001
-"""Seconds between the two."""
 
 _LOCK_TIMEOUT: Final = 50
 """Milliseconds that a group waits for a lock, and so the longest that one held lock delays other users' writes."""
@@ -82,7 +81,10 @@ class WriteGroups:
         """By user, the write that made its group fail. It runs alone."""
         self._held: dict[str, list[GroupedWrite]] = {}
         """By user of whom a write is in flight or runs alone, the writes that wait for it: they may need its lock."""
-        self._due: asyncio.Handle | None = None
+        self._soon: asyncio.Handle | None = None
+        """Looks at the end of this turn of the event loop whether the next group may leave."""
+        self._due: asyncio.TimerHandle | None = None
+        """Looks again when the next group may leave although few writes wait."""
         self._taking: asyncio.Task[None] | None = None
 
     @property
@@ -101,7 +103,8 @@ class WriteGroups:
         write = GroupedWrite(transaction, values, give_up)
         self._present.add(write)
         self._waiting.append(write)
-        self._wake()
+        if self._due is None or self._as_many_wait():
+            self._wake()
         return write
 
     def leave(self, write: GroupedWrite) -> None:
@@ -113,14 +116,19 @@ class WriteGroups:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiting and self._due is None:
-            self._due = asyncio.get_running_loop().call_soon(self._go)
+        if self._waiting and self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._go)
+
+    def _as_many_wait(self) -> bool:
+        """Return whether as many writes wait as are in the last group in flight."""
+        return bool(self._in_flight) and len(self._waiting) >= len(self._in_flight[-1].writes)
 
     def _go(self) -> None:
         """Send the next group if it may leave now; otherwise come back when it may."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        for handle in (self._soon, self._due):
+            if handle is not None:
+                handle.cancel()
+        self._soon = self._due = None
         while self._waiting and (held := self._held.get(self._waiting[0].owner)) is not None:
             held.append(self._waiting.popleft())  # or a connection might be made for nothing
         if not self._waiting or len(self._in_flight) >= _MOST_IN_FLIGHT:
@@ -147,7 +155,9 @@ class WriteGroups:
         distance = last.connection.distance
         if distance > _APART:
             return last.left + max(_APART, distance / _MOST_IN_FLIGHT)
-        return last.left + _APART_NEAR if len(self._in_flight) < _MOST_NEAR else math.inf
+        if len(self._in_flight) >= _MOST_NEAR:
+            return math.inf
+        return last.left if self._as_many_wait() else last.left + _APART
 
     async def _take(self) -> None:
         try:
