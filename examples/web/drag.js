@@ -1,7 +1,7 @@
 // Dragging a row by its handle, with a mouse, a pen or a finger.
 
 // `drop(row, next)` is called when a row was put before another (null: at the end). While one is dragged,
-// list.dataset.dragging is set: whoever draws the list waits.
+// list.dataset.dragging is set: the code that draws the list waits.
 export function draggable(list, drop) {
   let [row, before] = [null, null];
 
