@@ -104,6 +104,54 @@ def test_tanstack_query_shows_changes_at_once_and_goes_back_to_what_the_service_
     ]
 
 
+OFFLINE = """
+import { InfiniteQueryObserver, MutationObserver, QueryClient, onlineManager } from "@tanstack/query-core";
+import { todo } from "./tanstack-query.mjs";
+const [api, token] = process.argv.slice(2);
+const client = new QueryClient();
+client.mount();
+const tasks = todo(api, async () => token, client);
+const observer = new InfiniteQueryObserver(client, tasks.list());
+observer.subscribe(() => {});
+await observer.refetch();
+const find = (title) => observer.getCurrentResult().data.pages[0].tasks.find((task) => task.title === title);
+const changes = [];
+async function change(options, variables, shown) {
+  const mutation = new MutationObserver(client, options);
+  changes.push(mutation.mutate(variables).then(() => "saved", (problem) => problem.code));
+  while (!mutation.getCurrentResult().isPaused || !find(shown)) await new Promise(setImmediate);
+}
+onlineManager.setOnline(false);
+await change(tasks.create, { uid: "made-offline", title: "new" }, "new");
+await change(tasks.edit, { task: find("new"), edit: { title: "newer" } }, "newer");
+await change(tasks.edit, { task: find("newer"), edit: { completed: true } }, "newer");
+await change(tasks.edit, { task: find("known"), edit: { title: "mine" } }, "mine");
+await change(tasks.edit, { task: find("mine"), edit: { priority: "high" } }, "mine");
+const other = find("taken");
+await change(tasks.edit, { task: other, edit: { title: "late" } }, "late");
+const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+const theirs = JSON.stringify({ title: "theirs" });
+await fetch(`${api}/tasks/${other.id}`, { method: "PATCH", headers, body: theirs });
+onlineManager.setOnline(true);
+const said = await Promise.all(changes);
+await observer.refetch();
+const { pages } = observer.getCurrentResult().data;
+const rows = pages[0].tasks.map(({ title, completed, priority }) => [title, completed, priority]);
+console.log(JSON.stringify([said, rows]));
+process.exit();
+"""
+
+
+def test_tanstack_query_keeps_every_edit_of_a_task_that_was_made_offline(served, tmp_path):
+    token = served.token("offline")
+    for title in ("known", "taken"):
+        served.request("POST", "/api/me/tasks", token, {"title": title})
+    assert run_in_node(tmp_path, OFFLINE, f"{served.origin}/api/me", token) == [
+        ["saved", "saved", "saved", "saved", "saved", "stale"],
+        [["newer", True, "none"], ["theirs", False, "none"], ["mine", False, "high"]],
+    ]
+
+
 def test_the_script_adds_lists_and_completes_tasks_and_says_what_is_refused(served, tmp_path):
     settings = {"TODO_API": f"{served.origin}/api/me", "TODO_TOKEN": served.token("script")}
 
