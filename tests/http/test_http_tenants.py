@@ -1,22 +1,14 @@
 """Nobody reaches anybody else's tasks: every operation, read from the document, so that none is forgotten."""
 
-import json
 from typing import Any
 from urllib.parse import quote
 
+import documented
 import pytest
 from apis import Api, Caller
 from conformance import resolved
 
-from todo_adapters.http.openapi import openapi_json
-
-DOCUMENT = json.loads(openapi_json())
-OPERATIONS = {
-    operation["operationId"]: (method.upper(), path, operation)
-    for path, methods in DOCUMENT["paths"].items()
-    for method, operation in methods.items()
-    if path.startswith("/api/")
-}
+OPERATIONS = {name: each for name, each in documented.OPERATIONS.items() if each[1].startswith("/api/")}
 WITH_ID = [name for name, (_, path, _) in OPERATIONS.items() if "{key}" in path]
 NEVER_WAS = 9_007_199_254_740_991
 
