@@ -1,17 +1,21 @@
-"""kill -9 of one of two workers: the other goes on, nothing acknowledged or counted is lost, a new one comes."""
+"""kill -9 of one of two workers: the other goes on, nothing acknowledged or counted is lost, a new one comes.
+
+kill -9 of their supervisor: both end.
+"""
 
 import json
 import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from servers.process_table import alive
-from servers.processes import LOOPBACK
+from servers.process_table import alive, wait_until_gone
+from servers.processes import LOOPBACK, accepts
 from servers.todo import Served, token_for
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -121,3 +125,21 @@ def test_what_a_killed_worker_has_counted_stays_and_what_it_had_in_flight_goes(t
             assert served.request("GET", "/api/me/tasks", token).status == 200
         assert {listed(served) for _ in range(8)} == {40}
         assert all(numbers(served)[("todo_http_requests_in_flight",)] <= 2 for _ in range(8))
+
+
+def test_workers_whose_supervisor_was_killed_end_and_free_the_port(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        served.may_log_errors = True
+        served.process.wait_until(lambda: len(workers(served)) == 2)
+        left = workers(served)
+        os.kill(served.process.pid, signal.SIGKILL)
+        try:
+            wait_until_gone(left, seconds=30)
+        finally:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert not accepts(served.port)
+        assert served.process.stderr.count("the supervisor of the workers has ended") == 2
+    with Served(tmp_path, "--workers", "2", port=served.port, TODO_JWT_SECRET=SECRET) as again:
+        assert again.request("GET", "/api/me/tasks", token_for("ann", SECRET)).status == 200

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import multiprocessing
+import os
 import signal
 import socket
 import threading
@@ -43,7 +45,8 @@ class Server(uvicorn.Server):
     On SIGTERM, readiness turns to 503 and all other requests are served for `drain_seconds`, so that load balancers
     notice. Then the port closes, each response has `Connection: close`, and an idle connection is closed after one more
     second. A second SIGTERM has no effect, because a process manager and the supervisor may both send one. SIGINT
-    (Ctrl-C) waits for the requests in flight only; a second SIGINT cuts them off.
+    (Ctrl-C) waits for the requests in flight only; a second SIGINT cuts them off. A worker whose supervisor has ended
+    shuts down as on SIGTERM; otherwise it would keep the port from the next start.
     """
 
     config: ServerConfig
@@ -99,6 +102,9 @@ class Server(uvicorn.Server):
         connection, such as a health probe, would wait for seconds.
         """
         await self._attach(self._accept_pending())
+        if self._leave_at is None and _supervisor_has_ended():
+            log.error("the supervisor of the workers has ended, so this worker ends: start todo serve again")
+            self.handle_exit(signal.SIGTERM, None)
         if self._leave_at is not None:
             if LEAVING not in self.lifespan.state:
                 self.lifespan.state[LEAVING] = True  # each later request gets a copy of this state
@@ -145,3 +151,9 @@ class Server(uvicorn.Server):
 
     def _connection(self) -> Socket:
         return connect(self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _supervisor_has_ended() -> bool:
+    """Return whether the process that started this one as a worker is gone; False in a process that is no worker."""
+    supervisor = multiprocessing.parent_process()
+    return supervisor is not None and os.getppid() != supervisor.pid
