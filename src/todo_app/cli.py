@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from signal import SIGPIPE
 from typing import TYPE_CHECKING
 
 from todo_adapters.sql.addresses import database_url
@@ -19,6 +20,7 @@ from todo_app.settings import BadSetting, read_settings
 from todo_app.settings.identity import FETCHING
 from todo_app.settings.table import rows
 from todo_app.signing import sign
+from todo_app.standard_streams import OutputError, open_closed_streams, output_checked
 from todo_domain import Invalid, user_id
 from todo_domain.ports import utc_now
 
@@ -30,8 +32,20 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0, or 1 after a sentence on standard error that says what is wrong."""
-    arguments = _parser().parse_args(argv)
+    """Run one command; return its exit status: 0, or 1 after a sentence on standard error that says what is wrong.
+
+    It is 141, without a sentence, if the reader of standard output ends before the command: what a shell reports of
+    SIGPIPE.
+    """
+    open_closed_streams()
+    try:
+        with output_checked():
+            return _run(_parser().parse_args(argv))
+    except OutputError as problem:
+        return 128 + SIGPIPE if problem.unread else report(problem)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     overrides = {name: value for name, value in vars(arguments).items() if name.startswith("TODO_") and value}
     try:
         # These two commands need no settings but those for fetching.

@@ -23,6 +23,7 @@ from todo_app.server.workers import run_workers
 from todo_app.settings import BadSetting, misspelt_settings
 from todo_app.settings.machine_secret import machine_secret
 from todo_app.signing import sign
+from todo_app.standard_streams import OutputError
 from todo_domain import user_id
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def serve(settings: Settings) -> None:
         state = _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
     with interrupts_held():
-        _print_start(settings, listener, state, keys, tried)
+        try:
+            _print_start(settings, listener, state, keys, tried)
+        except OutputError as problem:
+            log.warning("%s: the service starts without the lines that it prints there", problem)
         _run(settings, listener)
 
 
