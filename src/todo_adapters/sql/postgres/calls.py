@@ -57,7 +57,9 @@ class PostgresCalls:
 
     async def counters(self, users: Collection[UserId]) -> dict[UserId, int]:
         """Return each user's counter, each read with that user's rights; 0 for a user who never wrote."""
-        found = await asyncio.gather(*(self._client.run(transactions.COUNTER, {"owner": user}) for user in users))
+        found = await asyncio.gather(
+            *(self._run(transactions.COUNTER, {"owner": user}, deadline=None) for user in users)
+        )
         return {user: rows[0][0] if rows else 0 for user, (rows,) in zip(users, found, strict=True)}
 
     def notifications(
@@ -83,11 +85,14 @@ class PostgresCalls:
     async def _run(
         self, transaction: Transaction, values: Values, *, deadline: Deadline | None, budget: MemoryBudget | None = None
     ) -> list[list[Row]]:
-        """Run a transaction; a missing privilege, or row_security turned off, raises Unavailable."""
+        """Run a transaction; a missing privilege or role, or row_security turned off, raises Unavailable."""
         try:
             return await self._client.run(transaction, values, deadline=deadline, budget=budget)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
+        except psycopg.errors.InvalidParameterValue:
+            await self.check(deadline=deadline)  # raises Unavailable if the role is missing
+            raise
 
     async def _run_once(
         self, transaction: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None

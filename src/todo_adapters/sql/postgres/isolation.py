@@ -91,7 +91,10 @@ async def check_isolation(client: PostgresClient, deadline: Deadline) -> None:
         await _check(client, deadline)
     except psycopg.Error as error:
         if error.sqlstate == NO_SUCH_ROLE:
-            raise Unavailable(f"the role {ROLE} is missing: run todo migrate") from error
+            raise Unavailable(
+                f"the role {ROLE} is missing: run todo migrate, or if the database was restored without the role,"
+                " create the role and restore the database again"
+            ) from error
         if error.sqlstate == NO_PRIVILEGE:
             raise Unavailable(
                 f"this login may not act as {ROLE}: run todo migrate, or have an administrator grant {ROLE} to it"

@@ -65,11 +65,20 @@ _SETTINGS: Final = (
 def current(info: str) -> str:
     """Return the revision of the database, as the service sees it; a pooled connection is sufficient.
 
-    Raises MigrationError if the database cannot be reached, or if its tables do not match its revision.
+    Raises MigrationError if the database cannot be reached, if its tables do not match its revision, or if the login
+    may not read them.
     """
     with _connected(info) as connection:
-        _become_the_role(connection)
-        found = _current(connection)
+        became = _become_the_role(connection)
+        try:
+            found = _current(connection)
+        except sa.exc.DBAPIError as error:
+            if became or _state(error) != NO_PRIVILEGE:
+                raise
+            raise MigrationError(
+                f"this login may not act as {ROLE}: have an administrator grant {ROLE} to it, or run todo migrate"
+                " as the owner of the tables"
+            ) from error
         connection.rollback()
         return found
 
