@@ -15,7 +15,7 @@ def another_origin(modules: Path | None = None) -> Iterator[str]:
 
     class Pages(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            module = modules is not None and self.path.endswith(".js")
+            module = modules is not None and self.path.endswith((".js", ".mjs"))
             body = (modules / self.path[1:]).read_bytes() if modules is not None and module else b""
             self.send_response(200)
             self.send_header("Content-Type", "text/javascript" if module else "text/html")
