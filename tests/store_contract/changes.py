@@ -62,10 +62,10 @@ class Changes:
         clock.advance(hours=1)
         await tasks.delete(ann, one.id)
 
-        buried = [(three.id, None, 5, first_death), (one.id, None, 7, clock.now)]
-        assert await store.changes(ann, since=1, limit=1_000) == ([edited, four], buried, 7, False)
-        assert await store.changes(ann, since=4, limit=1_000) == ([four], buried, 7, False)
-        assert await store.changes(ann, since=6, limit=1_000) == ([], buried[1:], 7, False)
+        deaths = [(three.id, None, 5, first_death), (one.id, None, 7, clock.now)]
+        assert await store.changes(ann, since=1, limit=1_000) == ([edited, four], deaths, 7, False)
+        assert await store.changes(ann, since=4, limit=1_000) == ([four], deaths, 7, False)
+        assert await store.changes(ann, since=6, limit=1_000) == ([], deaths[1:], 7, False)
         assert await store.changes(ann, since=7, limit=1_000) == ([], [], 7, False)
 
     async def test_pages_hold_the_lowest_revisions_of_tasks_and_tombstones_together(self, store, tasks, clock, ann):

@@ -150,7 +150,7 @@ def test_only_the_counter_of_ids_belongs_to_nobody(every_statement):
         "SET",
         "oldest",
         "taken",
-        "lies",
+        "trash_rows",
         "kept",
         "due",
         "forgotten",

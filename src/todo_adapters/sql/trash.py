@@ -48,7 +48,7 @@ def _everything() -> sa.Select[Any]:
     """
     deleted_at = trash.c.deleted_at.type
     live = sa.select(*TASK, sa.cast(sa.null(), deleted_at).label("deleted_at")).where(tasks.c.user_id == OWNER)
-    branches = (live.subquery("live"), whole.where(_NOT_EXPIRED).subquery("lies"))
+    branches = (live.subquery("live"), whole.where(_NOT_EXPIRED).subquery("trash_rows"))
     kept = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("kept")
     return (
         sa.select(*kept.c, users.c.revision.label("counter"))

@@ -128,8 +128,8 @@ async def prove_isolation(client: PostgresClient) -> None:
     """
     (((on_citus, *_),),) = await client.run(_SESSION, {"owner": _NOBODY})
     if on_citus and await _distributed(client):
-        (walls,) = await client.run(citus.WALLS, {"owner": _NOBODY})
-        citus.require_walls(walls)
+        (states,) = await client.run(citus.ROW_SECURITY, {"owner": _NOBODY})
+        citus.require_row_security(states)
     me, other = (f"proof-{secrets.token_hex(16)}" for _ in range(2))
     for trespass in _TRESPASSES:
         try:

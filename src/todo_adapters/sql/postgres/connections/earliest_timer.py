@@ -22,7 +22,7 @@ class EarliestTimer:
         if due < self._due:
             self.cancel()
             self._due = due
-            self._handle = asyncio.get_running_loop().call_at(due, self._ring)
+            self._handle = asyncio.get_running_loop().call_at(due, self._end)
 
     def cancel(self) -> None:
         """Forget the times."""
@@ -30,6 +30,6 @@ class EarliestTimer:
             self._handle.cancel()
             self._handle, self._due = None, math.inf
 
-    def _ring(self) -> None:
+    def _end(self) -> None:
         self._handle, self._due = None, math.inf
         self._call()

@@ -182,7 +182,7 @@ class Pool:
             raise Unavailable(_STOPPING)
         if slot.connecting is None:
             slot.connecting = asyncio.get_running_loop().create_task(self._connect(slot))
-            slot.connecting.add_done_callback(_heed)
+            slot.connecting.add_done_callback(_retrieve_error)
         return slot.connecting
 
     async def _connect(self, slot: PoolSlot) -> None:
@@ -217,7 +217,7 @@ def _entered(slot: PoolSlot | None) -> tuple[PoolSlot, PipelineConnection] | Non
     return slot, connection
 
 
-def _heed(connecting: asyncio.Task[None]) -> None:
-    """Retrieve the exception: if every caller has gone, the event loop would log it as never retrieved."""
+def _retrieve_error(connecting: asyncio.Task[None]) -> None:
+    """Retrieve the error: if every caller has gone, the event loop would log it as never retrieved."""
     if not connecting.cancelled():
         connecting.exception()

@@ -76,8 +76,8 @@ def _snapshot() -> sa.Select[Any]:
         live_changes().where(tasks.c.id == sa.func.any(_IDS)).subquery("live"),
         live_changes().where(tasks.c.uid == sa.func.any(_UIDS)).subquery("named"),
         gone_changes().where(tombstones.c.uid == sa.func.any(_UIDS)).subquery("gone"),
-        whole.where(trash.c.task_id == sa.func.any(_IDS)).subquery("lies"),
-        whole.where(trash.c.uid == sa.func.any(_UIDS)).subquery("lies_named"),
+        whole.where(trash.c.task_id == sa.func.any(_IDS)).subquery("trash_rows"),
+        whole.where(trash.c.uid == sa.func.any(_UIDS)).subquery("trash_rows_named"),
     )
     change = sa.union_all(*(sa.select(*branch.c) for branch in branches)).subquery("change")
     return (
@@ -158,7 +158,7 @@ def report(advanced: sa.FromClause) -> sa.Select[Any]:
 def other_changes(advanced: sa.FromClause, made: sa.FromClause) -> dict[str, sa.UpdateBase]:
     """Return the statements of the other changes by their names; `made` has the ids and uids of the inserted tasks."""
     there = sa.exists(sa.select(ONE).select_from(advanced))
-    unburied = sa.delete(tombstones).where(
+    tombstones_removed = sa.delete(tombstones).where(
         tombstones.c.user_id == OWNER, tombstones.c.task_id == sa.func.any(_TOMBSTONES), there
     )
     back = _rows("restored", *_whole_columns())
@@ -187,7 +187,7 @@ def other_changes(advanced: sa.FromClause, made: sa.FromClause) -> dict[str, sa.
     }
     its_own = sa.and_(deletion.c.id == ZERO, made.c.uid == deletion.c.uid)
     deletions = deletion.join(advanced, sa.true()).outerjoin(made, its_own)
-    buried = sa.insert(tombstones).from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
+    marked = sa.insert(tombstones).from_select(list(tombstone), sa.select(*tombstone.values()).select_from(deletions))
     trash_row = {
         "user_id": OWNER,
         "task_id": task_id,
@@ -202,9 +202,9 @@ def other_changes(advanced: sa.FromClause, made: sa.FromClause) -> dict[str, sa.
     return {
         "edited": edited,
         "removed": removed,
-        "buried": buried.returning(tombstones.c.task_id),
+        "tombstones_added": marked.returning(tombstones.c.task_id),
         "trashed": trashed.returning(trash.c.task_id),
-        "unburied": unburied,
+        "tombstones_removed": tombstones_removed,
         "put_back": restored.returning(tasks.c.id),
     }
 

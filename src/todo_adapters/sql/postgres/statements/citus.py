@@ -62,8 +62,8 @@ USER_ON_NODE: Final = Transaction(
 )
 """Returns the setting `todo.user_id` of the node of a user, who may have no rows, for `require_user_on_node`."""
 
-WALLS: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
-"""Reads the state of each shard, and so needs every table to be distributed; returns rows for `require_walls`."""
+ROW_SECURITY: Final = Transaction(sa.union_all(*map(_open_shards, metadata.tables)), alone=True)
+"""Reads the state of each shard, and so needs every table to be distributed; see `require_row_security`."""
 
 
 def user_on_nodes(connection: PGconn, user: str) -> bytes:
@@ -98,7 +98,7 @@ def require_user_on_node(user: str, received: str | None) -> None:
         raise NotIsolated(NOT_PROPAGATED)
 
 
-def require_walls(rows: list[Row]) -> None:
+def require_row_security(rows: list[Row]) -> None:
     """Raise NotIsolated, which names the table, unless row-level security is in force on every shard."""
     for table, open_shards in rows:
         if open_shards:

@@ -43,7 +43,9 @@ def _changes() -> tuple[sa.ClauseElement, ...]:
     passing = tasks.c.uid == sa.func.any(parameter("passing", TEXTS))
     made = sa.select(tasks.c.id, tasks.c.uid).where(tasks.c.user_id == OWNER, passing).subquery("made")
     parts = batch.other_changes(_ADVANCED, made)
-    in_order = (parts[name] for name in ("unburied", "put_back", "edited", "removed", "buried", "trashed"))
+    in_order = (
+        parts[name] for name in ("tombstones_removed", "put_back", "edited", "removed", "tombstones_added", "trashed")
+    )
     return _mark(), batch.insert_new(_ADVANCED).returning(tasks.c.id), *in_order
 
 

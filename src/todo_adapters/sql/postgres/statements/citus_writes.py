@@ -81,7 +81,7 @@ def _insert_tombstone(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bo
     return _insert(tombstones, row, found).returning(tombstones.c.revision, tombstones.c.task_id)
 
 
-_BURIED: Final = sa.and_(tombstones.c.user_id == OWNER, tombstones.c.task_id == tasks.c.id)
+_HAS_TOMBSTONE: Final = sa.and_(tombstones.c.user_id == OWNER, tombstones.c.task_id == tasks.c.id)
 
 
 def _insert(table: sa.Table, row: Mapping[str, sa.ColumnElement[Any]], found: sa.Select[Any]) -> Insert:
@@ -98,11 +98,11 @@ def _removal(matches: sa.ColumnElement[bool]) -> tuple[sa.ClauseElement, ...]:
         **{name: tasks.c[name] for name in CARRIED},
         "deleted_at": NOW,
     }
-    going = sa.select(*row.values()).select_from(_TASK_AND_TOMBSTONE).where(matches, _BURIED)
+    going = sa.select(*row.values()).select_from(_TASK_AND_TOMBSTONE).where(matches, _HAS_TOMBSTONE)
     trashed = _insert(trash, row, going.where(parameter("to_trash", sa.Boolean))).returning(trash.c.task_id)
     gone = (
         sa.delete(tasks)
-        .where(matches, sa.exists(sa.select(ONE).where(_BURIED).correlate(tasks)))
+        .where(matches, sa.exists(sa.select(ONE).where(_HAS_TOMBSTONE).correlate(tasks)))
         .returning(tasks.c.id)
         .cte("gone")
     )
@@ -113,7 +113,9 @@ def _removal(matches: sa.ColumnElement[bool]) -> tuple[sa.ClauseElement, ...]:
 
 def _keep_removal(matches: sa.ColumnElement[bool]) -> sa.ClauseElement:
     """Store the key of the deletion of the task that matches and has a tombstone."""
-    kept = keeping(tasks.c.user_id, tombstones.c.task_id, tombstones.c.revision, _TASK_AND_TOMBSTONE, matches, _BURIED)
+    kept = keeping(
+        tasks.c.user_id, tombstones.c.task_id, tombstones.c.revision, _TASK_AND_TOMBSTONE, matches, _HAS_TOMBSTONE
+    )
     return kept.returning(idempotency_keys.c.revision)
 
 

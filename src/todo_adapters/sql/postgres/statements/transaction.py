@@ -35,13 +35,13 @@ _LEFT: Final = sa.func.greatest(
 )
 """Milliseconds of the timeout that the transaction has not spent yet: at least 1, because 0 means no timeout."""
 
-_TURN: Final = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS))
+_TAKE_USER_LOCK: Final = sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(OWNER, _LOCKS))
 _LOCK: Final = _CONTEXT.add_columns(
     # A statement timeout does not apply to the statement that sets it, a lock timeout does.
     _set("lock_timeout", _LOCK_TIMEOUT),
     # Where the statistics still say that a table is empty, a plan would read all of it, and be kept when it is not.
     _set("enable_seqscan", sa.literal_column("'off'")),
-    _TURN,
+    _TAKE_USER_LOCK,
     # Set again after the wait; otherwise the next statement could wait for a row as long again, beyond the deadline.
     _set("statement_timeout", sa.cast(_LEFT, sa.Text)),
 )
@@ -51,7 +51,7 @@ The timeout covers this wait and the following statement together. Each followin
 earlier writes of the user have committed, because it begins under the lock.
 """
 
-_NEXT_LOCK: Final = sa.select(_set("todo.user_id", OWNER), _TURN)
+_NEXT_LOCK: Final = sa.select(_set("todo.user_id", OWNER), _TAKE_USER_LOCK)
 """The context of a write behind another one in its group: the role and the timeouts hold until the group's end.
 
 The time that the group has spent is not taken off the statement timeout again, because the lock timeout of a group ends

@@ -199,18 +199,18 @@ def _remove(matches: sa.ColumnElement[bool], *new: sa.ColumnElement[bool]) -> sa
     )
 
 
-def _restore(lies_there: sa.ColumnElement[bool]) -> sa.Insert:
+def _restore(in_trash: sa.ColumnElement[bool]) -> sa.Insert:
     """Put the trashed task that matches back under its id, and return it; no row beyond the quota."""
     within_quota = (
         sa.update(users)
-        .where(this_user, users.c.task_count < QUOTA, sa.exists(sa.select(ONE).where(lies_there)))
+        .where(this_user, users.c.task_count < QUOTA, sa.exists(sa.select(ONE).where(in_trash)))
         .values(revision=_BUMPED, task_count=users.c.task_count + ONE)
         .returning(users.c.revision)
         .cte("within_quota")
     )
     taken = (
         sa.delete(trash)
-        .where(lies_there, sa.exists(sa.select(ONE).select_from(within_quota)))
+        .where(in_trash, sa.exists(sa.select(ONE).select_from(within_quota)))
         .returning(trash.c.task_id, *(trash.c[name] for name in CARRIED))
         .cte("taken")
     )
