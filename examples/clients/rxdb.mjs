@@ -5,16 +5,16 @@ import { Subject } from "rxjs";
 import { keyOf, members, requests } from "./requests.mjs";
 import { stream } from "./stream.mjs";
 
-// The application makes `key`, by crypto.randomUUID(); the service gives `revision`.
+// The application makes `key`, by crypto.randomUUID(). `seen` is the task's `revision`, a name that RxDB reserves.
 const key = { type: "string", maxLength: 128 };
-const [revision, text, completed, tags, extra] = ["integer", ["string", "null"], "boolean", "array", "object"].map(
+const [seen, text, completed, tags, extra] = ["integer", ["string", "null"], "boolean", "array", "object"].map(
   (type) => ({ type }),
 );
-const properties = { key, revision, title: text, description: text, completed, priority: text, due_date: text, tags, extra };
+const properties = { key, seen, title: text, description: text, completed, priority: text, due_date: text, tags, extra };
 export const schema = { version: 0, type: "object", primaryKey: "key", properties: { ...properties, position: text } };
 
-const alive = (task) => ({ key: keyOf(task), revision: task.revision, ...members(task), _deleted: false });
-const dead = (tombstone) => ({ key: keyOf(tombstone), revision: tombstone.revision, _deleted: true });
+const alive = (task) => ({ key: keyOf(task), seen: task.revision, ...members(task), _deleted: false });
+const dead = (tombstone) => ({ key: keyOf(tombstone), seen: tombstone.revision, _deleted: true });
 
 // A three-way merge: what this device changed stays, the other members are theirs. A deletion wins over both.
 export const conflictHandler = {
@@ -30,7 +30,7 @@ export function replicate(collection, api, token, options) {
   const send = requests(api, token), wakes = new Subject(), stop = new AbortController();
   const wake = () => wakes.next("RESYNC");
   async function push({ newDocumentState: mine, assumedMasterState: base }) {
-    const condition = base?.revision ? { "If-Match": `"${base.revision}"` } : { "If-None-Match": "*" };
+    const condition = base?.seen ? { "If-Match": `"${base.seen}"` } : { "If-None-Match": "*" };
     const change = mine._deleted ? ["DELETE"] : ["PUT", members(mine), condition];
     const answer = await send(change.shift(), `/tasks/${encodeURIComponent(mine.key)}`, ...change);
     if (answer.ok) return [];
@@ -48,7 +48,7 @@ export function replicate(collection, api, token, options) {
   }
   async function withoutTheRest({ documents, checkpoint }) {
     const known = new Set(documents.map((document) => document.key));
-    const rest = (await collection.find().exec()).filter((one) => one.revision && !known.has(one.key));
+    const rest = (await collection.find().exec()).filter((one) => one.seen && !known.has(one.key));
     return { documents: [...documents, ...rest.map((one) => ({ ...one.toJSON(), _deleted: true }))], checkpoint };
   }
   const pushing = { handler: async (rows) => (await Promise.all(rows.map(push))).flat(), batchSize: 20 };

@@ -10,8 +10,8 @@ const operationOf = ({ type, key, modified, changes }) => {
 // Creating what is there and deleting what is gone are done: the answer to an earlier sending was lost.
 const isDone = ({ op }, { status, code }) => status < 300 || code === "exists" || (op === "delete" && status !== 412);
 
-export function todoCollectionOptions(api, token, { pause = 1000, ...options } = {}) {
-  const send = requests(api, token), revisions = new Map();
+export function todoCollectionOptions(api, token, settings = {}) {
+  const { pause = 1000, ...options } = settings, send = requests(api, token), revisions = new Map();
   let store, saved = Promise.resolve();
 
   // Keeps what the service says; an answer and the stream may say the same, in either order.
@@ -56,5 +56,5 @@ export function todoCollectionOptions(api, token, { pause = 1000, ...options } =
     whole().then((since) => stream(api, token, since, apply, whole, stop.signal)).catch(given.markError);
     return () => stop.abort();
   }
-  return { ...options, getKey: keyOf, sync: { sync }, onInsert: handler, onUpdate: handler, onDelete: handler };
+  return { ...options, getKey: (task) => keyOf(task), sync: { sync }, onInsert: handler, onUpdate: handler, onDelete: handler };
 }

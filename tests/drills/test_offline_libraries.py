@@ -176,6 +176,60 @@ def test_tanstack_db_keeps_an_edit_whose_token_has_expired_on_the_way(served, di
     assert said == ["ready", "kept", True]
 
 
+DEVELOPING = """
+import { addRxPlugin, createRxDatabase } from "rxdb";
+import { disableWarnings, RxDBDevModePlugin } from "rxdb/plugins/dev-mode";
+import { getRxStorageMemory } from "rxdb/plugins/storage-memory";
+import { wrappedValidateAjvStorage } from "rxdb/plugins/validate-ajv";
+import { conflictHandler, replicate, schema } from "./rxdb.mjs";
+disableWarnings();
+addRxPlugin(RxDBDevModePlugin);
+const [, origin, token] = process.argv.slice(2);
+const storage = wrappedValidateAjvStorage({ storage: getRxStorageMemory() });
+const database = await createRxDatabase({ name: "developing", storage });
+const { tasks } = await database.addCollections({ tasks: { schema, conflictHandler } });
+const replication = replicate(tasks, `${origin}/api/me`, async () => token);
+const errors = [];
+replication.error$.subscribe((error) => errors.push(error.message));
+const find = (title) => new Promise((found) => {
+  tasks.findOne({ selector: { title } }).$.subscribe((one) => one && found(one));
+});
+await tasks.insert({ key: "made-here-1", title: "mine", completed: false });
+const theirs = await find("theirs");
+await theirs.patch({ title: "both", completed: true, due_date: "2026-12-24", extra: { color: "teal" }, tags: ["x"] });
+await (await find("mine")).remove();
+await replication.awaitInSync();
+console.log(JSON.stringify(errors));
+process.exit();
+"""
+
+
+def test_rxdb_accepts_the_adapters_schema_and_documents_while_it_is_in_dev_mode(served, directory):
+    token = served.token("developing")
+    served.request("POST", "/api/me/tasks", token, {"title": "theirs"})
+    (directory / "developing.mjs").write_text(DEVELOPING)
+    assert run(directory, "developing.mjs", "rxdb", served.origin, token) == []
+    listed = served.request("GET", "/api/me/tasks", token).body
+    assert [(task["title"], task["completed"], task["extra"]) for task in listed] == [("both", True, {"color": "teal"})]
+
+
+def test_the_adapters_compile_strictly_in_a_typescript_project(directory):
+    shutil.copy(HERE / "typed.ts", directory)
+    compiler = node.installed(HERE.with_name("generated_clients")) / "node_modules/typescript/bin/tsc"
+    library = ["--target", "es2023", "--lib", "es2023,dom"]
+    modules = ["--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--skipLibCheck", "--noEmit"]
+    compiled = subprocess.run(
+        [NODE, compiler, "--strict", *library, *modules, "typed.ts"],
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert (compiled.returncode, compiled.stdout) == (0, "")
+
+
 def test_the_stream_is_that_of_the_guide():
     (program,) = re.findall(r"<!-- stream.mjs -->\n```js\n(.*?)```", GUIDE, re.DOTALL)
     assert (CLIENTS / "stream.mjs").read_text() == program
