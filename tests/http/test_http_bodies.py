@@ -57,6 +57,25 @@ async def test_a_body_beyond_the_bound_is_503_and_one_that_ends_makes_room(api: 
     assert third.statuses == [201]
 
 
+async def test_one_user_holds_a_quarter_at_most_so_that_the_bodies_of_others_have_room():
+    with in_memory(bodies_limit=400_000, body_limit=60_100, batch_limit=60_100, import_limit=60_100) as api:
+        ann, bob = api.user(), api.user()
+        held = [Upload(ann) for _ in range(8)]
+        for upload in held:
+            await upload.piece(b" " * 60_000)
+        refused = [upload for upload in held if upload.statuses]
+        assert [upload.statuses for upload in refused] == [[503]] * 7
+        assert refused[0].headers[b"retry-after"] == b"1"
+        other = Upload(bob)
+        await other.piece(b" " * 60_000)
+        await other.piece(BODY, more=False)
+        await asyncio.wait_for(other.task, 5)
+        assert other.statuses == [201]
+        await held[0].piece(BODY, more=False)
+        await asyncio.wait_for(held[0].task, 5)
+        assert held[0].statuses == [201]
+
+
 @pytest.mark.parametrize("end", ["the client goes away", "too large", "not JSON"])
 async def test_however_a_request_ends_its_body_makes_room(api: Api, end: str):
     ann = api.user()

@@ -76,13 +76,13 @@ def http_application(
 
     `lifespan` opens and closes them. `user_rate` limits each verified user, `refused_rate` each address that sends no
     valid token. `body_limit` applies to one request, `batch_limit` to one batch, `import_limit` to one import,
-    `bodies_limit` to all bodies held at once. `openapi` is the document to serve, None to hide it. `metrics` counts,
-    and serves `/metrics`. `admission` limits the work in progress. `live` serves streams and waits. `response_memory`
-    limits the memory of responses. Without `erase`, the route that erases a user is 404; without `feeds`, the routes of
-    calendar feeds are.
+    `bodies_limit` to all bodies held at once, of which one user may hold a part (`Bodies`). `openapi` is the document
+    to serve, None to hide it. `metrics` counts, and serves `/metrics`. `admission` limits the work in progress. `live`
+    serves streams and waits. `response_memory` limits the memory of responses. Without `erase`, the route that erases a
+    user is 404; without `feeds`, the routes of calendar feeds are.
     """
     metrics = metrics or Metrics()
-    bodies = Bodies(bodies_limit)
+    bodies = Bodies(bodies_limit, max(body_limit, batch_limit, import_limit))
     metrics.body_bytes = lambda: bodies.held
     response_memory = response_memory or ResponseMemory()
     metrics.response_bytes = lambda: response_memory.held

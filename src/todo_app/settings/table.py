@@ -180,7 +180,7 @@ class Settings:
         "TODO_MAX_BODIES_BYTES",
         number(1_048_576, 68_719_476_736),
         DEFAULT_LIMIT_OF_ALL,
-        "bytes of request bodies that a worker holds at once; a body beyond them is 503",
+        "bytes of request bodies that a worker holds at once, a quarter for one user; a body beyond them is 503",
     )
     max_answers_bytes: int = setting(
         "TODO_MAX_ANSWERS_BYTES",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from litestar.types import Receive
 
+    from todo_domain import UserId
+
 T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 65_536
@@ -41,23 +43,36 @@ _UTF_8 = re.compile(rb'\s*charset\s*=\s*("utf-?8"|utf-?8)\s*', re.IGNORECASE)
 
 
 class Bodies:
-    """The bytes of the bodies that a process holds, at most `most`: of those being received and those in use."""
+    """The bytes of the bodies that a process holds, at most `most`: of those being received and those in use.
 
-    __slots__ = ("held", "most")
+    Those of one user are at most a quarter of that, or `longest` bytes if that is more, so that one body of any
+    permitted size is received. Otherwise one user, who begins many bodies and does not end them, would keep everybody
+    from writing.
+    """
 
-    def __init__(self, most: int = DEFAULT_LIMIT_OF_ALL) -> None:
+    __slots__ = ("_of", "held", "most", "share")
+
+    def __init__(self, most: int = DEFAULT_LIMIT_OF_ALL, longest: int = DEFAULT_IMPORT_LIMIT) -> None:
         self.most = most
+        self.share = min(most, max(most // 4, longest))
         self.held = 0
+        self._of: dict[UserId, int] = {}
 
-    def take(self, size: int) -> None:
-        """Count received bytes, or raise Unavailable if they exceed the limit."""
-        if self.held + size > self.most:
+    def take(self, size: int, owner: UserId) -> None:
+        """Count received bytes of this user, or raise Unavailable if they exceed a limit."""
+        own = self._of.get(owner, 0) + size
+        if self.held + size > self.most or own > self.share:
             raise Unavailable("too many request bodies at once: try again")
         self.held += size
+        self._of[owner] = own
 
-    def release(self, size: int) -> None:
-        """Stop counting these bytes."""
+    def release(self, size: int, owner: UserId) -> None:
+        """Stop counting these bytes of this user."""
         self.held -= size
+        if left := self._of[owner] - size:
+            self._of[owner] = left
+        else:
+            del self._of[owner]
 
 
 def announced(headers: Iterable[tuple[bytes, bytes]]) -> int:

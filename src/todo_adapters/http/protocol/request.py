@@ -215,11 +215,11 @@ class TaskRequest(Request[UserId, None, Any]):
     def release_body(self) -> None:
         """Release the memory of the body."""
         if self._held:
-            self.context.parts.bodies.release(self._held)
+            self.context.parts.bodies.release(self._held, self.owner)
             self._held = 0
 
     def _hold(self, size: int) -> None:
-        self.context.parts.bodies.take(size)
+        self.context.parts.bodies.take(size, self.owner)
         self._held += size
 
     def _values(self, name: bytes) -> list[bytes]:
