@@ -195,6 +195,8 @@ def test_a_secret_that_can_be_guessed_is_refused_there_before_anything_is_made(t
         ("TODO_JWT_SECRET", f"{SECRET} short"),
         ("TODO_DATABASE_URL", "mysql://root@localhost/todo"),
         ("TODO_DATABASE_URL", "todo.db"),
+        ("TODO_DATABASE_URL", "sqlite:///\udcff.db"),  # a byte that is not UTF-8, as Python reads it
+        ("TODO_JWT_SECRET", f"{SECRET}\udcff"),
         ("TODO_CORS_ORIGINS", "https://app.example.com/"),
         ("TODO_CORS_ORIGINS", "*"),
         ("TODO_CORS_ORIGINS", "https://app.example.com,https://other.example.com"),

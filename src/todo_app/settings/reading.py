@@ -36,7 +36,10 @@ def read_settings(
         variable = next((variable for variable in row.variables if variable in given), None)
         if variable is not None and (only is None or name in only):
             try:
+                given[variable].encode()
                 values[name] = row.parse(given[variable])
+            except UnicodeEncodeError:
+                raise BadSetting(f"{variable} must be UTF-8: it has bytes that are not") from None
             except ValueError as problem:
                 raise BadSetting(f"{variable} {problem}") from None
     settings = Settings(**values)
