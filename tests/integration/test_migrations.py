@@ -490,6 +490,27 @@ def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgr
             migrations.upgrade(empty_postgres.url)
 
 
+def test_while_another_session_locks_the_revision_reading_it_gives_up_and_says_so(empty_postgres, monkeypatch):
+    migrations.upgrade(empty_postgres.url)
+    monkeypatch.setattr(postgres_migration, "_PATIENCE", "50ms")
+    with psycopg.connect(empty_postgres.url) as other:
+        other.execute(f"LOCK TABLE {schema.VERSION_TABLE} IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(MigrationError, match=f"another session has locked {schema.VERSION_TABLE}"):
+            migrations.pending(empty_postgres.url)
+
+
+def test_a_migration_waits_for_a_session_that_locks_the_revision(empty_postgres):
+    migrations.upgrade(empty_postgres.url)
+    with psycopg.connect(empty_postgres.url) as other:
+        other.execute(f"LOCK TABLE {schema.VERSION_TABLE} IN ACCESS EXCLUSIVE MODE")
+        ending = threading.Timer(1, other.rollback)  # five times as long as a migration waits for a lock at once
+        ending.start()
+        try:
+            assert migrations.upgrade(empty_postgres.url) == migrations.current(empty_postgres.url)
+        finally:
+            ending.join()
+
+
 def test_a_change_of_data_that_row_level_security_would_hide_is_an_error(empty_postgres):
     migrations.upgrade(empty_postgres.url)
     with pytest.raises(MigrationError, match="migrate as the owner"):

@@ -37,6 +37,9 @@ _TIMEOUT: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
 
 _POLL: Final = 0.1
+_PATIENCE: Final = "5s"
+"""How long the reading of the revision waits for a lock."""
+
 _TABLES: Final = sa.text(
     "SELECT relname, relnamespace, array_agg(attname::text)"
     " FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped"
@@ -66,13 +69,18 @@ def current(info: str) -> str:
     """Return the revision of the database, as the service sees it; a pooled connection is sufficient.
 
     Raises MigrationError if the database cannot be reached, if its tables do not match its revision, or if the login
-    may not read them.
+    may not read them or waits too long for a lock.
     """
     with _connected(info) as connection:
         became = _become_the_role(connection)
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
         try:
             found = _current(connection)
         except sa.exc.DBAPIError as error:
+            if _state(error) == LOCK_NOT_AVAILABLE:
+                raise MigrationError(
+                    f"another session has locked {VERSION_TABLE}: end that session, or try again when it is done"
+                ) from error
             if became or _state(error) != NO_PRIVILEGE:
                 raise
             raise MigrationError(
@@ -97,25 +105,23 @@ def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) 
             connection.exec_driver_sql(setting)
         connection.commit()
         while True:
-            found = _current(connection)
-            before = found if before is None else before
             try:
-                if needed(found):
-                    if found == BASE:
-                        _require_schema(connection)
-                    _require_free_names(connection, found)
-                    connection.rollback()  # Alembic begins and commits by itself, unless a transaction is open already
-                    change(connection)
-                else:
-                    break
+                found = _current(connection)
+                before = found if before is None else before
+                if not needed(found):
+                    connection.rollback()
+                    _require_visible(connection, found)
+                    return Moved(before, found)
+                if found == BASE:
+                    _require_schema(connection)
+                _require_free_names(connection, found)
+                connection.rollback()  # Alembic begins and commits by itself, unless a transaction is open already
+                change(connection)
             except sa.exc.DBAPIError as error:
                 connection.rollback()
                 if _state(error) not in {LOCK_NOT_AVAILABLE, *LOST_RACE} or time.monotonic() > give_up:
                     raise
                 time.sleep(_POLL)
-        connection.rollback()
-        _require_visible(connection, found)
-        return Moved(before, found)
 
 
 def _lock(connection: sa.Connection, give_up: float) -> None:
