@@ -320,19 +320,25 @@ def asking(store, owner):
     return asyncio.create_task(store._client.run(WHO, {"owner": owner}, deadline=Deadline.within(10)))
 
 
-async def test_near_the_database_the_second_group_leaves_when_as_many_writes_wait_as_are_in_the_first(
-    store, users, monkeypatch
+@pytest.mark.parametrize(("in_the_first", "enough"), [(2, 2), (12, MOST // 2)])
+async def test_near_the_database_the_second_group_leaves_when_as_many_writes_wait_as_are_in_the_first_or_half_a_group(
+    store, monkeypatch, in_the_first, enough
 ):
     monkeypatch.setattr(write_groups, "_APART", 60)  # on a busy machine every database seems far away
-    first = [asyncio.create_task(asleep(store, users[0])), asking(store, users[1])]
+    names = (f"user {number}" for number in itertools.count())
+
+    def ask(number):
+        return [asking(store, next(names)) for _ in range(number)]
+
+    first = [asyncio.create_task(asleep(store, next(names))), *ask(in_the_first - 1)]
     await until(lambda: store.connections()["busy"] == 1)
-    await asyncio.gather(asking(store, users[2]), asking(store, users[3]))  # makes the second connection
-    alone = asking(store, users[4])
+    await asyncio.gather(*ask(enough))  # makes the second connection
+    early = ask(enough - 1)
     for _ in range(100):
         await asyncio.sleep(0)
-    assert store.connections()["waiting"] == 1
-    ((one,),), ((other,),) = await asyncio.gather(alone, asking(store, users[5]))
-    assert one[2] == other[2]  # the transaction
+    assert store.connections()["waiting"] == enough - 1
+    found = await asyncio.gather(*early, *ask(1))
+    assert len({transaction for (((_, _, transaction),),) in found}) == 1
     assert not any(each.done() for each in first)
     await asyncio.gather(*first)
 

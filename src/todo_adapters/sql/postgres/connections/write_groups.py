@@ -6,9 +6,10 @@ for each other. If a write fails, its whole group is rolled back: the failed wri
 the others join another group.
 
 If the database is near, two groups may be in flight, on different connections: while one waits for the disk, the other
-runs. The second leaves when as many writes wait as are in the first: smaller groups cost more for each write, and a
-third would make them smaller. If the database is far away, several are, so that a write does not wait for the whole way
-of the group before it. Groups in flight have no user in common, so that none waits for a lock of another.
+runs. The second leaves when as many writes wait as are in the first, or half as many as a group may have: smaller
+groups cost more for each write, and a third would make them smaller. If the database is far away, several are, so that
+a write does not wait for the whole way of the group before it. Groups in flight have no user in common, so that none
+waits for a lock of another.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _MOST_IN_FLIGHT: Final = 8
 _APART: Final = 0.004
 """Seconds between two groups that are in flight together, or more: the distance of the database, which is the time of
 its fastest round trip, divided by _MOST_IN_FLIGHT. A database whose distance is no more than this is near: there the
-second group leaves sooner if it has as many writes as the first."""
+second group leaves sooner if enough writes wait."""
 
 _MOST_NEAR: Final = 2
 """Groups in flight, if the database is near."""
@@ -103,7 +104,7 @@ class WriteGroups:
         write = GroupedWrite(transaction, values, give_up)
         self._present.add(write)
         self._waiting.append(write)
-        if self._due is None or self._as_many_wait():
+        if self._due is None or self._enough_wait():
             self._wake()
         return write
 
@@ -119,9 +120,9 @@ class WriteGroups:
         if self._waiting and self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._go)
 
-    def _as_many_wait(self) -> bool:
-        """Return whether as many writes wait as are in the last group in flight."""
-        return bool(self._in_flight) and len(self._waiting) >= len(self._in_flight[-1].writes)
+    def _enough_wait(self) -> bool:
+        """Return whether as many writes wait as are in the last group in flight, or half as many as may be."""
+        return bool(self._in_flight) and len(self._waiting) >= min(len(self._in_flight[-1].writes), _MOST // 2)
 
     def _go(self) -> None:
         """Send the next group if it may leave now; otherwise come back when it may."""
@@ -157,7 +158,7 @@ class WriteGroups:
             return last.left + max(_APART, distance / _MOST_IN_FLIGHT)
         if len(self._in_flight) >= _MOST_NEAR:
             return math.inf
-        return last.left if self._as_many_wait() else last.left + _APART
+        return last.left if self._enough_wait() else last.left + _APART
 
     async def _take(self) -> None:
         try:
