@@ -16,7 +16,7 @@ from todo_adapters.sql import migrations, schema
 from todo_app.compose import application, audit_of
 from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
-from todo_app.server.connections import MOST_CONNECTIONS, ServerConfig, most_connections
+from todo_app.server.connections import MOST_CONNECTIONS, OTHER_FILES, ServerConfig, most_connections
 from todo_app.server.interrupts import interrupts_held
 from todo_app.server.server import Server
 from todo_app.server.workers import run_workers
@@ -46,6 +46,11 @@ def serve(settings: Settings) -> None:
     configure_logging(settings)
     for problem in misspelt_settings():
         log.warning(problem)
+    if not most_connections():
+        raise CannotStart(
+            f"a worker opens up to {OTHER_FILES} files beside its connections, and its hard limit allows no more:"
+            " raise it (ulimit -Hn)"
+        )
     _find(settings.host, settings.port)
     keys = f"checked with {settings.public()['identity']}"
     tried = None

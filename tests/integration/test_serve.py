@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shlex
 import socket
 import stat
@@ -16,6 +17,7 @@ import pytest
 from servers import todo as processes
 from servers.todo import Reply, Served, token_for
 from support.command import todo
+from todo_app.server import connections
 
 SECRET = "0123456789abcdef0123456789abcdef"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -168,6 +170,13 @@ def test_doctor_fails_where_the_start_would(tmp_path, settings, secret, sentence
     doctor = todo("doctor", cwd=tmp_path, **settings)
     assert (doctor.returncode, sentence in doctor.stdout) == (1, True), doctor.stdout
     assert todo("serve", cwd=tmp_path, **settings).returncode == 1
+
+
+def test_a_limit_of_open_files_that_leaves_no_connection_stops_the_start_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, connections.OTHER_FILES))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    assert "raise it (ulimit -Hn)" in _refused(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_secret_that_can_be_guessed_is_refused_there_before_anything_is_made(tmp_path):

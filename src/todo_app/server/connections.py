@@ -35,7 +35,7 @@ LINGERING_CLOSE: Final = 2.0
 MOST_CONNECTIONS: Final = 8_000
 """The most connections of one process, if its limit of open files allows them."""
 
-_OTHER_FILES: Final = 100
+OTHER_FILES: Final = 100
 """Files that a process opens beside connections: the database, logs, metrics, libraries."""
 
 
@@ -209,11 +209,14 @@ def connect(config: ServerConfig, **parts: Any) -> Socket:  # noqa: ANN401  uvic
 
 
 def most_connections() -> int:
-    """Raise this process's limit of open files if necessary and allowed; return how many connections it may hold."""
+    """Raise this process's limit of open files if necessary and allowed; return how many connections it may hold.
+
+    It is 0 if the limit allows the process's other files at most.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + _OTHER_FILES
+    wanted = MOST_CONNECTIONS + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    most = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else soft - _OTHER_FILES
-    return min(MOST_CONNECTIONS, max(most, 1))
+    most = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else soft - OTHER_FILES
+    return min(MOST_CONNECTIONS, max(most, 0))
