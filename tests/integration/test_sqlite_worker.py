@@ -451,3 +451,26 @@ async def test_short_reads_and_one_more_long_one_go_on_beside_a_long_read(path, 
         assert not long.done()
         budget.goes_on.set()
         assert (await long).tasks == [made[0]]
+
+
+def no_thread(_):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("writes", [True, False])
+async def test_a_worker_that_gets_no_thread_says_so_and_works_as_soon_as_it_gets_one(path, monkeypatch, writes):
+    opened = SqliteWorker(File(path), writes=writes)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(Unavailable, match="no more threads"):
+            await opened.run(lambda _: None)
+    assert await opened.run(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+    await asyncio.wait_for(opened.aclose(), 10)
+
+
+async def test_a_worker_that_never_got_a_thread_closes(path, monkeypatch):
+    opened = SqliteWorker(File(path), writes=True)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(Unavailable):
+        await opened.run(lambda _: None)
+    await asyncio.wait_for(opened.aclose(), 10)

@@ -109,9 +109,7 @@ class SqliteWorker:
             raise Unavailable("the service is stopping: try again")
         loop = asyncio.get_running_loop()
         if self._thread is None:
-            name = "todo-sqlite-writer" if self._writes else "todo-sqlite-reader"
-            self._thread = threading.Thread(target=self._serve, args=(loop,), name=name, daemon=True)
-            self._thread.start()
+            self._thread = self._started(loop)
         job = _Job(work, loop.create_future(), deadline)
         timer = loop.call_later(deadline.left(), self._give_up, job)
         self._given += 1
@@ -132,6 +130,15 @@ class SqliteWorker:
             raise error
         returned: Result = result
         return returned
+
+    def _started(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
+        name = f"todo-sqlite-{'writer' if self._writes else 'reader'}"
+        thread = threading.Thread(target=self._serve, args=(loop,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise Unavailable("the system allows the service no more threads: raise its limit of processes") from None
+        return thread
 
     def _hand_over(self) -> None:
         # All calls of a turn together wake the thread once, and it and the loop contend less for the interpreter.
