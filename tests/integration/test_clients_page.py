@@ -19,6 +19,7 @@ from todo_app.compose import application
 from todo_app.settings import read_settings
 
 PAGE = (Path(__file__).parents[2] / "docs/clients.md").read_text()
+PROVIDERS = (Path(__file__).parents[2] / "docs/providers.md").read_text()
 WEB = Path(__file__).parents[2] / "examples/web"
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -302,6 +303,26 @@ const copy = {
 live(api, async () => token, copy, () => parentPort.postMessage(read().tasks), new AbortController().signal);
 """
 
+# A provider that fails once; the tokens that it gives are valid for 31 s, then for an hour.
+KEPT = """
+import { kept } from "./kept.mjs";
+const part = (claims) => Buffer.from(JSON.stringify(claims)).toString("base64url");
+const valid = (seconds) => `head.${part({ sub: "ann\\u00ff\\u00fe?>", iat: 1000, exp: 1000 + seconds })}.signature`;
+const tokens = [valid(31), valid(3600)];
+let asked = 0;
+const token = kept(async () => {
+  if (asked++ === 0) throw new TypeError("the provider cannot be reached");
+  return tokens[Math.min(asked - 2, 1)];
+});
+const failed = await token().catch((error) => error.message);
+const first = await Promise.all([token(), token(), token()]);
+const real = Date.now;
+Date.now = () => real() + 2_000;
+const second = [await token(), await token()];
+const which = (given) => given.map((one) => tokens.indexOf(one));
+console.log(JSON.stringify([failed, which(first), which(second), asked]));
+"""
+
 ROWS = """
 import { fromRow } from "./powersync.mjs";
 const rows = [{ completed: 1, tags: '["home","shop"]' }, { title: "x", completed: 0 }];
@@ -309,9 +330,9 @@ console.log(JSON.stringify(rows.map(fromRow)));
 """
 
 
-def program(name: str) -> str:
+def program(name: str, page: str = PAGE) -> str:
     """Return the program of this name as the page has it."""
-    (found,) = re.findall(rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+    (found,) = re.findall(rf"<!-- {re.escape(name)} -->\n```\w+\n(.*?)```", page, re.DOTALL)
     return str(found)
 
 
@@ -438,6 +459,11 @@ const shown = dayOf("2026-12-24").toLocaleDateString("en-GB", { weekday: "long",
 console.log(JSON.stringify([today(new Date("2026-12-24T12:00:00Z")), shown, today(dayOf("2026-12-24"))]));
 """
     assert ran(tmp_path, "days.mjs", driver) == [today, "Thursday 24", "2026-12-24"]
+
+
+def test_a_token_is_kept_until_shortly_before_its_end_and_asked_for_once(tmp_path):
+    said = ran(tmp_path, "kept.mjs", KEPT, text=program("kept.mjs", PROVIDERS))
+    assert said == ["the provider cannot be reached", [0, 0, 0], [1, 1], 3]
 
 
 def test_a_row_of_sqlite_becomes_what_the_service_takes(tmp_path):
