@@ -74,7 +74,8 @@ def document(served, tmp_path_factory):
 def built(document, tmp_path_factory):
     """A directory in which the programs of TypeScript and the generated clients are compiled, strictly."""
     directory = tmp_path_factory.mktemp("typescript")
-    (directory / "typed.ts").write_text(from_the_page("typed.ts"))
+    for name in ("typed.ts", "renewed.ts"):
+        (directory / name).write_text(from_the_page(name))
     settings = [HERE / name for name in ("package.json", "tsconfig.json", "openapi-ts.config.json")]
     for file in (document, *settings, *HERE.glob("*.ts")):
         shutil.copy(file, directory)
@@ -128,6 +129,23 @@ def test_the_typed_client_of_the_page_compiles_strictly_and_works(served, built)
     served.request("POST", "/api/me/tasks", token, {"title": "two", "priority": "low", "tags": ["home"]})
     (built.parent / "driver.mjs").write_text(TYPED)
     assert json.loads(run(NODE, "driver.mjs", served.origin, token, cwd=built.parent)) == ["mine", "mine", 0]
+
+
+RENEWED = """
+import createClient from "openapi-fetch";
+import { renewed } from "./built/renewed.js";
+const [baseUrl, token] = process.argv.slice(2);
+const tokens = ["expired", token];
+const client = renewed(createClient({ baseUrl }), async () => tokens.shift());
+const list = () => client.GET("/api/{user_id}/tasks", { params: { path: { user_id: "me" } } });
+console.log(JSON.stringify([(await list()).error.code, (await list()).data]));
+"""
+
+
+def test_the_typed_client_of_the_page_sends_the_token_of_each_request(served, built):
+    (built.parent / "renewing.mjs").write_text(RENEWED)
+    said = run(NODE, "renewing.mjs", served.origin, served.token("renewed"), cwd=built.parent)
+    assert json.loads(said) == ["unauthenticated", []]
 
 
 AXIOS = """
@@ -199,6 +217,27 @@ def test_tanstack_query_pages_by_link_shows_an_edit_at_once_and_goes_back_to_cur
         "shown": ["mine", "mine", "saved", "late", "mine", "stale", "xxxxxxxxx", "as it was", "invalid"],
         "rest": ["1", "2", "3", "4"],
     }
+
+
+WITHOUT_A_LIST = """
+import { MutationObserver, QueryClient } from "@tanstack/query-core";
+import { editTask } from "./query.mjs";
+const [origin, token, task] = process.argv.slice(2);
+const client = new QueryClient();
+const mutation = new MutationObserver(client, editTask(`${origin}/api/me`, token, client));
+console.log(JSON.stringify((await mutation.mutate({ task: JSON.parse(task), edit: { title: "edited" } })).title));
+client.clear();
+"""
+
+
+def test_an_edit_on_a_page_that_has_no_list_is_saved(served, tmp_path):
+    token = served.token("detail")
+    task = served.request("POST", "/api/me/tasks", token, {"title": "known by its link"}).body
+    (tmp_path / "node_modules").symlink_to(node.installed(HERE) / "node_modules")
+    (tmp_path / "query.mjs").write_text(from_the_page("query.mjs"))
+    (tmp_path / "driver.mjs").write_text(WITHOUT_A_LIST)
+    said = run(NODE, "driver.mjs", served.origin, token, json.dumps(task), cwd=tmp_path)
+    assert json.loads(said) == "edited"
 
 
 def test_a_generated_client_in_python_is_strictly_typed_and_works(served, document, tmp_path):
