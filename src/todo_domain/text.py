@@ -71,7 +71,7 @@ def _decomposed(text: str) -> str:
         # Marks are sorted between two starters, whose class is 0. See D108 and D109 in section 3.11.
         end = classes.index(0, begin + 1)
         part = decomposed[begin:end]
-        parts.append(part if len(part) < 3 else "".join(sorted(part, key=combining)))
+        parts.append(part if len(part) < 2 else "".join(sorted(part, key=combining)))
         begin = end
     return "".join(parts)
 

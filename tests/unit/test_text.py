@@ -61,6 +61,7 @@ RUNS = st.lists(
 
 @given(TEXT | RUNS)
 @example("\u0327\u0344" * 20)  # a run without a letter before it
+@example("\u0345\u0301a" + "\u0301" * 16)  # two such marks, and a long run later
 @example("ᾂ" + "\u0345\u0327" * 20 + "\u200d" + "\u0327\u0301" * 20)
 def test_folding_is_canonical_caseless_matching(text):
     assert fold(text) == canonical_caseless(text)
