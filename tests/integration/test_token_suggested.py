@@ -219,6 +219,17 @@ def test_an_explanation_shows_the_trailing_slash(tmp_path):
     assert explained(tmp_path, token, **good).returncode == 0
 
 
+def test_an_explanation_names_the_command_that_prints_settings_where_the_settings_are_at_fault(tmp_path):
+    issuer = Issuer()
+    issuer.keys["HS256"] = SECRET.encode()
+    token = issuer.token("HS256", honest_claims(time.time(), iss="https://a.example", azp="web"))
+    named = {"TODO_JWT_ISSUER": "https://a.example", "TODO_JWT_AUDIENCE": "web"}  # the token has no audience
+    assert "todo token --suggest" in explained(tmp_path, token, **named).stdout.splitlines()[-1]
+    good = {"TODO_JWT_ISSUER": "https://a.example", "TODO_JWT_AUDIENCE": "none", "TODO_JWT_CLIENTS": "web"}
+    assert "--suggest" not in explained(tmp_path, token, **good).stdout
+    assert "--suggest" not in explained(tmp_path, f"{token}x", **good).stdout
+
+
 def test_an_explanation_knows_what_is_no_jwt_and_what_is_no_access_token(tmp_path):
     for text, note in (("opaque", "opaque token"), ("a..b.c.d", "encrypted token"), ("a.b", "two segments")):
         ran = explained(tmp_path, text)

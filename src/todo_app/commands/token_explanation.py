@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from todo_adapters.audit import AuditLines
 from todo_adapters.auth.jwks import FETCHED
@@ -14,6 +14,9 @@ from todo_domain import Deadline
 
 if TYPE_CHECKING:
     from todo_app.settings import Settings
+
+_COMPARED: Final = frozenset({Reason.ISSUER, Reason.AUDIENCE, Reason.CLIENT})
+"""The checks that compare the token with settings."""
 
 
 def explain(settings: Settings, text: str) -> bool:
@@ -29,6 +32,8 @@ def explain(settings: Settings, text: str) -> bool:
             print(f"        found       {check.found}\n        configured  {check.configured}")
     read = unverified(token)
     hint = by_sight(token) or (by_content(read[1]) if read else None)
+    if hint is None and any(check.reason in _COMPARED and not check.passed for check in checks):
+        hint = "todo token --suggest prints the settings that accept this token"
     if hint is not None:
         print(f"note  {hint}")
     return all(check.passed for check in checks)
