@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -83,7 +83,8 @@ def application(
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         try:
-            await store.open()
+            with suppress(Unavailable):  # the check below logs it; a worker that failed would end all the others
+                await store.open()
             audit.record("start", pid=os.getpid(), **settings.public())
             for caution in [*cautions(settings), *memory_of_quota(settings)]:
                 log.warning(caution)

@@ -1,14 +1,17 @@
 """kill -9 of one of two workers: the other goes on, nothing acknowledged or counted is lost, a new one comes.
 
 kill -9 of their supervisor: both end.
+
+kill -9 of both while the file is locked: the new ones serve as soon as the lock is released.
 """
 
 import json
 import os
 import signal
+import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -143,3 +146,19 @@ def test_workers_whose_supervisor_was_killed_end_and_free_the_port(tmp_path):
         assert served.process.stderr.count("the supervisor of the workers has ended") == 2
     with Served(tmp_path, "--workers", "2", port=served.port, TODO_JWT_SECRET=SECRET) as again:
         assert again.request("GET", "/api/me/tasks", token_for("ann", SECRET)).status == 200
+
+
+def test_workers_that_start_while_the_file_is_locked_serve_once_it_is_free(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        token = token_for("ann", SECRET)
+        served.process.wait_until(lambda: len(workers(served)) == 2)
+        with closing(sqlite3.connect(tmp_path / "todo.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for pid in workers(served):
+                os.kill(pid, signal.SIGKILL)
+            locked = "the store is not ready yet: the database is locked"
+            served.process.wait_until(lambda: served.process.stderr.count(locked) == 2)
+            assert served.request("GET", "/api/me/tasks", token).status == 200
+            assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 503
+            other.execute("ROLLBACK")
+        assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 201
