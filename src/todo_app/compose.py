@@ -139,10 +139,17 @@ def application(
 
 
 def from_environment() -> ASGIApp:
-    """Return the application that the environment describes; worker processes and other ASGI servers call this."""
-    settings = read_settings()
-    configure_logging(settings)
-    return application(settings)
+    """Return the application that the environment describes; worker processes and other ASGI servers call this.
+
+    Raises SystemExit with one sentence if a setting cannot be used: it may have changed since the other workers
+    started.
+    """
+    try:
+        settings = read_settings()
+        configure_logging(settings)
+        return application(settings)
+    except BadSetting as problem:
+        raise SystemExit(f"todo: {problem}") from None
 
 
 def audit_of(settings: Settings) -> AuditLines:

@@ -3,6 +3,8 @@
 kill -9 of their supervisor: both end.
 
 kill -9 of both while the file is locked: the new ones serve as soon as the lock is released.
+
+kill -9 of one while a setting is wrong: a new one comes once it is mended.
 """
 
 import json
@@ -162,3 +164,15 @@ def test_workers_that_start_while_the_file_is_locked_serve_once_it_is_free(tmp_p
             assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 503
             other.execute("ROLLBACK")
         assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 201
+
+
+def test_a_worker_that_finds_a_bad_setting_says_so_in_one_sentence_and_starts_once_it_is_mended(tmp_path):
+    with Served(tmp_path, "--workers", "2", TODO_JWT_SECRET=SECRET) as served:
+        served.process.wait_until(lambda: len(workers(served)) == 2)
+        (tmp_path / ".env").write_text("TODO_TRASH_DAYS=soon")
+        os.kill(workers(served)[0], signal.SIGKILL)
+        served.process.wait_until(lambda: "todo: TODO_TRASH_DAYS must be" in served.process.stderr)
+        assert served.request("GET", "/api/me/tasks", token_for("ann", SECRET)).status == 200
+        (tmp_path / ".env").unlink()
+        served.process.wait_until(lambda: len(workers(served)) == 3)
+        assert "Traceback" not in served.process.stderr
