@@ -158,8 +158,8 @@ def test_workers_that_start_while_the_file_is_locked_serve_once_it_is_free(tmp_p
             other.execute("BEGIN IMMEDIATE")
             for pid in workers(served):
                 os.kill(pid, signal.SIGKILL)
-            locked = "the store is not ready yet: the database is locked"
-            served.process.wait_until(lambda: served.process.stderr.count(locked) == 2)
+            waiting = "the store is not ready yet"
+            served.process.wait_until(lambda: served.process.stderr.count(waiting) == 2)
             assert served.request("GET", "/api/me/tasks", token).status == 200
             assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 503
             other.execute("ROLLBACK")
