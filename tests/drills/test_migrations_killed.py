@@ -104,14 +104,16 @@ def kill_everywhere(another, require_whole):
             began = time.monotonic()
             assert migrate_until("at", 0, url) == 0
             whole = time.monotonic() - began
-        for _ in range(AT_RANDOM):
+        while killed < AT_RANDOM:
             with another() as url:
-                killed += migrate_until("after", random.uniform(0, whole), url) == KILLED
+                if migrate_until("after", random.uniform(0, whole), url) == KILLED:
+                    killed += 1
+                else:  # a busy neighbour held up the migration that was measured
+                    whole /= 2
                 assert migrations.upgrade(url) == schema.head()
                 require_whole(url)
     print(f"\n{deaths} kills, one at each call or each {EVERY}th; {killed} at random within {whole * 1000:.0f} ms")  # noqa: T201  the figures, for -s
     assert deaths * EVERY > 20
-    assert killed
 
 
 @pytest.fixture
