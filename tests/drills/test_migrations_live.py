@@ -234,8 +234,9 @@ def test_services_that_start_at_once_on_an_old_file_migrate_it_once_and_fail_no_
     revisions = [response.body["revision"] for response in made]
     assert revisions == list(range(revisions[0], revisions[0] + AT_ONCE))
     assert not [use.failures for use in uses.values() if use.failures]
-    assert max(uses["reader"].seconds) < 1  # a reader of SQLite's log waits for nobody; the rest is this machine
-    assert max(uses["writer"].seconds) < 2.4
+    # A reader of SQLite's log waits for nobody; the rest is this machine. In the short form three other drills run.
+    assert max(uses["reader"].seconds) < (1 if LONG else 2.5)
+    assert max(uses["writer"].seconds) < (2.4 if LONG else 4.5)
     assert copies == [f"todo.db.at-{OLD}"]
 
 
