@@ -38,10 +38,10 @@ def directory(tmp_path_factory):
     return directory
 
 
-def run(directory, program, library, *arguments):
-    """What a program says at its end."""
-    ran = subprocess.run(
-        [NODE, program, library, *arguments],
+def ended(directory, *command):
+    """A program of Node.js at its end."""
+    return subprocess.run(
+        [NODE, *command],
         cwd=directory,
         env=environment(),
         capture_output=True,
@@ -49,6 +49,11 @@ def run(directory, program, library, *arguments):
         timeout=180,
         check=False,
     )
+
+
+def run(directory, program, library, *arguments):
+    """What a program says at its end."""
+    ran = ended(directory, program, library, *arguments)
     assert ran.returncode == 0, ran.stderr[-4_000:]
     said = json.loads(ran.stdout.splitlines()[-1])
     print(library, said)  # noqa: T201  the figures, for -s
@@ -218,15 +223,7 @@ def test_the_adapters_compile_strictly_in_a_typescript_project(directory):
     compiler = node.installed(HERE.with_name("generated_clients")) / "node_modules/typescript/bin/tsc"
     library = ["--target", "es2023", "--lib", "es2023,dom"]
     modules = ["--module", "esnext", "--moduleResolution", "bundler", "--allowJs", "--skipLibCheck", "--noEmit"]
-    compiled = subprocess.run(
-        [NODE, compiler, "--strict", *library, *modules, "typed.ts"],
-        cwd=directory,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    compiled = ended(directory, compiler, "--strict", *library, *modules, "typed.ts")
     assert (compiled.returncode, compiled.stdout) == (0, "")
 
 

@@ -76,8 +76,7 @@ class ExportController(Controller):
             headers = [_TYPES[format_], PRIVATE, (b"content-disposition", name.encode())]
             fragments = _fragments(format_, request.owner, everything)
             pieces = in_pieces(fragments, _PIECES[format_])
-            traffic = request.context.parts.traffic
-            return Compressed(StreamingResponse(pieces, headers, share=_EXPORT_SHARE, traffic=traffic))
+            return Compressed(StreamingResponse(pieces, headers, share=_EXPORT_SHARE, traffic=request.traffic))
 
         response = await request.transfers.respond(
             request.owner, lambda: request.response_memory.respond(request.owner, make, deadline)
@@ -102,7 +101,7 @@ class ImportController(Controller):
             deadline = Deadline.within(TRANSFER_WITHIN)
             report = ImportOut(created=0, updated=0, unchanged=0, skipped=[], skipped_count=0)
             try:
-                file = await checked_file(raw, Pace(len(raw), deadline, request.context.parts.traffic))
+                file = await checked_file(raw, Pace(len(raw), deadline, request.traffic))
                 await _bring_in(request, file, report, deadline)
             except ErasedMeanwhile:
                 if report.created + report.updated > 0:
@@ -137,8 +136,7 @@ class EraseController(Controller):
 
 async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, deadline: Deadline) -> None:
     """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
-    state, index = Import(file.source), 0
-    pace = Pace(len(file.raw), deadline, request.context.parts.traffic)
+    state, index, pace = Import(file.source), 0, Pace(len(file.raw), deadline, request.traffic)
     step: list[Entry | TodoError] = []
     most, fastest = STEP, math.inf
     begin = end = file.begin

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from litestar.types import HTTPReceiveMessage, Receive, Scope, Send
 
+    from todo_adapters.http.protocol.pace import Traffic
     from todo_adapters.http.protocol.response_memory import ResponseMemory
     from todo_adapters.http.protocol.transfers import Transfers
 
@@ -77,6 +78,11 @@ class TaskRequest(Request[UserId, None, Any]):
     def transfers(self) -> Transfers:
         """The transfers of this worker."""
         return self.context.parts.transfers
+
+    @property
+    def traffic(self) -> Traffic:
+        """When this worker last had a request."""
+        return self.context.parts.traffic
 
     def note(self, event: str, **more: str | int) -> None:
         """Record an event of this request in the audit log."""

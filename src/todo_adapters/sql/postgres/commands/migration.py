@@ -37,7 +37,9 @@ _TIMEOUT: Final = 60.0
 """Seconds to wait for another migration to end, and to keep trying for the locks on the tables."""
 
 _POLL: Final = 0.1
-_PATIENCE: Final = "5s"
+"""Seconds between two tries."""
+
+_LOCK_TIMEOUT: Final = "5s"
 """How long the reading of the revision waits for a lock."""
 
 _TABLES: Final = sa.text(
@@ -73,7 +75,7 @@ def current(info: str) -> str:
     """
     with _connected(info) as connection:
         became = _become_the_role(connection)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
         try:
             found = _current(connection)
         except sa.exc.DBAPIError as error:
