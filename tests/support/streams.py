@@ -64,7 +64,8 @@ async def streaming(origin: str, token: str, query: str = "", **headers: str) ->
         httpx.AsyncClient(timeout=httpx.Timeout(30), trust_env=False, verify=False) as client,
         client.stream("GET", f"{origin}/api/me/events{query}", headers=given) as response,
     ):
-        yield Stream(response)
+        stream = Stream(response)  # held here: a stream that nothing holds is collected, and its connection closes
+        yield stream
 
 
 class Copy:
