@@ -4,12 +4,15 @@ import asyncio
 import json
 import time
 
+import psycopg
 import pytest
 
 from support.clock import FakeClock
 from support.command import todo
 from todo_adapters.http.protocol.transfers import TRANSFER_WITHIN
 from todo_adapters.sql.migrations import upgrade
+from todo_adapters.sql.postgres.commands import erasing as postgres_erasing
+from todo_adapters.sql.postgres.connections import in_flight
 from todo_domain import Deadline, Once, TaskService
 
 TABLES = ("tasks", "tombstones", "trash", "idempotency_keys", "feeds")
@@ -127,3 +130,37 @@ def test_an_operator_is_told_that_a_user_is_unknown_and_none_is_made(database, t
     assert ran.returncode == 1
     assert ran.stderr == "todo: 'nobody' has never written to this database: check the spelling of the user id\n"
     assert rows(database, "users", "nobody") == []
+
+
+@pytest.mark.parametrize("table", ["users", "tasks", "feeds"])
+async def test_an_operator_is_told_that_another_session_has_locked_a_table(
+    migrated_postgres, ann, tmp_path, monkeypatch, table
+):
+    store = migrated_postgres.store()
+    await TaskService(store).create(ann, title="not erased")
+    await store.aclose()
+    monkeypatch.setattr(postgres_erasing, "_LOCK_TIMEOUT", "50ms")
+    with psycopg.connect(migrated_postgres.url) as other:
+        other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        ran = await asyncio.to_thread(
+            todo, "erase", "--user", ann, cwd=tmp_path, TODO_DATABASE_URL=migrated_postgres.url
+        )
+    assert ran.returncode == 1
+    says = f"todo: another session has locked {table}: end that session, or try again when it is done\n"
+    assert ran.stderr == says
+    assert len(rows(migrated_postgres, "tasks", ann)) == 1
+
+
+async def test_an_erasure_may_take_longer_than_other_calls(migrated_postgres, ann, monkeypatch):
+    store = migrated_postgres.store()
+    tasks = TaskService(store, clock=FakeClock())
+    await fill(tasks, ann)
+    migrated_postgres.run(
+        "CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;"
+        "CREATE TRIGGER takes_long AFTER DELETE ON tasks FOR EACH STATEMENT EXECUTE FUNCTION takes_long()"
+    )
+    monkeypatch.setattr(in_flight, "_SILENCE", 0.2)
+    await tasks.erase(ann, deadline=Deadline.within(TRANSFER_WITHIN))
+    assert rows(migrated_postgres, "tasks", ann) == []
+    await store.aclose()

@@ -301,7 +301,7 @@ async def test_what_loses_a_race_is_tried_again_a_few_times(store, administrator
 
 STATES = {
     "25006": "read-only",
-    "53100": "out of space",
+    "53100": "disk is full",
     "53300": "out of space",
     "57014": "too long",
     "42P01": "todo migrate",

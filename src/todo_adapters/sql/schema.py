@@ -78,6 +78,11 @@ class Purged(NamedTuple):
     tombstones: int
 
 
+def locked(table: str) -> str:
+    """Return the sentence for a command that has waited in vain for a lock on this table."""
+    return f"another session has locked {table}: end that session, or try again when it is done"
+
+
 BEHIND: Final = "the schema is behind this release: run todo migrate"
 
 

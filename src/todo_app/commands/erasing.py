@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from todo_app.settings import Settings
     from todo_domain import UserId
 
-_WITHIN: Final = 600.0
+_WITHIN: Final = 60.0
 """Seconds; there is no HTTP request whose deadline applies."""
 
 
@@ -25,10 +25,15 @@ class CannotErase(SqlError):
 def erase(settings: Settings, user: UserId) -> None:
     """Erase all data of a user except the user id and the counter, and record that. The service may run meanwhile.
 
-    Raises CannotErase if the user never wrote, or if the database fails.
+    Raises CannotErase if the user never wrote, or if the database fails; and SqlError if another session of PostgreSQL
+    has locked a table.
     """
     if settings.database.kind == "memory":
         raise CannotErase("memory: has no data outside the running service: use DELETE /api/{user_id}")
+    if settings.database.url is not None:
+        from todo_adapters.sql.postgres.commands.erasing import require_unlocked  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+        require_unlocked(settings.database.url)
     try:
         asyncio.run(_erase(settings, user))
     except TodoError as problem:

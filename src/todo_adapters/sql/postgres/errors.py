@@ -51,6 +51,7 @@ _SENTENCES: Final = {
     "42P01": _BEHIND,
     "42703": _BEHIND,
     "53": _FULL,
+    "53100": "the database's disk is full: free some space there",
     LOCK_NOT_AVAILABLE: _CROWDED,
     CANCELLED: TOO_SLOW,
     "57P01": _RESTARTING,

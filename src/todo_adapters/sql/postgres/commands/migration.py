@@ -30,6 +30,7 @@ from todo_adapters.sql.schema import (
     MigrationError,
     Moved,
     Needed,
+    locked,
 )
 from todo_adapters.sql.tables import DOMAINS, ROLE
 
@@ -80,9 +81,7 @@ def current(info: str) -> str:
             found = _current(connection)
         except sa.exc.DBAPIError as error:
             if _state(error) == LOCK_NOT_AVAILABLE:
-                raise MigrationError(
-                    f"another session has locked {VERSION_TABLE}: end that session, or try again when it is done"
-                ) from error
+                raise MigrationError(locked(VERSION_TABLE)) from error
             if became or _state(error) != NO_PRIVILEGE:
                 raise
             raise MigrationError(

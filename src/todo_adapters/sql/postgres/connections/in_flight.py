@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -22,8 +23,8 @@ _ROOM: Final = 0.3
 """Seconds by which the server's timeout of a statement ends before ours, so that the outcome is known."""
 
 _SILENCE: Final = RESPOND_WITHIN
-"""Seconds after which a connection is closed if the first transaction on the way has not ended: the server ends every
-statement sooner."""
+"""Seconds after which a connection is closed if the first transaction on the way has not ended, unless its own deadline
+is later, as that of an erasure is: the server ends every statement sooner."""
 
 _LEAST: Final = 0.05
 """The fewest seconds for a statement; with less time left, it is not sent."""
@@ -75,6 +76,8 @@ class InFlight:
         self.size = size
         self.deadline = deadline
         self.silence = loop.time() + _SILENCE
+        if deadline < math.inf:
+            self.silence = max(self.silence, deadline)
         self.last = False
         self.take = take
         self._done = done
