@@ -13,7 +13,7 @@ from support.issuers import KEY_SET, Issuer, dumps
 from support.verifying import AUDIENCE, ISSUER, NOW, RULES, Keys, Scene, hostile_rows, reason_of
 from todo_adapters.auth.claims import ClaimRules
 from todo_adapters.auth.keys import SharedSecrets
-from todo_adapters.auth.refusal import Reason
+from todo_adapters.auth.refusal import NOT_A_JWT, Reason
 from todo_adapters.auth.verifier import Verifier
 from todo_domain.errors import Unauthenticated, Unavailable
 
@@ -212,11 +212,19 @@ async def test_a_refusal_advises_to_sign_in_only_where_that_can_help(scene, host
     expired = sentences.pop("the token has expired: sign in again")
     assert expired == {"expired"}
     assert sentences.pop("the token is not valid: sign in again") <= {"malformed", "key_unknown", "signature"}
+    assert sentences.pop(NOT_A_JWT) == {"malformed"}
     assert len(sentences) >= 10
     for sentence, reasons in sentences.items():
         assert sentence.startswith("this service is not set up for this token: ")
         assert len(reasons) == 1
         assert "sign in" not in sentence
+
+
+@pytest.mark.parametrize("text", ["undefined", "null", "[object Object]", "[object Promise]", "opaque", ""])
+async def test_a_text_that_is_no_jwt_is_called_so_and_not_repeated(scene, text):
+    with pytest.raises(Unauthenticated) as refused:
+        await scene.verifier.verify(text)
+    assert (refused.value.reason, str(refused.value)) == ("malformed", NOT_A_JWT)
 
 
 async def test_issuer_and_audience_are_not_asked_for_unless_configured():

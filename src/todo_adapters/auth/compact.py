@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from todo_adapters.auth.keys import ALIASES
-from todo_adapters.auth.refusal import LONGEST_TOKEN, Reason, TokenRefused
+from todo_adapters.auth.refusal import LONGEST_TOKEN, NOT_A_JWT, Reason, TokenRefused
 from todo_adapters.auth.strict_json import strict_json
 
 _REFUSED_MEMBERS: Final = ("crit", "b64", "zip", "enc", "jwk", "jku", "x5u")
@@ -40,7 +40,7 @@ def split(raw: bytes) -> Segments:
     """Return the decoded segments of a token, or raise TokenRefused."""
     encoded = raw.split(b".", 3)
     if len(encoded) != 3:
-        raise TokenRefused(Reason.MALFORMED, "it does not have three segments")
+        raise TokenRefused(Reason.MALFORMED, "it does not have three segments", NOT_A_JWT)
     header, payload, signature = map(_decoded, encoded)
     return Segments(header, payload, signature, raw[: raw.rindex(b".")])
 

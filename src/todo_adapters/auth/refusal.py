@@ -71,11 +71,22 @@ _NOT_SET_UP: Final[Mapping[Reason, str]] = {
 """The problems that another token of the same kind has as well, so that signing in again does not help."""
 
 
-class TokenRefused(Unauthenticated):
-    """A token is refused. `why` is for the holder of the token; it quotes only times from the token."""
+NOT_A_JWT: Final = (
+    "the token is not a JWT: send the one that your provider issued, not the text undefined, null or [object Object]"
+)
+"""The sentence for a token without three segments: pages send these texts where a token is missing or not awaited."""
 
-    def __init__(self, reason: Reason, why: str) -> None:
-        if reason in _NOT_SET_UP:
+
+class TokenRefused(Unauthenticated):
+    """A token is refused. `why` is for the holder of the token; it quotes only times from the token.
+
+    `sentence` is for the caller; without it, the sentence depends on the reason.
+    """
+
+    def __init__(self, reason: Reason, why: str, sentence: str | None = None) -> None:
+        if sentence is not None:
+            super().__init__(reason.value, sentence)
+        elif reason in _NOT_SET_UP:
             super().__init__(reason.value, f"this service is not set up for this token: {_NOT_SET_UP[reason]}")
         elif reason is Reason.EXPIRED:
             super().__init__(reason.value, "the token has expired: sign in again")
