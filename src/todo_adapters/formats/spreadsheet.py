@@ -21,7 +21,8 @@ COLUMNS: Final = tuple(
     if field != "user_id"
     for column in (("status", field) if field == "completed_at" else (field,))
 )
-"""The fields of a task except its user, in their order, and `status`."""
+"""The fields of a task except its user, in their order, and `status`. Programs may read the columns by index, so a new
+field is the last of `Task`."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "'", "\t", "\r")
 """The first characters of a cell that a spreadsheet would evaluate, and the apostrophe of a guarded one."""
