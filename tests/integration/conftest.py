@@ -1,4 +1,7 @@
-"""Fixtures of the tests that migrate: databases without a schema, and copies of one that is migrated already."""
+"""Fixtures of the tests that migrate, and of those that fetch keys.
+
+The former have databases without a schema, and copies of one that is migrated already.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,8 +11,10 @@ from shutil import copyfile
 
 import pytest
 
+from servers.jwks import JwksServer
 from support.next_migration import add_next_migration
 from support.sql_places import PostgresDatabases
+from support.verifying import FetchScene
 from todo_adapters.sql.postgres.store import PostgresTasks
 from todo_adapters.sql.sqlite.store import SqliteTasks
 
@@ -85,3 +90,18 @@ def migrated_postgres(postgres_databases):
 def migrated(request):
     """A database at the head, there in a moment. Not beside `next_migration`, with which a template would be made."""
     return request.getfixturevalue(f"migrated_{request.param}")
+
+
+@pytest.fixture
+async def server():
+    """An issuer's server of keys."""
+    async with JwksServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def scene(server):
+    """Keys that are fetched from `server`."""
+    scene = FetchScene(server)
+    yield scene
+    await scene.keys.aclose()

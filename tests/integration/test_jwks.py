@@ -5,7 +5,6 @@ import logging
 
 import pytest
 
-from servers.jwks import JwksServer
 from support.hostile_claims import honest_claims
 from support.issuers import KEY_SET, Issuer
 from support.verifying import APART, AUDIENCE, FETCHER, ISSUER
@@ -15,19 +14,6 @@ from todo_adapters.auth.loading import FRESH, FRESH_AT_LEAST, FRESH_AT_MOST, Key
 from todo_domain.errors import Unavailable
 
 LONG = 30.0
-
-
-@pytest.fixture
-async def server():
-    async with JwksServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def scene(server):
-    scene = Scene(server)
-    yield scene
-    await scene.keys.aclose()
 
 
 @pytest.mark.parametrize("algorithm", KEY_SET)

@@ -20,19 +20,6 @@ from todo_domain.errors import Unavailable
 LONG = 30.0
 
 
-@pytest.fixture
-async def server():
-    async with JwksServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def scene(server):
-    scene = Scene(server)
-    yield scene
-    await scene.keys.aclose()
-
-
 def test_a_first_fetch_may_take_ten_seconds_later_ones_two():
     assert (FETCHED.first, FETCHED.later) == (10.0, 2.0)
 
