@@ -21,6 +21,14 @@ def test_no_accepted_connection_is_reset(tmp_path):
     leaving.require_that_nobody_is_reset(tmp_path, "1")
 
 
+def test_a_closed_terminal_ends_it_in_order(tmp_path):
+    leaving.require_that_a_closed_terminal_ends_it_in_order(tmp_path, "1")
+
+
+def test_a_closed_terminal_does_not_end_it_under_nohup(tmp_path):
+    leaving.require_that_it_goes_on_under_nohup(tmp_path, "1")
+
+
 def test_a_kept_connection_is_told_to_go_elsewhere_with_a_response(tmp_path):
     with serving(tmp_path) as served:
         token = token_for("ann", SECRET)

@@ -64,7 +64,7 @@ def test_behind_a_pipe_the_start_and_the_end_are_json(tmp_path):
     assert len(served.process.stdout.splitlines()) == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_that_is_told_to_end_before_it_has_begun_ends(number):
     server = Server(ServerConfig("nowhere:app", drain_seconds=0, most_connections=1))
     server.handle_exit(number, None)

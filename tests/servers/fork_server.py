@@ -93,6 +93,7 @@ def _next_job(requests: socket.socket) -> Job | None:
             if child == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test run under nohup ignores it
                 os.dup2(out, 1)
                 os.dup2(err, 2)
                 for descriptor in (*descriptors, *reports.values()):

@@ -1,8 +1,11 @@
 """Stopping a service while clients use it, with any number of workers."""
 
 import json
+import os
+import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,8 +15,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from servers.processes import LOOPBACK, accepts
-from servers.todo import Served, token_for
+from servers.processes import LOOPBACK, ServerProcess, accepts, free_port
+from servers.todo import TODO, Served, environment, token_for
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -164,3 +167,43 @@ def require_that_nothing_delays_the_end(directory: Path, workers: str) -> None:
         begun = time.monotonic()
         assert served.process.stop() == 0
         assert time.monotonic() - begun < 3  # 0.3 s, with workers 1 s, where nothing else runs
+
+
+def require_that_a_closed_terminal_ends_it_in_order(directory: Path, workers: str) -> None:
+    """SIGHUP reaches every process of the service at once; a request in flight is answered all the same."""
+    with serving(directory, workers) as served:
+        half_sent = HalfSent(served, token_for("ann", SECRET), 4)
+        os.killpg(served.process.pid, signal.SIGHUP)
+        served.process.wait_until(lambda: not accepts(served.port), seconds=5)
+        os.killpg(served.process.pid, signal.SIGHUP)
+        heads = half_sent.finish()
+        assert served.process.stop(signal.SIGHUP) == 0
+        assert not {"Traceback", "resource_tracker"} & set(re.findall(r"\w+", served.process.stderr))
+    assert [head.partition("\r\n")[0] for head in heads] == ["http/1.1 201 created"] * 4
+
+
+def require_that_it_goes_on_under_nohup(directory: Path, workers: str) -> None:
+    """Where SIGHUP was ignored at the start, no process of the service heeds it."""
+    port = free_port()
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", ignoring, TODO, "serve", "--port", str(port), "--workers", workers]
+    env = environment(TODO_JWT_SECRET=SECRET, TODO_AUDIT_LOG="audit.log")
+    with ServerProcess(command, logs=directory, name="serve", cwd=directory, env=env) as process:
+        process.wait_until(lambda: _starts(directory) == int(workers))
+        process.wait_for_http(f"http://{LOOPBACK}:{port}/health/ready")
+        os.killpg(process.pid, signal.SIGHUP)
+        process.wait_for_http(f"http://{LOOPBACK}:{port}/health/ready")
+        begun = time.monotonic()
+        # The supervisor looks twice a second for signals and for ended workers.
+        process.wait_until(lambda: time.monotonic() > begun + 1.2)
+        process.wait_for_http(f"http://{LOOPBACK}:{port}/health/ready")
+        assert process.stop() == 0
+    assert _starts(directory) == int(workers)
+
+
+def _starts(directory: Path) -> int:
+    """How many workers have begun to serve."""
+    log = directory / "audit.log"
+    return log.read_text().count('"start"') if log.exists() else 0

@@ -1,4 +1,4 @@
-"""Ctrl-C between the line that says the server's address and the moment when the server handles signals."""
+"""Ctrl-C before the server handles signals, and whether a closed terminal ends the service."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def interrupts_held() -> Iterator[None]:
 def deliver_interrupts() -> None:
     """Receive SIGINT again, and at once what was held back. To be called when a handler is set."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
+
+
+def hangups_ignored() -> bool:
+    """Return whether this process ignores SIGHUP, as one that nohup has started does, and its children with it."""
+    return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -20,7 +20,7 @@ from todo_adapters.http.endpoints.ops import LEAVING
 from todo_adapters.http.live import LEAVE_STREAMS
 from todo_app.server.connections import connect
 from todo_app.server.handshakes import drop_new_handshakes
-from todo_app.server.interrupts import deliver_interrupts
+from todo_app.server.interrupts import deliver_interrupts, hangups_ignored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,9 @@ log = logging.getLogger("todo")
 SHORTEST_SPREAD: Final = 2.0
 """The fewest seconds over which streams and waits end after SIGTERM, so that clients do not all reconnect at once."""
 
+_LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""The signals on which the server leaves in order."""
+
 _YOUNG: Final = (50_000, 20, 100)
 """The thresholds of the garbage collector. A request makes no reference cycles; with hundreds of requests in flight,
 the default (700, 10, 10) takes a third of the CPU time."""
@@ -44,9 +47,10 @@ class Server(uvicorn.Server):
 
     On SIGTERM, readiness turns to 503 and all other requests are served for `drain_seconds`, so that load balancers
     notice. Then the port closes, each response has `Connection: close`, and an idle connection is closed after one more
-    second. A second SIGTERM has no effect, because a process manager and the supervisor may both send one. SIGINT
-    (Ctrl-C) waits for the requests in flight only; a second SIGINT cuts them off. A worker whose supervisor has ended
-    shuts down as on SIGTERM; otherwise it would keep the port from the next start.
+    second. A second SIGTERM has no effect, because a process manager and the supervisor may both send one. SIGHUP (a
+    terminal that is closed) does the same, unless it was ignored at the start, as under nohup. SIGINT (Ctrl-C) waits
+    for the requests in flight only; a second SIGINT cuts them off. A worker whose supervisor has ended shuts down as on
+    SIGTERM; otherwise it would keep the port from the next start.
     """
 
     config: ServerConfig
@@ -58,7 +62,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to shut down. Unlike uvicorn, do not raise SIGTERM again at the end: the exit status is 0."""
-        if sig != signal.SIGTERM:
+        if sig not in _LEAVING:
             self.config.linger = 0
             if self.should_exit:
                 log.warning("stopping at once: the requests in flight are cut off")
@@ -71,19 +75,20 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals while the server runs. Afterwards SIGTERM is ignored: the process ends with its own status."""
+        """Handle signals while the server runs. Afterwards these two are ignored: the process has its own status."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        signal.signal(
-            signal.SIGTERM, self.handle_exit
-        )  # uvicorn restores it at the end: no moment is without a handler
+        for number in _LEAVING:
+            if not (number == signal.SIGHUP and hangups_ignored()):
+                signal.signal(number, self.handle_exit)  # uvicorn restores it at the end: there is always a handler
         try:
             with super().capture_signals():
                 deliver_interrupts()
                 yield
         finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            for number in _LEAVING:
+                signal.signal(number, signal.SIG_IGN)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and exempt all objects that exist by then from garbage collection."""

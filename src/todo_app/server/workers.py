@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
 
-from todo_app.server.interrupts import deliver_interrupts, interrupts_held
+from todo_app.server.interrupts import deliver_interrupts, hangups_ignored, interrupts_held
 from todo_app.server.server import Server
 
 if TYPE_CHECKING:
@@ -47,13 +48,24 @@ class _Worker(multiprocess.Process):
 
 
 class _Workers(Multiprocess):
-    """uvicorn's supervisor, which also removes the gauges of a worker that ended; its counters stay."""
+    """uvicorn's supervisor, which also removes the gauges of a worker that ended; its counters stay.
+
+    On SIGHUP it stops, as on SIGTERM, or goes on if SIGHUP was ignored at the start. uvicorn's replaces the workers,
+    which a closed terminal has ended by then, and serves on.
+    """
 
     def __init__(self, config: ServerConfig, sockets: list[socket.socket], directory: str) -> None:
+        ignored = hangups_ignored()
         super().__init__(config, sockets)
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._directory = directory
         self._known: set[int] = set()
         deliver_interrupts()
+
+    def handle_hup(self) -> None:
+        """Stop, as on SIGTERM."""
+        self.handle_term()
 
     def keep_subprocess_alive(self) -> None:
         """Replace a worker that ended, as uvicorn does twice a second."""
