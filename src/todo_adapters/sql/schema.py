@@ -79,7 +79,7 @@ class Purged(NamedTuple):
 
 
 def locked(table: str) -> str:
-    """Return the sentence for a command that has waited in vain for a lock on this table."""
+    """Return the sentence for a command that did not get a lock on this table in time."""
     return f"another session has locked {table}: end that session, or try again when it is done"
 
 

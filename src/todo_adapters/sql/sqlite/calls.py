@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from todo_adapters.sql.additions import RefusedByAddition
 from todo_adapters.sql.schema import BEHIND, SELECT_REVISION, VERSION_TABLE, is_behind
 from todo_adapters.sql.sqlite.worker import Result, SqliteWorker, Work
 from todo_adapters.sql.values import Row
@@ -19,6 +20,9 @@ class SqliteCalls(SqliteWorker):
         deadline = deadline or Deadline.within()
         try:
             return await super().run(work, deadline)
+        except RefusedByAddition as refused:
+            refused.log()  # here and not in the thread, so that the line has the id of the request
+            raise
         except sqlite3.OperationalError as error:
             if await super().run(schema_is_behind, deadline):
                 raise Unavailable(BEHIND) from error

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple, TypeVar
 
+from todo_adapters.sql.sqlite.additions import refusal_by_addition
 from todo_adapters.sql.sqlite.file import TOO_SLOW, File, code_of, explain, refusal
 from todo_domain.deadline import Deadline
 from todo_domain.errors import BudgetExceeded, Unavailable
@@ -19,8 +20,7 @@ Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 _GRACE: Final = 0.2
-"""Seconds before the deadline at which the thread stops waiting for locks. At the deadline the caller gives up, even if
-the thread has not responded."""
+"""Seconds before the deadline at which the thread stops waiting for locks; at the deadline the caller gives up."""
 
 _JOINING: Final = 0.02
 """Seconds in which further work may join a transaction: the last to join begins within this time."""
@@ -279,7 +279,7 @@ def _do_apart(job: _Job, connection: sqlite3.Connection) -> None:
     except Exception as error:
         if isinstance(error, sqlite3.Error) and explain(error):
             raise
-        job.ending = _Ending(error)
+        job.ending = _Ending(refusal_by_addition(error, connection) or error)
     else:
         if job.keep.acquire(blocking=False):
             job.ending = _Ending(None, result)

@@ -1,6 +1,6 @@
-"""What `todo erase` asks a PostgreSQL database before it erases: whether another session has locked a table.
+"""The check of `todo erase` on PostgreSQL before it erases: no other session has locked a table.
 
-The store itself cannot tell: a call of it has one deadline for all that it waits for.
+The store itself does not notice: a call of it has one deadline for all its waits.
 """
 
 from __future__ import annotations

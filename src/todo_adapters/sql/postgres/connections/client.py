@@ -9,6 +9,8 @@ from typing import Final
 
 import psycopg
 
+from todo_adapters.sql.additions import RefusedByAddition
+from todo_adapters.sql.postgres.additions import what_refused
 from todo_adapters.sql.postgres.connections.in_flight import NotRunError, NotSentError, OverdueError, milliseconds_left
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot, with_defaults
@@ -74,8 +76,9 @@ class PostgresClient:
         the transaction, repeating it.
 
         Raises Unavailable at the deadline, or before it if too little time is left to send the transaction. Its outcome
-        is unknown exactly if a writing transaction was sent and no result came. Raises psycopg.Error for a mistake in
-        our own statements.
+        is unknown exactly if a writing transaction was sent and no result came. Raises RefusedByAddition, and logs it,
+        if something in the database that is not todo's refused the write, and psycopg.Error for a mistake in our own
+        statements.
         """
         give_up = (deadline or Deadline.within()).at
         attempt = 1
@@ -94,7 +97,11 @@ class PostgresClient:
                         pool.mistrust()
                     continue
                 if (sentence := sentence_for(error)) is None:
-                    raise
+                    if (what := what_refused(error)) is None:
+                        raise
+                    refused = RefusedByAddition(what)
+                    refused.log()
+                    raise refused from None
                 unknown = transaction.writes and left_open(error) and not isinstance(error, NotSentError)
                 again = error.sqlstate in {*LOST_RACE, OUTDATED} or (left_open(error) and not unknown)
                 if not again or attempt == _ATTEMPTS:
