@@ -86,6 +86,17 @@ def test_a_name_that_another_program_has_taken_is_said_in_one_sentence_and_nothi
     assert migrations.upgrade(database.url) == schema.head()
 
 
+def test_doctor_says_of_another_programs_database_what_migrate_says(database, tmp_path):
+    database.run("CREATE TABLE tasks (theirs integer)")
+    with pytest.raises(MigrationError, match="has another program's tasks: give todo") as refused:
+        migrations.upgrade(database.url)
+    ran = todo("doctor", cwd=tmp_path, TODO_DATABASE_URL=database.url, TODO_JWT_SECRET=SECRET)
+    assert ran.returncode == 1
+    assert f"FAIL  schema: {refused.value}\n" in ran.stdout
+    assert "not migrated" not in ran.stdout
+    assert database.run("SELECT * FROM tasks") == []
+
+
 def test_sqlite_compares_names_without_case_and_so_does_the_refusal(sqlite_database):
     sqlite_database.run("CREATE TABLE Users (theirs integer)")
     with pytest.raises(MigrationError, match="has another program's Users"):

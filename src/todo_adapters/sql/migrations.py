@@ -53,6 +53,22 @@ def pending(url: str) -> list[str]:
     return missing(current(url), head())
 
 
+def require_free_names(url: str) -> None:
+    """Raise MigrationError if another program's table has a name that a migration from `base` needs; do nothing else.
+
+    This is the error with which such a migration would fail.
+    """
+    database = _database(url)
+    if database.file is not None:
+        from todo_adapters.sql.sqlite.commands import migration as sqlite_migration  # noqa: PLC0415  the other engine's driver is not needed
+
+        sqlite_migration.require_free_names(database.file)
+    else:
+        from todo_adapters.sql.postgres.commands import migration as postgres_migration  # noqa: PLC0415  SQLite needs no PostgreSQL driver
+
+        postgres_migration.require_free_names(database.url or "")
+
+
 def upgrade(url: str, to: str = HEAD) -> str:
     """Upgrade the database to a revision and return its revision afterwards; a later revision is left unchanged.
 

@@ -73,6 +73,7 @@ async def _connection(url: str | None) -> str:
 async def _schema(address: str) -> str:
     def ask() -> str:
         if migrations.current(address) == BASE:
+            migrations.require_free_names(address)
             raise MigrationError("the database is not migrated yet: run todo migrate")
         if behind := migrations.pending(address):
             raise MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")

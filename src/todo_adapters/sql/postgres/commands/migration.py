@@ -92,6 +92,12 @@ def current(info: str) -> str:
         return found
 
 
+def require_free_names(info: str) -> None:
+    """Raise MigrationError if another program's table, index or type has a name that todo's first migration needs."""
+    with _connected(info) as connection:
+        _require_free_names(connection, BASE)
+
+
 def migrate(info: str, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
     """Do the change if it is needed and no other process does it; return the revisions before and after.
 

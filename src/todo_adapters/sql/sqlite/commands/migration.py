@@ -42,6 +42,12 @@ def current(path: Path) -> str:
         return _current(connection)
 
 
+def require_free_names(path: Path) -> None:
+    """Raise MigrationError if another program's table or index has a name that todo's first migration needs."""
+    with _failures(), closing(connect(path)) as connection:
+        _require_free_names(connection, BASE)
+
+
 def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None]) -> Moved:
     """Do the change if it is needed, while no other process writes; return the revisions before and after.
 
