@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import jwt
 import pytest
@@ -140,6 +141,21 @@ def test_an_audit_log_that_cannot_be_written_stops_the_start_with_one_sentence(t
     assert ran.returncode == 1
     assert ran.stderr.startswith("todo: TODO_AUDIT_LOG must be stderr or a file to append to: ")
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_an_audit_log_on_a_full_disk_costs_no_request_and_the_lost_lines_are_counted(tmp_path):
+    with Served(tmp_path, TODO_JWT_SECRET=SECRET, TODO_AUDIT_LOG="/dev/full") as served:
+        served.may_log_errors = True
+        token = served.token("ann")
+        assert served.request("POST", "/api/me/tasks", token, {"title": "x"}).status == 201
+        assert served.request("GET", "/api/me/tasks", "undefined").status == 401
+        assert served.request("GET", "/api/me/tasks", token).status == 200
+    assert served.process.stop() == 0
+    messages = [json.loads(line)["message"] for line in served.process.stderr.splitlines()]
+    assert "the audit log cannot be written for now: No space left on device" in messages
+    lost = [int(message.split()[0]) for message in messages if message.endswith("are lost: they could not be written")]
+    assert sum(lost) == 4  # migration_applied, start, token_refused, stop
 
 
 def test_migrating_by_hand_is_told_once(tmp_path):
