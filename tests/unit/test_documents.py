@@ -137,6 +137,13 @@ def test_every_number_is_explained():
     assert set(re.findall(r"^\| `(todo_\w+)`", OPERATIONS, re.MULTILINE)) == exposed
 
 
+def test_the_commands_of_the_readme_have_no_comments():
+    """The shell of macOS takes a comment in a line that a person pastes for arguments."""
+    commands = "".join(re.findall(r"```sh\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL))
+    assert commands.count("todo") > 20
+    assert re.findall(r"^.*(?<!\S)#.*", commands, re.MULTILINE) == []
+
+
 def test_the_first_list_for_operators_has_ten_lines_and_quotes_what_readiness_says():
     steps = re.findall(r"^\d+\. (.*)$", OPERATIONS.split("## What to do first")[1].split("\n## ")[0], re.MULTILINE)
     assert len(steps) == 10
