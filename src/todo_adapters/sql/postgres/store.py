@@ -1,6 +1,7 @@
-"""The store in PostgreSQL: every call is one round trip, and a write after which a purge is due two.
+"""The store in PostgreSQL: a call is one round trip.
 
-Row-level security applies with any login.
+It is two for an edit that changes nothing, and for a write after which a purge is due. Row-level security applies with
+any login.
 """
 
 from __future__ import annotations

@@ -193,8 +193,7 @@ ON_CITUS: Final = {
         statements.seen,
         _promise_edit(sa.and_(this_name, edit.DUE)),
         edit.editing(this_name, _PROMISED),
-        statements.tombstone_by_uid,
-        wanted=(0, 2, 3),
+        wanted=(0, 2),
     ),
     transactions.ONCE[transactions.TOGGLE]: _grouped(
         statements.seen,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from todo_adapters.sql.postgres.statements.writes import NEW, Conditions, changing, remembering
 from todo_adapters.sql.rows import Values
-from todo_adapters.sql.statements import MEMBERS, NOW, ONE, TASK, parameter, this_name, this_task
+from todo_adapters.sql.statements import MEMBERS, NOW, TASK, parameter, this_name, this_task
 from todo_adapters.sql.tables import tasks
 from todo_adapters.sql.task_columns import columns
 from todo_adapters.sql.values import NUMBERS
@@ -22,8 +22,8 @@ from todo_domain.task import Members, Task, new_task
 EDITABLE: Final = tuple(name for name in MEMBERS if not name.endswith("_key"))
 """The columns that an edit may give; `with_` and the name is the parameter that says whether it does.
 
-There is a statement for each column, because most edits give one, and one for all other edits: of one for each set of
-columns there would be 256, and a client could have all of them prepared.
+There is a statement for each column, because most edits give one and accept any revision, and one for all other edits:
+of one for each set of columns there would be 256, and a client could have all of them prepared.
 """
 
 
@@ -70,25 +70,23 @@ def _edited(column: str) -> dict[str, sa.ColumnElement[Any]]:
     return _UPDATED | {name: value for name, value in MEMBERS.items() if name.removesuffix("_key") == column}
 
 
-def editing(
-    named: sa.ColumnElement[bool], new: Conditions = (), *, only: str | None = None, keeps_key: bool = False
-) -> sa.CompoundSelect[Any]:
-    """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met.
+def editing(named: sa.ColumnElement[bool], new: Conditions = ()) -> sa.Update:
+    """Edit the task that matches, if the edit changes it and may, and the conditions `new` are met; return it then.
 
-    Return the task, edited or as it was, and whether it is edited. `only` is the column that the edit gives; by default
-    parameters say which columns it gives. With `keeps_key`, an edit stores its key.
+    Parameters say which columns the edit gives.
     """
-    values, changes = (_EDITED, _CHANGES) if only is None else (_edited(only), _differs(only))
-    made = changing(sa.and_(named, _MAY), values, *TASK, due=(changes,), new=new).cte("made")
-    edited = remembering(made, *Task._fields) if keeps_key else sa.select(*made.c)
-    as_it_was = sa.select(*TASK, sa.false()).where(named, ~sa.exists(sa.select(ONE).select_from(made)))
-    return edited.add_columns(sa.true().label("edited")).union_all(as_it_was)
+    return changing(sa.and_(named, _MAY), _EDITED, *TASK, due=(_CHANGES,), new=new)
+
+
+def editing_one(named: sa.ColumnElement[bool], column: str) -> sa.Update:
+    """Do what `editing` does for an edit that gives this column alone, and accepts any revision."""
+    return changing(named, _edited(column), *TASK, due=(_differs(column),))
 
 
 edit: Final = editing(this_task)
 edit_by_uid: Final = editing(this_name)
-edit_once: Final = editing(this_task, NEW, keeps_key=True)
-edit_by_uid_once: Final = editing(this_name, NEW, keeps_key=True)
+edit_once: Final = remembering(editing(this_task, NEW).cte("made"), *Task._fields)
+edit_by_uid_once: Final = remembering(editing(this_name, NEW).cte("made"), *Task._fields)
 
 
 def columns_given(members: Members) -> list[str]:

@@ -25,7 +25,7 @@ CREATE_BY_UID: Final = Transaction(
 CREATE_ONCE: Final = Transaction(writes.provision, statements.seen, writes.create_once, grouped=True)
 REPLACE: Final = Transaction(writes.replace, statements.get, grouped=True)
 EDIT: Final = Transaction(edit.edit, grouped=True)
-EDIT_BY_UID: Final = Transaction(edit.edit_by_uid, statements.tombstone_by_uid, grouped=True)
+EDIT_BY_UID: Final = Transaction(edit.edit_by_uid, grouped=True)
 TOGGLE: Final = Transaction(writes.toggle, grouped=True)
 TOGGLE_BY_UID: Final = Transaction(writes.toggle_by_uid, statements.tombstone_by_uid, grouped=True)
 DELETE: Final = Transaction(writes.remove, statements.get, grouped=True)
@@ -62,7 +62,7 @@ ONCE: Final = {
     ),
     REPLACE: Transaction(statements.seen, writes.replace_once, statements.get, grouped=True),
     EDIT: Transaction(statements.seen, edit.edit_once, grouped=True),
-    EDIT_BY_UID: Transaction(statements.seen, edit.edit_by_uid_once, statements.tombstone_by_uid, grouped=True),
+    EDIT_BY_UID: Transaction(statements.seen, edit.edit_by_uid_once, grouped=True),
     TOGGLE: Transaction(statements.seen, writes.toggle_once, grouped=True),
     TOGGLE_BY_UID: Transaction(statements.seen, writes.toggle_by_uid_once, statements.tombstone_by_uid, grouped=True),
     DELETE: Transaction(statements.seen, writes.remove_once, statements.get, grouped=True),
@@ -84,10 +84,8 @@ ERASE: Final = Transaction(writes.erase, writes=True, alone=True)
 
 @cache
 def edit_of(column: str, *, by_uid: bool) -> Transaction:
-    """Return the transaction of an edit without a key that gives this column, and no other."""
-    if by_uid:
-        return Transaction(edit.editing(statements.this_name, only=column), statements.tombstone_by_uid, grouped=True)
-    return Transaction(edit.editing(statements.this_task, only=column), grouped=True)
+    """Return the transaction of an edit without a key that gives this column, no other, and accepts any revision."""
+    return Transaction(edit.editing_one(statements.this_name if by_uid else statements.this_task, column), grouped=True)
 
 
 @cache
