@@ -11,6 +11,7 @@ import random
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
 from time import perf_counter
 from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
@@ -217,6 +218,7 @@ class Listeners:
         listener.dismiss(moment)
 
 
+@lru_cache(4096)
 def digest_of(user: UserId) -> str:
     """Return 16 characters that identify a user where the id must not appear, as in a notification."""
     return urlsafe_b64encode(sha256(user.encode()).digest()[:12]).decode()
