@@ -132,7 +132,20 @@ def parse(body: bytes, shape: type[T]) -> T:
 
     Raises Invalid for the reasons of `document_of` and `shaped`, and for a member given twice.
     """
+    try:
+        found: T = _struct_decoder(shape).decode(body)  # type: ignore[arg-type]  # a class is hashable
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # the way below finds the reason
+    else:
+        values = msgspec.structs.astuple(found)  # type: ignore[arg-type]  # a struct
+        if body.count(b":") == len(values) - values.count(msgspec.UNSET):
+            return found  # a name that is given twice has a colon more
     return shaped(document_of(body, _DECODER), shape)
+
+
+@cache
+def _struct_decoder(shape: type) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
 
 
 def decoder(objects: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None) -> json.JSONDecoder:
