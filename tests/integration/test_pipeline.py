@@ -6,6 +6,8 @@ import select
 import signal
 import time
 from contextlib import aclosing
+from itertools import pairwise
+from statistics import median
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 from servers import pgbouncer
 from servers.pgbouncer import PgBouncer
 from support.sql_places import PostgresDatabases
-from todo_adapters.sql.postgres.connections.loading import CHUNK
+from todo_adapters.sql.postgres.connections.loading import CHUNK, PAUSE
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.statements import writes
 from todo_adapters.sql.postgres.statements.transaction import Transaction
@@ -93,6 +95,21 @@ async def test_others_run_between_the_chunks_of_a_long_read(store):
     assert rows == [(number,) for number in range(1, 1001)]
     assert len(turns.of_chunks) == math.ceil(1000 / CHUNK)
     assert len(set(turns.of_chunks)) == len(turns.of_chunks)
+
+
+async def test_a_long_read_pauses_only_while_others_are_in_flight(store):
+    numbers = Transaction(sa.text("SELECT generate_series(1, 1000)"), alone=True)
+    counting = asyncio.create_task((turns := TurnsOfChunks()).count_turns())
+    await store._client.run(numbers, {"owner": "ann"}, budget=turns)
+    assert median(b - a for a, b in pairwise(turns.of_chunks)) < 5
+    lasting = asyncio.create_task(store._client.run(Transaction(sa.text("SELECT pg_sleep(1)")), {"owner": "bob"}))
+    await asyncio.sleep(0)
+    begun = time.monotonic()
+    await store._client.run(numbers, {"owner": "ann"}, budget=turns)
+    assert time.monotonic() - begun > 0.5 * PAUSE * len(turns.of_chunks)
+    assert not lasting.done()
+    counting.cancel()
+    await lasting
 
 
 async def test_a_write_that_fails_fails_none_of_those_on_the_same_connection(store):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final, TypedDict
 
 import sqlalchemy as sa
@@ -17,6 +19,7 @@ from todo_domain.text import fold
 
 _EMPTY: Final = Either(postgresql=sa.text("'{}'"), sqlite=sa.text("'[]'"))
 _PRIORITIES: Final = tuple(Priority)
+_TITLE: Final = Task._fields.index("title")
 
 
 def _count(column: str) -> Either:
@@ -143,6 +146,15 @@ def task_from_postgresql(row: Row) -> Task:
         row[12],
         row[13],
     )
+
+
+def with_task(row: Row) -> Row:
+    """Return a row of PostgreSQL's with the task in its first column; the same row if it has no task."""
+    return row if row[_TITLE] is None else (task_from_postgresql(row), *row[1:])
+
+
+task_in: Final[Callable[[Row], Task]] = itemgetter(0)
+"""Returns the task in a row of `with_task`."""
 
 
 def task_from_sqlite(row: Row) -> Task:

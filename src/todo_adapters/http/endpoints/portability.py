@@ -53,8 +53,8 @@ _FAR: Final = 0.02
 _STEP_BYTES: Final = 65_536
 """Bytes of the file after which a step ends, however few entries it has."""
 
-_PIECES: Final = {"json": PIECE // 4, "csv": PIECE // 16, "ics": PIECE // 32}
-"""Bytes of each format that take less than a millisecond to write; other requests run between two pieces."""
+_PIECES: Final = {"json": PIECE // 16, "csv": PIECE // 16, "ics": PIECE // 32}
+"""Bytes of each format that take a fraction of a millisecond to write; other requests run between two pieces."""
 
 
 class ExportController(Controller):

@@ -18,7 +18,7 @@ from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.postgres.statements.transaction import Transaction
 from todo_adapters.sql.postgres.url import libpq_url
 from todo_adapters.sql.rows import Values, expired, keyed
-from todo_adapters.sql.task_columns import task_from_postgresql
+from todo_adapters.sql.task_columns import task_from_postgresql, with_task
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_adapters.sql.values import Row
 from todo_domain.changes import Tombstone
@@ -83,16 +83,32 @@ class PostgresCalls:
         await prove_isolation(self._client)
 
     async def _run(
-        self, transaction: Transaction, values: Values, *, deadline: Deadline | None, budget: MemoryBudget | None = None
+        self,
+        transaction: Transaction,
+        values: Values,
+        *,
+        deadline: Deadline | None,
+        budget: MemoryBudget | None = None,
+        convert: Callable[[Row], Row] | None = None,
     ) -> list[list[Row]]:
         """Run a transaction; a missing privilege or role, or row_security turned off, raises Unavailable."""
         try:
-            return await self._client.run(transaction, values, deadline=deadline, budget=budget)
+            return await self._client.run(transaction, values, deadline=deadline, budget=budget, convert=convert)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(NOT_ALLOWED) from error
         except psycopg.errors.InvalidParameterValue:
             await self.check(deadline=deadline)  # raises Unavailable if the role is missing
             raise
+
+    async def _read_tasks(
+        self, transaction: Transaction, values: Values, *, deadline: Deadline | None, budget: MemoryBudget | None
+    ) -> list[Row]:
+        """Return the rows of a statement that reads tasks, each with its task, if it has one, in the first column.
+
+        With a budget, the tasks are made as their rows arrive, not all of them in one turn of the event loop.
+        """
+        (rows,) = await self._run(transaction, values, deadline=deadline, budget=budget, convert=with_task)
+        return rows
 
     async def _run_once(
         self, transaction: Transaction, values: Values, once: Once | None, now: datetime, deadline: Deadline | None

@@ -7,7 +7,7 @@ from datetime import datetime
 from todo_adapters.sql.feed import page_of
 from todo_adapters.sql.postgres.calls import PostgresCalls
 from todo_adapters.sql.postgres.statements import transactions
-from todo_adapters.sql.task_columns import task_from_postgresql
+from todo_adapters.sql.task_columns import task_in
 from todo_domain.deadline import Deadline
 from todo_domain.memory_budget import MemoryBudget
 from todo_domain.owner import UserId
@@ -36,5 +36,6 @@ class PostgresFeeds(PostgresCalls):
     ) -> Page:
         most = None if limit is None else limit + 1
         values = {"owner": owner, "digest": digest, "unless": unless, "most": most}
-        (rows,) = await self._run(transactions.FEED, values, deadline=deadline, budget=budget)
-        return page_of(rows, limit, task_from_postgresql)
+        return page_of(
+            await self._read_tasks(transactions.FEED, values, deadline=deadline, budget=budget), limit, task_in
+        )

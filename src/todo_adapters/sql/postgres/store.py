@@ -17,7 +17,7 @@ from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.postgres.statements.batch import apply_values, snapshot_of, snapshot_values
 from todo_adapters.sql.postgres.trash import PostgresTrash
 from todo_adapters.sql.rows import changed, conditions, expired, keyed, named, replayed, state_of
-from todo_adapters.sql.task_columns import columns, task_from_postgresql
+from todo_adapters.sql.task_columns import columns, task_from_postgresql, task_in
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
@@ -89,8 +89,8 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         most = None if query.limit is None else query.limit + 1
         values = {"owner": owner, "unless": unless, "most": most, **conditions(query, FORMS)}
         page = transactions.page(lists.shape_of(query), short=query.short)
-        (rows,) = await self._run(page, values, deadline=deadline, budget=budget)
-        tasks = [task_from_postgresql(row) for row in rows if row[0] is not None]
+        rows = await self._read_tasks(page, values, deadline=deadline, budget=budget)
+        tasks = [task_in(row) for row in rows if row[0] is not None]
         more = query.limit is not None and len(tasks) > query.limit
         return Page(tasks[: query.limit], rows[0][-1] if rows else 0, more)
 
@@ -188,18 +188,14 @@ class PostgresTasks(PostgresTrash, PostgresEdits, PostgresFeeds):
         deadline: Deadline | None = None,
     ) -> Changes:
         if not since:
-            (rows,) = await self._run(transactions.STATE, {"owner": owner}, deadline=deadline, budget=budget)
-            return state_of(rows, task_from_postgresql)
+            state = await self._read_tasks(transactions.STATE, {"owner": owner}, deadline=deadline, budget=budget)
+            return state_of(state, task_in)
         values = {"owner": owner, "since": since, "most": limit + 1}
-        (rows,) = await self._run(
-            transactions.CHANGES if budget is None else transactions.LONG_CHANGES,
-            values,
-            deadline=deadline,
-            budget=budget,
-        )
+        transaction = transactions.CHANGES if budget is None else transactions.LONG_CHANGES
+        rows = await self._read_tasks(transaction, values, deadline=deadline, budget=budget)
         counter, horizon = rows[0][-2:] if rows else (0, 0)
         require_known(since, revision=counter, horizon=horizon)
-        tasks, deleted = changed(rows, task_from_postgresql, lambda deleted_at: deleted_at)
+        tasks, deleted = changed(rows, task_in, lambda deleted_at: deleted_at)
         return page_of_changes(tasks, deleted, counter=counter, limit=limit)
 
     async def erase(self, owner: UserId, *, deadline: Deadline | None = None) -> None:

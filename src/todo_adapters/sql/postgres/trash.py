@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from todo_adapters.sql.postgres.calls import PostgresCalls, transaction_for
 from todo_adapters.sql.postgres.statements import transactions
 from todo_adapters.sql.rows import named
-from todo_adapters.sql.task_columns import task_from_postgresql
+from todo_adapters.sql.task_columns import task_from_postgresql, task_in
 from todo_adapters.sql.trash import everything_in, not_expired, page_of, page_values
 from todo_adapters.sql.values import POSTGRESQL_FORMS as FORMS
 from todo_domain.deadline import Deadline
@@ -39,8 +39,8 @@ class PostgresTrash(PostgresCalls):
         values = {"owner": owner, **not_expired(now, trash_kept, FORMS), **page_values(before, most)}
         short = limit is not None and limit <= SHORT_PAGE
         transaction = transactions.TRASH if short else transactions.LONG_TRASH
-        (rows,) = await self._run(transaction, values, deadline=deadline, budget=budget)
-        return page_of(rows, limit, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
+        rows = await self._read_tasks(transaction, values, deadline=deadline, budget=budget)
+        return page_of(rows, limit, trash_kept, task_in, lambda deleted_at: deleted_at)
 
     async def export(
         self,
@@ -52,8 +52,8 @@ class PostgresTrash(PostgresCalls):
         deadline: Deadline | None = None,
     ) -> Everything:
         values = {"owner": owner, **not_expired(now, trash_kept, FORMS)}
-        (rows,) = await self._run(transactions.EVERYTHING, values, deadline=deadline, budget=budget)
-        return everything_in(rows, now, trash_kept, task_from_postgresql, lambda deleted_at: deleted_at)
+        rows = await self._read_tasks(transactions.EVERYTHING, values, deadline=deadline, budget=budget)
+        return everything_in(rows, now, trash_kept, task_in, lambda deleted_at: deleted_at)
 
     async def restore(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -12,6 +13,7 @@ import psycopg
 from todo_adapters.sql.additions import RefusedByAddition
 from todo_adapters.sql.postgres.additions import what_refused
 from todo_adapters.sql.postgres.connections.in_flight import NotRunError, NotSentError, OverdueError, milliseconds_left
+from todo_adapters.sql.postgres.connections.loading import PAUSE
 from todo_adapters.sql.postgres.connections.pipeline import PipelineConnection
 from todo_adapters.sql.postgres.connections.pool import Pool, PoolSlot, with_defaults
 from todo_adapters.sql.postgres.connections.write_groups import WriteGroups
@@ -65,11 +67,12 @@ class PostgresClient:
         *,
         deadline: Deadline | None = None,
         budget: MemoryBudget | None = None,
+        convert: Callable[[Row], Row] | None = None,
     ) -> list[list[Row]]:
         """Return the rows of each statement of the transaction. The client adds the timeout to `values`.
 
-        With `budget`, which is for a transaction that is sent alone, the rows of its last statement are counted as they
-        arrive. Raises BudgetExceeded if they exceed the budget.
+        With `budget`, which is for a transaction that is sent alone, the rows of its last statement are counted, and
+        converted by `convert`, as they arrive. Raises BudgetExceeded if they exceed the budget.
 
         A transaction that lost a race is repeated; so is a read that lost its connection or failed with others in its
         group. A repeated read runs alone. The deadline covers everything: waiting for a connection, opening it, running
@@ -86,8 +89,8 @@ class PostgresClient:
             try:
                 if transaction.grouped and self._writes.groups:
                     return await self._grouped(transaction, values, give_up)
-                return await self._once(
-                    self._pool(transaction, again=attempt > 1), transaction, values, give_up, budget
+                return await self._attempt(
+                    self._pool(transaction, again=attempt > 1), transaction, values, give_up, budget, convert
                 )
             except OverdueError:
                 raise Unavailable(TOO_SLOW, outcome_unknown=transaction.writes) from None
@@ -131,20 +134,26 @@ class PostgresClient:
         return self._reads if self._reads.groups else min(self._reads, self._slow, key=lambda pool: pool.crowd)
 
     async def _grouped(self, transaction: Transaction, values: Values, give_up: float) -> list[list[Row]]:
-        """Do what `_once` does, in a group with other writes; alone if that fails."""
+        """Do what `_attempt` does, in a group with other writes; alone if that fails."""
         write = self._groups.enter(transaction, values, give_up)
         try:
             return await write.outcome
         except NotRunError:
-            return await self._once(self._writes, transaction, values, give_up, None)
+            return await self._attempt(self._writes, transaction, values, give_up)
         except asyncio.CancelledError:  # the canceller may rely on the outcome being final
             await write.ended()
             raise
         finally:
             self._groups.leave(write)
 
-    async def _once(
-        self, pool: Pool, transaction: Transaction, values: Values, give_up: float, budget: MemoryBudget | None
+    async def _attempt(
+        self,
+        pool: Pool,
+        transaction: Transaction,
+        values: Values,
+        give_up: float,
+        budget: MemoryBudget | None = None,
+        convert: Callable[[Row], Row] | None = None,
     ) -> list[list[Row]]:
         """Do what `run` says, once, and raise psycopg.Error for every result that is an error."""
         slot, connection = pool.at_hand() or await _slot_in_time(pool, give_up)
@@ -153,7 +162,7 @@ class PostgresClient:
         take = None
         if budget is not None:
             budget.empty()
-            take = partial(_extend, long, budget)
+            take = partial(self._take, long, budget, convert)
         try:
             if connection.citus:
                 transaction = ON_CITUS.get(transaction, transaction)
@@ -166,7 +175,9 @@ class PostgresClient:
             rows = connection.rows(await sent.outcome)
             if transaction.wanted is not None:
                 return [rows[index] for index in transaction.wanted]
-            return rows if take is None else [*rows[:-1], long]
+            if take is not None:
+                return [*rows[:-1], long]
+            return rows if convert is None else [*rows[:-1], [*map(convert, rows[-1])]]
         except BaseException as failure:
             long.clear()  # the traceback of the failure has this frame and would keep them
             if isinstance(failure, psycopg.errors.FeatureNotSupported):
@@ -177,9 +188,14 @@ class PostgresClient:
                 raise psycopg.OperationalError("the coordinator lost its connection to a node") from failure
             raise
 
-
-def _extend(rows: list[Row], budget: MemoryBudget, more: list[Row]) -> None:
-    rows.extend(counted(more, budget))
+    def _take(
+        self, rows: list[Row], budget: MemoryBudget, convert: Callable[[Row], Row] | None, more: list[Row]
+    ) -> float:
+        """Add a chunk of a long read to its rows; return for how many seconds it pauses so that others can run."""
+        chunk = counted(more, budget)
+        rows.extend(chunk if convert is None else map(convert, chunk))
+        alone = self._groups.waiting + sum(pool.callers for pool in self._pools) == 1
+        return 0.0 if alone else PAUSE
 
 
 async def _slot_in_time(pool: Pool, give_up: float) -> tuple[PoolSlot, PipelineConnection]:

@@ -50,7 +50,7 @@ class PresentWrites:
 
     def __init__(self) -> None:
         self._writes: set[GroupedWrite] = set()
-        self._timer = EarliestTimer(self._look)
+        self._timer = EarliestTimer(self._give_up_overdue)
 
     def __len__(self) -> int:
         return len(self._writes)
@@ -64,7 +64,7 @@ class PresentWrites:
         """Forget a write that leaves."""
         self._writes.remove(write)
 
-    def _look(self) -> None:
+    def _give_up_overdue(self) -> None:
         now = asyncio.get_running_loop().time()
         for write in self._writes:
             if write.give_up <= now:

@@ -58,8 +58,9 @@ class InFlight:
 
     `size` is how many results it will have, `last` whether its group ends with it. `deadline` is when its caller stops
     waiting, `silence` when the connection is closed if this transaction is the first on the way; both are times of the
-    event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and if it
-    raises BudgetExceeded, so does `outcome`, at once. The results may be those of a failure: see `require_success`.
+    event loop. With `take`, the rows of its last statement come in chunks: `take` is called with each, and returns for
+    how many seconds to pause before the next; if it raises BudgetExceeded, so does `outcome`, at once. The results may
+    be those of a failure: see `require_success`.
     """
 
     __slots__ = ("_done", "_ended", "_settled", "deadline", "last", "outcome", "silence", "size", "take")
@@ -69,7 +70,7 @@ class InFlight:
         size: int,
         deadline: float,
         done: Callable[[], None] | None = None,
-        take: Callable[[list[Row]], None] | None = None,
+        take: Callable[[list[Row]], float] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.outcome: asyncio.Future[list[PGresult]] = loop.create_future()
@@ -95,13 +96,17 @@ class InFlight:
         if not self.outcome.done():
             self.outcome.set_exception(OverdueError("no result in time"))
 
-    def take_chunk(self, load: Callable[[], list[Row]]) -> None:
-        """Pass on a chunk of rows. Chunks behind an error, or without a waiting caller, are not loaded."""
+    def take_chunk(self, load: Callable[[], list[Row]]) -> float:
+        """Pass on a chunk of rows; return for how many seconds to pause before the next.
+
+        Chunks behind an error, or without a waiting caller, are not loaded.
+        """
         if self.take is not None and not self.outcome.done():
             try:
-                self.take(load())
+                return self.take(load())
             except BudgetExceeded as full:
                 self.outcome.set_exception(full.with_traceback(None))  # its frames would keep the rows
+        return 0.0
 
     def settle(self, outcome: list[PGresult] | Error) -> None:
         """Report the outcome to the caller, and to those that wait in `ended`."""

@@ -20,11 +20,11 @@ CHUNKS: Final = {ExecStatus.TUPLES_CHUNK, ExecStatus.SINGLE_TUPLE}
 _ROWS: Final = {ExecStatus.TUPLES_OK, *CHUNKS}
 """The statuses of results with rows."""
 
-CHUNK: Final = 64
-"""Rows of a long result that are loaded at once: at most 2 MB, in a few milliseconds."""
+CHUNK: Final = 16
+"""Rows of a long result that are loaded at once, mostly in less than half a millisecond: at most half a megabyte."""
 
 PAUSE: Final = 0.001
-"""Seconds between two chunks in which other requests run: about twice the time that it takes to load a chunk."""
+"""Seconds between two chunks while other transactions are in flight: some times what it takes to load a chunk."""
 
 
 class Instant(Loader):

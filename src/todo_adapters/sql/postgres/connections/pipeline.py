@@ -24,7 +24,7 @@ from psycopg.pq.abc import PGresult
 
 from todo_adapters.sql.postgres.connections.earliest_timer import EarliestTimer
 from todo_adapters.sql.postgres.connections.in_flight import InFlight, NotSentError, OverdueError, require_success
-from todo_adapters.sql.postgres.connections.loading import CHUNK, CHUNKS, PAUSE, Instant, ask_for_chunks, rows_of
+from todo_adapters.sql.postgres.connections.loading import CHUNK, CHUNKS, Instant, ask_for_chunks, rows_of
 from todo_adapters.sql.postgres.connections.prepared import PreparedStatements
 from todo_adapters.sql.postgres.connections.session import Session, prepare
 from todo_adapters.sql.postgres.statements.citus import user_on_nodes
@@ -63,7 +63,7 @@ class PipelineConnection:
         self._in_flight: deque[InFlight] = deque()
         self._results: list[PGresult] = []
         self._closing = False
-        self._timer = EarliestTimer(self._look)
+        self._timer = EarliestTimer(self._give_up_overdue)
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._socket, self._read)
 
@@ -99,14 +99,14 @@ class PipelineConnection:
         *,
         deadline: float,
         done: Callable[[], None] | None = None,
-        take: Callable[[list[Row]], None] | None = None,
+        take: Callable[[list[Row]], float] | None = None,
     ) -> InFlight:
         """Send a transaction. Its outcome will hold a result for each of its statements.
 
         The outcome is OverdueError if the results are missing at `deadline`, a time of the event loop. `done` is called
         when the transaction has run to its end. `take`, for a transaction that travels alone, is called with the rows
-        of its last statement, some at a time as they arrive. Raises NotSentError, and then calls neither, if the
-        transaction cannot be sent: none of it will run.
+        of its last statement, some at a time as they arrive: see `InFlight`. Raises NotSentError, and then calls
+        neither, if the transaction cannot be sent: none of it will run.
         """
         sent = self._send([(transaction, values)], deadline, done, take)
         if transaction.writes or self.citus:  # a group of its own: no failure of another transaction undoes it
@@ -160,7 +160,7 @@ class PipelineConnection:
         group: Sequence[tuple[Transaction, Values]],
         deadline: float,
         done: Callable[[], None] | None,
-        take: Callable[[list[Row]], None] | None = None,
+        take: Callable[[list[Row]], float] | None = None,
     ) -> InFlight:
         if self.pooled and self._in_flight:
             raise NotSentError("a pooled connection takes one transaction at a time")
@@ -233,7 +233,7 @@ class PipelineConnection:
         except Error as lost:
             self.close(lost)
 
-    def _look(self) -> None:
+    def _give_up_overdue(self) -> None:
         """Give up each transaction that is overdue, and the connection if it has been silent for too long."""
         if not self._in_flight:
             return
@@ -265,10 +265,10 @@ class PipelineConnection:
                     continue
                 ended = False
                 if result.status in CHUNKS:
-                    self._in_flight[0].take_chunk(partial(rows_of, result, self._shapes))
+                    pause = self._in_flight[0].take_chunk(partial(rows_of, result, self._shapes))
                     if result.ntuples == CHUNK:
                         self._loop.remove_reader(self._socket)
-                        self._loop.call_later(PAUSE, self._read_on)
+                        self._loop.call_later(pause, self._read_on)
                         return
                     continue
                 if result.status != _SYNC:

@@ -87,9 +87,14 @@ class Pool:
         return not (self.pooled or self.citus)
 
     @property
+    def callers(self) -> int:
+        """How many callers have a connection or wait for one."""
+        return sum(slot.load for slot in self._slots) + len(self._waiting)
+
+    @property
     def crowd(self) -> float:
-        """The number of callers for each slot, waiting ones included."""
-        return (sum(slot.load for slot in self._slots) + len(self._waiting)) / len(self._slots)
+        """The number of callers for each slot."""
+        return self.callers / len(self._slots)
 
     def at_hand(self) -> tuple[PoolSlot, PipelineConnection] | None:
         """Return a slot and its connection, if one can be used at once."""
