@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.schemas import Completion, NewTask, TaskPatch, TaskPut
 from todo_domain import Invalid
 
+SHAPES = [NewTask, TaskPatch, TaskPut, Completion]
 NAMES = sorted({*TaskPut.__struct_fields__, "x", "Title"})
 RAW = [
     *("NaN", "-Infinity", "01", "-", "-0", "-0.0", "1.0", "1e5", "1E400", "1e-400", "0.1", ".5", "5.", "+1", "tru"),
@@ -42,7 +44,7 @@ def outcome(read):
         return refused.field, str(refused)
 
 
-@given(text=bodies(), shape=st.sampled_from([NewTask, TaskPatch, TaskPut, Completion]))
+@given(text=bodies(), shape=st.sampled_from(SHAPES))
 @example(text=b'{"title": "a", "title": "b"}', shape=TaskPatch)
 @example(text=b'{"title": "a", "t\\u0069tle": null}', shape=TaskPut)
 @example(text=b'{"extra": {}, "extra": {}}', shape=TaskPatch)
@@ -58,3 +60,9 @@ def test_a_body_means_what_it_means_when_it_is_read_strictly(text, shape):
 def test_a_name_that_is_given_twice_is_refused(text):
     with pytest.raises(Invalid, match="is given twice"):
         body.parse(text, TaskPatch)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_member_that_a_body_leaves_out_is_unset(shape):
+    # With another default it would count as given, and its colon could be that of a name given twice.
+    assert all(field.required or field.default is msgspec.UNSET for field in msgspec.structs.fields(shape))

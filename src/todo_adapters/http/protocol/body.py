@@ -128,7 +128,7 @@ def is_null(body: bytes) -> bool:
 
 
 def parse(body: bytes, shape: type[T]) -> T:
-    """Return the JSON object in `body` as `shape`, a struct that forbids unknown members.
+    """Return the JSON object in `body` as `shape`, a struct that forbids unknown members; one left out is UNSET.
 
     Raises Invalid for the reasons of `document_of` and `shaped`, and for a member given twice.
     """
