@@ -6,6 +6,7 @@ import logging
 import psycopg
 import pytest
 
+from servers import binaries
 from support.clock import FakeClock
 from todo_adapters.sql.additions import RefusedByAddition
 from todo_adapters.sql.postgres.additions import OUR_CONSTRAINTS
@@ -17,6 +18,8 @@ SECRET = "a secret title"
 
 @pytest.fixture
 async def tasks(migrated):
+    if "sqlite" not in migrated.url and binaries.have_citus():
+        pytest.skip("Citus refuses triggers on its tables, and does not name the constraint that refused a write")
     store = migrated.store()
     await store.open()
     yield TaskService(store, clock=FakeClock())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import psycopg
@@ -25,15 +24,13 @@ OUR_CONSTRAINTS: Final = frozenset(
     ]
 )
 _OUR_COLUMNS: Final = {table.name: set(table.columns.keys()) for table in _TABLES}
-_SHARD: Final = re.compile(r"_\d+$")
-"""The ending that Citus gives to the names of a shard."""
 
 
 def what_refused(error: psycopg.Error) -> str | None:
     """Return what refused the write, without a value of any row; None if that may be todo's own, and so a bug.
 
     A refusal by a constraint, a domain or a column of todo's tables is a bug even if another program's trigger has
-    changed the row before.
+    changed the row before. It is not for errors of Citus, which name no constraint.
     """
     state = error.sqlstate or ""
     if state == _SEQUENCE_ENDED:
@@ -51,14 +48,14 @@ def _constraint(error: psycopg.Error) -> str | None:
     name = error.diag.constraint_name
     if name is None:  # PostgreSQL itself names the constraint in every refusal
         return f"a trigger that is not todo's raised an exception with SQLSTATE {error.sqlstate}{_place(error)}"
-    if {name, _SHARD.sub("", name)} & OUR_CONSTRAINTS:
+    if name in OUR_CONSTRAINTS:
         return None
     return f"the constraint {name} of {error.diag.table_name or error.diag.datatype_name}, which is not todo's"
 
 
 def _column(error: psycopg.Error) -> str | None:
     table, column = error.diag.table_name, error.diag.column_name
-    if table is None or column is None or column in _OUR_COLUMNS.get(_SHARD.sub("", table), ()):
+    if table is None or column is None or column in _OUR_COLUMNS.get(table, ()):
         return None
     return f"the column {column} of {table}, which is not todo's, must not be null and has no default"
 

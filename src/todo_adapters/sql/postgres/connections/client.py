@@ -100,7 +100,7 @@ class PostgresClient:
                         pool.mistrust()
                     continue
                 if (sentence := sentence_for(error)) is None:
-                    if (what := what_refused(error)) is None:
+                    if self._writes.citus or (what := what_refused(error)) is None:
                         raise
                     refused = RefusedByAddition(what)
                     refused.log()
