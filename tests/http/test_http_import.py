@@ -5,6 +5,7 @@ import json
 import time
 import tracemalloc
 from hashlib import sha256
+from math import inf
 
 import pytest
 from apis import Caller, in_memory
@@ -14,7 +15,8 @@ from store_contract.words import NASTY
 from support.clock import FakeClock
 from support.recorded_events import RecordedEvents
 from todo_adapters.http.endpoints import portability
-from todo_adapters.http.endpoints.portability import STEP
+from todo_adapters.http.endpoints.portability import LONG_STEP, STEP
+from todo_adapters.http.protocol import pace
 from todo_adapters.http.protocol import request as request_module
 from todo_adapters.http.protocol.imports import LARGEST_ENTRY, MOST_TASKS, CheckedFile
 from todo_adapters.memory import MemoryTasks
@@ -370,6 +372,35 @@ class Gated(MemoryTasks):
         return await super().apply(*args, **how)
 
 
+@pytest.fixture
+def short_steps(monkeypatch):
+    """No worker is quiet, however slow the machine is."""
+    monkeypatch.setattr(pace, "QUIET", inf)
+
+
+class Counting(MemoryTasks):
+    """A store that notes how many tasks each step of an import makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+
+    async def apply(self, owner, changes, **how):
+        self.made.append(len(changes.made))
+        return await super().apply(owner, changes, **how)
+
+
+@pytest.mark.parametrize(("quiet", "steps"), [(-1, [LONG_STEP, LONG_STEP]), (inf, [STEP] * 8 + [100 % STEP])])
+async def test_steps_are_long_only_in_a_quiet_worker(monkeypatch, quiet, steps):
+    monkeypatch.setattr(pace, "QUIET", quiet)
+    store = Counting()
+    with in_memory(store=store) as api:
+        ann = api.user()
+        assert await report(ann, head(ann.id, *(named(number) for number in range(100)))) == counts(created=100)
+    assert store.made == steps
+
+
+@pytest.mark.usefixtures("short_steps")
 async def test_imports_are_one_at_a_time_of_a_user_and_two_in_all_and_others_write_in_between():
     store, recorded = Gated(), RecordedEvents()
     with in_memory(store=store, audit=recorded) as api:
@@ -462,6 +493,7 @@ async def test_a_body_that_does_not_go_on_is_cut_and_gives_its_place_back(monkey
         assert (await report(ann, head(ann.id, named(1)))) == counts(created=1)
 
 
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize("unknown", [False, True])
 async def test_an_outage_says_whether_something_was_done_and_the_file_can_be_sent_again(unknown):
     store, recorded = Gated(), RecordedEvents()

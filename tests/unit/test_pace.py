@@ -101,8 +101,31 @@ async def test_the_pauses_end_in_time(monkeypatch, work, waiting):
             await pace.pause(done)
     assert time.paused <= min(21, work / SHARE)
     assert (time.left() >= 0) == in_time
+    assert time.left() >= 3 or not time.paused, "no pause takes the last tenth of the time"
     if (1 + waiting) * work <= 5:
         assert time.paused >= 0.9 * min(21, work / SHARE - work)
+
+
+@pytest.mark.parametrize(
+    ("traffic", "work", "in_share"), [(busy(), 1, True), (busy(), 5, False), (Traffic(), 1, False)]
+)
+async def test_work_says_whether_it_takes_its_share(monkeypatch, traffic, work, in_share):
+    time, parts = Time(monkeypatch, 30), 100
+    pace = Pace(parts, time, traffic)
+    assert pace.in_share == (traffic.latest == inf)
+    for done in range(1, 11):
+        time.work(work / parts)
+        await pace.pause(done)
+    assert pace.in_share == in_share
+
+
+async def test_a_part_of_the_work_may_take_less_of_the_time(monkeypatch):
+    time, parts = Time(monkeypatch, 30), 100
+    pace = Pace(parts, time, busy(), most=0.1)
+    for done in range(1, parts + 1):
+        time.work(1 / parts)
+        await pace.pause(done)
+    assert 2.9 < time.paused <= 3.01
 
 
 async def test_work_that_is_slower_than_it_began_takes_the_time_of_the_pauses(monkeypatch):

@@ -42,10 +42,14 @@ _EXPORT_SHARE: Final = 0.05
 """The part of a worker's time that writing an export may take while others send requests."""
 
 STEP: Final = 12
-"""Entries of a step: more would hold up others for longer."""
+"""Entries of a step beside other requests: more would hold them up for longer."""
 
-_FAR_STEP: Final = 50
-"""Entries of a step if the database is far away, where a file would not be imported in time in smaller steps."""
+LONG_STEP: Final = 50
+"""Entries of a step in a quiet worker, where the database is far away, and in a large file, which takes more than its
+share of the time: in steps of STEP, it would take two to three times as long."""
+
+_CHECKING: Final = 0.1
+"""The part of the time that the pauses may take while the file is checked: bringing it in takes most of the work."""
 
 _FAR: Final = 0.02
 """Seconds. The database is far away if no step took less."""
@@ -101,7 +105,7 @@ class ImportController(Controller):
             deadline = Deadline.within(TRANSFER_WITHIN)
             report = ImportOut(created=0, updated=0, unchanged=0, skipped=[], skipped_count=0)
             try:
-                file = await checked_file(raw, Pace(len(raw), deadline, request.traffic))
+                file = await checked_file(raw, Pace(len(raw), deadline, request.traffic, most=_CHECKING))
                 await _bring_in(request, file, report, deadline)
             except ErasedMeanwhile:
                 if report.created + report.updated > 0:
@@ -138,17 +142,18 @@ async def _bring_in(request: TaskRequest, file: CheckedFile, report: ImportOut, 
     """Import the entries of the file step by step. The report counts the entries of a step after its transaction."""
     state, index, pace = Import(file.source), 0, Pace(len(file.raw), deadline, request.traffic)
     step: list[Entry | TodoError] = []
-    most, fastest = STEP, math.inf
+    fastest, near = math.inf, True
     begin = end = file.begin
     for read in file.entries():
         if read is not None:
             end, entry = read
             step.append(entry)
+            most = STEP if near and pace.in_share else LONG_STEP
             if len(step) >= most or end - begin >= _STEP_BYTES:
                 begun = perf_counter()
                 index = await _keep(request, state, step, index, report, deadline)
                 fastest = min(fastest, perf_counter() - begun)
-                most = STEP if fastest < _FAR else _FAR_STEP
+                near = fastest < _FAR
                 step, begin = [], end
         await pace.pause(end)
     await _keep(request, state, step, index, report, deadline)

@@ -21,8 +21,11 @@ SHARE: Final = 0.05
 QUIET: Final = 0.5
 """Seconds without a request after which a worker counts as quiet."""
 
-_PAUSED: Final = 0.7
+MOST_PAUSED: Final = 0.7
 """The part of the time before the deadline that the pauses may take."""
+
+_KEPT: Final = 0.1
+"""The part of the time before the deadline that no pause takes, because the last parts may be slower than expected."""
 
 
 def pause_after(spent: float, share: float) -> float:
@@ -47,17 +50,20 @@ class Traffic:
 class Pace:
     """The pauses in a piece of work that has `total` parts of equal length, while the worker has other requests.
 
-    All pauses together take at most seven tenths of the time before the deadline, and leave time for one and a half
-    times the work that is still to be done.
+    All pauses together take at most the part `most` of the time before the deadline, and leave time for one and a half
+    times the work that is still to be done, and a tenth of the time.
     """
 
-    __slots__ = ("_begun", "_deadline", "_done", "_paused", "_time", "_total", "_traffic")
+    __slots__ = ("_begun", "_deadline", "_done", "_most", "_paused", "_time", "_total", "_traffic", "in_share")
 
-    def __init__(self, total: int, deadline: Deadline, traffic: Traffic) -> None:
+    def __init__(self, total: int, deadline: Deadline, traffic: Traffic, *, most: float = MOST_PAUSED) -> None:
         self._total = total
         self._deadline = deadline
         self._traffic = traffic
         self._time = deadline.left()
+        self._most = most
+        self.in_share = not traffic.quiet()
+        """Whether the work takes its share of the time now: the worker has other requests, and there is time enough."""
         self._paused = 0.0
         self._done = 0
         self._begun = process_time()
@@ -72,18 +78,20 @@ class Pace:
             return
         if (before := self._deadline.left()) < 0:
             raise Unavailable("the import takes too long: send the file again, in smaller parts")
-        pause = 0.0 if self._traffic.quiet() else min(pause_after(spent, SHARE), self._most(done))
-        await asyncio.sleep(max(0.0, pause))
+        share, longest = pause_after(spent, SHARE), self._longest(done)
+        quiet = self._traffic.quiet()
+        self.in_share = not quiet and share <= longest
+        await asyncio.sleep(0.0 if quiet else max(0.0, min(share, longest)))
         self._paused += before - self._deadline.left()
         self._done = done
         self._begun = process_time()
 
-    def _most(self, done: int) -> float:
+    def _longest(self, done: int) -> float:
         """Return the longest pause after these parts."""
         if done == self._done:
             return 0.0
         left, remaining = self._deadline.left(), self._total - done
         worked = self._time - left - self._paused
-        spare = left - 1.5 * worked / done * remaining
+        spare = left - _KEPT * self._time - 1.5 * worked / done * remaining
         parts = done - self._done
-        return min(_PAUSED * self._time * parts / self._total, spare * parts / max(1, remaining + parts))
+        return min(self._most * self._time * parts / self._total, spare * parts / max(1, remaining + parts))
