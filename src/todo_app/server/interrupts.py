@@ -34,3 +34,13 @@ def deliver_interrupts() -> None:
 def hangups_ignored() -> bool:
     """Return whether this process ignores SIGHUP, as one that nohup has started does, and its children with it."""
     return signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@contextmanager
+def hangups_held() -> Iterator[None]:
+    """Receive a SIGHUP only after this block; a process that is started in it never does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
