@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 from contextlib import ExitStack, closing
@@ -17,7 +18,7 @@ from todo_app.compose import application, audit_of
 from todo_app.identity import verifier_of
 from todo_app.logs import configure_logging
 from todo_app.server.connections import MOST_CONNECTIONS, OTHER_FILES, ServerConfig, most_connections
-from todo_app.server.interrupts import interrupts_held
+from todo_app.server.interrupts import held
 from todo_app.server.server import Server
 from todo_app.server.workers import run_workers
 from todo_app.settings import BadSetting, misspelt_settings
@@ -64,7 +65,7 @@ def serve(settings: Settings) -> None:
         verifier_of(settings, audit)  # raises BadSetting here, once, and not in each worker
         state = _prepare_database(settings, audit)
     listener = _listen(settings.host, settings.port)
-    with interrupts_held():
+    with held(signal.SIGINT):
         try:
             _print_start(settings, listener, state, keys, tried)
         except OutputError as problem:

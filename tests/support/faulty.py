@@ -185,8 +185,9 @@ class Examiner:
         if expected.certain:
             assert ready.reply.status == (200 if expected.ready is None else 503)
         if ready.reply.status == 503:
-            # On a busy machine the deadline comes before the fault is told.
-            assert (expected.ready or "") in ready.reply.body["error"] or TOO_SLOW in ready.reply.body["error"]
+            # In the short form three other drills run, and the deadline may come before the fault is told.
+            told = ready.reply.body["error"]
+            assert (expected.ready or "") in told or (not LONG and TOO_SLOW in told)
 
 
 def _statuses(responses) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
 
-from todo_app.server.interrupts import deliver_interrupts, hangups_held, hangups_ignored, interrupts_held
+from todo_app.server.interrupts import deliver_interrupts, hangups_ignored, held
 from todo_app.server.server import Server
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ class _Worker(multiprocess.Process):
 
     def start(self) -> None:
         """Start the process, which handles Ctrl-C once its server runs, and not before."""
-        with hangups_held():  # the tracker ends with the workers; a closed terminal would end it before them
+        with held(signal.SIGHUP):  # the tracker ends with the workers; a closed terminal would end it before them
             resource_tracker.ensure_running()  # Python starts it with the first process, and lets SIGINT through then
-        with interrupts_held():
+        with held(signal.SIGINT):
             super().start()
 
     @property
