@@ -49,6 +49,11 @@ class Postgres:
         for pid in self.backends():
             self.run(f"SELECT pg_terminate_backend({pid}, 1000)")
 
+    def hang_up_while_idle(self):
+        """Return once the service can know of it: a write that met the end half-way would be of unknown outcome."""
+        with self.proxy.passing_on_the_end():
+            self.hang_up()
+
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
@@ -81,7 +86,7 @@ def refused(it):
 
 @contextmanager
 def crashed(it):
-    with it.proxy.passing_on_the_end():  # as in `killed_while_idle`
+    with it.proxy.passing_on_the_end():  # as in `hang_up_while_idle`
         it.server.kill()
     yield
     it.server.start()
@@ -90,7 +95,7 @@ def crashed(it):
 @contextmanager
 def name_gone(it):
     it.names.write_text("")
-    it.hang_up()
+    it.hang_up_while_idle()
     yield
     it.names.write_text("127.0.0.1")
 
@@ -98,7 +103,7 @@ def name_gone(it):
 @contextmanager
 def other_password(it):
     it.run(f"ALTER ROLE {PostgresDatabases.LOGIN} PASSWORD 'changed'")
-    it.hang_up()
+    it.hang_up_while_idle()
     yield
     it.run(f"ALTER ROLE {PostgresDatabases.LOGIN} PASSWORD 'right'")
 
@@ -106,7 +111,7 @@ def other_password(it):
 @contextmanager
 def no_slot(it):
     it.run(f"ALTER ROLE {PostgresDatabases.LOGIN} CONNECTION LIMIT 0")
-    it.hang_up()
+    it.hang_up_while_idle()
     yield
     it.run(f"ALTER ROLE {PostgresDatabases.LOGIN} CONNECTION LIMIT -1")
 
@@ -114,8 +119,7 @@ def no_slot(it):
 @contextmanager
 def killed_while_idle(it):
     assert it.backends()
-    with it.proxy.passing_on_the_end():  # a write that met the end half-way would be of unknown outcome
-        it.hang_up()
+    it.hang_up_while_idle()
     yield
 
 

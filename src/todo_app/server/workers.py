@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess, multiprocess
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
     from todo_app.server.connections import ServerConfig
 
+STARTS_WITHIN: Final = 60.0
+"""Seconds until a new worker has to reply to the supervisor for the first time."""
+
 
 def run_workers(config: ServerConfig, listener: socket.socket) -> None:
     """Run the workers until a signal stops them. `/metrics` of any worker has the sums of all."""
@@ -29,7 +34,11 @@ def run_workers(config: ServerConfig, listener: socket.socket) -> None:
 
 
 class _Worker(multiprocess.Process):
-    """uvicorn's worker, which serves and shuts down like a single process."""
+    """uvicorn's worker, which serves and shuts down like a single process.
+
+    uvicorn ends a worker that does not reply to the supervisor within 5 s. A new worker first imports the application,
+    which takes longer on a busy machine: it would be ended and started again for as long as the machine is busy.
+    """
 
     config: ServerConfig
 
@@ -39,13 +48,26 @@ class _Worker(multiprocess.Process):
             resource_tracker.ensure_running()  # Python starts it with the first process, and lets SIGINT through then
         with held(signal.SIGINT):
             super().start()
+        self.child_conn.close()  # otherwise the supervisor waits for the reply of a worker that has ended
+        self._reply_due: float | None = time.monotonic() + STARTS_WITHIN
+        self.parent_conn.send(b"ping")
 
-    @property
-    def server(self) -> Server:
-        """The server, made in the worker process."""
-        if self._server is None:
-            self._server = Server(self.config)
-        return self._server  # type: ignore[return-value]  # set here only
+    def is_alive(self, timeout: float = 5) -> bool:
+        """Return whether the worker runs and replies in time. Until its first reply, nothing waits for it."""
+        if self._reply_due is None:
+            return super().is_alive(timeout)
+        if self.parent_conn.poll():  # the reply, or the end
+            self._reply_due = None
+            with suppress(EOFError, OSError):
+                self.parent_conn.recv()
+        elif time.monotonic() > self._reply_due:
+            return False
+        return self.process.is_alive()
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run in the worker process: make its server, before two threads ask for it, and serve."""
+        self._server = Server(self.config)
+        super().target(sockets)
 
 
 class _Workers(Multiprocess):
