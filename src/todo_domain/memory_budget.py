@@ -24,13 +24,13 @@ class MemoryBudget(Protocol):
         """Count from 0 again: the caller has dropped the counted data, and reads it once more."""
 
 
-_WITHOUT_TEXTS: Final = 600
+WITHOUT_TEXTS: Final = 600
 """Bytes of a task beside its texts: the tuple, the times, the numbers, the position."""
 
 _TEXT: Final = getsizeof("\U0001f600") - 4
 _LONGEST: Final = [LONGEST_USER_ID, LONGEST_TITLE, LONGEST_DESCRIPTION, LARGEST_EXTRA, *[LONGEST_TAG] * MOST_TAGS]
 
-LARGEST_TASK: Final = _WITHOUT_TEXTS + sum(_TEXT + 4 * longest for longest in _LONGEST)
+LARGEST_TASK: Final = WITHOUT_TEXTS + sum(_TEXT + 4 * longest for longest in _LONGEST)
 """Bytes of a task whose texts have the maximum length, in characters of four bytes each."""
 
 
@@ -43,4 +43,4 @@ def count(tasks: Iterable[Task], budget: MemoryBudget | None) -> None:
 def memory_of(task: Task) -> int:
     """Return about how many bytes of memory the task takes."""
     texts = (task.title, task.description, task.user_id, task.extra, *task.tags)
-    return _WITHOUT_TEXTS + sum(map(getsizeof, texts))
+    return WITHOUT_TEXTS + sum(map(getsizeof, texts))

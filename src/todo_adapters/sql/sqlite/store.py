@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from sys import getsizeof
 from typing import Final
 
 from todo_adapters.sql import lists
@@ -12,16 +13,18 @@ from todo_adapters.sql.rows import Values, changed, conditions, keyed, named, re
 from todo_adapters.sql.sqlite import batch, long_reads, steps, texts
 from todo_adapters.sql.sqlite.connections import NO_LIMIT
 from todo_adapters.sql.sqlite.feed import SqliteFeeds
+from todo_adapters.sql.sqlite.json_tasks import tasks_from_json
 from todo_adapters.sql.sqlite.trash import SqliteTrash
 from todo_adapters.sql.task_columns import columns, task_from_sqlite
 from todo_adapters.sql.values import SQLITE_FORMS as FORMS
+from todo_adapters.sql.values import Row
 from todo_domain.changes import Changes, page_of_changes, require_known
 from todo_domain.changeset import Changeset, Kept, Snapshot
 from todo_domain.deadline import Deadline
 from todo_domain.editing import Edit
 from todo_domain.errors import Exists, NotFound, QuotaReached, Stale
 from todo_domain.instants import text_of_instant
-from todo_domain.memory_budget import MemoryBudget
+from todo_domain.memory_budget import WITHOUT_TEXTS, MemoryBudget
 from todo_domain.naming import Key
 from todo_domain.owner import COUNTERS_BEGIN, UserId, first_counter
 from todo_domain.ports import Created, Once
@@ -99,18 +102,31 @@ class SqliteTasks(SqliteTrash, SqliteFeeds):
         deadline: Deadline | None = None,
     ) -> Page:
         most = NO_LIMIT if query.limit is None else query.limit + 1
-        values = {"owner": owner, "most": most, **conditions(query, FORMS)}
-        sql = texts.page(lists.shape_of(query))
+        values = {"owner": owner, "most": most, "unless": unless, **conditions(query, FORMS)}
+        shape = lists.shape_of(query)
 
-        def work(connection: sqlite3.Connection) -> Page:
+        def short(connection: sqlite3.Connection) -> Row:
+            row: Row = connection.execute(texts.short_page(shape), values).fetchone()
+            if budget is not None:
+                budget.take(getsizeof(row[1]))  # the texts of all its tasks
+            return row
+
+        def long(connection: sqlite3.Connection) -> tuple[int | None, list[Task]]:
             (counter,) = connection.execute(texts.COUNTER, values).fetchone() or (0,)
             if counter == unless:
-                return Page([], counter, more=False)
-            tasks = [task_from_sqlite(row) for row in long_reads.read(connection.execute(sql, values), budget)]
-            more = query.limit is not None and len(tasks) > query.limit
-            return Page(tasks[: query.limit], counter, more)
+                return counter, []
+            rows = connection.execute(texts.page(shape), values)
+            return counter, [task_from_sqlite(row) for row in long_reads.read(rows, budget)]
 
-        return await self._reader_for(short=query.short).run(work, deadline)
+        if query.short:
+            counter, page = await self._reader.run(short, deadline)
+            tasks = tasks_from_json(page)  # here and not in the thread: the tasks stay in one processor's cache
+            if budget is not None:
+                budget.take(WITHOUT_TEXTS * len(tasks))
+        else:
+            counter, tasks = await self._reader_for(short=False).run(long, deadline)
+        more = query.limit is not None and len(tasks) > query.limit
+        return Page(tasks[: query.limit], counter or 0, more)
 
     async def get_once(
         self, owner: UserId, key: Key, once: Once, *, now: datetime, deadline: Deadline | None = None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from todo_adapters.sql import feed, lists, statements, trash
 from todo_adapters.sql.dialects import SQLITE, text_of
 from todo_adapters.sql.sqlite import writes
+from todo_adapters.sql.sqlite.json_tasks import tasks_as_json
 from todo_domain.naming import Key
+from todo_domain.query import Query
 
 GET: Final = text_of(statements.get, SQLITE)
 GET_BY_UID: Final = text_of(statements.get_by_uid, SQLITE)
@@ -71,6 +74,13 @@ def page(shape: lists.Shape) -> str:
     return text_of(lists.found(shape), SQLITE)
 
 
+@cache
+def short_page(shape: lists.Shape) -> str:
+    """Return the statement whose one row is the user's counter and the page; no tasks if the counter is `unless`."""
+    page = tasks_as_json(lists.found(shape).where(~lists.unchanged()))
+    return text_of(sa.select(statements.counter.scalar_subquery(), page), SQLITE)
+
+
 def all_texts() -> dict[str, str]:
     """Return every statement that is run for a user, by a name; the tests read and EXPLAIN them."""
     fixed = {
@@ -116,4 +126,10 @@ def all_texts() -> dict[str, str]:
         "feed": FEED,
         "raise horizon": RAISE_HORIZON,
     }
-    return fixed | ERASE | {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}
+    pages = {lists.name_of(shape): page(shape) for shape in lists.all_shapes()}
+    short_pages = {
+        f"short {lists.name_of(shape)}": short_page(shape)
+        for shape in lists.all_shapes()
+        if Query(sort=shape.sort).from_index and not shape.filtered
+    }
+    return fixed | ERASE | pages | short_pages
