@@ -139,7 +139,7 @@ async def test_an_operator_is_told_that_another_session_has_locked_a_table(
     store = migrated_postgres.store()
     await TaskService(store).create(ann, title="not erased")
     await store.aclose()
-    monkeypatch.setattr(postgres_erasing, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(postgres_erasing, "LOCK_TIMEOUT", "50ms")
     with psycopg.connect(migrated_postgres.url) as other:
         other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         ran = await asyncio.to_thread(

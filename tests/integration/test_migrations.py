@@ -492,7 +492,7 @@ def test_giving_up_on_a_busy_table_takes_a_bounded_time_and_says_so(empty_postgr
 
 def test_while_another_session_locks_the_revision_reading_it_gives_up_and_says_so(empty_postgres, monkeypatch):
     migrations.upgrade(empty_postgres.url)
-    monkeypatch.setattr(postgres_migration, "_LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(postgres_migration, "LOCK_TIMEOUT", "50ms")
     with psycopg.connect(empty_postgres.url) as other:
         other.execute(f"LOCK TABLE {schema.VERSION_TABLE} IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(MigrationError, match=f"another session has locked {schema.VERSION_TABLE}"):

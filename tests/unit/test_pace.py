@@ -119,6 +119,16 @@ async def test_work_says_whether_it_takes_its_share(monkeypatch, traffic, work, 
     assert pace.in_share == in_share
 
 
+async def test_a_long_part_does_not_change_whether_work_takes_its_share(monkeypatch):
+    time = Time(monkeypatch, 30)
+    pace = Pace(100, time, busy())
+    for _ in range(3):
+        time.work(0.001)
+        await pace.pause(0)
+    assert pace.in_share
+    assert time.paused == 0
+
+
 async def test_a_part_of_the_work_may_take_less_of_the_time(monkeypatch):
     time, parts = Time(monkeypatch, 30), 100
     pace = Pace(parts, time, busy(), most=0.1)

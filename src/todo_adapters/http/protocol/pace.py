@@ -80,7 +80,10 @@ class Pace:
             raise Unavailable("the import takes too long: send the file again, in smaller parts")
         share, longest = pause_after(spent, SHARE), self._longest(done)
         quiet = self._traffic.quiet()
-        self.in_share = not quiet and share <= longest
+        if quiet:
+            self.in_share = False
+        elif done > self._done:  # otherwise there is no pause, because nothing shows how long the work takes
+            self.in_share = share <= longest
         await asyncio.sleep(0.0 if quiet else max(0.0, min(share, longest)))
         self._paused += before - self._deadline.left()
         self._done = done

@@ -18,6 +18,9 @@ from todo_adapters.sql.schema import SqlError
 CONNECT_TIMEOUT: Final = 10
 """Seconds to wait for a connection, unless the URL sets a time: a suspended database needs time to start."""
 
+LOCK_TIMEOUT: Final = "5s"
+"""How long a command that only looks waits for the lock on a table."""
+
 _SECRET: Final = re.compile("user|password|secret|_key$|hostaddr")
 _FAILURE: Final = re.compile(r"- host: '?(?P<host>.*?)'?, port: .*?, hostaddr: '?(?P<address>.*?)'?: (?P<reason>.*)")
 _SAYS_NOTHING: Final = re.compile("connection (failed|is bad): ")

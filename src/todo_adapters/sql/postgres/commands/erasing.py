@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from todo_adapters.sql.postgres.commands.connecting import connect
+from todo_adapters.sql.postgres.commands.connecting import LOCK_TIMEOUT, connect
 from todo_adapters.sql.schema import SqlError, locked
 from todo_adapters.sql.tables import ROLE, metadata, users
 
@@ -20,9 +20,6 @@ _CHANGE: Final = "DELETE FROM {} WHERE false"
 
 _CHANGE_OF_USERS: Final = "UPDATE {} SET revision = revision WHERE false"
 """The same for the table from which the role may not delete."""
-
-_LOCK_TIMEOUT: Final = "5s"
-"""How long it waits for the lock on a table."""
 
 
 def require_unlocked(url: str) -> None:
@@ -35,7 +32,7 @@ def require_unlocked(url: str) -> None:
         for table in metadata.sorted_tables:
             try:
                 connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(ROLE)))
-                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
                 change = _CHANGE_OF_USERS if table is users else _CHANGE
                 connection.execute(sql.SQL(change).format(sql.Identifier(table.name)))
             except psycopg.errors.LockNotAvailable as error:

@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy as sa
 
 from todo_adapters.sql.inventory import LOOKED_FOR, TABLE_NAMES, require_released, require_whole, reserved_names
-from todo_adapters.sql.postgres.commands.connecting import CannotConnectError, connect
+from todo_adapters.sql.postgres.commands.connecting import LOCK_TIMEOUT, CannotConnectError, connect
 from todo_adapters.sql.postgres.connections.session import ENCODING
 from todo_adapters.sql.postgres.errors import (
     CANCELLED,
@@ -39,9 +39,6 @@ _TIMEOUT: Final = 60.0
 
 _POLL: Final = 0.1
 """Seconds between two tries."""
-
-_LOCK_TIMEOUT: Final = "5s"
-"""How long the reading of the revision waits for a lock."""
 
 _TABLES: Final = sa.text(
     "SELECT relname, relnamespace, array_agg(attname::text)"
@@ -76,7 +73,7 @@ def current(info: str) -> str:
     """
     with _connected(info) as connection:
         became = _become_the_role(connection)
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         try:
             found = _current(connection)
         except sa.exc.DBAPIError as error:
