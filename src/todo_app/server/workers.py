@@ -50,7 +50,8 @@ class _Worker(multiprocess.Process):
             super().start()
         self.child_conn.close()  # otherwise the supervisor waits for the reply of a worker that has ended
         self._reply_due: float | None = time.monotonic() + STARTS_WITHIN
-        self.parent_conn.send(b"ping")
+        with suppress(OSError):  # it may have ended by now
+            self.parent_conn.send(b"ping")
 
     def is_alive(self, timeout: float = 5) -> bool:
         """Return whether the worker runs and replies in time. Until its first reply, nothing waits for it."""
