@@ -19,7 +19,7 @@ from support.waiting import refusal
 from todo_adapters.sql import lists
 from todo_adapters.sql.sqlite import batch
 from todo_adapters.sql.sqlite import texts as sqlite
-from todo_adapters.sql.sqlite.file import connect, explain
+from todo_adapters.sql.sqlite.file import TOO_SLOW, connect, explain
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_domain import BudgetExceeded, NotFound, Query, Sort, TaskService, Unavailable, user_id
 
@@ -108,6 +108,9 @@ async def test_a_connection_waits_for_the_disk_and_keeps_foreign_keys(store):
 # Locks and time
 
 
+LOCKED = "the database is locked by another program: try again"
+
+
 async def test_a_locked_file_is_unavailable_within_three_seconds_and_nothing_is_written(path, store, tasks, ann):
     await tasks.create(ann, title="before")
     with lock(path):
@@ -117,8 +120,9 @@ async def test_a_locked_file_is_unavailable_within_three_seconds_and_nothing_is_
     for error, seconds in endings:
         assert seconds < 3
         assert not error.outcome_unknown
-    assert "locked by another program" in str(endings[0][0])
-    assert "locked" in str(checked)
+    said = {str(error) for error in (checked, *(error for error, _ in endings))}
+    assert LOCKED in said
+    assert said <= {LOCKED, TOO_SLOW}  # the deadline may pass before a busy machine hears of the lock
     assert (await tasks.create(ann, title="after")).task.revision == 2
     await store.check()
 
