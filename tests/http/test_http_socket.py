@@ -184,6 +184,10 @@ HANDED_UP = {
     "chunks": (POST + CHUNKED + b"\r\n" + CHUNKS, [201]),
     "chunks with extensions": (POST + CHUNKED + b'\r\nd;a=b;c="d"\r\n{"title":"x"}\r\n0;e\r\n\r\n', [201]),
     "chunks with trailers": (POST + CHUNKED + b'\r\nd\r\n{"title":"x"}\r\n0\r\nX-A: b\r\n\r\n', [201]),
+    "a trailer that asks to close": (
+        POST + CHUNKED + b'\r\nd\r\n{"title":"x"}\r\n0\r\nConnection: close\r\n\r\n' + LIST + b"\r\n",
+        [201, 200],
+    ),
     "chunks of one byte": (
         POST + CHUNKED + b"\r\n" + b"".join(b"1\r\n%c\r\n" % one for one in TITLE) + b"0\r\n\r\n",
         [201],

@@ -96,7 +96,11 @@ async def test_if_none_match_star_creates_only(ann: Caller):
             assert (response.status, response.json()["code"], response.json()["current"]) == (412, "exists", task)
             assert response.header("etag") == made.header("etag")
     assert (await ann("PUT", f"/tasks/{task['id'] + 1_000_000}", json={"title": "x"}, headers=only)).status == 404
-    for value in (made.header("etag"), '"x"', "W/", "nonsense", '*, "1"'):
+    for several in (["*", "*"], ["*, *"], ['*, "1"'], ["*", ""], ['"a*"', "*"]):
+        headers = [("if-none-match", value) for value in several]
+        response = await ann("PUT", "/tasks/only-create", json={"title": "y"}, headers=headers)
+        assert (response.status, response.json()["code"]) == (412, "exists"), several
+    for value in (made.header("etag"), '"x"', "W/", "nonsense", '"*"', '"a,*"'):
         response = await ann("PUT", "/tasks/only-create", json={"title": "x"}, headers=[("if-none-match", value)])
         assert (response.status, response.json()) == (200, task), value
     both = [*only, ("if-match", '"1"')]

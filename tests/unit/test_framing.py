@@ -44,7 +44,7 @@ def requests(draw):
         b"%x%s\r\n%s\r\n" % (end - at, draw(st.sampled_from([b"", b";a=b"])), content[at:end])
         for at, end in pairwise(cuts)
     ]
-    trailers = draw(st.sampled_from([b"", b"X-T: y\r\n", b"Host: y\r\nX-T: z\r\n"]))
+    trailers = draw(st.sampled_from([b"", b"X-T: y\r\n", b"Host: y\r\nX-T: z\r\n", b"Connection: x, close\r\n"]))
     body = b"".join([*chunks, b"0\r\n", trailers, b"\r\n"])
     return head + b"Transfer-Encoding: chunked\r\n\r\n" + body, (method, content)
 

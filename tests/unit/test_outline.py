@@ -111,3 +111,9 @@ def _is_json(piece: bytes) -> bool:
 def test_no_stride_passes_without_a_yield(text, monkeypatch):
     monkeypatch.setattr(module, "STRIDE", 512)
     assert sum(1 for _ in outline(text, {"tasks"})) >= len(text) // 1_200
+
+
+@pytest.mark.parametrize("value", [b"[" * 5_000 + b"]" * 5_000, b"[" + b"[]," * 5_000 + b"{}]"], ids=["deep", "many"])
+def test_no_more_than_some_brackets_pass_without_a_yield(value):
+    brackets = sum(map(value.count, (b"[", b"]", b"{", b"}")))
+    assert sum(1 for _ in outline(b'{"tasks":[' + value + b"]}", {"tasks"})) >= brackets // module.BRACKETS

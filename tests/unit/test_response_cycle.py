@@ -36,7 +36,7 @@ class Recording:
         return bool(self.closed)
 
 
-async def sent_by(kind, messages, *, method, keep_alive, default_headers, expects, raises):
+async def sent_by(kind, messages, *, method, keep_alive, default_headers, expects, raises, version="1.1"):
     """What a cycle of this class has written and done when the application has sent these messages."""
     recording = Recording()
     transport = ResponseTransport(recording, recording.close) if kind is ResponseCycle else recording
@@ -49,7 +49,7 @@ async def sent_by(kind, messages, *, method, keep_alive, default_headers, expect
     logger = logging.Logger("test")  # noqa: LOG001  one that nobody else has
     logger.addHandler(Errors())
     cycle = kind(
-        scope={"type": "http", "method": method, "http_version": "1.1"},
+        scope={"type": "http", "method": method, "http_version": version},
         transport=transport,
         flow=FlowControl(recording),
         logger=logger,
@@ -122,6 +122,23 @@ in_turn = st.tuples(starts, st.lists(bodies, max_size=4)).map(lambda drawn: [dra
 async def test_the_bytes_the_end_and_the_state_are_those_of_uvicorn(messages, **how):
     theirs, ours = [(await sent_by(kind, messages, **how))[1] for kind in (RequestResponseCycle, ResponseCycle)]
     assert ours == theirs
+
+
+async def test_a_body_of_unknown_length_ends_with_the_connection_of_http_1_0():
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    bodies = [{"type": "http.response.body", "body": b"ab", "more_body": more} for more in (True, False)]
+    _, (written, closed, *_) = await sent_by(
+        ResponseCycle,
+        [start, *bodies],
+        method="GET",
+        keep_alive=False,
+        default_headers=[],
+        expects=False,
+        raises=False,
+        version="1.0",
+    )
+    assert written == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabab"
+    assert closed
 
 
 @pytest.mark.parametrize("headers", [[(b"content-length", b"5")], []], ids=["with a length", "in chunks"])

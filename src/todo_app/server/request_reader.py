@@ -129,6 +129,8 @@ class RequestReader(HttpToolsProtocol):
         self._check_excess()
         cycle: ResponseCycle = self.cycle  # type: ignore[assignment]  # the head has set it
         cycle.more_body = False
+        if self._keep_alive and not self.parser.should_keep_alive():
+            self._renew_parser()  # it takes a trailer field for `Connection: close`, and would drop what follows
         if self.expect_100_continue and not cycle.response_started:
             cycle.keep_alive = self._keep_alive
         cycle.message_event.set()
@@ -231,9 +233,12 @@ class RequestReader(HttpToolsProtocol):
                 b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
             ]
             head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._renew_parser()
             self.parser.feed_data(b"".join([*head, b"\r\n"]))
+
+    def _renew_parser(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _wait_for_the_next(self) -> None:
         self._idle_since = self.loop.time()

@@ -35,11 +35,13 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connecti
 class ResponseCycle(RequestResponseCycle):
     """uvicorn's cycle of one request, which writes the head of the response together with the beginning of its body.
 
-    It writes the same bytes as uvicorn's own cycle. uvicorn checks each name and each value by a regular expression;
+    It writes the same bytes as uvicorn's own cycle, but no chunked body to a client of HTTP/1.0: that body ends with
+    the connection (RFC 9112, sections 6.1 and 6.3). uvicorn checks each name and each value by a regular expression;
     here all of a head are checked at once. There is no access log.
     """
 
     transport: ResponseTransport  # type: ignore[assignment]  # it uses no other methods
+    _ends_with_connection: bool = False
 
     async def send(self, message: Any) -> None:  # noqa: ANN401  an ASGI message
         """Send a message of the response, once the client has read the previous ones.
@@ -81,8 +83,11 @@ class ResponseCycle(RequestResponseCycle):
         if not self.keep_alive and not says_close:
             head.append(b"connection: close\r\n")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in {204, 304}:
-            self.chunked_encoding = True
-            head.append(b"transfer-encoding: chunked\r\n")
+            if self.scope["http_version"] == "1.0":
+                self._ends_with_connection = True
+            else:
+                self.chunked_encoding = True
+                head.append(b"transfer-encoding: chunked\r\n")
         head.append(b"\r\n")
         self.transport.hold(b"".join(head))
 
@@ -108,7 +113,7 @@ class ResponseCycle(RequestResponseCycle):
             body = b""
         elif self.chunked_encoding:
             body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n")
-        else:
+        elif not self._ends_with_connection:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("the body of the response is longer than its Content-Length")

@@ -73,6 +73,14 @@ def none_match(value: bytes | None) -> tuple[bytes, ...]:
     return tuple(tag.removeprefix(b"W/") for tag in _tags("If-None-Match", value))
 
 
+def has_anything(value: bytes | None) -> bool:
+    """Return whether an `If-None-Match` has `*`, also where it is malformed because it has something else as well.
+
+    A write that must not overwrite anything is refused rather than done.
+    """
+    return value is not None and ANYTHING in _EACH.sub(b"", value)
+
+
 def idempotency_key(value: bytes) -> str:
     """Return the key in an `Idempotency-Key`, quoted (an RFC 9651 String) or bare, or raise Invalid."""
     match = _KEY.fullmatch(value.strip(b" \t"))

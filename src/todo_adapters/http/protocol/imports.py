@@ -37,6 +37,7 @@ _OTHER_VALUE: Final = re.compile(rb'[ \t\r\n]*+["\[\-0-9tfn]')
 """The begin of a JSON value other than an object."""
 
 _ARRAYS: Final = frozenset({"tasks", "trash"})
+_UNREADABLE: Final = "is nested too deeply or has a number that is too long"
 EXPECTED_HEAD: Final = {
     "format": "must be todo/1",
     "user_id": "must be a string",
@@ -194,12 +195,12 @@ async def _check_utf_8(raw: bytes, pace: Pace) -> None:
 
 
 def _head_value(raw: bytes, name: str, begin: int, end: int) -> object:
+    if end - begin > LARGEST_ENTRY:
+        raise Invalid(shown(name), "is too long")
     try:
-        if end - begin <= LARGEST_ENTRY:
-            return _decoded(raw, begin, end, _SYNTAX)
+        return _decoded(raw, begin, end, _SYNTAX)
     except _Unreadable:
-        pass
-    raise Invalid(shown(name), "is too long")
+        raise Invalid(shown(name), _UNREADABLE) from None
 
 
 def _check_entry(raw: bytes, begin: int, end: int) -> None:
@@ -216,7 +217,7 @@ def _entry(raw: bytes, begin: int, end: int) -> Entry | Invalid:
     try:
         given = _decoded(raw, begin, end, MARKING_DOUBLED)
     except _Unreadable:
-        return _WholeEntry("is nested too deeply or has a number that is too long")
+        return _WholeEntry(_UNREADABLE)
     if not isinstance(given, dict):
         return _WholeEntry("must be a JSON object")
     try:

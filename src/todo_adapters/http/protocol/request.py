@@ -13,7 +13,7 @@ from litestar import Request
 from todo_adapters.http.live import Live
 from todo_adapters.http.protocol import body
 from todo_adapters.http.protocol.batches import BatchRequest, parse_batch
-from todo_adapters.http.protocol.conditional import ANYTHING, field_value, idempotency_key, if_match, none_match
+from todo_adapters.http.protocol.conditional import field_value, has_anything, idempotency_key, if_match, none_match
 from todo_adapters.http.protocol.context import context_of
 from todo_adapters.http.protocol.errors import JSON_TYPES, PATCH_TYPES
 from todo_adapters.http.protocol.parameters import Parameters, task_key
@@ -150,9 +150,8 @@ class TaskRequest(Request[UserId, None, Any]):
         return if_match(self._listed(b"if-match"))
 
     def create_only(self) -> bool:
-        """Return whether `If-None-Match` is `*`; other values are ignored on a write."""
-        value = self._listed(b"if-none-match")
-        return value is not None and value.strip() == ANYTHING
+        """Return whether `If-None-Match` has `*`; other values are ignored on a write."""
+        return has_anything(self._listed(b"if-none-match"))
 
     def none_match(self) -> tuple[bytes, ...]:
         """Return the tags of `If-None-Match`."""
