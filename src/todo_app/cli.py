@@ -104,8 +104,8 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
         print(migrations.offline_sql(url, to=arguments.to))
         return 0
     if arguments.check:
-        behind = migrations.pending(url)
-        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else f"at {schema.head()}")
+        behind, place = migrations.pending(url), schema.place(migrations.current(url))
+        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else place)
         return 1 if behind else 0
     with closing(audit_of(settings)) as audit:
         print(f"at {note_migration(audit, migrations.move(url, to=arguments.to))}")
@@ -230,8 +230,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("migrate", parents=[database], help="migrate the database to this release's schema")
     mode = command.add_mutually_exclusive_group()
     mode.add_argument("--check", action="store_true", help="only list the missing migrations; exit 1 if there are any")
-    mode.add_argument("--sql", action="store_true", help="print the SQL instead of running it")
-    command.add_argument("--to", default="head", metavar="REV", help="migrate to this revision, up or down (head)")
+    mode.add_argument("--sql", action="store_true", help="print the SQL from an empty database on, and run nothing")
+    command.add_argument(
+        "--to",
+        default="head",
+        metavar="REV",
+        help="migrate to this revision (head); down drops what it lacks, base drops all tasks",
+    )
     command.set_defaults(run=_migrate)
 
     command = commands.add_parser("token", parents=[database], help="sign a token, explain one, or suggest settings")

@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import date
 
 import psycopg
@@ -154,6 +156,17 @@ def test_a_database_is_not_copied_into_itself(urls, kind):
     migrations.upgrade(url)
     with pytest.raises(CannotCopyError, match="are the same: name another one"):
         copy(url, url, quiet)
+
+
+def test_a_database_of_a_newer_release_is_copied_by_that_release(tmp_path):
+    url = f"sqlite:///{tmp_path}/newer.db"
+    migrations.upgrade(url)
+    with closing(sqlite3.connect(tmp_path / "newer.db", isolation_level=None)) as file:
+        file.execute("UPDATE todo_alembic_version SET version_num = '9999'")
+    with pytest.raises(CannotCopyError, match="is at 9999, from a newer release: use its todo copy"):
+        copy(url, f"sqlite:///{tmp_path}/target.db", quiet)
+    checked = todo("migrate", "--check", cwd=tmp_path, TODO_DATABASE_URL=url)
+    assert (checked.returncode, checked.stdout) == (0, "at 9999, from a newer release\n")
 
 
 def test_a_file_is_not_copied_into_itself_under_another_name_of_its_path(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from support.operating import over
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.postgres.commands import migration as postgres_migration
 from todo_adapters.sql.schema import REVISIONS, UNRELEASED, MigrationError
+from todo_adapters.sql.sqlite.commands import migration as sqlite_migration
 from todo_adapters.sql.sqlite.store import SqliteTasks
 from todo_adapters.sql.tables import DOMAINS, metadata, sqlite_metadata
 from todo_domain import Priority, Unavailable, user_id
@@ -141,6 +142,25 @@ def test_a_schema_that_is_ahead_is_left_alone(migrated):
     in_a_store(migrated, lambda tasks: tasks._tasks.check())
     with pytest.raises(MigrationError, match="at 9999, from a newer release"):
         migrations.downgrade(migrated.url, NEWEST)
+    assert schema.place(migrations.current(migrated.url)) == "at 9999, from a newer release"
+
+
+def test_a_file_that_another_process_has_locked_is_waited_for_and_the_log_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(sqlite_migration, "_NOTICE_MS", 10)
+    path = tmp_path / "todo.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    assert not caplog.records
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = threading.Thread(target=migrations.upgrade, args=[f"sqlite:///{path}"])
+        waiting.start()
+        while not caplog.records:
+            time.sleep(0.01)
+        other.execute("ROLLBACK")
+        waiting.join()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} is locked by another process: waiting up to a minute"
+    ]
 
 
 @pytest.mark.usefixtures("next_migration")

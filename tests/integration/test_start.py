@@ -120,6 +120,14 @@ def test_a_secret_file_of_another_user_is_not_trusted(tmp_path):
     assert "todo.db.secret belongs to another user" in ran.stderr
 
 
+def test_a_directory_that_is_missing_is_blamed_on_the_setting_that_names_it(tmp_path):
+    ran = todo("serve", cwd=tmp_path, TODO_DATABASE_URL="sqlite:///nowhere/todo.db")
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "todo: TODO_DATABASE_URL: nowhere must be a directory that this user may write to: No such file or directory\n"
+    )
+
+
 def test_a_secret_file_that_is_no_text_is_one_sentence(tmp_path):
     (tmp_path / "todo.db.secret").write_bytes(b"\xff" * 43)
     (tmp_path / "todo.db.secret").chmod(0o600)

@@ -64,7 +64,7 @@ class Fetcher:
             raise ValueError("is not a URL") from None
         if parsed.scheme != "https" and not (parsed.scheme == "http" and self._may_be_plain(parsed.host)):
             raise ValueError(
-                "must begin with https://, or with http:// on a loopback host or one that is named for plain http"
+                "must begin with https://, or with http:// on a loopback host or one of TODO_JWKS_HTTP_HOSTS"
             )
         if not parsed.host or parsed.userinfo:
             raise ValueError("must have a host, and neither a user name nor a password")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from todo_adapters.sql import migrations
 from todo_adapters.sql.addresses import Database, database_url
-from todo_adapters.sql.schema import BASE, SqlError, head
+from todo_adapters.sql.schema import BASE, SqlError, head, is_known
 from todo_adapters.sql.tables import metadata
 from todo_adapters.sql.values import Row
 
@@ -100,6 +100,8 @@ def _require_schema(origin: str, target: str) -> None:
     """Raise SqlError unless both databases are at this release's schema; migrate an empty target."""
     if (found := migrations.current(origin)) == BASE:
         raise CannotCopyError("there is no deployment at the URL of --from: check the URL")
+    if not is_known(found):
+        raise CannotCopyError(f"the database to copy from is at {found}, from a newer release: use its todo copy")
     if found != head():
         raise CannotCopyError(f"the database to copy from is not at {head()}: run todo migrate on it first")
     if migrations.current(target) == BASE:

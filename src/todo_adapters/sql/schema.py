@@ -96,6 +96,11 @@ def is_known(revision: str) -> bool:
     return revision in (BASE, *REVISIONS)
 
 
+def place(revision: str) -> str:
+    """Return what the commands print for a database at this revision, which is not behind."""
+    return f"at {revision}" if is_known(revision) else f"at {revision}, from a newer release"
+
+
 def is_behind(revision: str | None) -> bool:
     """Return whether a database at this revision (None: no revision) is behind this release."""
     return revision is None or revision in (BASE, *UNRELEASED, *REVISIONS[:-1])

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from todo_adapters.sql import migrations
-from todo_adapters.sql.schema import BASE, MigrationError, head
+from todo_adapters.sql.schema import BASE, MigrationError, place
 from todo_app.compose import store_of
 from todo_app.wakes import listen_urls
 
@@ -72,12 +72,12 @@ async def _connection(url: str | None) -> str:
 
 async def _schema(address: str) -> str:
     def ask() -> str:
-        if migrations.current(address) == BASE:
+        if (found := migrations.current(address)) == BASE:
             migrations.require_free_names(address)
             raise MigrationError("the database is not migrated yet: run todo migrate")
         if behind := migrations.pending(address):
             raise MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
-        return f"at {head()}"
+        return place(found)
 
     return await asyncio.to_thread(ask)
 

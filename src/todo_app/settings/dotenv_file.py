@@ -30,7 +30,9 @@ def dotenv_file() -> dict[str, str]:
     for line in parse_stream(StringIO(text)):
         if line.error or (line.key is not None and line.value is None):
             number = line.original.line + _blank_lines(line.original.string)
-            raise BadSetting(f"{_FILE}, line {number}, must be NAME=value: look for a quote that is not closed")
+            raise BadSetting(
+                f"{_FILE}, line {number}, must be NAME=value: look for a missing =, or a quote that is not closed"
+            )
     return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value is not None}
 
 

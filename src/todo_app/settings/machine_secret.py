@@ -43,6 +43,10 @@ def machine_secret(settings: Settings) -> MachineSecret:
     try:
         made = _make(path)
     except OSError as problem:
+        if settings.database.file is not None:  # the tasks would be beside it
+            raise BadSetting(
+                f"TODO_DATABASE_URL: {path.parent} must be a directory that this user may write to: {problem.strerror}"
+            ) from None
         raise BadSetting(f"TODO_JWT_SECRET is not set, and {path} cannot be written: {problem.strerror}") from None
     return MachineSecret(_usable(path), path, made)
 

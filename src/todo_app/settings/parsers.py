@@ -63,7 +63,11 @@ def networks(text: str) -> tuple[str, ...]:
     for network in text.split():
         try:
             ip_network(network)
-        except ValueError:
+        except ValueError as problem:
+            if "has host bits set" in str(problem):
+                raise ValueError(
+                    f"must name a network by its first address: {ip_network(network, strict=False)}"
+                ) from None
             raise ValueError(f"must be IP addresses or networks, with a space between two, not {network!r}") from None
     return tuple(text.split())
 
@@ -89,7 +93,7 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,12}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a number from {least} to {most}, not {text!r}")
+            raise ValueError(f"must be a number from {least} to {most} without a unit, not {text!r}")
         return int(text)
 
     return parse

@@ -33,7 +33,7 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space",
     sqlite3.SQLITE_READONLY: "the database cannot be written: check the permissions of its file and directory",
     sqlite3.SQLITE_PERM: "the database cannot be opened: check the permissions of its file and directory",
-    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened: check that its file exists, and its permissions",
+    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened: check TODO_DATABASE_URL, and the permissions of the file",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write the database: check it",
     sqlite3.SQLITE_CORRUPT: "the database file is damaged: restore it from a copy",
     sqlite3.SQLITE_NOTADB: "the database file is not a database: check its path, or restore it from a copy",
@@ -125,7 +125,9 @@ class File:
         """Return a new connection. Raises Unavailable if the file is missing or replaced, and sqlite3.Error."""
         self.require_same()
         if not self.path.exists():
-            raise Unavailable("the database file is missing: run todo migrate")
+            raise Unavailable(
+                "the database file is missing: check TODO_DATABASE_URL, or run todo migrate for a new file"
+            )
         connection = connect(self.path)
         self._identity = self._identity or self._find()
         self.require_same()

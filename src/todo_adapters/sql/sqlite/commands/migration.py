@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -23,10 +24,15 @@ from todo_adapters.sql.schema import (
     Moved,
     Needed,
 )
-from todo_adapters.sql.sqlite.file import MODE, connect, explain, sync_to_disk
+from todo_adapters.sql.sqlite.file import MODE, code_of, connect, explain, sync_to_disk
 from todo_adapters.sql.tables import sqlite_metadata
 
+log = logging.getLogger("todo")
+
 _TIMEOUT_MS: Final = 60_000
+_NOTICE_MS: Final = 1_000
+"""Milliseconds after which a wait for the lock of another program is logged."""
+
 _TAKEN: Final = "SELECT name FROM sqlite_master WHERE lower(name) IN (SELECT value FROM json_each(?))"
 
 
@@ -71,6 +77,13 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path, create=True)
+    connection.execute(f"PRAGMA busy_timeout = {_NOTICE_MS}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if code_of(error) == sqlite3.SQLITE_BUSY:
+            log.warning("%s is locked by another process: waiting up to a minute", path)
     connection.execute(f"PRAGMA busy_timeout = {_TIMEOUT_MS}")
     return connection
 
