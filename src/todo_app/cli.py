@@ -113,14 +113,16 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _token(settings: Settings, arguments: argparse.Namespace) -> int:
-    from todo_app.settings.machine_secret import machine_secret  # noqa: PLC0415  only here
+    from todo_app.settings.machine_secret import kept_secret, machine_secret  # noqa: PLC0415  only here
 
     if arguments.suggest:
         from todo_app.commands.token_suggestion import suggest  # noqa: PLC0415  only this command needs it
 
         return 0 if suggest(settings, sys.stdin.read()) else 1
+    if not arguments.explain and not 0 < arguments.ttl <= settings.jwt_max_lifetime:
+        raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
     if settings.needs_machine_secret:
-        secret, file, made = machine_secret(settings)
+        secret, file, made = (kept_secret if arguments.explain else machine_secret)(settings)
         settings = replace(settings, jwt_secrets=(secret,))
         if made:
             print(
@@ -134,8 +136,6 @@ def _token(settings: Settings, arguments: argparse.Namespace) -> int:
         return 0 if explain(settings, sys.stdin.read()) else 1
     if not settings.jwt_secrets:
         raise BadSetting("TODO_JWT_SECRET is not set: todo token signs with it; get a token from your provider")
-    if not 0 < arguments.ttl <= settings.jwt_max_lifetime:
-        raise BadSetting(f"TODO_JWT_MAX_LIFETIME allows a --ttl from 1 to {settings.jwt_max_lifetime} seconds")
     print(sign(settings, user_id(arguments.user), arguments.ttl))
     return 0
 

@@ -23,7 +23,7 @@ def checked_uid(field: str, text: object, *, or_id: bool = True) -> str:
     alone would be an id.
     """
     if type(text) is not str or _UID.fullmatch(text) is None or text.isdecimal():
-        kind = "an id, or a uid" if or_id else "a uid"
+        kind = "a number that does not begin with 0, or a uid" if or_id else "a uid"
         raise Invalid(
             field, f"must be {kind} of {SHORTEST_UID} to {LONGEST_UID} of A-Z a-z 0-9 . _ ~ @ -, not only digits"
         )

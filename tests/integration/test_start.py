@@ -88,6 +88,12 @@ def test_a_token_that_is_signed_with_a_new_secret_says_so_once(tmp_path):
     assert todo("token", "--user", "ann", cwd=tmp_path, TODO_JWT_SECRET=SECRET).stderr == ""
 
 
+@pytest.mark.parametrize("arguments", [["--explain"], ["--user", "ann", "--ttl", "0"]])
+def test_a_command_that_signs_no_token_makes_no_secret(tmp_path, arguments):
+    assert todo("token", *arguments, cwd=tmp_path, given="undefined").returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_first_calls_at_once_make_one_secret(tmp_path):
     directory = tmp_path / "theirs"
     directory.mkdir()

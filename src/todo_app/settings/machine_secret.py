@@ -51,6 +51,16 @@ def machine_secret(settings: Settings) -> MachineSecret:
     return MachineSecret(_usable(path), path, made)
 
 
+def kept_secret(settings: Settings) -> MachineSecret:
+    """Return the secret that `machine_secret` has made; if there is none, one that signs no token, and make no file.
+
+    Raises BadSetting as `machine_secret` does.
+    """
+    _require_loopback(settings)
+    path = secret_file(settings)
+    return MachineSecret(_usable(path) if path.exists() else token_urlsafe(48), path, made=False)
+
+
 def check_machine_secret(settings: Settings) -> None:
     """Raise BadSetting for what `machine_secret` would refuse; make no file."""
     _require_loopback(settings)
