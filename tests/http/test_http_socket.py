@@ -84,6 +84,7 @@ REFUSED_BELOW = {
     "a target without a slash": ("request target", LIST.replace(b"/api/me", b"api/me") + b"\r\n"),
     "a bare line feed": ("request line", LIST.replace(b"\r\n", b"\n") + b"\n"),
     "a bare line feed at the end": ("headers", LIST + b"\n"),
+    "a space before the first header": ("headers", LIST.replace(b"Host: x", b" Host: x") + b"\r\n"),
     "a folded header": ("headers", LIST + b"X-A: a\r\n b\r\n\r\n"),
     "NUL in a header": ("headers", LIST + b"X-A: a\0b\r\n\r\n"),
     "a carriage return in a header": ("headers", LIST + b"X-A: a\rb\r\n\r\n"),

@@ -269,6 +269,15 @@ async def test_a_member_given_twice_is_refused_at_any_depth(ann: Caller, body: b
 
 
 @pytest.mark.parametrize(
+    ("method", "below", "field"), [("POST", "/tasks", "Idempotency-Key"), ("GET", "/events", "Last-Event-ID")]
+)
+async def test_a_header_given_twice_is_named_as_its_rfc_writes_it(ann: Caller, method: str, below: str, field: str):
+    how = {"json": {"title": "x"}} if method == "POST" else {}
+    response = await ann(method, below, headers=[(field.lower(), "1"), (field.lower(), "2")], **how)
+    assert (response.status, response.json()["fields"][0]["field"]) == (400, field)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"true", b"1", b'"title"', b"[]", b"[{}]", b'[["title", "x"]]', b"{", b"}", b'{"title"',

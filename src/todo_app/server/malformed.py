@@ -13,6 +13,7 @@ CODINGS: Final = ("Transfer-Encoding", "must be chunked, once, and in HTTP/1.1")
 
 _TARGET: Final = ("request target", "must begin with a slash and be percent-encoded ASCII, such as /?q=caf%C3%A9")
 _LINE: Final = ("request line", "must be a method, a target without spaces and HTTP/1.1, with CRLF at its end")
+_HEADERS: Final = ("headers", "must each be a name, a colon and a value in one line, with CRLF at its end")
 _UNKNOWN: Final = ("request", "must be HTTP/1.1")
 
 _REASONS: Final = {
@@ -20,7 +21,8 @@ _REASONS: Final = {
     "content-length": ("Content-Length", "must be one decimal number, sent once"),
     "transfer-encoding": CODINGS,
     "chunk": ("body", "must be in chunks as RFC 9112, section 7.1, defines them"),
-    "header": ("headers", "must each be a name, a colon and a value in one line, with CRLF at its end"),
+    "header": _HEADERS,
+    "after start line": _HEADERS,
     "version": _LINE,
     "expected http/": _LINE,
 }

@@ -126,7 +126,7 @@ class TaskRequest(Request[UserId, None, Any]):
         if not values:
             return None
         if len(values) > 1:
-            raise Invalid(name.decode().title(), "is given twice")
+            raise Invalid(name.decode().title().replace("-Id", "-ID"), "is given twice")
         return values[0]
 
     def has(self, name: bytes) -> bool:
