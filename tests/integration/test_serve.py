@@ -66,8 +66,8 @@ def test_tasks_and_tokens_survive_a_restart(lives):
 
 
 def test_a_start_takes_little_of_a_processor(lives):
-    """What it spends until it is ready, which no neighbour makes more of; 0.9 s where this was written."""
-    assert lives.seconds_to_start < 2
+    """What it spends until it is ready, which a neighbour at most doubles; 0.9 s where this was written."""
+    assert lives.seconds_to_start < 3
 
 
 def test_sigterm_ends_it_without_a_stack(lives):
