@@ -46,6 +46,8 @@ def interpreter() -> str:
     given = sysconfig.get_config_var("CONFIG_ARGS") or ""
     options = [option for option in ("--enable-optimizations", "--with-lto") if option in given]
     configured = f"with {' '.join(options)}" if options else "without --enable-optimizations"
+    if not options and sys.base_prefix == "/usr":
+        configured = "by the distribution"
     return f"{platform.python_implementation()} {platform.python_version()} configured {configured}"
 
 

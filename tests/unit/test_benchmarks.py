@@ -85,14 +85,16 @@ def test_a_contender_beside_which_ours_is_measured_has_all_members_of_a_task():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("prefix", "arguments", "said"),
     [
-        ("'--enable-shared'", "configured without --enable-optimizations"),
-        ("'--enable-optimizations' '--with-lto'", "configured with --enable-optimizations --with-lto"),
-        (None, "configured without --enable-optimizations"),
+        ("/opt", "'--enable-shared'", "configured without --enable-optimizations"),
+        ("/usr", "'--enable-shared'", "configured by the distribution"),
+        ("/usr", "'--enable-optimizations' '--with-lto'", "configured with --enable-optimizations --with-lto"),
+        ("/opt", None, "configured without --enable-optimizations"),
     ],
 )
-def test_the_interpreter_is_named_with_how_it_was_configured(monkeypatch, arguments, said):
+def test_the_interpreter_is_named_with_how_it_was_configured(monkeypatch, prefix, arguments, said):
+    monkeypatch.setattr("sys.base_prefix", prefix)
     monkeypatch.setattr("sysconfig.get_config_var", {"CONFIG_ARGS": arguments}.get)
     assert machine.interpreter().endswith(said)
 
