@@ -104,8 +104,9 @@ def _migrate(settings: Settings, arguments: argparse.Namespace) -> int:
         print(migrations.offline_sql(url, to=arguments.to))
         return 0
     if arguments.check:
-        behind, place = migrations.pending(url), schema.place(migrations.current(url))
-        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else place)
+        found = migrations.current(url)
+        behind = schema.missing(found, schema.head())
+        print(f"{len(behind)} migration(s) to apply: {', '.join(behind)}" if behind else schema.place(found))
         return 1 if behind else 0
     with closing(audit_of(settings)) as audit:
         print(f"at {note_migration(audit, migrations.move(url, to=arguments.to))}")

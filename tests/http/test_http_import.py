@@ -540,10 +540,10 @@ async def test_a_long_file_is_brought_in_while_others_are_served():
         assert len(served) > 5  # it comes in by steps
 
 
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize(("far", "steps"), [(10, [12, 12, 12, 12, 12, 2]), (0.02, [12, 50])])
 async def test_an_import_into_a_database_far_away_is_done_in_larger_steps(monkeypatch, far, steps):
     monkeypatch.setattr(portability, "_FAR", far)
-    monkeypatch.setattr(pace, "QUIET", 3_600)  # on a busy machine the import lasts longer than a quiet worker's wait
     store, seen = Gated(), []
     store.gate.set()
     apply = store.apply

@@ -1,5 +1,6 @@
 """The schema's way up and down, on both engines, whoever else is there."""
 
+import asyncio
 import re
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from servers.citus import Coordinator
 from servers.postgres import PostgresServer
 from support.operating import over
+from support.waiting import until
 from todo_adapters.sql import migrations, schema
 from todo_adapters.sql.postgres.commands import migration as postgres_migration
 from todo_adapters.sql.schema import REVISIONS, UNRELEASED, MigrationError
@@ -145,19 +147,17 @@ def test_a_schema_that_is_ahead_is_left_alone(migrated):
     assert schema.place(migrations.current(migrated.url)) == "at 9999, from a newer release"
 
 
-def test_a_file_that_another_process_has_locked_is_waited_for_and_the_log_says_so(tmp_path, monkeypatch, caplog):
+async def test_a_file_that_another_process_has_locked_is_waited_for_and_the_log_says_so(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(sqlite_migration, "_NOTICE_MS", 10)
     path = tmp_path / "todo.db"
     migrations.upgrade(f"sqlite:///{path}")
     assert not caplog.records
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = threading.Thread(target=migrations.upgrade, args=[f"sqlite:///{path}"])
-        waiting.start()
-        while not caplog.records:
-            time.sleep(0.01)
+        waiting = asyncio.create_task(asyncio.to_thread(migrations.upgrade, f"sqlite:///{path}"))
+        await until(lambda: caplog.records)
         other.execute("ROLLBACK")
-        waiting.join()
+        await waiting
     assert [record.getMessage() for record in caplog.records] == [
         f"{path} is locked by another process: waiting up to a minute"
     ]

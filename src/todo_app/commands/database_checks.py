@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from todo_adapters.sql import migrations
-from todo_adapters.sql.schema import BASE, MigrationError, place
+from todo_adapters.sql.schema import BASE, MigrationError, head, missing, place
 from todo_app.compose import store_of
 from todo_app.wakes import listen_urls
 
@@ -75,7 +75,7 @@ async def _schema(address: str) -> str:
         if (found := migrations.current(address)) == BASE:
             migrations.require_free_names(address)
             raise MigrationError("the database is not migrated yet: run todo migrate")
-        if behind := migrations.pending(address):
+        if behind := missing(found, head()):
             raise MigrationError(f"{len(behind)} migration(s) are missing: run todo migrate")
         return place(found)
 

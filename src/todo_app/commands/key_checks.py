@@ -9,7 +9,7 @@ from todo_adapters.auth.jwks import FETCHED
 from todo_app.identity import key_sets_of, verifier_of
 from todo_app.settings import BadSetting
 from todo_app.settings.identity import cautions, way_to_keys
-from todo_app.settings.machine_secret import check_machine_secret, secret_file
+from todo_app.settings.machine_secret import kept_secret
 from todo_domain import Deadline, Unavailable
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ async def check_identity(settings: Settings) -> bool:
     """Print the keys that tokens are verified with, or the problem; return whether every key set was obtained."""
     if settings.needs_machine_secret:
         try:
-            check_machine_secret(settings)
+            kept = kept_secret(settings)
         except BadSetting as problem:
             print(f"FAIL  identity: {problem}")
             return False
-        print(f"ok    identity: no secret is set; todo serve keeps one in {secret_file(settings)}")
+        print(f"ok    identity: no secret is set; todo serve keeps one in {kept.file}")
         return True
     try:
         key_sets = key_sets_of(settings, AuditLines("stderr"))

@@ -61,13 +61,6 @@ def kept_secret(settings: Settings) -> MachineSecret:
     return MachineSecret(_usable(path) if path.exists() else token_urlsafe(48), path, made=False)
 
 
-def check_machine_secret(settings: Settings) -> None:
-    """Raise BadSetting for what `machine_secret` would refuse; make no file."""
-    _require_loopback(settings)
-    if (path := secret_file(settings)).exists():
-        _usable(path)
-
-
 def _require_loopback(settings: Settings) -> None:
     if not settings.loopback:
         raise BadSetting(

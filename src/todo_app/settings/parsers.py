@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_interface
 from typing import Final, TypeVar
 
 from todo_adapters.auth.keys import SHORTEST_SECRET
@@ -62,13 +62,11 @@ def networks(text: str) -> tuple[str, ...]:
     """Return the IP addresses and networks between white space."""
     for network in text.split():
         try:
-            ip_network(network)
-        except ValueError as problem:
-            if "has host bits set" in str(problem):
-                raise ValueError(
-                    f"must name a network by its first address: {ip_network(network, strict=False)}"
-                ) from None
+            named = ip_interface(network)
+        except ValueError:
             raise ValueError(f"must be IP addresses or networks, with a space between two, not {network!r}") from None
+        if int(named.ip) != int(named.network.network_address):  # as numbers: an address may have a zone
+            raise ValueError(f"must name a network by its first address: {named.network}")
     return tuple(text.split())
 
 

@@ -31,7 +31,7 @@ class EventsController(Controller):
     @get(status_code=200)
     async def stream_events(self, request: TaskRequest) -> ASGIApp:
         """Stream the changes after the client's position."""
-        header = request.single_header(b"last-event-id")
+        header = request.single_header("Last-Event-ID")
         last_event_id, since = parse_events_query(request.query_string)
         start = (
             stream_position(None if header is None else header.decode("latin-1"))

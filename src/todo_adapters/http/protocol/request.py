@@ -120,13 +120,13 @@ class TaskRequest(Request[UserId, None, Any]):
         if self.scope["query_string"]:
             Parameters(self.scope["query_string"], _NO_PARAMETERS)
 
-    def single_header(self, name: bytes) -> bytes | None:
-        """Return the value of a header that may be sent once."""
-        values = self._values(name)
+    def single_header(self, name: str) -> bytes | None:
+        """Return the value of a header that may be sent once; an error has the name as it is given here."""
+        values = self._values(name.lower().encode())
         if not values:
             return None
         if len(values) > 1:
-            raise Invalid(name.decode().title().replace("-Id", "-ID"), "is given twice")
+            raise Invalid(name, "is given twice")
         return values[0]
 
     def has(self, name: bytes) -> bool:
@@ -135,7 +135,7 @@ class TaskRequest(Request[UserId, None, Any]):
 
     def idempotency_key(self) -> str | None:
         """Return the key in `Idempotency-Key`, None if the header is absent."""
-        value = self.single_header(b"idempotency-key")
+        value = self.single_header("Idempotency-Key")
         return None if value is None else idempotency_key(value)
 
     def once(self, key: str, below: str, raw: bytes) -> Once:

@@ -62,7 +62,7 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
     """
     with _failures(), closing(_open(path)) as connection:
         engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=sa.StaticPool)
-        sa.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql("BEGIN IMMEDIATE"))
+        sa.event.listen(engine, "begin", lambda _: _lock(connection, path))
         with engine.begin() as transaction:
             found = _current(connection)
             if needed(found):
@@ -78,14 +78,19 @@ def migrate(path: Path, needed: Needed, change: Callable[[sa.Connection], None])
 def _open(path: Path) -> sqlite3.Connection:
     connection = connect(path, create=True)
     connection.execute(f"PRAGMA busy_timeout = {_NOTICE_MS}")
+    return connection
+
+
+def _lock(connection: sqlite3.Connection, path: Path) -> None:
+    """Begin the transaction that writes; a longer wait for another process is logged."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        if code_of(error) == sqlite3.SQLITE_BUSY:
-            log.warning("%s is locked by another process: waiting up to a minute", path)
-    connection.execute(f"PRAGMA busy_timeout = {_TIMEOUT_MS}")
-    return connection
+        if code_of(error) != sqlite3.SQLITE_BUSY:
+            raise
+        log.warning("%s is locked by another process: waiting up to a minute", path)
+        connection.execute(f"PRAGMA busy_timeout = {_TIMEOUT_MS}")
+        connection.execute("BEGIN IMMEDIATE")
 
 
 def _current(connection: sqlite3.Connection) -> str:
